@@ -1,0 +1,27 @@
+"""The one kind of error a person can cause."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something the person gave cannot be used.
+
+    The text always says what was given, what was expected and what to do. The command line prints it and exits
+    with code 2; a page shows it in a red box. Anything else that escapes is our own fault and keeps its traceback.
+    """
+
+    def __init__(self, given: str, expected: str, remedy: str) -> None:
+        self.given, self.expected, self.remedy = given, expected, remedy
+        super().__init__(f"{given}. Expected {expected}. {remedy}")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """Build the error for a *name* that is not in a list, with the closest one suggested."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(names)}."
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    return InputError(f"Unknown {kind} {shown!r}", f"one of {len(names)} known {kind}s", hint)

@@ -1,0 +1,56 @@
+"""METHODS: the one list of pruning methods. Names, colours and words live here, without torch; the code of a method
+lives in the module that its entry names. Adding a method = one file + one line here."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.errors import unknown
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method as the lists, links, widgets and legends know it."""
+
+    name: str
+    title: str  # as written on a page
+    idea: str  # one sentence
+    colour: str  # the method's one colour, readable on light and dark
+    target: str  # "module:Class" under core.methods; "" for dense
+    training: Literal["never", "optional", "always"]  # does it train after or while pruning?
+
+
+METHODS: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("dense", "Dense", "The fine-tuned model, nothing pruned: every other run starts here.",
+              "#7a828c", "", "always"),
+        Entry("magnitude", "Magnitude, one-shot", "Keep the largest weights of every group, change nothing else.",
+              "#b8860b", "magnitude:Magnitude", "never"),
+        Entry("asp", "ASP", "Magnitude once, then the same training again with that mask fixed.",
+              "#c2571a", "asp:Asp", "always"),
+        Entry("admm-layer", "ADMM, layer by layer", "Solve each layer for the weights that keep its outputs, "
+              "under the pattern; no training needed.", "#1f8a70", "admm_layer:AdmmLayer", "optional"),
+        Entry("nxm-admm", "NxMTransformer", "ADMM inside fine-tuning as published: the penalty's gradient goes "
+              "through Adam, Z and U move once an epoch.", "#8b5fbf", "nxm_admm:NxmAdmm", "always"),
+        Entry("admm", "ADMM in training", "Start from the layer-wise solution, pull W to Z outside Adam with a growing "
+              "rho, then refine under the mask.", "#2f6fd0", "admm:Admm", "always"),
+    )
+}
+
+
+def entry_of(name: str) -> Entry:
+    """Look a method up. Raises InputError, with a suggestion, for a name that is not in METHODS."""
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    return METHODS[name]
+
+
+def load(name: str) -> Any:
+    """Import the class behind a method's name (this is where torch comes in)."""
+    module, _, attribute = entry_of(name).target.partition(":")
+    if not module:
+        raise ValueError(f"{name} has no class: it is the starting point, not a pruner")
+    return getattr(importlib.import_module(f"core.methods.{module}"), attribute)
