@@ -1,0 +1,83 @@
+"""How arrays are written into `arrays.safetensors`, and read back. numpy only.
+
+Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, shape `[out, in]`):
+
+| key | holds |
+|---|---|
+| `mask/<matrix>` | uint8, bits packed along the last axis |
+| `weight/<matrix>`, `scale/<matrix>` | int8 codes, one float32 scale a row. With a mask: only kept weights, row-major, 1-D |
+| `snapshot/<k>/w/<matrix>`, `snapshot/<k>/u/<matrix>` (each with `.scale`) | int8 codes `[out, in]`, one scale a row |
+| `snapshot/<k>/mask/<matrix>` | the support of Z, packed |
+| `occupancy/<matrix>` | int64 `[M+1]`: how many groups keep 0..M |
+| `occupancy.free/<matrix>` | the same for the dense parent when the largest weights stay anywhere (same density, no pattern) |
+| `thumbnail/<matrix>` | float16, mean of abs(w) per block, the block a multiple of M |
+| `activation/<probe>/<layer>` (with `.scale`) | int8 `[tokens, hidden]`; layer 0 is the embedding's output |
+| `attention/<probe>/<layer>` | uint8 `[heads, tokens, tokens]`, code / 255 |
+| `gram/<matrix>` | float32 `[in, in]` of the layer's calibration inputs |
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits = NDArray[np.uint8]
+
+
+def pack_mask(mask: NDArray[np.bool_] | Bits) -> Bits:
+    """Pack a 0/1 mask `[out, in]` to `[out, ceil(in/8)]`."""
+    return np.packbits(np.ascontiguousarray(mask, dtype=np.uint8), axis=-1)
+
+
+def unpack_mask(bits: Bits, width: int) -> Bits:
+    """Undo `pack_mask`; *width* is the matrix's input dimension."""
+    return np.unpackbits(bits, axis=-1, count=width)
+
+
+def mask_digest(bits: Bits) -> str:
+    """SHA-256 of a packed mask: shape first, then bytes."""
+    return hashlib.sha256(str(bits.shape).encode() + np.ascontiguousarray(bits).tobytes()).hexdigest()
+
+
+def encode_rows(values: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Round `[rows, cols]` to int8 with one scale a row (largest magnitude -> 127). Zero rows get scale 0."""
+    values = np.asarray(values, dtype=np.float32)
+    scale = np.abs(values).max(axis=1, initial=0.0) / 127.0
+    safe = np.where(scale > 0, scale, 1.0)[:, None]
+    return np.rint(values / safe).astype(np.int8), scale.astype(np.float32)
+
+
+def decode_rows(codes: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Undo `encode_rows`, to within half a step of the row's scale."""
+    return codes.astype(np.float32) * scale[:, None]
+
+
+def put_weight(out: dict[str, np.ndarray], name: str, weight: NDArray[np.floating], mask: Bits | None) -> None:
+    """Add one matrix to *out*; with a mask only the kept weights travel."""
+    codes, scale = encode_rows(weight if mask is None else weight * mask)
+    out[f"weight/{name}"] = codes if mask is None else codes[mask.astype(bool)]
+    out[f"scale/{name}"] = scale
+
+
+def expand_weight(codes: NDArray[np.int8], scale: NDArray[np.float32], mask: Bits | None) -> NDArray[np.float32]:
+    """Undo `put_weight`: float32 `[out, in]`, zeros where pruned."""
+    if codes.ndim == 2:
+        return decode_rows(codes, scale)
+    if mask is None:
+        raise ValueError("kept weights need their mask")
+    full = np.zeros(mask.shape, dtype=np.int8)
+    full[mask.astype(bool)] = codes
+    return decode_rows(full, scale)
+
+
+def thumbnail(weight: NDArray[np.floating], multiple: int, target: int = 96) -> NDArray[np.float16]:
+    """Mean of abs(w) per r x c block, at most *target* cells a side; c is a multiple of *multiple* (the pattern's M),
+    so that the picture cannot alias with the pattern."""
+    rows, cols = weight.shape
+    r = -(-rows // target)
+    c = -(-(-(-cols // target)) // multiple) * multiple
+    padded = np.pad(np.abs(weight.astype(np.float32)), ((0, -rows % r), (0, -cols % c)), constant_values=np.nan)
+    blocks = padded.reshape(padded.shape[0] // r, r, padded.shape[1] // c, c)
+    return np.nanmean(blocks, axis=(1, 3)).astype(np.float16)

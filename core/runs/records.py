@@ -1,0 +1,187 @@
+"""The typed header of a run folder (`run.json`).
+
+Everything the command line prints, a page shows or a test reads about a run is one of these fields. Scores are
+fractions of the task's main metric (GLUE's own; the mean where a task has two), times are seconds, densities are
+shares of non-zero weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
+
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+RecordLevel = Literal["summary", "masks", "full", "lab"]
+RECORD_LEVELS: dict[str, str] = {
+    "summary": "thumbnails, exact occupancy, SHA-256 of every mask",
+    "masks": "summary, and the masks themselves, activations and attention of the probe sentences",
+    "full": "masks, and the weights as int8 codes (and ADMM snapshots for small models)",
+    "lab": "full, and the Gram matrix of every layer's input",
+}
+
+
+class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that decides a run's outcome (and `record`, which only decides how much of it is kept)."""
+
+    task: str
+    model: str = "minilm-l6"
+    method: str = "admm"
+    pattern: str = "2:4"
+    seed: int = 0
+    epochs: float = 4.0  # epochs of training after (or during) pruning; 0 = one-shot
+    dense_epochs: float = 4.0  # epochs of the dense parent
+    lr: float = 1e-4  # peak learning rate, AdamW
+    batch_size: int = 32
+    max_length: int = 128  # tokens; longer inputs are cut
+    train_examples: int | None = None  # first N of the seeded permutation of train; None = all
+    dev_examples: int = 0  # >0: score on this many examples held out of train, for choosing knobs
+    calibration: int = 256  # training examples behind Gram matrices and norms
+    distill: float = 0.0  # weight of the dense teacher's soft targets in the loss, 0..1
+    freeze_embeddings: bool = True
+    record: RecordLevel = "masks"
+    knobs: dict[str, bool | int | float | str] = {}  # the method's own, resolved
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits over everything that decides the outcome."""
+        fields = {k: v for k, v in msgspec.to_builtins(self).items() if k != "record"}
+        text = msgspec.json.encode(fields, order="deterministic")
+        return hashlib.sha256(text).hexdigest()[:8]
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name: readable first, exact last. Model and task may be paths: only their last part shows."""
+        model = re.sub(r"[^a-z0-9]+", "-", self.model.lower().rstrip("/").rsplit("/", 1)[-1]).strip("-")[:20]
+        task = re.sub(r"[^a-z0-9]+", "-", self.task.lower())[:14].strip("-")
+        if self.method == "dense":
+            return f"{task}-{model}-dense-s{self.seed}-{self.digest}"
+        pattern = re.sub(r"[^a-z0-9.]+", "-", self.pattern.replace(":", "of", 1) if self.pattern[0].isdigit()
+                         else self.pattern.replace(":", "-"))
+        return f"{task}-{model}-{self.method}-{pattern}-e{self.epochs:g}-s{self.seed}-{self.digest}"
+
+
+class Scores(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The accuracies of one run on one evaluation split. None = this stage does not exist for the method."""
+
+    metric: str  # e.g. "matthews_correlation"
+    n_eval: int  # evaluation examples
+    split: str = "validation"
+    dense: float | None = None  # the dense parent
+    one_shot: float | None = None  # plain magnitude at this pattern, same parent, no training
+    admm_w: float | None = None  # W at the end of ADMM: dense storage, nearly feasible
+    admm_z: float | None = None  # Z at the end of ADMM: feasible by construction
+    hard_pruned: float | None = None  # W under the final mask, before any refinement
+    final: float | None = None  # the model the run ends with
+    detail: dict[str, float] = {}  # every metric of the task for the final model
+
+
+class Matrix(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the final model holds in one prunable matrix `[out, in]`."""
+
+    name: str
+    shape: tuple[int, int]
+    density: float = 1.0  # share of weights kept
+    violations: int = 0  # groups that break the pattern
+    kept_energy: float = 1.0  # sum of kept w^2 over sum of w^2, on the dense parent's weights
+    moved: float = 0.0  # share of mask entries that differ from plain magnitude's
+    error: float | None = None  # relative output error on the calibration inputs, |X(W-W')'|^2 / |XW'|^2
+    mask_sha256: str | None = None
+
+
+class Probe(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One of our probe sentences as the final model saw it."""
+
+    id: str
+    text: str
+    text_pair: str | None = None
+    tokens: list[str] = []
+    logits: list[float] = []
+
+
+class Snapshot(msgspec.Struct, kw_only=True):
+    """One kept moment of ADMM: arrays `snapshot/<k>/w|u|mask/<matrix>`."""
+
+    k: int
+    step: int
+    rho: float
+    primal: float
+
+
+class Environment(msgspec.Struct, kw_only=True):
+    """Where a run was made."""
+
+    python: str
+    packages: dict[str, str]
+    commit: str | None
+    dirty: bool | None
+    processor: str
+    device: str
+    threads: int
+
+
+class Timing(msgspec.Struct, kw_only=True):
+    """Seconds of wall time; `phases` in the order they ran. A resumed run sums its parts."""
+
+    total: float = 0.0
+    phases: dict[str, float] = {}
+
+
+class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`run.json`. `parent` is the dense run this one started from; its arrays are this run's *before*."""
+
+    schema: int
+    id: str
+    status: Status
+    created: str  # ISO 8601, UTC
+    spec: RunSpec
+    spec_given: dict[str, bool | int | float | str | None | dict[str, bool | int | float | str]] = {}
+    parent: str | None = None
+    environment: Environment | None = None
+    timing: Timing = msgspec.field(default_factory=Timing)
+    results: Scores | None = None
+    matrices: list[Matrix] = []
+    labels: list[str] = []  # class names; empty for regression
+    layers: int = 0
+    heads: int = 0
+    probes: list[Probe] = []
+    snapshots: list[Snapshot] = []
+    pid: int | None = None  # of the writing process, while running
+    error: str | None = None
+
+    @property
+    def command(self) -> str:
+        """The shell command that makes this run again."""
+        return command_of(self.spec)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of zeros over all prunable matrices."""
+        total = sum(m.shape[0] * m.shape[1] for m in self.matrices)
+        kept = sum(m.shape[0] * m.shape[1] * m.density for m in self.matrices)
+        return 1.0 - kept / total if total else 0.0
+
+
+def command_of(spec: RunSpec) -> str:
+    """Return the headless command for *spec*, with only what differs from the defaults."""
+    defaults = RunSpec(task=spec.task)
+    words = ["python", "-m", "core", "run", "--task", spec.task, "--model", spec.model, "--method", spec.method]
+    if spec.method != "dense":
+        words += ["--pattern", spec.pattern]
+    words += ["--epochs", f"{spec.epochs:g}", "--seed", str(spec.seed)]
+    for name in ("dense_epochs", "lr", "batch_size", "max_length", "train_examples", "dev_examples", "calibration",
+                 "distill", "record"):
+        value = getattr(spec, name)
+        if value != getattr(defaults, name):
+            words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    if not spec.freeze_embeddings:
+        words.append("--train-embeddings")
+    for key, value in sorted(spec.knobs.items()):
+        words += ["--knob", f"{key}={value}"]
+    return shlex.join(words)
