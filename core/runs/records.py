@@ -38,12 +38,14 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     epochs: float = 4.0  # epochs of training after (or during) pruning; 0 = one-shot
     dense_epochs: float = 4.0  # epochs of the dense parent
     lr: float = 1e-4  # peak learning rate, AdamW
+    dense_lr: float = 1e-4  # peak learning rate of the dense parent
     batch_size: int = 32
     max_length: int = 128  # tokens; longer inputs are cut
     train_examples: int | None = None  # first N of the seeded permutation of train; None = all
     dev_examples: int = 0  # >0: score on this many examples held out of train, for choosing knobs
     calibration: int = 256  # training examples behind Gram matrices and norms
     distill: float = 0.0  # weight of the dense teacher's soft targets in the loss, 0..1
+    dropout: float = 0.0  # in every training of this run and its parent
     freeze_embeddings: bool = True
     record: RecordLevel = "masks"
     knobs: dict[str, bool | int | float | str] = {}  # the method's own, resolved
@@ -175,8 +177,8 @@ def command_of(spec: RunSpec) -> str:
     if spec.method != "dense":
         words += ["--pattern", spec.pattern]
     words += ["--epochs", f"{spec.epochs:g}", "--seed", str(spec.seed)]
-    for name in ("dense_epochs", "lr", "batch_size", "max_length", "train_examples", "dev_examples", "calibration",
-                 "distill", "record"):
+    said = {"task", "model", "method", "pattern", "epochs", "seed", "freeze_embeddings", "knobs"}
+    for name in (f for f in spec.__struct_fields__ if f not in said):
         value = getattr(spec, name)
         if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]

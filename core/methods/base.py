@@ -1,0 +1,188 @@
+"""What a method is: the two kinds, the records they exchange, and the knobs they declare.
+
+A `LayerMethod` solves one layer at a time, without training. A `TrainingMethod` fills the hooks of the one training
+loop. Both are built from their knobs and are otherwise free of configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError, unknown
+from core.sparsity.patterns import Pattern
+
+Needs = Literal["none", "norms", "gram"]
+
+
+def knob(default: Any, help: str, low: float | None = None, high: float | None = None, unit: str = "",
+         choices: tuple[str, ...] = ()) -> Any:
+    """Declare a knob: a dataclass field with its help, range (both ends allowed) and unit."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """A method without knobs. Subclasses add fields made with `knob`."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            _check(f, getattr(self, f.name))
+
+
+def _check(f: Field[Any], value: Any) -> None:
+    low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
+    if choices and value not in choices:
+        raise unknown(f"value of {f.name}", str(value), choices)
+    if isinstance(value, str):
+        return
+    if value != value or (low is not None and value < low) or (high is not None and value > high):
+        raise InputError(f"{f.name} = {value!r}", f"{f.metadata['help']}, {low} to {high}", "Choose a value in that range.")
+
+
+def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
+    """Build *kind* from text or numbers. Raises InputError for an unknown name, a wrong type or a value out of range."""
+    known = {f.name: f for f in fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise unknown("knob", name, known) if known else InputError(
+                f"Knob {name!r}", "no knobs: this method has none", "Leave it out.")
+        default = known[name].default
+        assert default is not MISSING
+        try:
+            values[name] = _as_bool(value) if isinstance(default, bool) else type(default)(value)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} = {value!r}", f"a {type(default).__name__}", known[name].metadata["help"]) from None
+    return kind(**values)
+
+
+def _as_bool(value: Any) -> bool:
+    text = str(value).lower()
+    if text not in ("true", "false", "1", "0", "yes", "no"):
+        raise ValueError(text)
+    return text in ("true", "1", "yes")
+
+
+@dataclass(frozen=True)
+class LayerStats:
+    """What a calibration text says about the input of one layer.
+
+    gram: X^T X summed over all calibration tokens, float32 `[in, in]` (None if only norms were asked for);
+    norms: the columns' 2-norms sqrt(diag X^T X), `[in]`; tokens: rows of X.
+    """
+
+    norms: Tensor
+    tokens: int
+    gram: Tensor | None = None
+
+
+@dataclass
+class LayerResult:
+    """One layer, solved. weight `[out, in]` obeys mask; w is the last dense iterate W and z the last feasible Z before
+    any polishing (None for methods without them); trace holds one dict per iteration."""
+
+    weight: Tensor
+    mask: Tensor
+    w: Tensor | None = None
+    z: Tensor | None = None
+    status: str = "solved"
+    trace: list[dict[str, float]] = field(default_factory=list)
+
+
+class LayerMethod:
+    """One-shot: solve one layer from its weight and what calibration said of its input."""
+
+    Knobs: ClassVar[type[Knobs]] = Knobs
+    needs: ClassVar[Needs] = "none"
+
+    def __init__(self, knobs: Knobs) -> None:
+        self.knobs = knobs
+
+    def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
+        """Return the layer under *pattern* (scope "matrix"). weight float32 `[out, in]`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the loop tells a training method once, before the first step."""
+
+    pattern: Pattern
+    total_steps: int
+    steps_per_epoch: int
+    dense: dict[str, Tensor]  # the dense parent's weights, for "moved" and start points
+    stats: dict[str, LayerStats]
+    solution: dict[str, LayerResult]  # of the method's `start`; empty when start is None
+    lr: Callable[[int], float]
+
+
+class TrainingMethod:
+    """Fills the hooks of the training loop.
+
+    The loop calls prepare once, then per step: task backward, `after_backward` (edit gradients), clip and optimiser
+    step, `after_step` (edit weights). Before step number `hard_step` it evaluates W, Z and W under the final mask, then
+    calls `hard_prune`. All state that must survive a kill is in `state()`.
+    """
+
+    Knobs: ClassVar[type[Knobs]] = Knobs
+    start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
+    needs: ClassVar[Needs] = "none"
+
+    def __init__(self, knobs: Knobs) -> None:
+        self.knobs = knobs
+        self.layers: dict[str, nn.Linear] = {}
+        self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened
+        self.hard_step = 0
+
+    @property
+    def phase(self) -> str:
+        """Name of the phase for the trace."""
+        return "refine" if self.masks else "admm"
+
+    def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
+        """Take hold of the layers and set the starting point."""
+        self.layers, self.context = layers, context
+
+    def after_backward(self, step: int) -> None:
+        """Edit gradients, before clipping."""
+
+    def after_step(self, step: int) -> None:
+        """Edit weights, after the optimiser."""
+        if self.masks:
+            torch._foreach_mul_([m.weight.data for m in self.layers.values()], self._factors)
+
+    def end_epoch(self, epoch: int) -> None:
+        """Called after the last step of every epoch (epochs count from 1)."""
+
+    def feasible(self) -> dict[str, Tensor] | None:
+        """Z: the feasible copy, `[out, in]` by matrix; None for methods without one."""
+        return None
+
+    def choose_masks(self) -> dict[str, Tensor]:
+        """The final masks, as they would be now."""
+        raise NotImplementedError
+
+    def hard_prune(self, masks: dict[str, Tensor]) -> None:
+        """Fix *masks* for the rest of the run."""
+        self.masks = masks
+        self._factors = [masks[name].to(layer.weight.dtype) for name, layer in self.layers.items()]
+        torch._foreach_mul_([m.weight.data for m in self.layers.values()], self._factors)
+
+    def measures(self) -> dict[str, float]:
+        """rho, primal, dual, flips, moved: what the trace should know of this moment."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors that must survive a kill (masks included, as uint8)."""
+        return {f"mask/{name}": mask.to(torch.uint8) for name, mask in self.masks.items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Undo `state` after `prepare`."""
+        masks = {k[5:]: v.bool() for k, v in state.items() if k.startswith("mask/")}
+        if masks:
+            self.hard_prune(masks)
