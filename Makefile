@@ -1,0 +1,52 @@
+# The two that matter: `make app` opens the dashboard, `make test` runs the tests.
+# Both make .venv first and return to work at once when it is there. Another interpreter: make PYTHON=/path/to/python3.12
+PYTHON ?=
+PORT ?=
+ARGS ?=
+RUN := .venv/bin/python
+export PYTHON
+
+.PHONY: app test lint browser screenshots bench runs tiny slow offline clean help setup setup-dev
+
+help:  ## say what there is
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:
+	@sh tools/setup.sh app
+
+setup-dev:
+	@sh tools/setup.sh dev
+
+app: setup  ## open the dashboard on the recorded runs (PORT=8600 for another port)
+	@$(RUN) -m streamlit run app.py --server.address 127.0.0.1 $(if $(PORT),--server.port $(PORT)) \
+		--server.showEmailPrompt false --browser.gatherUsageStats false $(ARGS)
+
+test: setup-dev  ## run the tests (ARGS=... goes to pytest)
+	@$(RUN) -m pytest -q $(ARGS)
+
+slow: setup-dev  ## run the long tests that `make test` leaves out
+	@$(RUN) -m pytest -q -m slow $(ARGS)
+
+browser: setup-dev  ## run the browser tests and take a screenshot of every page (needs Chromium)
+	@$(RUN) -m pytest -q -m browser $(ARGS)
+	@$(RUN) -m tests.browser.screenshots build/screenshots
+
+lint: setup-dev  ## ruff over everything, mypy over core/
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+
+bench: setup-dev  ## measure every figure of benchmarks/ (ARGS=NAME for one)
+	@$(RUN) -m core bench $(ARGS)
+
+runs: setup  ## make the recorded runs again, into runs/ (ARGS="--data-dir DIR" for a local GLUE)
+	@set -e; for file in sweeps/*.toml; do $(RUN) -m core sweep "$$file" $(ARGS); done
+
+tiny: setup  ## train the tiny model and its runs on the built-in tasks, into runs/ (no data, no hub)
+	@set -e; for file in sweeps/tiny*.toml; do $(RUN) -m core sweep "$$file" $(ARGS); done
+
+offline: setup  ## fetch the offline copy of minilm-l6 again
+	@sh tools/setup.sh offline
+
+clean:  ## remove caches and build/; .venv, runs/ and cached_runs/ stay
+	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
