@@ -1,0 +1,1 @@
+"""What may stay: patterns, the selection under them, what the groups of a mask hold, and the exact check."""

@@ -1,0 +1,334 @@
+"""PATTERNS: what may stay in a weight matrix. A pattern is a grouping and how many entries of a group may stay.
+
+| text | keeps |
+|---|---|
+| `2:4` | exactly 2 of every 4 consecutive weights along the input dimension |
+| `unstructured:0.5` | the share 0.5 of every matrix, anywhere in it |
+| `global:0.5` | the share 0.5 of all matrices of a model together |
+| `block:4x4:0.5` | the share 0.5 of the 4 x 4 blocks of every matrix, whole |
+| `dense` | everything |
+
+The number after a colon is a sparsity: the share of zeros. No torch here: pages read patterns too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InputError, unknown
+
+WIDEST = 32  # the largest M: counts of a group fit a byte, and no hardware or paper goes beyond
+
+
+def kept_number(sparsity: float, size: int) -> int:
+    """How many of *size* entries stay at *sparsity*: (1 - sparsity) * size, a half rounded up.
+
+    Computed in decimals, from the sparsity as it is written: 0.9 of 5 leaves 0.5, hence 1, on every machine.
+    """
+    return int(((1 - Decimal(repr(float(sparsity)))) * size).to_integral_value(ROUND_HALF_UP))
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What every pattern answers. A matrix is `[out, in]`; a mask is 1 (or True) where a weight stays."""
+
+    scope: ClassVar[Literal["matrix", "model"]] = "matrix"  # "model": chosen over all matrices together
+
+    @property
+    def name(self) -> str:
+        """The canonical text: `parse_pattern(p.name) == p`."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """The pattern in words, as a legend says it."""
+        raise NotImplementedError
+
+    @property
+    def density(self) -> float:
+        """Nominal share of weights that stay, 0..1 (rounding to whole entries aside)."""
+        raise NotImplementedError
+
+    @property
+    def sparsity(self) -> float:
+        """Nominal share of zeros, 0..1."""
+        return 1.0 - self.density
+
+    @property
+    def group(self) -> tuple[int, int] | None:
+        """Rows and columns of a group; None when the whole matrix (or model) is one."""
+        return None
+
+    @property
+    def multiple(self) -> int:
+        """Entries of a group along the input dimension: a picture whose cells are multiples of it cannot alias."""
+        return 1 if self.group is None else self.group[1]
+
+    def fits(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise InputError when matrix *name* of *shape* cannot be cut into this pattern's groups."""
+        if len(shape) != 2:
+            raise InputError(f"Matrix {name!r} has shape {tuple(shape)}", "two dimensions, [out, in]",
+                             "Leave it out of what is pruned.")
+
+    def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
+        """Kept entries per group of a mask `[out, in]`.
+
+        Shape: N:M `[out, in / M]`; blocks `[out / r, in / c]`; all others `[1, 1]`. Raises InputError if it does
+        not fit.
+        """
+        self.fits("mask", mask.shape)
+        return np.array([[np.count_nonzero(mask)]], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Dense(Pattern):
+    """Everything stays."""
+
+    @property
+    def name(self) -> str:
+        return "dense"
+
+    @property
+    def title(self) -> str:
+        return "keep everything"
+
+    @property
+    def density(self) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class NM(Pattern):
+    """Keep exactly *n* of every *m* consecutive weights along the input dimension, 1 <= n <= m <= 32."""
+
+    n: int
+    m: int
+
+    def __post_init__(self) -> None:
+        text = f"{self.n}:{self.m}"
+        if self.n < 1 or self.m < 1:
+            raise InputError(f"Pattern {text!r} has a zero or negative number", "N and M of at least 1",
+                             "2:4 keeps 2 of every 4 consecutive weights.")
+        if self.n > self.m:
+            raise InputError(f"Pattern {text!r} keeps {self.n} of every {self.m}", "N no larger than M",
+                             f"N:M keeps N of every M consecutive weights: did you mean '{self.m}:{self.n}'?")
+        if self.m > WIDEST:
+            raise InputError(f"Pattern {text!r} has groups of {self.m}", f"M of at most {WIDEST}",
+                             f"Take a smaller M, or 'unstructured:{1 - self.n / self.m:.3g}'.")
+
+    @property
+    def name(self) -> str:
+        return f"{self.n}:{self.m}"
+
+    @property
+    def title(self) -> str:
+        return f"keep {self.n} of every {self.m}"
+
+    @property
+    def density(self) -> float:
+        return self.n / self.m
+
+    @property
+    def group(self) -> tuple[int, int]:
+        return 1, self.m
+
+    def fits(self, name: str, shape: tuple[int, ...]) -> None:
+        super().fits(name, shape)
+        width = shape[1]
+        if width % self.m or not width:
+            others = [str(m) for m in range(2, WIDEST + 1) if width and width % m == 0]
+            remedy = f"Choose an M that divides {width}: {', '.join(others)}." if others else \
+                f"No M up to {WIDEST} divides {width}: choose 'unstructured:{self.sparsity:.3g}'."
+            raise InputError(f"Matrix {name!r} is {width} wide", f"a width divisible by {self.m} for {self.name}",
+                             remedy)
+
+    def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
+        self.fits("mask", mask.shape)
+        kept = np.asarray(mask) != 0
+        # One addition per position: numpy's own sum over a short last axis is ten times slower.
+        total = np.zeros((mask.shape[0], mask.shape[1] // self.m), dtype=np.int8)
+        for j in range(self.m):
+            total += kept[:, j::self.m]
+        return total
+
+
+@dataclass(frozen=True)
+class Unstructured(Pattern):
+    """`kept_number(share, size)` weights of every matrix stay, anywhere in it."""
+
+    share: float  # of zeros
+
+    def __post_init__(self) -> None:
+        _check_share(self.share)
+
+    @property
+    def name(self) -> str:
+        return f"unstructured:{_number(self.share)}"
+
+    @property
+    def title(self) -> str:
+        return f"remove {self.share * 100:.6g} % of every matrix"
+
+    @property
+    def density(self) -> float:
+        return 1.0 - self.share
+
+    @property
+    def sparsity(self) -> float:
+        return self.share
+
+
+@dataclass(frozen=True)
+class GlobalUnstructured(Unstructured):
+    """As `Unstructured`, over all matrices of a model together: a matrix may lose more than another."""
+
+    scope: ClassVar[Literal["matrix", "model"]] = "model"
+
+    @property
+    def name(self) -> str:
+        return f"global:{_number(self.share)}"
+
+    @property
+    def title(self) -> str:
+        return f"remove {self.share * 100:.6g} % of all matrices together"
+
+
+@dataclass(frozen=True)
+class Blocks(Pattern):
+    """Whole *rows* x *columns* blocks stay or go: `kept_number(share, number of blocks)` of every matrix stay."""
+
+    rows: int
+    columns: int
+    share: float  # of blocks that go
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.columns < 1:
+            raise InputError(f"Pattern 'block:{self.rows}x{self.columns}' has a zero or negative side",
+                             "sides of at least 1", "block:4x4:0.5 removes half of the 4 x 4 blocks.")
+        _check_share(self.share)
+
+    @property
+    def name(self) -> str:
+        return f"block:{self.rows}x{self.columns}:{_number(self.share)}"
+
+    @property
+    def title(self) -> str:
+        return f"remove {self.share * 100:.6g} % of the {self.rows} x {self.columns} blocks"
+
+    @property
+    def density(self) -> float:
+        return 1.0 - self.share
+
+    @property
+    def sparsity(self) -> float:
+        return self.share
+
+    @property
+    def group(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    def fits(self, name: str, shape: tuple[int, ...]) -> None:
+        super().fits(name, shape)
+        if 0 in shape or shape[0] % self.rows or shape[1] % self.columns:
+            raise InputError(f"Matrix {name!r} is {shape[0]} x {shape[1]}",
+                             f"sides divisible by {self.rows} and {self.columns} for {self.name}",
+                             f"Choose sides that divide them, or 'unstructured:{_number(self.share)}'.")
+
+    def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
+        self.fits("mask", mask.shape)
+        tiles = (np.asarray(mask) != 0).reshape(mask.shape[0] // self.rows, self.rows, -1, self.columns)
+        return tiles.sum(axis=(1, 3), dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of pattern as lists, help texts and widgets know it."""
+
+    name: str  # before the first colon, except for N:M
+    syntax: str
+    title: str
+    example: str
+    parse: Callable[[str], Pattern]  # the whole text -> pattern; raises InputError
+
+
+def parse_pattern(text: str) -> Pattern:
+    """Read a pattern's text form. Raises InputError, with a suggestion, for anything else."""
+    clean = "".join(text.split()).lower()
+    if len(clean) <= 40 and re.fullmatch(r"[+-]?[0-9.]+:[+-]?[0-9.]+", clean):
+        return _nm(clean)
+    head = clean.partition(":")[0]
+    if len(clean) <= 40 and head in PATTERNS and head != "nm":
+        return PATTERNS[head].parse(clean)
+    pair = re.fullmatch(r"([0-9]{1,2})[^0-9]{1,4}([0-9]{1,2})", clean)  # 2/4, 2-4, 2of4
+    if pair and 1 <= int(pair[1]) <= int(pair[2]) <= WIDEST:
+        raise InputError(f"Unknown pattern {text!r}", "N:M with a colon",
+                         f"Did you mean '{int(pair[1])}:{int(pair[2])}'?")
+    error = unknown("pattern", head or text, [kind.name for kind in PATTERNS.values() if kind.name != "nm"])
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    close = error.remedy if "Did you mean" in error.remedy else ""
+    forms = ", ".join(kind.example for kind in PATTERNS.values())
+    raise InputError(f"Unknown pattern {shown!r}", f"a form like {forms}", close or "N:M keeps N of every M weights.")
+
+
+def _nm(text: str) -> Pattern:
+    match = re.fullmatch(r"([+-]?[0-9]{1,6}):([+-]?[0-9]{1,6})", text)
+    if not match:
+        raise InputError(f"Pattern {text!r} has a number that is not whole", "two whole numbers, N:M",
+                         "2:4 keeps 2 of every 4 consecutive weights.")
+    return NM(int(match[1]), int(match[2]))
+
+
+def _block(text: str) -> Pattern:
+    match = re.fullmatch(r"block:([0-9]{1,6})x([0-9]{1,6}):(.+)", text)
+    if not match:
+        raise InputError(f"Pattern {text!r} is not complete", "block:ROWSxCOLUMNS:SPARSITY",
+                         "block:4x4:0.5 removes half of the 4 x 4 blocks.")
+    return Blocks(int(match[1]), int(match[2]), _share(text, match[3]))
+
+
+def _share(text: str, number: str) -> float:
+    """The sparsity written in *number*, a part of the pattern *text*."""
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,2})?", number):
+        raise InputError(f"Pattern {text!r} has no number where its sparsity should be",
+                         "a share of zeros from 0 up to 1", f"For example {PATTERNS[text.partition(':')[0]].example}.")
+    return float(number)
+
+
+def _check_share(share: float) -> None:
+    if not 0.0 <= share < 1.0:
+        raise InputError(f"Sparsity {_number(share)} is out of range", "a share of zeros from 0 up to, but not, 1",
+                         "Write 50 % as 0.5.")
+
+
+def _number(value: float) -> str:
+    """The shortest text that reads back as the same number: 0.5, 0.875, 0."""
+    short = f"{value:.6g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def _dense(text: str) -> Pattern:
+    if text != "dense":
+        raise InputError(f"Pattern {text!r} has more than its name", "dense alone", "Write only 'dense'.")
+    return Dense()
+
+
+PATTERNS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("nm", "N:M", "keep N of every M consecutive weights along the input", "2:4", _nm),
+        Kind("unstructured", "unstructured:SPARSITY", "remove a share of every matrix, anywhere in it",
+             "unstructured:0.5", lambda text: Unstructured(_share(text, text.partition(":")[2]))),
+        Kind("global", "global:SPARSITY", "remove a share of all matrices together", "global:0.5",
+             lambda text: GlobalUnstructured(_share(text, text.partition(":")[2]))),
+        Kind("block", "block:ROWSxCOLUMNS:SPARSITY", "remove a share of the blocks of every matrix, whole",
+             "block:4x4:0.5", _block),
+        Kind("dense", "dense", "keep everything", "dense", _dense),
+    )
+}
