@@ -1,0 +1,83 @@
+"""What is kept between two runs of a page: headers, opened runs, finished views. Keyed by file times, bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store
+
+T = TypeVar("T")
+Stamp = tuple[Any, ...]
+
+
+def store() -> Store:
+    """The store of this machine: `cached_runs/` and `runs/`, or what SPARSESCOPE_CACHED and SPARSESCOPE_RUNS name."""
+    return default_store()
+
+
+def _times(path: Path, names: tuple[str, ...]) -> Stamp:
+    out = []
+    for name in names:
+        try:
+            status = (path / name).stat()
+            out.append((status.st_mtime_ns, status.st_size))
+        except OSError:
+            out.append((0, 0))
+    return tuple(out)
+
+
+def shelf() -> Stamp:
+    """A value that changes whenever a header of the store does (names and times only: nothing is read)."""
+    out: list[Stamp] = []
+    here = store()
+    for root in (here.live, here.recorded):
+        try:
+            paths = sorted(root.iterdir())
+        except OSError:
+            paths = []
+        out.append((str(root), *((p.name, *_times(p, (HEADER,))) for p in paths)))
+    return tuple(out)
+
+
+def entries() -> tuple[Entry, ...]:
+    """All folders of the store, newest first, damaged ones too. Shared between sessions: never change one."""
+    return _entries(shelf(), store())
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _entries(shelf: Stamp, _store: Store) -> tuple[Entry, ...]:
+    return tuple(_store.entries())
+
+
+def stamp(run: Run) -> Stamp:
+    """Id and file times of a run and of its parent: the key under which anything made from it is kept."""
+    own = (str(run.path), _times(run.path, (HEADER, TRACE, ARRAYS)))
+    return own if run.parent is None else (*own, *stamp(run.parent))
+
+
+def open_run(run_id: str) -> Run:
+    """Open a run. Raises InputError when there is none, or it is damaged. Opening reads two headers, no arrays."""
+    return store().open(run_id)
+
+
+def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
+    """`make(run, *args)`, kept under the run's file times. Each caller gets its own copy: it may change it.
+
+    *args* must be plain values. *make* is a function of a module, never a lambda: its name is part of the key.
+    """
+    return _made(f"{make.__module__}.{make.__qualname__}", stamp(run), args, make, run)
+
+
+def cached_over(make: Callable[..., T], *args: Any) -> T:
+    """`make(records, *args)` over all readable records of the store, kept until a header changes."""
+    records = [entry.record for entry in entries() if entry.record is not None]
+    return _made(f"{make.__module__}.{make.__qualname__}", shelf(), args, make, records)
+
+
+@st.cache_data(max_entries=96, show_spinner=False)
+def _made(name: str, stamp: Stamp, args: tuple[Any, ...], _make: Callable[..., T], _given: Any) -> T:
+    return _make(_given, *args)

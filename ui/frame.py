@@ -1,0 +1,209 @@
+"""The frame of every page: opening words, the bar on top, the way a view is shown.
+
+    frame.opening("weights")
+    run = frame.pick_run()
+    if run is not None:
+        matrix = frame.pick_matrix(run)
+        frame.draw(weights.before_after, run, matrix, key="maps")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.errors import InputError
+from core.methods import METHODS
+from core.runs.records import RunRecord
+from core.runs.store import Run
+from core.views import style
+from core.views.view import View
+from ui import cache, links
+from ui.cache import cached, cached_over, entries, store
+from ui.look import CSS
+from ui.pages import PAGES
+
+__all__ = ["cached", "cached_over", "draw", "entries", "guarded", "link", "opening", "pick_layer", "pick_matrix",
+           "pick_run", "show", "store"]
+
+_bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
+PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+          "toImageButtonOptions": {"format": "svg"}}
+
+
+def opening(key: str) -> None:
+    """The page's title and the question it answers."""
+    _bar.set(None)
+    st.html(f"<style>{CSS}</style>")
+    st.title(PAGES[key].title, anchor=False)
+    st.caption(PAGES[key].question)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Show a person's mistake, or a damaged file, as a red box and go on with the page."""
+    try:
+        yield
+    except InputError as error:
+        st.error(links.plain(str(error)))
+
+
+# -- the bar on top ----------------------------------------------------------------------------------------------
+
+
+def pick_run(kind: Literal["pruned", "any"] = "pruned") -> Run | None:
+    """Draw the bar with task and run (`?run=`), and return the run chosen.
+
+    None, with words on the page, when there is no run to choose. A bad, unknown or damaged `?run=` gets a red box; the
+    page goes on with the default run.
+    """
+    found = [e.record for e in entries() if e.record is not None and e.record.status != "queued"]
+    records = [r for r in found if kind == "any" or r.spec.method != "dense"]
+    asked = _asked()
+    if asked is not None and asked.status != "queued" and all(r.id != asked.id for r in records):
+        st.info(f"{links.plain(asked.id)} is a dense run: this page shows pruned ones. Choose one below.")
+    if not records:
+        empty()
+        return None
+    by_id = {r.id: r for r in records}
+    wanted = links.remembered("run")
+    run_id = wanted if wanted in by_id else default_run(records).id
+    links.remember("run", run_id)
+    bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
+    _bar.set(bar)
+    with bar:
+        _task_box(records, by_id[run_id])
+        _run_box([r for r in records if r.spec.task == by_id[run_id].spec.task], run_id)
+    with guarded():
+        run = cache.open_run(run_id)
+        _about(run)
+        return run
+    return None
+
+
+def _asked() -> RunRecord | None:
+    """The record that the link names; a red box when it names none that can be shown."""
+    asked = st.query_params.get("run")
+    if asked is None:
+        return None
+    with guarded():
+        return cache.open_run(asked).record
+    st.session_state.pop("link.run", None)
+    return None
+
+
+def default_run(records: Sequence[RunRecord]) -> RunRecord:
+    """The run that teaches most: succeeded, with snapshots, ADMM, 2:4; among equals the newest."""
+    return max(records, key=lambda r: (r.status == "succeeded", bool(r.snapshots), r.spec.method == "admm",
+                                       r.spec.pattern == "2:4", r.created))
+
+
+def _task_box(records: list[RunRecord], now: RunRecord) -> None:
+    tasks = sorted({r.spec.task for r in records})
+    st.session_state["bar.task"] = now.spec.task
+
+    def moved() -> None:
+        there = [r for r in records if r.spec.task == st.session_state["bar.task"]]
+        same = [r for r in there if (r.spec.method, r.spec.pattern) == (now.spec.method, now.spec.pattern)]
+        links.remember("run", default_run(same or there).id)
+
+    st.selectbox("Task", tasks, format_func=style.task_title, key="bar.task", on_change=moved, width=220)
+
+
+def _run_box(records: list[RunRecord], run_id: str) -> None:
+    order = list(METHODS)
+    records = sorted(records, key=lambda r: (r.spec.model, order.index(r.spec.method) if r.spec.method in order else 99,
+                                             r.spec.pattern, r.spec.epochs, r.spec.seed, r.id))
+    names = {r.id: style.run_words(r) for r in records}
+    twins = list(names.values())
+    words = {k: v if twins.count(v) == 1 else f"{v} · {k.rsplit('-', 1)[-1]}" for k, v in names.items()}
+    st.session_state["bar.run"] = run_id
+    st.selectbox("Run", list(words), format_func=words.__getitem__, key="bar.run", width=470,
+                 on_change=lambda: links.remember("run", st.session_state["bar.run"]))
+
+
+def _about(run: Run) -> None:
+    record = run.record
+    made = "recorded" if run.recorded else "made on this machine"
+    scored = f" · {style.count(record.results.n_eval)} evaluation examples" if record.results else ""
+    st.caption(f"{made} {record.created[:10]} · seed {record.spec.seed}{scored} · `{record.id}`")
+    if record.status != "succeeded":
+        st.warning(links.plain(f"This run has {STATUS.get(record.status, record.status)}. {record.error or ''}"
+                               " What it kept is shown."))
+
+
+STATUS = {"running": "not ended yet", "failed": "failed", "cancelled": "been cancelled"}
+
+
+def _place() -> DeltaGenerator:
+    """The bar, when this page has drawn one; else a row of its own."""
+    return _bar.get() or st.container(horizontal=True)
+
+
+def pick_matrix(run: Run) -> str | None:
+    """Choose a prunable matrix (`?matrix=`) in the bar; its name, or None (with words) when the run lists none."""
+    names = [m.name for m in run.record.matrices]
+    if not names:
+        st.info("This run lists no matrices: it ended before pruning.")
+        return None
+    with _place():
+        return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True)
+
+
+def pick_layer(run: Run, *, first: int = 0) -> int:
+    """Choose a layer (`?layer=`) in the bar: 0 the embeddings' output (when *first* is 0), 1 the first layer."""
+    options = [str(k) for k in range(first, max(run.record.layers, first) + 1)]
+    with _place():
+        return int(links.choose("layer", "Layer", options, default=options[-1], kind="layer", always=True,
+                                words=lambda k: "embeddings" if k == "0" else f"layer {k}"))
+
+
+def empty() -> None:
+    """What a page says when the store holds nothing for it."""
+    st.info("No runs yet. A run is one folder; this makes the first one, in about a minute, without any download:")
+    st.code("python -m core run --task agreement --model tiny --method admm --pattern 2:4", language="bash")
+
+
+# -- views -------------------------------------------------------------------------------------------------------
+
+
+def show(view: View, key: str) -> None:
+    """Show a view: the sentence first, then the picture, what to try, and the numbers to read or take along."""
+    st.subheader(links.plain(view.claim), anchor=False)
+    if view.image is not None:
+        st.image(view.image, width="stretch", alt=view.alt)
+    elif view.figure is not None:
+        st.plotly_chart(view.figure, key=key, width="stretch", config=PLOTLY, alt=view.alt)
+    if view.try_this:
+        st.caption(f"**Try this.** {links.plain(view.try_this)}")
+    if not view.table.empty:
+        numbers(view, key)
+
+
+def numbers(view: View, key: str) -> None:
+    """The picture's numbers, folded away, with a button that saves them."""
+    with st.expander("The numbers"):
+        st.dataframe(view.table, hide_index=True, key=f"{key}.table")
+        st.download_button("Save as CSV", lambda: view.table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
+                           key=f"{key}.csv", on_click="ignore")
+
+
+def draw(make: Callable[..., View], run: Run, *args: Any, key: str) -> None:
+    """`show(cached(make, run, *args))`; a damaged file becomes a red box."""
+    with guarded():
+        show(cached(make, run, *args), key)
+
+
+def link(page: str, label: str, **query: str) -> None:
+    """A link to another page with the choices it needs; plain words where there is no navigation (a page alone)."""
+    from streamlit.errors import StreamlitAPIException
+
+    try:
+        st.page_link(PAGES[page].file, label=label, query_params=query)
+    except (StreamlitAPIException, KeyError):
+        st.caption(label)
