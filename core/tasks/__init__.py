@@ -1,0 +1,160 @@
+"""TASKS: the one list of tasks, and `load_task`. The list imports no torch, no datasets, no pyarrow.
+
+GLUE tasks (Wang et al., 2019, https://gluebenchmark.com) come by their Hugging Face names and with GLUE's own metrics.
+The built-in tasks are synthetic: generated from a grammar of ours, for a machine without data and for the lessons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InputError, unknown
+
+PERMUTATION_SEED = 0  # of the training subset: the same for every run, whatever the run's own seed
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """One task as lists, links and legends know it."""
+
+    name: str
+    title: str
+    question: str  # what the model is asked, in one friendly sentence
+    kind: Literal["glue", "built-in"]
+    columns: tuple[str, str | None]  # of the text, and of the second text where there are pairs
+    labels: tuple[str, ...]  # class names in the order of their codes; empty = regression
+    metric: str  # the main score
+    metrics: tuple[str, ...]  # the scores that are measured; the main one is their mean
+    scale: tuple[float, float] = (0.0, 5.0)  # of the label, for regression
+
+    @property
+    def outputs(self) -> int:
+        """Width of the model's head: the number of classes, 1 for regression."""
+        return len(self.labels) or 1
+
+
+def _glue(name: str, title: str, question: str, columns: tuple[str, str | None], labels: tuple[str, ...],
+          metrics: tuple[str, ...] = ("accuracy",)) -> TaskEntry:
+    metric = metrics[0] if len(metrics) == 1 else "_".join(metrics) + "_mean"
+    return TaskEntry(name, title, question, "glue", columns, labels, metric, metrics)
+
+
+def _ours(name: str, question: str, columns: tuple[str, str | None], labels: tuple[str, ...]) -> TaskEntry:
+    return TaskEntry(name, f"{name.capitalize()} (synthetic)", question, "built-in", columns, labels, "accuracy",
+                     ("accuracy",))
+
+
+PAIR = ("sentence1", "sentence2")
+ENTAILS = ("entailment", "not_entailment")
+
+TASKS: dict[str, TaskEntry] = {
+    entry.name: entry
+    for entry in (
+        _glue("cola", "CoLA", "Could an English speaker say this sentence?", ("sentence", None),
+              ("unacceptable", "acceptable"), ("matthews_correlation",)),
+        _glue("sst2", "SST-2", "Does this piece of a film review praise or complain?", ("sentence", None),
+              ("negative", "positive")),
+        _glue("mrpc", "MRPC", "Do these two news sentences say the same thing?", PAIR,
+              ("not_equivalent", "equivalent"), ("accuracy", "f1")),
+        _glue("stsb", "STS-B", "How close in meaning are these two sentences, from 0 to 5?", PAIR, (),
+              ("pearson", "spearman")),
+        _glue("rte", "RTE", "Does the second sentence follow from the first?", PAIR, ENTAILS),
+        _glue("wnli", "WNLI", "Is the pronoun of the first sentence read rightly in the second?", PAIR, ENTAILS[::-1]),
+        _glue("qnli", "QNLI", "Does this sentence answer the question?", ("question", "sentence"), ENTAILS),
+        _glue("qqp", "QQP", "Do these two questions ask the same thing?", ("question1", "question2"),
+              ("not_duplicate", "duplicate"), ("accuracy", "f1")),
+        _glue("mnli", "MNLI (matched)", "Does the second sentence follow from the first, contradict it, or neither?",
+              ("premise", "hypothesis"), ("entailment", "neutral", "contradiction")),
+        _ours("agreement", "Does every verb agree with its own noun, whatever stands between them?",
+              ("sentence", None), ("unacceptable", "acceptable")),
+        _ours("sentiment", "After every not, hardly and but: is the speaker pleased?", ("sentence", None),
+              ("negative", "positive")),
+        _ours("entailment", "All, most, some or no: does the second sentence follow from the first?",
+              ("premise", "hypothesis"), ("entailment", "neutral", "contradiction")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """*n* labelled texts. `labels` is int64 `[n]` (codes of the entry's classes), or float32 `[n]` for regression."""
+
+    text: list[str]
+    pair: list[str] | None
+    labels: NDArray[np.int64] | NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def take(self, indices: NDArray[np.int64]) -> Examples:
+        """The examples at *indices*, in that order."""
+        pair = None if self.pair is None else [self.pair[i] for i in indices]
+        return Examples([self.text[i] for i in indices], pair, self.labels[indices])
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's data: what to train on, and what to score on. `split` says where the latter comes from."""
+
+    entry: TaskEntry
+    train: Examples
+    evaluation: Examples
+    split: str
+
+
+def entry_of(name: str) -> TaskEntry:
+    """Look a task up. Raises InputError, with a suggestion, for a name that is not in TASKS."""
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
+
+
+def load_task(name: str, *, data_dir: Path | None = None, train_examples: int | None = None,
+              dev_examples: int = 0) -> TaskData:
+    """Load the task *name*.
+
+    GLUE is read from *data_dir* (or SPARSESCOPE_GLUE_DIR), a folder holding `<task>/{train,validation}.parquet` in the
+    columns of `nyu-mll/glue`, or else from the hub.
+
+    *train_examples*: train on the first that many of a fixed permutation of the training set: the same ones for every
+    seed, and fewer are always a part of more. None, or more than there are: all. *dev_examples* > 0: score on the last
+    that many of the same permutation, taken out of the training set, and leave the validation set alone, for choosing
+    knobs.
+
+    Raises InputError for an unknown task, numbers out of range, data that cannot be reached or cannot be used.
+    """
+    entry = entry_of(name)
+    if train_examples is not None and train_examples < 1:
+        raise InputError(f"train_examples is {train_examples}", "a number from 1 up, or none for all of them",
+                         "Leave it out to train on the whole training set.")
+    if dev_examples < 0:
+        raise InputError(f"dev_examples is {dev_examples}", "a number from 0 up",
+                         "Use 0 to score on the validation set.")
+    train, evaluation = _read(entry, data_dir, need_validation=dev_examples == 0)
+    order = np.random.default_rng(PERMUTATION_SEED).permutation(len(train))
+    if dev_examples >= len(train):
+        raise InputError(f"dev_examples is {dev_examples}, and {name} has {len(train)} training examples",
+                         "fewer than there are", "Lower dev_examples.")
+    held_out, rest = order[len(train) - dev_examples:], order[:len(train) - dev_examples]
+    split = "validation"
+    if dev_examples:
+        evaluation, split = train.take(held_out), "held out of train"
+    assert evaluation is not None  # _read brings it whenever it is needed
+    if train_examples is not None or dev_examples:
+        train = train.take(rest[:train_examples])
+    return TaskData(entry, train, evaluation, split)
+
+
+def _read(entry: TaskEntry, data_dir: Path | None, need_validation: bool) -> tuple[Examples, Examples | None]:
+    if entry.kind == "built-in":
+        from core.tasks.grammars import generate
+
+        return generate(entry.name)
+    from core.tasks.glue import read
+
+    return read(entry, data_dir, need_validation)
