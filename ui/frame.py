@@ -28,8 +28,8 @@ from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
 from ui.pages import PAGES
 
-__all__ = ["cached", "cached_over", "draw", "entries", "guarded", "link", "opening", "pick_layer", "pick_matrix",
-           "pick_run", "show", "store"]
+__all__ = ["cached", "cached_over", "draw", "empty", "entries", "featured", "guarded", "link", "numbers", "opening",
+           "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
@@ -42,6 +42,7 @@ def opening(key: str) -> None:
     st.html(f"<style>{CSS}</style>")
     st.title(PAGES[key].title, anchor=False)
     st.caption(PAGES[key].question)
+    st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
 
 
 @contextmanager
@@ -83,6 +84,17 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned") -> Run | None:
         run = cache.open_run(run_id)
         _about(run)
         return run
+    return None
+
+
+def featured() -> Run | None:
+    """The run that the first page shows: the link's, or the one that teaches most. None when there is none."""
+    asked = _asked()
+    records = [e.record for e in entries() if e.record is not None and e.record.spec.method != "dense"]
+    if not records:
+        return None
+    with guarded():
+        return cache.open_run(asked.id if asked in records else default_run(records).id)
     return None
 
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import streamlit as st
 
 from core.errors import unknown
+
+T = TypeVar("T")
 
 
 def plain(text: str) -> str:
@@ -78,3 +80,12 @@ def choose(
 def switch(key: str, label: str, *, help: str | None = None) -> bool:
     """A switch, off by default, bound to `?key=on`."""
     return bool(st.toggle(label, key=key, bind="query-params", help=help))
+
+
+def leaf(key: str, items: Sequence[T], size: int) -> Sequence[T]:
+    """The part of *items* on the page that `?key=` names, with the page numbers when there is more than one."""
+    pages = max(1, -(-len(items) // size))
+    if pages == 1:
+        return items
+    number = st.pagination(pages, key=key, bind="query-params")
+    return items[(number - 1) * size:number * size]

@@ -17,18 +17,31 @@ class PageEntry:
     title: str
     group: str  # "See", "Touch" or "Run"
     question: str  # what the page answers
+    note: str  # "what am I looking at", in Markdown
 
 
 PAGES: dict[str, PageEntry] = {
     entry.key: entry
     for entry in (
-        PageEntry("overview", "pages/overview.py", "Overview", "See", "What does ADMM do to a transformer?"),
+        PageEntry("overview", "pages/overview.py", "Overview", "See", "What does ADMM do to a transformer?",
+                  "**N:M** keeps N of every M consecutive weights along the input. **Sparsity** is the share of zeros. "
+                  "**Dense** is the same model with nothing pruned."),
         PageEntry("weights", "pages/weights.py", "Weights", "See",
-                  "Which weights went, and what happened to those that stayed?"),
-        PageEntry("activations", "pages/activations.py", "Activations", "See", "What does the network feel?"),
-        PageEntry("occupancy", "pages/occupancy.py", "N:M occupancy", "See", "Does every group hold exactly N?"),
-        PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?"),
+                  "Which weights went, and what happened to those that stayed?",
+                  "One weight matrix, outputs down and inputs across, before and after pruning, in one colour range. "
+                  "**Grey** is pruned; the page's own tone is zero."),
+        PageEntry("activations", "pages/activations.py", "Activations", "See", "What does the network feel?",
+                  "A sentence of ours as the dense and the pruned model see it: tokens down, features across. A "
+                  "**region** is one token and 16 neighbouring features."),
+        PageEntry("occupancy", "pages/occupancy.py", "N:M occupancy", "See", "Does every group hold exactly N?",
+                  "A **group** is M consecutive weights of a row. Its **occupancy** is how many of them matter. The "
+                  "certificate counts the groups that hold more than N."),
+        PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?",
+                  "One panel a task. **Ratio** is sparsity, the share of zeros. All methods start from the same dense "
+                  "model of their task and seed."),
         PageEntry("trace", "pages/trace.py", "ADMM trace", "See",
-                  "Did it converge, and what did the hard prune take?"),
+                  "Did it converge, and what did the hard prune take?",
+                  "**W** is trained, **Z** obeys the pattern, **rho** pulls them together. **Primal residual**: "
+                  "how far W is from Z. **Dual residual**: how much Z still moves."),
     )
 }
