@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import InputError
 from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, kept_number
+
+PIECE = 1 << 16
 
 
 def select(pattern: Pattern, scores: Tensor) -> Tensor:
@@ -56,16 +61,69 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
 
 def _best(scores: Tensor, count: int) -> Tensor:
     """Mask of the *count* highest of 1-D *scores*, ties to the lower index."""
-    if count in (0, scores.numel()):
+    size = scores.numel()
+    if count in (0, size):
         return torch.full_like(scores, bool(count), dtype=torch.bool)
-    # A threshold and a running count of what equals it: topk alone leaves open which of equal entries it takes.
-    edge = scores.topk(count, sorted=False).values.amin()
-    above, equal = scores > edge, scores == edge
-    return above | (equal & (equal.cumsum(0) <= count - above.sum()))
+    # A threshold, then the first of what equals it: topk alone leaves open which of equal entries it takes.
+    if scores.device.type == "cpu":  # numpy's partition is many times faster than torch's topk here
+        edge = torch.as_tensor(np.partition(_numpy(scores), size - count)[size - count])
+    else:
+        edge = scores.topk(count, sorted=False).values.amin()
+    mask = scores > edge
+    mask[(scores == edge).nonzero()[: count - int(mask.sum())]] = True
+    return mask
 
 
 def _best_of_groups(scores: Tensor, n: int, m: int) -> Tensor:
     """Mask of the *n* highest of every *m* consecutive scores of a row, ties to the lower index."""
-    order = scores.reshape(-1, m).sort(dim=1, descending=True, stable=True).indices[:, :n]
+    if scores.device.type == "cpu":
+        return torch.from_numpy(_by_losses(_numpy(scores.reshape(-1)), n, m)).view(scores.shape)
+    return _by_sorting(scores, n, m)
+
+
+def _by_sorting(scores: Tensor, n: int, m: int) -> Tensor:
+    # Adding zero turns -0 into 0: an accelerator may sort by bits, and the two must tie.
+    order = (scores + 0.0).reshape(-1, m).sort(dim=1, descending=True, stable=True).indices[:, :n]
     mask = torch.zeros(order.shape[0], m, dtype=torch.bool, device=scores.device)
     return mask.scatter_(1, order, True).view(scores.shape)
+
+
+def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]:
+    """The same on flat numpy *scores*: an entry stays when fewer than *n* of its group beat it.
+
+    Of two entries d apart the earlier wins when it is at least as high, so the losses in a group are 0..m-1, each
+    once, whatever the ties: exactly *n* stay. All entries are compared with their neighbour at distance d in one
+    contiguous pass, and pairs that straddle two groups are masked away: every pass is vectorised, which strided views
+    of groups would not be. Pieces of 64 k entries stay in the second-level cache (32 k and 128 k measured slower).
+    """
+    size = PIECE // m * m
+    start, inside = _tables(size, m)
+    mask = np.empty(scores.size, dtype=np.bool_)
+    room = min(size, scores.size)
+    losses, won = np.empty(room, dtype=np.int8), np.empty(room, dtype=np.bool_)
+    for first in range(0, scores.size, size):
+        piece = scores[first:first + size]
+        length = piece.size
+        lost = losses[:length]
+        lost[:] = start[:length]  # as if every later entry of the group had won
+        for d in range(1, m):
+            np.greater_equal(piece[:-d], piece[d:], out=won[:length - d])
+            won_inside = won[:length - d].view(np.int8)
+            won_inside &= inside[d - 1][:length - d]
+            lost[d:] += won_inside
+            lost[:-d] -= won_inside
+        np.less(lost, n, out=mask[first:first + size])
+    return mask
+
+
+@lru_cache(maxsize=8)
+def _tables(size: int, m: int) -> tuple[NDArray[np.int8], list[NDArray[np.int8]]]:
+    """How many of its group come after each of *size* entries, and for d = 1..m-1: is the entry d further on one?"""
+    later = (m - 1 - np.arange(size) % m).astype(np.int8)
+    return later, [(later[:-d] >= d).astype(np.int8) for d in range(1, m)]
+
+
+def _numpy(scores: Tensor) -> NDArray[np.generic]:
+    """*scores* as numpy sees them, without a copy where it can; half precision is widened, which is exact."""
+    scores = scores.detach()
+    return (scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores).numpy()
