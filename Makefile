@@ -18,8 +18,10 @@ setup-dev:
 	@sh tools/setup.sh dev
 
 app: setup  ## open the dashboard on the recorded runs (PORT=8600 for another port)
-	@$(RUN) -m streamlit run app.py --server.address 127.0.0.1 $(if $(PORT),--server.port $(PORT)) \
-		--server.showEmailPrompt false --browser.gatherUsageStats false $(ARGS)
+	@headless=true; \
+	if [ "$$(uname)" = Darwin ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then headless=false; fi; \
+	$(RUN) -m streamlit run app.py --server.address 127.0.0.1 $(if $(PORT),--server.port $(PORT)) \
+		--server.headless $$headless --server.showEmailPrompt false --browser.gatherUsageStats false $(ARGS)
 
 test: setup-dev  ## run the tests (ARGS=... goes to pytest)
 	@$(RUN) -m pytest -q $(ARGS)
