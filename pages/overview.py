@@ -22,10 +22,7 @@ if run is not None:
             st.subheader(links.plain(strip.claim), anchor=False)
             cards.strip(strip)
             st.caption(links.plain(strip.legend))
-    for column, figure in zip(st.columns(3), overview.figures(run.record), strict=False):
-        with column, st.container(gap=None):
-            st.metric(figure.label, figure.value)
-            st.caption(links.plain(figure.note))
+    frame.figures(overview.numbers(run.record))
     with st.container(horizontal=True, gap="medium"):
         frame.link("weights", "See its weights", run=run.record.id)
         frame.link("occupancy", "See its groups", run=run.record.id)

@@ -1,8 +1,22 @@
-"""Trace."""
+"""Did it converge, and what did the hard prune take?"""
 
 from __future__ import annotations
 
+import streamlit as st
+
+from core.views import stages, trace
 from ui import frame
 
 frame.opening("trace")
-frame.pick_run()
+run = frame.pick_run("pruned")
+if run is not None:
+    with frame.guarded():
+        if not trace.has_admm(run):
+            st.info("This run has no ADMM phase: there are no residuals and no rho. What it did log is shown.")
+        frame.figures(frame.cached(trace.numbers, run))
+    frame.draw(trace.timeline, run, key="timeline")
+    left, right = st.columns(2, gap="large")
+    with left:
+        frame.draw(stages.waterfall, run, key="waterfall")
+    with right, frame.guarded():
+        frame.show(frame.cached_over(stages.drop, run.record.id), "drop")

@@ -22,14 +22,14 @@ from core.methods import METHODS
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views import style
-from core.views.view import View
+from core.views.view import Number, View
 from ui import cache, links
 from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
-from ui.pages import PAGES
+from ui.pages import PAGES, enter
 
-__all__ = ["cached", "cached_over", "draw", "empty", "entries", "featured", "guarded", "link", "numbers", "opening",
-           "pick_layer", "pick_matrix", "pick_run", "show", "store"]
+__all__ = ["cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link", "numbers",
+           "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
@@ -38,6 +38,7 @@ PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"
 
 def opening(key: str) -> None:
     """The page's title and the question it answers."""
+    enter()
     _bar.set(None)
     st.html(f"<style>{CSS}</style>")
     st.title(PAGES[key].title, anchor=False)
@@ -203,6 +204,14 @@ def numbers(view: View, key: str) -> None:
         st.dataframe(view.table, hide_index=True, key=f"{key}.table")
         st.download_button("Save as CSV", lambda: view.table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
                            key=f"{key}.csv", on_click="ignore")
+
+
+def figures(numbers: Sequence[Number]) -> None:
+    """A row of numbers that matter, large, with their words."""
+    for column, number in zip(st.columns(len(numbers) or 1), numbers, strict=False):
+        with column, st.container(gap=None):
+            st.metric(number.label, number.value)
+            st.caption(links.plain(number.note))
 
 
 def draw(make: Callable[..., View], run: Run, *args: Any, key: str) -> None:

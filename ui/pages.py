@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -45,3 +48,15 @@ PAGES: dict[str, PageEntry] = {
                   "how far W is from Z. **Dual residual**: how much Z still moves."),
     )
 }
+
+
+def enter() -> None:
+    """Make sure that a page runs under `app.py`'s navigation.
+
+    Streamlit looks for a `pages/` folder on its own until the process has called `st.navigation` once: the first
+    visitor of a fresh server who follows a link to a page would see bare file names and a narrow page. Then the app
+    starts again, with the same link. A page that is run alone (`streamlit run pages/weights.py`) is left alone.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()

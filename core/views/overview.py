@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,7 @@ from core.runs.records import RunRecord
 from core.runs.store import Entry, Run
 from core.sparsity.patterns import parse_pattern
 from core.views import style
-
-if TYPE_CHECKING:
-    from core.views.view import View
+from core.views.view import Number, View
 
 TILES = 7  # at most: more would be too small to read from the last row
 CELLS = 32  # rows of a tile, and its inputs when there are many tiles
@@ -49,8 +46,6 @@ class Strip:
     def view(self) -> View:
         """The same as a `View`, with its table."""
         import pandas as pd
-
-        from core.views.view import View
 
         table = pd.DataFrame(self.tiles, columns=["moment", "note", "share of zeros"])
         return View(self.claim, None, self.image, self.alt, table, "")
@@ -158,15 +153,6 @@ def _picture(tiles: Sequence[NDArray[np.uint8]]) -> bytes:
 # -- three figures -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One number that matters, with its words."""
-
-    label: str
-    value: str
-    note: str
-
-
 def groups(record: RunRecord) -> int | None:
     """How many groups the pattern puts a bound on; None for a pattern that this version does not know."""
     try:
@@ -178,20 +164,20 @@ def groups(record: RunRecord) -> int | None:
     return sum(m.shape[0] * m.shape[1] for m in record.matrices) // (pattern.group[0] * pattern.group[1])
 
 
-def figures(record: RunRecord) -> list[Figure]:
+def numbers(record: RunRecord) -> list[Number]:
     """Score kept, zeros, groups exact."""
     out = []
     results = record.results
     if results is not None and results.final is not None and results.dense is not None:
-        out.append(Figure("Score kept", kept_words(results.final, results.dense),
+        out.append(Number("Score kept", kept_words(results.final, results.dense),
                           f"{style.score(results.final)} of {style.score(results.dense)}, "
                           f"{style.metric_words(results.metric)}, {style.count(results.n_eval)} examples"))
     if record.matrices:
-        out.append(Figure("Zeros", style.percent(record.sparsity),
+        out.append(Number("Zeros", style.percent(record.sparsity),
                           f"over {len(record.matrices)} matrices, {style.count(_weights(record))} weights"))
     total, broken = groups(record), sum(m.violations for m in record.matrices)
     if total and record.spec.method != "dense":
-        out.append(Figure("Groups exact", style.percent(1 - broken / total) if broken else "all",
+        out.append(Number("Groups exact", style.percent(1 - broken / total) if broken else "all",
                           f"{style.count(total - broken)} of {style.count(total)} hold {record.spec.pattern}"))
     return out
 

@@ -23,3 +23,12 @@ class View:
     alt: str  # alternative text made from the data
     table: pd.DataFrame  # the picture's numbers
     try_this: str  # one thing to try, or ""
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number that matters, large, with its words."""
+
+    label: str
+    value: str
+    note: str

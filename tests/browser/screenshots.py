@@ -25,7 +25,7 @@ def shoot(folder: Path, keys: list[str]) -> list[str]:
                 context = chrome.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
                 page = context.new_page()
                 for key in keys:
-                    page.goto(f"{address}/{'' if key == 'overview' else key}")
+                    page.goto(f"{address}/{'' if key == 'overview' else key}", wait_until="commit", timeout=60_000)
                     painted(page)
                     _unroll(page, width, height)
                     name = f"{key}-{theme}-{width}"

@@ -83,13 +83,17 @@ def painted(page: Any, limit: float = 60.0) -> None:
     page.wait_for_function(
         """quiet => {
             const main = document.querySelector('[data-testid=stMain]');
-            const busy = document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]');
+            const busy = document.querySelector(
+                '[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]');
             const images = [...document.images].every(i => i.complete && i.naturalWidth > 0);
             const charts = [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
                 .every(c => c.querySelector('.main-svg .plot, .main-svg .layer-above'));
             const shape = main ? main.innerText.length + ':' + main.scrollHeight : '';
             const now = performance.now();
-            if (busy || !images || !charts || shape !== window.__shape) { window.__shape = shape; window.__since = now; }
+            if (busy || !images || !charts || shape !== window.__shape) {
+                window.__shape = shape;
+                window.__since = now;
+            }
             return now - (window.__since ?? now) > quiet * 1000;
         }""", arg=QUIET_SECONDS, timeout=limit * 1000, polling=100)
 

@@ -1,0 +1,33 @@
+"""How far apart two scores must be before the difference says anything. One stated rule."""
+
+from __future__ import annotations
+
+import math
+
+WIDTH = 2.0  # standard errors: about 95 of 100 repeated samples of the evaluation set fall inside
+CORRELATIONS = ("matthews_correlation", "pearson", "spearman", "pearson_spearman_mean")
+
+RULE_SHARE = "two binomial standard errors of the dense score, 2·√(p(1 − p)/n)"
+RULE_CORRELATION = "two large-sample standard errors of the dense correlation, 2·(1 − r²)/√(n − 1)"
+
+
+def noise(metric: str, score: float, n_eval: int) -> float:
+    """Half the width of the band around *score* in which another score on the same examples counts as equal.
+
+    Accuracy and F1: two binomial standard errors, 2 sqrt(p (1 - p) / n). Matthews, Pearson and Spearman correlation:
+    two large-sample standard errors of a correlation coefficient, 2 (1 - r^2) / sqrt(n - 1) (Fisher, 1915; Matthews'
+    coefficient is the Pearson correlation of two 0/1 variables). It is about one evaluation set: two runs scored on
+    the same examples differ less by chance, so the rule is on the cautious side. It knows nothing of seeds.
+    """
+    if n_eval < 2 or not math.isfinite(score):
+        return math.nan
+    if metric in CORRELATIONS:
+        r = min(max(score, -1.0), 1.0)
+        return WIDTH * (1 - r * r) / math.sqrt(n_eval - 1)
+    p = min(max(score, 0.0), 1.0)
+    return WIDTH * math.sqrt(p * (1 - p) / n_eval)
+
+
+def rule(metric: str) -> str:
+    """The rule in words."""
+    return RULE_CORRELATION if metric in CORRELATIONS else RULE_SHARE
