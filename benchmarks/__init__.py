@@ -1,0 +1,1 @@
+"""What was measured, against whom, and the command that measures it again."""
