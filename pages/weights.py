@@ -1,0 +1,53 @@
+"""Weights: one matrix before, after and in between, down to single numbers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.runs.store import Run
+from core.views import modelmap, tile, weights
+from ui import frame, knobs, links
+
+
+def page(run: Run, matrix: str) -> None:
+    """The maps, then the tile beside the histogram, then the whole model."""
+    reach = tile.knobs(run, matrix)
+    maps = st.container()
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    with left:
+        moment = knobs.scrub("moment", "Moment", weights.moments(run, matrix), kind="moment",
+                             words=lambda m: weights.moment_words(run.record, m))
+    with middle:
+        what = "w" if moment == weights.FINAL else links.choose(
+            "show", "Show", list(weights.WHAT), words=str.upper, look="segments", kind="copy",
+            help="W is trained, Z obeys the pattern, U adds up what they disagree on.")
+    with right:
+        zoom = "on" if reach.whole else links.choose(
+            "zoom", "Zoom", ["off", "on"], look="segments",
+            words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
+    close, spread = st.columns([6, 5], gap="large")
+    with close:
+        numbers = st.container()
+        row = knobs.slide("row", "First output of the tile", 0, reach.last[0], step=reach.step[0])
+        column = knobs.slide("column", "First input of the tile", 0, reach.last[1], step=reach.step[1])
+    with maps:
+        for note in frame.cached(weights.notes, run, matrix, moment, what):
+            st.info(links.plain(note))
+        frame.draw(weights.panels, run, matrix, moment, what, zoom == "on", row, column, key="maps")
+    with numbers:
+        frame.draw(tile.tile, run, matrix, row, column, moment, what, key="tile")
+    with spread:
+        frame.draw(tile.histogram, run, matrix, moment, what, key="histogram")
+    model = st.container()
+    figure = links.choose("figure", "Colour the model by", list(modelmap.FIGURES), look="segments",
+                          words=lambda k: modelmap.FIGURES[k].title)
+    with model:
+        frame.draw(modelmap.model_map, run, figure, matrix, key="model")
+
+
+frame.opening("weights")
+run = frame.pick_run()
+matrix = None if run is None else frame.pick_matrix(run)
+if run is not None and matrix is not None:
+    with frame.guarded():
+        page(run, matrix)
