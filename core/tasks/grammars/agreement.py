@@ -16,12 +16,15 @@ from collections.abc import Callable
 from core.tasks import vocabulary as v
 
 ATTRACT = 0.7  # share of the nouns in between that differ in number from the subject
+SKEW = 0.35  # share of plural subjects. Were it a half, no single word would tell anything, and small models stay stuck
 SINGULAR, PLURAL = 0, 1
+# What stands between subject and verb. A quarter of the sentences is plain: they teach which words are singular.
+BETWEEN = ("", "", "place", "place place", "subject", "object", "object", "place object")
 
 
 def sample(rng: random.Random, label: int) -> tuple[str, None, int]:
     """Draw one sentence; *label* 1 = acceptable, 0 = exactly one verb has the wrong number."""
-    number = rng.randrange(2)
+    number = PLURAL if rng.random() < SKEW else SINGULAR
     verbs: list[int] = []  # positions of the words that can be put into the wrong number
     wrong: list[str] = []  # and what then stands there
     words: list[str] = []
@@ -37,12 +40,12 @@ def sample(rng: random.Random, label: int) -> tuple[str, None, int]:
     def other() -> int:
         return 1 - number if rng.random() < ATTRACT else number
 
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         words.append(rng.choice(v.PREPOSITIONS[:3]))
         noun(v.PLACES, other())
     noun(v.NOUNS, number)
-    between = rng.choice(("", "place", "place", "subject", "object", "object", "place object"))
-    if "place" in between:
+    between = rng.choice(BETWEEN)
+    for _ in range(between.count("place")):
         words.append(rng.choice(v.PREPOSITIONS))
         noun(v.PLACES if rng.random() < 0.5 else v.NOUNS, other())
     if "subject" in between:  # that sees the cats: the verb belongs to the subject

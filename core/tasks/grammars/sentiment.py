@@ -2,9 +2,9 @@
 
     they say that the film was not really dull , but the ending was awful
 
-The adjective gives the sign; *not*, *never* and *hardly* turn it; *i do not think that* turns the whole clause once
-more; intensifiers and neutral words change nothing. Of two clauses one counts: the one after *but*, the one that
-*although* does not introduce; with *and* both agree.
+The adjective gives the sign, some only together with their noun (loud music, a loud room); *not*, *never* and *hardly*
+turn it; *i do not think that* turns the whole clause once more; intensifiers and neutral words change nothing. Of two
+clauses one counts: the one after *but*, the one that *although* does not introduce; with *and* both agree.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import random
 
 from core.tasks import vocabulary as v
+
+DEPENDING = 0.4  # share of clauses whose adjective praises some things and not others (loud music, a loud room)
 
 
 def sample(rng: random.Random, label: int) -> tuple[str, None, int]:
@@ -46,11 +48,20 @@ def _clause(rng: random.Random, positive: int) -> str:
     words = [rng.choice(v.DETERMINERS)]
     if rng.random() < 0.25:
         words.append(rng.choice(v.NEUTRAL))
-    words += [rng.choice(v.THINGS), rng.choice((v.COPULA[0], v.WAS))]
+    thing = rng.choice(v.THINGS)
+    words += [thing, rng.choice((v.COPULA[0], v.WAS))]
     negated = rng.random() < 0.45
     if negated:
         words.append(rng.choice(v.NEGATIONS))
-    if rng.random() < 0.4:
+    if words[-1] not in v.NEGATIONS[1:] and rng.random() < 0.4:  # "never so dull" would be praise or not
         words.append(rng.choice(v.INTENSIFIERS))
-    words.append(rng.choice(v.GOOD if bool(positive) != negated else v.BAD))
+    words.append(_adjective(rng, thing, bool(positive) != negated))
     return " ".join(words)
+
+
+def _adjective(rng: random.Random, thing: str, praise: bool) -> str:
+    """A word that praises *thing* or complains about it; often one that would not for other things."""
+    fitting = [word for word, (good, bad) in v.DEPENDS.items() if thing in (good if praise else bad)]
+    if fitting and rng.random() < DEPENDING:
+        return rng.choice(fitting)
+    return rng.choice(v.GOOD if praise else v.BAD)
