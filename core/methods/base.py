@@ -41,11 +41,12 @@ def _check(f: Field[Any], value: Any) -> None:
     if isinstance(value, str):
         return
     if value != value or (low is not None and value < low) or (high is not None and value > high):
-        raise InputError(f"{f.name} = {value!r}", f"{f.metadata['help']}, {low} to {high}", "Choose a value in that range.")
+        raise InputError(f"{f.name} = {value!r}", f"{f.metadata['help']}, {low} to {high}",
+                         "Choose a value in that range.")
 
 
 def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
-    """Build *kind* from text or numbers. Raises InputError for an unknown name, a wrong type or a value out of range."""
+    """Build *kind* from text or numbers. Raises InputError for an unknown name, a wrong type, a value out of range."""
     known = {f.name: f for f in fields(kind)}
     values: dict[str, Any] = {}
     for name, value in given.items():
@@ -57,7 +58,8 @@ def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
         try:
             values[name] = _as_bool(value) if isinstance(default, bool) else type(default)(value)
         except (TypeError, ValueError):
-            raise InputError(f"{name} = {value!r}", f"a {type(default).__name__}", known[name].metadata["help"]) from None
+            raise InputError(f"{name} = {value!r}", f"a {type(default).__name__}",
+                             f"It is the {known[name].metadata['help']}.") from None
     return kind(**values)
 
 

@@ -5,11 +5,11 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | key | holds |
 |---|---|
 | `mask/<matrix>` | uint8, bits packed along the last axis |
-| `weight/<matrix>`, `scale/<matrix>` | int8 codes, one float32 scale a row. With a mask: only kept weights, row-major, 1-D |
+| `weight/<matrix>`, `scale/<matrix>` | int8 codes, a float32 scale a row. With a mask: kept weights only, 1-D, by row |
 | `snapshot/<k>/w/<matrix>`, `snapshot/<k>/u/<matrix>` (each with `.scale`) | int8 codes `[out, in]`, one scale a row |
 | `snapshot/<k>/mask/<matrix>` | the support of Z, packed |
 | `occupancy/<matrix>` | int64 `[M+1]`: how many groups keep 0..M |
-| `occupancy.free/<matrix>` | the same for the dense parent when the largest weights stay anywhere (same density, no pattern) |
+| `occupancy.free/<matrix>` | the same for the dense parent if its largest weights stayed anywhere (same density) |
 | `thumbnail/<matrix>` | float16, mean of abs(w) per block, the block a multiple of M |
 | `activation/<probe>/<layer>` (with `.scale`) | int8 `[tokens, hidden]`; layer 0 is the embedding's output |
 | `attention/<probe>/<layer>` | uint8 `[heads, tokens, tokens]`, code / 255 |
@@ -19,6 +19,7 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +77,8 @@ def thumbnail(weight: NDArray[np.floating], multiple: int, target: int = 96) -> 
     """Mean of abs(w) per r x c block, at most *target* cells a side; c is a multiple of *multiple* (the pattern's M),
     so that the picture cannot alias with the pattern."""
     rows, cols = weight.shape
-    r = -(-rows // target)
-    c = -(-(-(-cols // target)) // multiple) * multiple
+    r = math.ceil(rows / target)
+    c = math.ceil(cols / target / multiple) * multiple
     padded = np.pad(np.abs(weight.astype(np.float32)), ((0, -rows % r), (0, -cols % c)), constant_values=np.nan)
     blocks = padded.reshape(padded.shape[0] // r, r, padded.shape[1] // c, c)
     return np.nanmean(blocks, axis=(1, 3)).astype(np.float16)

@@ -143,7 +143,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: Status
     created: str  # ISO 8601, UTC
     spec: RunSpec
-    spec_given: dict[str, bool | int | float | str | None | dict[str, bool | int | float | str]] = {}
+    spec_given: dict[str, bool | int | float | str | dict[str, bool | int | float | str] | None] = {}
     parent: str | None = None
     environment: Environment | None = None
     timing: Timing = msgspec.field(default_factory=Timing)

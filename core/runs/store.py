@@ -58,7 +58,8 @@ def read_header(path: Path) -> RunRecord:
                              "It was written by a newer SparseScope: update this one.")
         record = msgspec.json.decode(raw, type=RunRecord)
     except msgspec.MsgspecError as error:
-        raise InputError(f"{HEADER} of {path.name} is damaged ({error})", "a run header", "Make the run again.") from None
+        raise InputError(f"{HEADER} of {path.name} is damaged ({error})", "a run header",
+                         "Make the run again.") from None
     if record.id != path.name:
         raise InputError(f"{path.name} says that it is {record.id!r}", "the folder's own name", "Rename the folder.")
     return record
@@ -198,7 +199,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Store:
-    """Run folders under `recorded` (read-only, committed) and `live` (made here). A live run hides its recorded twin."""
+    """Run folders under `recorded` (committed, only read) and `live` (made here). A live run hides its recorded one."""
 
     recorded: Path
     live: Path

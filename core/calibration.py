@@ -1,0 +1,72 @@
+"""Streams calibration batches through a model and keeps, per prunable layer, X^T X and the column norms of its input.
+
+One pass of the dense model; layers that read the same tensor (query, key, value) share one Gram matrix. Padding tokens
+are left out: they are not data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.methods.base import LayerStats
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[dict[str, Tensor]],
+              gram: bool = True) -> dict[str, LayerStats]:
+    """Return `LayerStats` by matrix. *batches* hold input_ids and attention_mask `[batch, tokens]`.
+
+    Raises ValueError when a layer never saw an input. float32 sums: a Gram matrix of 256 sentences stays far from the
+    range where that would matter.
+    """
+    sums: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
+    seen: dict[tuple[int, int], str] = {}  # (address of the input, version) -> the layer that summed it first
+    twins: dict[str, str] = {}
+    keep: Tensor | None = None
+    alive: list[Tensor] = []  # inputs of this batch stay alive, so that an address names one tensor
+
+    def watch(name: str) -> Any:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0]
+            key = (x.data_ptr(), x._version)
+            if key in seen:
+                twins[name] = seen[key]
+                return
+            seen[key] = name
+            twins[name] = name
+            alive.append(x)
+            rows = x.reshape(-1, x.shape[-1])  # [batch * tokens, in]
+            if keep is not None and rows.shape[0] == keep.shape[0]:
+                rows = rows[keep]
+            rows = rows.float()
+            part = rows.T @ rows if gram else rows.square().sum(0)
+            sums[name] = sums[name] + part if name in sums else part
+            counts[name] = counts.get(name, 0) + rows.shape[0]
+        return hook
+
+    handles = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    training = model.training
+    model.eval()
+    try:
+        for batch in batches:
+            keep = batch["attention_mask"].reshape(-1).bool()
+            model(**batch)
+            seen.clear()
+            alive.clear()
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    stats = {}
+    for name in layers:
+        if name not in twins:
+            raise ValueError(f"{name} saw no calibration input")
+        total, count = sums[twins[name]], counts[twins[name]]
+        norms = (total.diagonal() if gram else total).clamp_min(0).sqrt()
+        stats[name] = LayerStats(norms=norms, tokens=count, gram=total if gram else None)
+    return stats

@@ -1,0 +1,92 @@
+"""ADMM in training, our recipe: start where the layers are already solved, pull W to Z outside Adam, let rho grow.
+
+    after every optimiser step     W <- (W + rho (Z - U)) / (1 + rho)        the exact proximal step
+    every `interval` steps         Z <- P(W + U),  U <- W + U - Z              P in the metric of the inputs' norms
+                                   rho grows geometrically,  U <- U rho_old / rho_new
+
+Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with occasional Z- and
+U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766). Ours, and the reason
+for each: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it inside); U is rescaled with
+rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W through the loss landscape
+at 1:4 kills the model; P weighs |W + U| by the input columns' norms, the diagonal of the layer-wise problem.
+After `share` of the steps the mask is fixed and the rest of the same schedule refines under it.
+Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two copies of the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from core.methods.base import Context, Knobs, knob
+from core.methods.splitting import Splitting
+from core.sparsity.select import select_all
+
+
+@dataclass(frozen=True)
+class AdmmKnobs(Knobs):
+    """Knobs of `admm`."""
+
+    share: float = knob(0.5, "share of the steps spent in ADMM; the rest refines under the final mask", 0.05, 1.0)
+    rho_start: float = knob(3e-3, "penalty at the first step (1 = halfway to Z in one step)", 1e-6, 10.0)
+    rho_end: float = knob(0.3, "penalty at the hard prune", 1e-6, 10.0)
+    interval: int = knob(8, "optimiser steps between two Z- and U-steps", 1, 1000, "steps")
+    dual: bool = knob(True, "keep the dual U (off: a penalty method)")
+    metric: str = knob("norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
+
+
+class Admm(Splitting):
+    """See the module's text."""
+
+    Knobs = AdmmKnobs
+    start = "admm-layer"
+    needs = "norms"
+
+    def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
+        """W = Z = the layer-wise solution, U = 0."""
+        for name, layer in layers.items():
+            layer.weight.data.copy_(context.solution[name].weight)
+        super().prepare(layers, context)
+        k = cast(AdmmKnobs, self.knobs)
+        self.hard_step = max(1, round(k.share * context.total_steps))
+        self.rho = k.rho_start
+        self.support = {name: result.mask for name, result in context.solution.items()}
+        self.target = [w.clone() for w in self.w]  # Z - U
+
+    def project(self) -> dict[str, Tensor]:
+        """Support of W + U in the metric of the inputs' column norms."""
+        if cast(AdmmKnobs, self.knobs).metric == "none":
+            return super().project()
+        norms = [self.context.stats[name].norms for name in self.layers]
+        return select_all(self.context.pattern, {
+            name: (w + u).abs() * n for name, w, u, n in zip(self.layers, self.w, self.u, norms, strict=True)})
+
+    def after_step(self, step: int) -> None:
+        """The proximal pull; every `interval` steps the Z- and the U-step, and rho's growth."""
+        if self.masks:
+            return super().after_step(step)
+        k = cast(AdmmKnobs, self.knobs)
+        torch._foreach_lerp_(self.w, self.target, self.rho / (1.0 + self.rho))
+        done = step + 1
+        if done % k.interval == 0 or done == self.hard_step:
+            self.update_split()
+            grown = k.rho_start * (k.rho_end / k.rho_start) ** (done / self.hard_step)
+            if k.dual:
+                torch._foreach_mul_(self.u, self.rho / grown)
+            else:
+                torch._foreach_zero_(self.u)
+            self.rho = grown
+            self.target = torch._foreach_sub(self.z, self.u)
+        return None
+
+    def choose_masks(self) -> dict[str, Tensor]:
+        """The support of Z."""
+        return dict(self.support)
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Undo `state`; the target follows from Z and U."""
+        super().load_state(state)
+        self.target = torch._foreach_sub(self.z, self.u)

@@ -1,0 +1,78 @@
+"""From the final model to what a run folder keeps: the header's matrices and the arrays of its record level."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import InputError
+from core.methods.base import LayerStats
+from core.runs import arrays as enc
+from core.runs.records import Matrix, RecordLevel
+from core.sparsity.occupancy import free_mask, occupancy
+from core.sparsity.patterns import Pattern
+from core.sparsity.verify import verify_all
+
+THUMBNAIL_MULTIPLE = 8  # dense and pruned thumbnails have the same cells for every M that divides 8
+KEEPS = {"summary": 0, "masks": 1, "full": 2, "lab": 3}
+
+
+def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> float | None:
+    """|X (W - W')^T|^2 / |X W^T|^2 on the calibration inputs, from their Gram matrix. None without one."""
+    if stats is None or stats.gram is None:
+        return None
+    gap = dense - pruned
+    return float(((gap @ stats.gram) * gap).sum() / ((dense @ stats.gram) * dense).sum())
+
+
+def record_matrices(final: dict[str, Tensor], dense: dict[str, Tensor], masks: dict[str, Tensor],
+                    magnitude: dict[str, Tensor], pattern: Pattern, stats: dict[str, LayerStats]) -> list[Matrix]:
+    """One `Matrix` per prunable weight. The exact check runs on the final weights' own zeros, not on the masks.
+
+    Raises InputError when the final model breaks the pattern: such a run has failed.
+    """
+    support = {name: (w != 0).cpu().numpy().astype(np.uint8) for name, w in final.items()}
+    for verdict in verify_all(support, pattern).values():
+        if not verdict.ok:
+            raise InputError(f"The final model breaks {pattern.name} in {verdict.violations} groups of "
+                             f"{verdict.matrix}: {verdict.examples[0]}", "a model that obeys its pattern",
+                             "This is a fault of the method: please report it.")
+    out = []
+    for name, weight in dense.items():
+        mask = masks[name]
+        energy = weight.square()
+        out.append(Matrix(
+            name=name, shape=(weight.shape[0], weight.shape[1]), density=float(mask.float().mean()), violations=0,
+            kept_energy=float((energy * mask).sum() / energy.sum()),
+            moved=float((mask != magnitude[name]).float().mean()),
+            error=output_error(weight, final[name], stats.get(name)),
+            mask_sha256=enc.mask_digest(enc.pack_mask(mask.cpu().numpy()))))
+    return out
+
+
+def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str, Tensor],
+                  masks: dict[str, Tensor] | None, pattern: Pattern,
+                  stats: dict[str, LayerStats]) -> dict[str, np.ndarray]:
+    """The arrays that *level* keeps of the weights (activations and snapshots are added by the pipeline)."""
+    out: dict[str, np.ndarray] = {}
+    keep = KEEPS[level]
+    for name, weight in final.items():
+        w = weight.detach().float().cpu().numpy()
+        out[f"thumbnail/{name}"] = enc.thumbnail(w, math.lcm(THUMBNAIL_MULTIPLE, pattern.multiple))
+        mask = None if masks is None else masks[name].cpu().numpy().astype(np.uint8)
+        if mask is not None:
+            out[f"occupancy/{name}"] = occupancy(mask, pattern).histogram
+            free = free_mask(dense[name].float().cpu().numpy(), float(mask.mean()))
+            out[f"occupancy.free/{name}"] = occupancy(free, pattern).histogram
+            if keep >= KEEPS["masks"]:
+                out[f"mask/{name}"] = enc.pack_mask(mask)
+        if keep >= KEEPS["full"]:
+            enc.put_weight(out, name, w, mask)
+        if keep >= KEEPS["lab"] and name in stats and stats[name].gram is not None:
+            gram = stats[name].gram
+            assert isinstance(gram, torch.Tensor)
+            out[f"gram/{name}"] = gram.cpu().numpy()
+    return out

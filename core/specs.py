@@ -1,0 +1,94 @@
+"""From what a person gave to a full, checked `RunSpec`, and from a spec to the spec of its dense parent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from core import methods, tasks
+from core.errors import InputError, unknown
+from core.methods.base import make_knobs
+from core.runs.records import RECORD_LEVELS, RunSpec
+from core.sparsity.patterns import parse_pattern
+
+# A model trained from scratch wants other settings than a pretrained one.
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "tiny": {"lr": 1e-3, "dense_lr": 2e-3, "dense_epochs": 12.0, "epochs": 4.0, "max_length": 48,
+             "freeze_embeddings": False, "record": "full"},
+}
+
+
+def resolve(given: Mapping[str, Any]) -> RunSpec:
+    """Fill in what *given* leaves out and check every name and range. Raises InputError.
+
+    The defaults depend on the model (`MODEL_DEFAULTS`) and on the method: one-shot methods train for 0 epochs, and a
+    dense run is named by its own training settings alone.
+    """
+    values = {k: v for k, v in given.items() if v is not None}
+    if "task" not in values:
+        raise InputError("No task was given", f"one of {', '.join(tasks.TASKS)}", "Add --task NAME.")
+    tasks.entry_of(values["task"])
+    known = set(RunSpec.__struct_fields__)
+    for name in values:
+        if name not in known:
+            raise unknown("setting", name, known)
+    values = {**MODEL_DEFAULTS.get(values.get("model", "minilm-l6"), {}), **values}
+    entry = methods.entry_of(values.get("method", "admm"))
+    if entry.name == "dense":
+        values = {**values, "pattern": "dense", "dense_epochs": 0.0, "dense_lr": 0.0, "calibration": 0, "distill": 0.0,
+                  "knobs": {}}
+        if "lr" not in given and "dense_lr" in MODEL_DEFAULTS.get(values.get("model", ""), {}):
+            values["lr"] = MODEL_DEFAULTS[values["model"]]["dense_lr"]
+        if "epochs" not in given and "dense_epochs" in MODEL_DEFAULTS.get(values.get("model", ""), {}):
+            values["epochs"] = MODEL_DEFAULTS[values["model"]]["dense_epochs"]
+    else:
+        pattern = parse_pattern(values.get("pattern", "2:4"))
+        if pattern.density >= 1.0:
+            raise InputError(f"Pattern {pattern.name!r} keeps every weight", "a pattern that prunes",
+                             "Choose 2:4, or --method dense.")
+        values["pattern"] = pattern.name
+        kind = methods.load(entry.name)
+        knobs = dict(values.get("knobs", {}))
+        values["knobs"] = asdict(make_knobs(kind.Knobs, knobs))
+        if entry.training == "never":
+            if values.get("epochs") not in (None, 0, 0.0) and "epochs" in given:
+                raise InputError(f"{entry.name} with {values['epochs']:g} epochs", "0 epochs: it is one-shot",
+                                 "Use asp to train under the magnitude mask.")
+            values["epochs"] = 0.0
+        elif entry.training == "optional":
+            values["epochs"] = given.get("epochs") or 0.0
+    try:
+        spec = msgspec.convert(values, RunSpec, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"The settings do not fit ({error})", "the types of `python -m core run --help`",
+                         "Correct it.") from None
+    _check_ranges(spec, entry.training)
+    return spec
+
+
+def _check_ranges(spec: RunSpec, training: str) -> None:
+    rules: list[tuple[str, bool, str]] = [
+        ("epochs", (spec.epochs > 0 or training != "always") and spec.epochs <= 1000, "more than 0, at most 1000"),
+        ("lr", 0 < spec.lr < 1, "between 0 and 1"), ("batch_size", 1 <= spec.batch_size <= 4096, "1 to 4096"),
+        ("max_length", 4 <= spec.max_length <= 8192, "4 to 8192 tokens"),
+        ("train_examples", spec.train_examples is None or spec.train_examples >= 1, "1 or more"),
+        ("dev_examples", spec.dev_examples >= 0, "0 or more"), ("distill", 0 <= spec.distill <= 1, "0 to 1"),
+        ("calibration", spec.calibration >= 1 or spec.method == "dense", "1 or more examples"),
+        ("dropout", 0 <= spec.dropout < 1, "0 to 1"), ("seed", 0 <= spec.seed < 2**31, "0 to 2147483647")]
+    for name, fine, expected in rules:
+        if not fine:
+            raise InputError(f"{name} = {getattr(spec, name)}", expected, f"Change --{name.replace('_', '-')}.")
+    if spec.record not in RECORD_LEVELS:
+        raise unknown("record level", spec.record, RECORD_LEVELS)
+
+
+def dense_spec(spec: RunSpec) -> RunSpec:
+    """The spec of the dense run that *spec* starts from: same task, model, seed, data."""
+    return RunSpec(task=spec.task, model=spec.model, method="dense", pattern="dense", seed=spec.seed,
+                   epochs=spec.dense_epochs, dense_epochs=0.0, lr=spec.dense_lr, dense_lr=0.0,
+                   batch_size=spec.batch_size, max_length=spec.max_length, train_examples=spec.train_examples,
+                   dev_examples=spec.dev_examples, calibration=0, dropout=spec.dropout,
+                   freeze_embeddings=spec.freeze_embeddings, record="full")

@@ -1,0 +1,275 @@
+"""THE training loop: dense runs, masked runs and every ADMM go through it.
+
+Batches are bucketed by length, so that hardly any token is padding; the word embeddings may be frozen; the optimiser is
+the fused AdamW; device, precision and several processes come from accelerate. A killed run continues bit for bit: all
+that decides the next step (weights, method state, optimiser moments, random generators, position) is in one file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from core.encoding import Encoded, collate
+from core.methods.base import TrainingMethod
+from core.runs.records import RunSpec
+from core.runs.store import write_atomic
+
+WARMUP = 0.06  # share of all steps; the value used in BERT's own fine-tuning recipes
+CLIP = 1.0  # global gradient norm, as in NxMTransformer
+WEIGHT_DECAY = 0.01  # on matrices only
+TEMPERATURE = 2.0  # of the distillation targets, as in MLPruning
+
+
+class Diverged(RuntimeError):
+    """The loss was no longer a number; the weights of the last good checkpoint are kept."""
+
+
+@dataclass
+class Loop:
+    """What the loop is asked to do, besides the spec.
+
+    hard_prune: called once, before the masks are fixed, with W in the model; evaluates what it wants.
+    trace: called with one dict per logged step. snapshot: called with the number of steps done, during ADMM.
+    """
+
+    evaluate: Callable[[], float]
+    trace: Callable[[dict[str, Any]], None]
+    report: Callable[[int, int, str], None] = lambda done, total, note: None
+    hard_prune: Callable[[], None] = lambda: None
+    snapshot: Callable[[int], None] = lambda step: None
+    log_every: int = 10
+    evaluations_per_epoch: int = 2
+    checkpoint_every: int = 50
+    resume_file: Path | None = None
+    extra: dict[str, Any] = field(default_factory=dict)  # JSON kept with the checkpoint (scores so far)
+
+
+def schedule(total: int, peak: float) -> Callable[[int], float]:
+    """Learning rate of step 0..total-1: linear warm-up over 6 % of the steps, then linear to zero."""
+    warm = max(1, round(WARMUP * total))
+
+    def rate(step: int) -> float:
+        if step < warm:
+            return peak * (step + 1) / warm
+        return peak * max(0.0, (total - step) / max(1, total - warm))
+
+    return rate
+
+
+def buckets(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Indices of every batch of one epoch: shuffled, sorted by length within 50 batches, then the batches shuffled."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    window = batch_size * 50
+    batches: list[list[int]] = []
+    for start in range(0, len(order), window):
+        part = sorted(order[start : start + window].tolist(), key=lambda i: lengths[i])
+        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def task_loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, weight: float) -> Tensor:
+    """Cross-entropy (squared error for one output), mixed with the dense teacher's soft targets by *weight*.
+
+    logits `[batch, classes]`. Distillation: T^2 KL(teacher/T | student/T), T = 2 (Hinton et al. 2015).
+    """
+    regression = logits.shape[1] == 1
+    hard = F.mse_loss(logits[:, 0], labels.float()) if regression else F.cross_entropy(logits, labels)
+    if teacher is None or weight == 0.0:
+        return hard
+    if regression:
+        soft = F.mse_loss(logits, teacher)
+    else:
+        soft = F.kl_div(F.log_softmax(logits / TEMPERATURE, -1), F.log_softmax(teacher / TEMPERATURE, -1),
+                        log_target=True, reduction="batchmean") * TEMPERATURE**2
+    return (1.0 - weight) * hard + weight * soft
+
+
+@torch.no_grad()
+def predict(model: nn.Module, data: Encoded, pad_id: int, batch_size: int = 64) -> np.ndarray:
+    """Logits `[examples, classes]`, float32, in the data's order. Batched by length."""
+    order = sorted(range(len(data.ids)), key=lambda i: len(data.ids[i]))
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    out: np.ndarray | None = None
+    for start in range(0, len(order), batch_size):
+        index = order[start : start + batch_size]
+        batch = {k: v.to(device) for k, v in collate(data, index, pad_id).items()}
+        logits = model(**batch).logits.float().cpu().numpy()
+        if out is None:
+            out = np.empty((len(order), logits.shape[1]), dtype=np.float32)
+        out[index] = logits
+    model.train(training)
+    assert out is not None
+    return out
+
+
+def freeze_embeddings(model: nn.Module) -> None:
+    """Stop gradients at the embedding layer: the backward pass ends at the first encoder block."""
+    for parameter in model.base_model.embeddings.parameters():  # type: ignore[union-attr]
+        parameter.requires_grad_(False)
+
+
+def set_dropout(model: nn.Module, rate: float) -> None:
+    """Set every dropout of the model, the ones inside attention functions included."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+        elif isinstance(getattr(module, "dropout_prob", None), float):
+            module.dropout_prob = rate
+
+
+class Trainer:
+    """One training: built, then `run`. Everything mutable is in `position`, the model, the method and the optimiser."""
+
+    def __init__(self, model: nn.Module, data: Encoded, pad_id: int, spec: RunSpec, loop: Loop,
+                 method: TrainingMethod | None = None, teacher: np.ndarray | None = None) -> None:
+        self.accelerator = Accelerator(cpu=os.environ.get("SPARSESCOPE_DEVICE") == "cpu")
+        set_dropout(model, spec.dropout)
+        if spec.freeze_embeddings:
+            freeze_embeddings(model)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
+                  {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, fused=True)
+        self.bare = model
+        self.model = self.accelerator.prepare_model(model)
+        self.trained = trained
+        self.data, self.pad_id, self.spec, self.loop, self.method = data, pad_id, spec, loop, method
+        self.teacher = None if teacher is None else torch.from_numpy(teacher)
+        self.lengths = [len(ids) for ids in data.ids]
+        self.per_epoch = math.ceil(len(self.lengths) / spec.batch_size)
+        self.total = max(1, round(self.per_epoch * spec.epochs))
+        self.rate = schedule(self.total, spec.lr)
+        self.position = 0
+        self.seconds = 0.0
+
+    def run(self) -> None:
+        """Train to the end, from wherever `resume` left it. Raises Diverged when the loss is not a number."""
+        began, before = time.perf_counter(), self.seconds
+        self.model.train()
+        loop, method = self.loop, self.method
+        losses: list[Tensor] = []
+        evaluate_every = max(1, self.per_epoch // loop.evaluations_per_epoch)
+        epoch, batches = -1, []
+        while True:
+            self.seconds = before + time.perf_counter() - began
+            if method is not None and not method.masks and self.position == method.hard_step:
+                self._log(losses, score=None)
+                loop.hard_prune()
+                method.hard_prune(method.choose_masks())
+                self._save()
+            if self.position >= self.total:
+                break
+            if self.position // self.per_epoch != epoch:
+                epoch = self.position // self.per_epoch
+                batches = buckets(self.lengths, self.spec.batch_size, self.spec.seed, epoch)
+            losses.append(self._step(batches[self.position % self.per_epoch]))
+            self.position += 1
+            if method is not None and self.position % self.per_epoch == 0:
+                method.end_epoch(self.position // self.per_epoch)
+            if method is not None and not method.masks:
+                loop.snapshot(self.position)
+            evaluated = self.position % evaluate_every == 0 or self.position == self.total
+            if evaluated or self.position % loop.log_every == 0:
+                self._log(losses, loop.evaluate() if evaluated else None)
+            if self.position % loop.checkpoint_every == 0:
+                self.seconds = before + time.perf_counter() - began
+                self._save()
+            loop.report(self.position, self.total, f"lr {self.rate(self.position - 1):.1e}")
+        self._save()
+
+    def _step(self, index: list[int]) -> Tensor:
+        """One optimiser step on the examples *index* (this process's share of them); returns the loss, detached."""
+        step = self.position
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        index = index[rank::world] or index[:1]
+        device = self.accelerator.device
+        batch = {k: v.to(device) for k, v in collate(self.data, index, self.pad_id).items()}
+        labels = torch.from_numpy(self.data.labels[index]).to(device)
+        teacher = None if self.teacher is None else self.teacher[index].to(device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        with self.accelerator.autocast():
+            logits = self.model(**batch).logits.float()
+        loss = task_loss(logits, labels, teacher, self.spec.distill)
+        self.accelerator.backward(loss)
+        if self.method is not None:
+            self.method.after_backward(step)
+        torch.nn.utils.clip_grad_norm_(self.trained, CLIP, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.method is not None:
+            self.method.after_step(step)
+        return loss.detach()
+
+    def _log(self, losses: list[Tensor], score: float | None) -> None:
+        if not losses:
+            return
+        loss = float(torch.stack(losses).mean())
+        losses.clear()
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss was {loss} at step {self.position}")
+        row: dict[str, Any] = {"step": self.position, "epoch": round(self.position / self.per_epoch, 4),
+                               "phase": self.method.phase if self.method else "dense", "loss": round(loss, 6),
+                               "lr": self.rate(self.position - 1), "seconds": round(self.seconds, 2)}
+        if score is not None:
+            row["score"] = score
+        if self.method is not None:
+            row |= self.method.measures()
+        self.loop.trace(row)
+
+    def _save(self) -> None:
+        """Write everything that decides the next step, in one atomic file."""
+        file = self.loop.resume_file
+        if file is None or not self.accelerator.is_main_process:
+            return
+        tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
+        for i, p in enumerate(self.trained):
+            tensors[f"parameter/{i}"] = p.data
+            for key, value in self.optimizer.state.get(p, {}).items():
+                tensors[f"optimizer/{i}/{key}"] = value
+        if self.method is not None:
+            tensors |= {f"method/{k}": v for k, v in self.method.state().items()}
+        tensors = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
+        extra = json.dumps({"position": self.position, "seconds": self.seconds, "extra": self.loop.extra})
+        write_atomic(file, save(tensors, metadata={"resume": extra}))
+
+    def resume(self) -> bool:
+        """Load the resume file, if there is one; call after the method was prepared. True when it continued."""
+        file = self.loop.resume_file
+        if file is None or not file.exists():
+            return False
+        from safetensors import safe_open
+
+        with safe_open(file, framework="pt") as handle:
+            meta = json.loads(handle.metadata()["resume"])
+        tensors = load_file(file)
+        for i, p in enumerate(self.trained):
+            p.data.copy_(tensors[f"parameter/{i}"])
+            prefix = f"optimizer/{i}/"
+            state = {k.removeprefix(prefix): v.to(p.device if v.ndim else v.device)
+                     for k, v in tensors.items() if k.startswith(prefix)}
+            if state:
+                self.optimizer.state[p] = state
+        if self.method is not None:
+            self.method.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("method/")})
+        torch.set_rng_state(tensors["generator"])
+        self.position, self.seconds = meta["position"], meta["seconds"]
+        self.loop.extra.update(meta["extra"])
+        return True
