@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -25,14 +25,16 @@ from numpy.typing import NDArray
 from core.errors import InputError, unknown
 
 WIDEST = 32  # the largest M: counts of a group fit a byte, and no hardware or paper goes beyond
+LONGEST = 60  # characters of a pattern's text
 
 
 def kept_number(sparsity: float, size: int) -> int:
     """How many of *size* entries stay at *sparsity*: (1 - sparsity) * size, a half rounded up.
 
-    Computed in decimals, from the sparsity as it is written: 0.9 of 5 leaves 0.5, hence 1, on every machine.
+    Exact, from the sparsity as it is written: 0.9 of 5 leaves 0.5, hence 1, on every machine.
     """
-    return int(((1 - Decimal(repr(float(sparsity)))) * size).to_integral_value(ROUND_HALF_UP))
+    gone, whole = Decimal(repr(float(sparsity))).as_integer_ratio()
+    return (2 * (whole - gone) * size + whole) // (2 * whole)
 
 
 @dataclass(frozen=True)
@@ -261,10 +263,10 @@ class Kind:
 def parse_pattern(text: str) -> Pattern:
     """Read a pattern's text form. Raises InputError, with a suggestion, for anything else."""
     clean = "".join(text.split()).lower()
-    if len(clean) <= 40 and re.fullmatch(r"[+-]?[0-9.]+:[+-]?[0-9.]+", clean):
+    if len(clean) <= LONGEST and re.fullmatch(r"[+-]?[0-9.]+:[+-]?[0-9.]+", clean):
         return _nm(clean)
     head = clean.partition(":")[0]
-    if len(clean) <= 40 and head in PATTERNS and head != "nm":
+    if len(clean) <= LONGEST and head in PATTERNS and head != "nm":
         return PATTERNS[head].parse(clean)
     pair = re.fullmatch(r"([0-9]{1,2})[^0-9]{1,4}([0-9]{1,2})", clean)  # 2/4, 2-4, 2of4
     if pair and 1 <= int(pair[1]) <= int(pair[2]) <= WIDEST:
@@ -295,7 +297,7 @@ def _block(text: str) -> Pattern:
 
 def _share(text: str, number: str) -> float:
     """The sparsity written in *number*, a part of the pattern *text*."""
-    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,2})?", number):
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", number):
         raise InputError(f"Pattern {text!r} has no number where its sparsity should be",
                          "a share of zeros from 0 up to 1", f"For example {PATTERNS[text.partition(':')[0]].example}.")
     return float(number)
