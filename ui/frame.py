@@ -83,6 +83,8 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned") -> Run | None:
         _run_box([r for r in records if r.spec.task == by_id[run_id].spec.task], run_id)
     with guarded():
         run = cache.open_run(run_id)
+        with bar, st.popover("Make it again"):
+            st.code(run.record.command, language="bash", wrap_lines=True)
         _about(run)
         return run
     return None
@@ -144,7 +146,7 @@ def _about(run: Run) -> None:
     record = run.record
     made = "recorded" if run.recorded else "made on this machine"
     scored = f" · {style.count(record.results.n_eval)} evaluation examples" if record.results else ""
-    st.caption(f"{made} {record.created[:10]} · seed {record.spec.seed}{scored} · `{record.id}`")
+    st.caption(f"{made} {record.created[:10]} · seed {record.spec.seed}{scored} · {record.id}")
     if record.status != "succeeded":
         st.warning(links.plain(f"This run has {STATUS.get(record.status, record.status)}. {record.error or ''}"
                                " What it kept is shown."))

@@ -54,7 +54,7 @@ def settle(key: str, options: Sequence[str], default: str, kind: str) -> str:
 def choose(
     key: str, label: str, options: Sequence[str], *, default: str | None = None, words: Callable[[str], str] = str,
     kind: str | None = None, look: Literal["select", "segments"] = "select", always: bool = False,
-    help: str | None = None, hide_label: bool = False,
+    help: str | None = None, width: int | Literal["stretch"] = 260,
 ) -> str:
     """A select box (or a row of segments) bound to `?key=`. *always*: the link names the value even at its default.
 
@@ -71,9 +71,10 @@ def choose(
         chosen = st.session_state.get(widget)
         remember(key, value if chosen is None else chosen, drop=drop)  # None: the segment was clicked off
 
-    make = st.selectbox if look == "select" else st.segmented_control
-    make(label, list(options), format_func=words, key=widget, on_change=moved, help=help,
-         label_visibility="collapsed" if hide_label else "visible")
+    if look == "select":
+        st.selectbox(label, list(options), format_func=words, key=widget, on_change=moved, help=help, width=width)
+    else:
+        st.segmented_control(label, list(options), format_func=words, key=widget, on_change=moved, help=help)
     return value
 
 

@@ -39,36 +39,41 @@ def waterfall(run: Run) -> View:
     if len(found) < 2:
         return View("This run has no scores to compare: it ended before they were measured.", None, None,
                     "no scores", table, "")
-    names = [style.STAGES[s] for s, _ in found]
-    way = [(style.STAGES[s], v) for s, v in found if s in WAY]
+    way = [(s, v) for s, v in found if s in WAY]
     colour = style.colour(record.spec.method)
     figure = go.Figure()
-    figure.add_scatter(x=[n for n, _ in way], y=[v for _, v in way], mode="lines+markers", cliponaxis=False,
+    figure.add_scatter(x=[_tick(s) for s, _ in way], y=[v for _, v in way], mode="lines+markers", cliponaxis=False,
                        line={"color": colour, "width": 2.5, "shape": "hv"}, marker={"size": 13, "color": colour},
-                       customdata=[style.STAGE_MEANING[s] for s, _ in found if s in WAY],
-                       hovertemplate="<b>%{x}</b> %{y:.3f}<br>%{customdata}<extra></extra>")
-    for s, v in found:
-        if s == "one_shot":
-            figure.add_scatter(x=[style.STAGES[s]], y=[v], mode="markers", hovertemplate="%{x} %{y:.3f}<extra></extra>",
-                               marker={"size": 13, "symbol": "circle-open", "color": style.colour("magnitude"),
-                                       "line": {"width": 2.5}})
+                       customdata=[[style.STAGES[s], style.STAGE_MEANING[s]] for s, _ in way],
+                       hovertemplate="<b>%{customdata[0]}</b> %{y:.3f}<br>%{customdata[1]}<extra></extra>")
+    plain = [v for s, v in found if s == "one_shot"]
+    figure.add_scatter(x=[_tick("one_shot") for _ in plain], y=plain, mode="markers",
+                       hovertemplate="One-shot magnitude %{y:.3f}<extra></extra>",
+                       marker={"size": 13, "symbol": "circle-open", "color": style.colour("magnitude"),
+                               "line": {"width": 2.5}})
     before = None
-    for s, v in found:
-        text = style.score(v)
+    for s, v in found:  # the numbers stand in one row above: beside their marks they would cross the steps
+        below = ""
         if s in WAY:
-            text += f"<br>{style.change(v - before)}" if before is not None else ""
-            before = v
-        figure.add_annotation(x=style.STAGES[s], y=v, text=text, showarrow=False, yshift=28 if "<br>" in text else 18,
-                              font={"size": 15})
-    style.finish(figure, 360, revision=record.id)
+            below, before = "" if before is None else style.change(v - before), v
+        figure.add_annotation(x=_tick(s), yref="paper", y=1.0, yanchor="bottom", showarrow=False, font={"size": 15},
+                              text=f"<b>{style.score(v)}</b><br>{below or ' '}")
+    style.finish(figure, 380, revision=record.id)
     low, high = min(v for _, v in found), max(v for _, v in found)
-    room = (high - low) or 0.05
-    figure.update_xaxes(categoryorder="array", categoryarray=names, showgrid=False, range=[-0.5, len(names) - 0.5])
+    room = 0.12 * ((high - low) or 0.05)
+    figure.update_xaxes(categoryorder="array", categoryarray=[_tick(s) for s, _ in found], showgrid=False, tickangle=0,
+                        range=[-0.5, len(found) - 0.5])
     figure.update_yaxes(title_text=style.metric_words(record.results.metric if record.results else ""),
-                        range=[low - 0.12 * room, high + 0.35 * room])
+                        range=[low - room, high + room], nticks=5)
+    figure.update_layout(margin={"t": 58, "b": 60})
     alt = "Scores: " + ", ".join(f"{style.STAGES[s]} {style.score(v)}" for s, v in found) + "."
     return View(_way_claim(record, dict(found)), figure, None, alt, table,
                 "Compare the open mark, plain magnitude at the same pattern, with where this run ends.")
+
+
+def _tick(stage: str) -> str:
+    """A stage on an axis: in two lines, so that six of them fit half a page."""
+    return "<br>".join(style.STAGES[stage].replace("-pruned", "- pruned").rsplit(" ", 1))
 
 
 def _way_claim(record: RunRecord, found: dict[str, float]) -> str:
@@ -116,12 +121,13 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
             marker={"size": 13 if strong else 9, "color": colour, "symbol": ["circle-open", "circle"],
                     "line": {"width": 2, "color": colour}}, opacity=1.0 if strong else 0.65,
             hovertemplate=f"{style.STAGES[start]} {before:.3f}, hard-pruned {after:.3f}<extra></extra>")
-        figure.add_annotation(x=min(before, after), y=name, text=style.change(after - before), xanchor="right",
-                              xshift=-12, showarrow=False, font={"size": 15 if strong else 13})
+        figure.add_annotation(x=max(before, after), y=name, text=style.change(after - before), xanchor="left",
+                              xshift=12, showarrow=False, font={"size": 15 if strong else 13})
     style.finish(figure, 110 + 38 * len(rows), revision=f"drop/{run_id}")
     low, high = min(min(b, a) for _, _, b, a in rows), max(max(b, a) for _, _, b, a in rows)
-    figure.update_xaxes(title_text="score before (open) and after (full) the prune",
-                        range=[low - 0.3 * ((high - low) or 0.1), high + 0.05 * ((high - low) or 0.1)])
+    room = (high - low) or 0.1
+    figure.update_xaxes(title_text="score: before (open), after (full)", nticks=4,
+                        range=[low - 0.08 * room, high + 0.4 * room])
     figure.update_yaxes(automargin=True, showgrid=False)
     start, before, after = drop_of(own)  # type: ignore[misc]
     table = pd.DataFrame([{"run": r.id, "before is": style.STAGES[s], "before": b, "hard-pruned": a,
@@ -140,7 +146,8 @@ def _loss(record: RunRecord) -> float:
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
     """One name a row: runs that read the same get the end of their id."""
-    names = [" · ".join(style.run_words(r).split(" · ")[1:]) for r in records]
+    names = [f"{style.method_title(r.spec.method)} · {f'{r.spec.epochs:g} ep.' if r.spec.epochs else 'untrained'}"
+             for r in records]
     return [n if names.count(n) == 1 else f"{n} · {r.id[-8:]}" for n, r in zip(names, records, strict=True)]
 
 

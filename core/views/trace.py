@@ -19,7 +19,7 @@ from core.views.view import Number, View
 
 TARGET = 0.02  # the primal residual that counts as "W has reached the pattern"
 MOST = 1200  # points a curve: more cannot be told apart on a screen
-PANEL = 150  # pixels of height a panel
+PANEL = 116  # pixels of height a panel
 GUTTER = 0.035  # between two panels, as a share of the whole
 
 Row = dict[str, Any]
@@ -70,7 +70,7 @@ def timeline(run: Run) -> View:
         top = 1 - at * (share + GUTTER)
         _draw(figure, panel, at, [max(0.0, top - share), top], rows, xs, every, run.record)
     _phases(figure, rows, xs)
-    height = 70 + PANEL * len(shown)
+    height = 100 + PANEL * len(shown)
     style.finish(figure, height, revision=run.record.id)
     last = "y" if len(shown) == 1 else f"y{len(shown)}"
     figure.update_xaxes(title_text=_unit(rows), anchor=last, showspikes=True, spikemode="across", spikethickness=1,
@@ -99,6 +99,10 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
             mode="lines+markers" if len(thin) < 30 else "lines", marker={"size": 6, "color": colour},
             line={"color": colour, "width": 2.5, "dash": "solid" if n == 0 else "dot"},
             hovertemplate=f"{words}: {reading}<extra></extra>")
+        if len(panel.keys) > 1 and thin:  # two curves of one colour: each says its name where it starts
+            figure.add_annotation(x=thin[0][0], y=math.log10(thin[0][1]) if panel.log else thin[0][1], xref="x",
+                                  yref=f"y{axis}", text=key, showarrow=False, xanchor="left", yanchor="bottom",
+                                  xshift=10, font={"size": 13})
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
         "tickformat": ".1%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",

@@ -79,7 +79,7 @@ def browser() -> Iterator[Any]:
 
 def painted(page: Any, limit: float = 60.0) -> None:
     """Wait until the script has run, every picture is loaded, every Plotly figure is drawn, and nothing moves."""
-    page.wait_for_selector("[data-testid=stMainBlockContainer] h1", timeout=limit * 1000)
+    page.wait_for_selector("[data-testid=stMainBlockContainer] h1, [data-testid=stException]", timeout=limit * 1000)
     page.wait_for_function(
         """quiet => {
             const main = document.querySelector('[data-testid=stMain]');
