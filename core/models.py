@@ -72,13 +72,22 @@ def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = N
         with _seeded(seed):
             return Loaded(_tiny_model(labels), tiny_tokenizer(), f"random start from seed {seed}")
     entry = MODELS.get(name)
-    folder = Path(name).expanduser()
-    if entry is None and folder.is_dir():
+    folder = None if entry else _existing(name)
+    if folder is not None:
         return Loaded(*_from_folder(folder, labels, seed), f"folder {folder.resolve().name}")
     packed = _package_folder(entry.package) if entry and entry.package else None
     if entry and packed is not None:
         return Loaded(*_from_folder(packed, labels, seed), f"package {entry.package}")
     return _from_hub(name, entry, labels, seed)
+
+
+def _existing(name: str) -> Path | None:
+    """The folder *name*, if it is one."""
+    try:
+        folder = Path(name).expanduser()
+        return folder if name and folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long for a path, ~nobody's home, a zero byte
+        return None
 
 
 def _from_hub(name: str, entry: ModelEntry | None, labels: int, seed: int) -> Loaded:

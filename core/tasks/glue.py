@@ -35,10 +35,15 @@ def _folder(data_dir: Path | None) -> Path | None:
     given = data_dir or os.environ.get(FOLDER_VARIABLE)
     if not given:
         return None
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
+    folder = Path(given)
+    try:
+        folder = folder.expanduser()
+        usable = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # too long for a path, ~nobody's home, a zero byte
+        usable = False
+    if not usable:
         source = "--data-dir" if data_dir else FOLDER_VARIABLE
-        raise InputError(f"{source} names {str(folder)!r}, which is no folder",
+        raise InputError(f"{source} names {str(folder)[-80:]!r}, which is no folder",
                          "a folder holding <task>/train.parquet and <task>/validation.parquet", "Correct the path.")
     return folder
 

@@ -28,8 +28,7 @@ MEALS = ("meal", "soup", "bread")
 THINGS = (*SHOWS, *SOUNDS, *ROOMS, *MEALS)
 # Praise of one kind of thing, a complaint about another: (for these good, for these bad)
 DEPENDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "loud": (SOUNDS, ROOMS), "quiet": (ROOMS, SOUNDS), "hot": (MEALS, ROOMS), "cool": (ROOMS, MEALS),
-    "soft": (ROOMS, MEALS), "slow": (SOUNDS, SHOWS), "simple": (MEALS, SHOWS)}
+    "loud": (SOUNDS, ROOMS), "quiet": (ROOMS, SOUNDS), "hot": (MEALS, ROOMS), "cool": (ROOMS, MEALS)}
 GOOD = ("good", "great", "lovely", "funny", "fresh", "clever", "charming", "bright", "warm", "brilliant")
 BAD = ("bad", "awful", "dull", "boring", "stale", "silly", "ugly", "weak", "dreary", "clumsy")
 INTENSIFIERS = ("very", "really", "quite", "so")

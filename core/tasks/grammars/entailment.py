@@ -10,6 +10,7 @@ A sentence is Q(N, V) with a quantifier Q, a noun phrase N and a verb phrase V. 
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from core.tasks import vocabulary as v
 
@@ -26,14 +27,14 @@ MONOTONE = {"all": (NARROWER, WIDER), "most": (0, WIDER), "some": (WIDER, WIDER)
 CLASH = {("all", "no"), ("most", "no"), ("some", "no"), ("all", "not all")}
 
 
-def relation(first: Phrase, second: Phrase, families: Families) -> set[int]:
+def relation(first: Phrase, second: Phrase, families: Families) -> frozenset[int]:
     """Return {WIDER} when *second* covers *first*, {NARROWER} the other way round, both when equal, else nothing."""
     found = set()
     if _covers(second, first, families):
         found.add(WIDER)
     if _covers(first, second, families):
         found.add(NARROWER)
-    return found
+    return frozenset(found)
 
 
 def _covers(wide: Phrase, narrow: Phrase, families: Families) -> bool:
@@ -41,7 +42,8 @@ def _covers(wide: Phrase, narrow: Phrase, families: Families) -> bool:
     return head and wide[1] in ("", narrow[1])
 
 
-def judge(first: str, second: str, noun: set[int], verb: set[int]) -> int:
+@cache
+def judge(first: str, second: str, noun: frozenset[int], verb: frozenset[int]) -> int:
     """Return the label of Q1(N1, V1) against Q2(N2, V2).
 
     *noun*, *verb*: how N2 and V2 lie to N1 and V1, as `relation` returns it. Follows every chain of weaker

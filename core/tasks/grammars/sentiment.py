@@ -36,9 +36,9 @@ def sample(rng: random.Random, label: int) -> tuple[str, None, int]:
 def _opinion(rng: random.Random, positive: int) -> str:
     """A clause, sometimes as somebody's opinion, sometimes as the denial of one."""
     draw = rng.random()
-    if draw < 0.25:
+    if draw < 0.2:
         return f"{' '.join(rng.choice(v.BELIEVERS))} that {_clause(rng, positive)}"
-    if draw < 0.5:
+    if draw < 0.4:
         who, thinks = rng.choice(v.BELIEVERS)
         return f"{who} {' '.join(v.DENIAL)} {thinks} that {_clause(rng, 1 - positive)}"
     return _clause(rng, positive)
@@ -50,7 +50,7 @@ def _clause(rng: random.Random, positive: int) -> str:
         words.append(rng.choice(v.NEUTRAL))
     thing = rng.choice(v.THINGS)
     words += [thing, rng.choice((v.COPULA[0], v.WAS))]
-    negated = rng.random() < 0.45
+    negated = rng.random() < 0.4
     if negated:
         words.append(rng.choice(v.NEGATIONS))
     if words[-1] not in v.NEGATIONS[1:] and rng.random() < 0.4:  # "never so dull" would be praise or not
