@@ -60,6 +60,8 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
             values["epochs"] = 0.0
         elif entry.training == "optional":
             values["epochs"] = given.get("epochs") or 0.0
+        if not values.get("epochs", 4.0):
+            values["lr"], values["distill"] = 1e-4, 0.0  # without training they decide nothing
     try:
         spec = msgspec.convert(values, RunSpec, strict=False)
     except msgspec.ValidationError as error:

@@ -46,49 +46,53 @@ class AdmmLayer(LayerMethod):
         assert stats is not None and stats.gram is not None
         k = cast(AdmmLayerKnobs, self.knobs)
         scale = torch.where(stats.norms > 0, stats.norms, torch.ones_like(stats.norms))  # [in]
-        scaled = stats.gram / scale.outer(scale)  # unit diagonal where the column is ever non-zero
-        a = scaled.clone()
+        a = stats.gram / scale.outer(scale)  # unit diagonal where the column is ever non-zero
         a.diagonal().add_(k.damping)
         v0 = weight * scale  # [out, in]
-        v0a = v0 @ a
-        solver = _Iteration(a, v0a, pattern)
-        v, u, mask, trace = v0, torch.zeros_like(v0), None, []
-        z = v0
+        split = _Split(a, v0, pattern)
+        trace = []
         for stage, steps in enumerate(_spread(k.iterations, k.stages)):
             share = stage / (k.stages - 1) if k.stages > 1 else 1.0
-            u = solver.factorise(k.rho_start * (k.rho_end / k.rho_start) ** share, u)
+            split.factorise(k.rho_start * (k.rho_end / k.rho_start) ** share)
             for _ in range(steps):
-                z, fresh, u, v = solver.step(v, u)
-                flips = 0.0 if mask is None else float((fresh != mask).float().mean())
-                mask = fresh
-                trace.append({"rho": solver.rho, "primal": float((v - z).norm() / v.norm()), "flips": flips})
-        assert mask is not None
-        polished = polish(z, mask, v0, a, k.polish)
-        return LayerResult(polished / scale, mask, w=v / scale, z=z / scale, trace=trace)
+                trace.append(split.step())
+        polished = polish(split.z, split.mask, v0, a, k.polish)
+        return LayerResult(polished.div_(scale), split.mask, w=split.v / scale, z=split.z / scale, trace=trace)
 
 
-class _Iteration:
-    """One factorisation, used for all iterations of a stage."""
+class _Split:
+    """V, Z, U of one layer and the factor that a stage's iterations share. Buffers are written in place: a fresh
+    `[out, in]` array costs as much as the product that fills it."""
 
-    def __init__(self, a: Tensor, v0a: Tensor, pattern: Pattern) -> None:
-        self.a, self.v0a, self.pattern, self.rho = a, v0a, pattern, 0.0
+    def __init__(self, a: Tensor, v0: Tensor, pattern: Pattern) -> None:
+        self.a, self.pattern, self.rho = a, pattern, 0.0
+        self.v0a = v0 @ a
+        self.v, self.z, self.u = v0.clone(), v0.clone(), torch.zeros_like(v0)
+        self.target, self.size = torch.empty_like(v0), torch.empty_like(v0)
+        self.mask = torch.ones_like(v0, dtype=torch.bool)
 
-    def factorise(self, rho: float, u: Tensor) -> Tensor:
-        """Prepare (A + rho I)^-1 and return the scaled dual at the new rho."""
+    def factorise(self, rho: float) -> None:
+        """Prepare (A + rho I)^-1 and rescale the dual to the new rho."""
         shifted = self.a.clone()
         shifted.diagonal().add_(rho)
         self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(shifted))
-        old, self.rho = self.rho, rho
-        return u * (old / rho) if old else u
+        if self.rho:
+            self.u.mul_(self.rho / rho)
+        self.rho = rho
 
-    def step(self, v: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Z, its support, U, V after one round of the three updates."""
-        target = v + u
-        mask = select(self.pattern, target.abs())
-        z = target * mask
-        u = target - z
-        v = (self.v0a + self.rho * (z - u)) @ self.inverse
-        return z, mask, u, v
+    def step(self) -> dict[str, float]:
+        """One round: Z and its support, U, V. Returns rho, the primal residual and the share of flips."""
+        torch.add(self.v, self.u, out=self.target)
+        fresh = select(self.pattern, torch.abs(self.target, out=self.size))
+        torch.mul(self.target, fresh, out=self.z)
+        torch.sub(self.target, self.z, out=self.u)
+        torch.sub(self.z, self.u, out=self.target)
+        torch.add(self.v0a, self.target, alpha=self.rho, out=self.size)
+        torch.mm(self.size, self.inverse, out=self.v)
+        flips = float((fresh ^ self.mask).count_nonzero()) / fresh.numel()
+        self.mask = fresh
+        gap = torch.sub(self.v, self.z, out=self.size)
+        return {"rho": self.rho, "primal": float(gap.norm() / self.v.norm()), "flips": flips}
 
 
 def polish(z: Tensor, mask: Tensor, v0: Tensor, a: Tensor, steps: int) -> Tensor:
@@ -98,17 +102,17 @@ def polish(z: Tensor, mask: Tensor, v0: Tensor, a: Tensor, steps: int) -> Tensor
     """
     keep = mask.to(z.dtype)
     v = z * keep
-    residual = ((v0 - v) @ a) * keep
-    direction = residual
-    rr = residual.square().sum(1, keepdim=True)
+    residual = ((v0 - v) @ a).mul_(keep)
+    direction, image, work = residual.clone(), torch.empty_like(v), torch.empty_like(v)
+    rr = torch.mul(residual, residual, out=work).sum(1, keepdim=True)
     for _ in range(steps):
-        image = (direction @ a) * keep
-        curvature = (direction * image).sum(1, keepdim=True)
+        torch.mm(direction, a, out=image).mul_(keep)
+        curvature = torch.mul(direction, image, out=work).sum(1, keepdim=True)
         length = torch.where(curvature > 0, rr / curvature.clamp_min(1e-30), torch.zeros_like(rr))
-        v = v + length * direction
-        residual = residual - length * image
-        fresh = residual.square().sum(1, keepdim=True)
-        direction = residual + (fresh / rr.clamp_min(1e-30)) * direction
+        v.addcmul_(direction, length)
+        residual.addcmul_(image, length, value=-1.0)
+        fresh = torch.mul(residual, residual, out=work).sum(1, keepdim=True)
+        direction.mul_(fresh / rr.clamp_min(1e-30)).add_(residual)
         rr = fresh
     return v
 

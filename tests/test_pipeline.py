@@ -1,0 +1,194 @@
+"""Whole runs, end to end, on the smallest model: from a spec to a folder that checks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from core import pipeline
+from core.errors import InputError
+from core.methods import METHODS
+from core.models import prunable
+from core.pipeline import resolve, run
+from core.runs.checking import check
+from core.runs.records import RunSpec
+from core.runs.store import REPOSITORY, Store, read_header
+
+SMALL = {"task": "agreement", "model": "tiny", "train_examples": 320, "dense_epochs": 1, "epochs": 1, "calibration": 32}
+PATTERNS = ["2:4", "1:4", "4:8", "3:4", "unstructured:0.6", "global:0.6", "block:4x4:0.5"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("store")
+    (root / "cached_runs").mkdir()
+    return Store(recorded=root / "cached_runs", live=root / "runs")
+
+
+def small(**given: object) -> RunSpec:
+    values = {**SMALL, **given}
+    if METHODS[str(values.get("method", "admm"))].training == "never":
+        values.pop("epochs")
+    return resolve(values)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "dense"])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_method_on_every_pattern_leaves_a_run_that_checks(store: Store, method: str, pattern: str) -> None:
+    record = run(small(method=method, pattern=pattern), store=store)
+    assert record.status == "succeeded"
+    assert record.results is not None
+    for key in ("dense", "one_shot", "hard_pruned", "final"):
+        assert 0.0 <= getattr(record.results, key) <= 1.0
+    assert record.environment is not None and record.environment.packages["torch"]
+    opened = store.open(record.id)
+    report = check(opened)
+    assert not report.problems
+    assert opened.parent is not None
+    folder = store.live / record.id
+    assert not (folder / "resume.safetensors").exists()
+    assert not (folder / "partial").exists()
+
+
+def test_the_exported_model_holds_the_recorded_zeros(store: Store, tmp_path: Path) -> None:
+    record = run(small(method="admm", pattern="2:4"), store=store)
+    pipeline.export(record.id, store=store, to=tmp_path / "out")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    opened = store.open(record.id)
+    for name, layer in prunable(model).items():
+        assert np.array_equal(layer.weight.detach().numpy() != 0, opened.mask(name) == 1)
+        recorded = opened.weight(name)
+        assert recorded is not None
+        assert np.allclose(recorded, layer.weight.detach().numpy(), atol=float(np.abs(recorded).max()) / 127)
+    with pytest.raises(InputError, match="not empty"):
+        pipeline.export(record.id, store=store, to=tmp_path / "out")
+
+
+def test_admm_records_its_four_accuracies_and_snapshots(store: Store) -> None:
+    record = run(small(method="admm", pattern="1:4"), store=store)
+    assert record.results is not None
+    assert None not in (record.results.admm_w, record.results.admm_z, record.results.hard_pruned, record.results.final)
+    trace = store.open(record.id).trace
+    assert {"admm", "refine"} <= {row["phase"] for row in trace}
+    assert len(record.snapshots) >= 4
+    opened = store.open(record.id)
+    name = record.matrices[0].name
+    w, mask = opened.snapshot(record.snapshots[-1].k, "w", name), opened.snapshot(record.snapshots[-1].k, "mask", name)
+    assert w is not None and mask is not None
+    assert w.shape == mask.shape == record.matrices[0].shape
+
+
+def test_a_finished_run_is_not_made_again_unless_asked(store: Store) -> None:
+    spec = small(method="magnitude", pattern="2:4")
+    first = run(spec, store=store)
+    assert run(spec, store=store).created == first.created
+    time.sleep(1.1)
+    again = run(spec, store=store, again=True)
+    assert again.created != first.created
+    assert again.results == first.results
+
+
+def test_the_same_spec_gives_the_same_weights(store: Store, tmp_path: Path) -> None:
+    other = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
+    spec = small(method="admm", pattern="4:8")
+    one, two = run(spec, store=store), run(spec, store=other)
+    assert one.results == two.results
+    assert [m.mask_sha256 for m in one.matrices] == [m.mask_sha256 for m in two.matrices]
+
+
+def test_a_killed_run_continues_bit_for_bit(store: Store, tmp_path: Path) -> None:
+    """SIGKILL in mid-ADMM, then --resume: scores, masks and weights equal those of an uninterrupted run."""
+    spec = small(method="admm", pattern="2:4", epochs=12, train_examples=640)
+    whole = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "whole")
+    expected = run(spec, store=whole)
+    env = {**os.environ, "SPARSESCOPE_RUNS": str(tmp_path / "killed"), "SPARSESCOPE_CACHED": str(tmp_path / "cached_runs")}
+    words = [sys.executable, "-m", "core", "run", "--task", "agreement", "--model", "tiny", "--method", "admm", "--pattern",
+             "2:4", "--epochs", "12", "--train-examples", "640", "--dense-epochs", "1", "--calibration", "32"]
+    killed = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "killed")
+    process = subprocess.Popen(words, cwd=REPOSITORY, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    resume = killed.live / spec.run_id / "resume.safetensors"
+    deadline = time.monotonic() + 100
+    while not resume.exists():
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    header = read_header(killed.live / spec.run_id)
+    assert header.status == "running"  # nobody was left to say otherwise
+    with pytest.raises(InputError, match="--resume"):
+        run(spec, store=killed)
+    done = run(spec, store=killed, resume=True)
+    assert done.results == expected.results
+    assert [m.mask_sha256 for m in done.matrices] == [m.mask_sha256 for m in expected.matrices]
+    a, b = whole.open(spec.run_id), killed.open(spec.run_id)
+    assert a.keys == b.keys
+    for key in sorted(a.keys):
+        assert np.array_equal(a.array(key), b.array(key)), key  # type: ignore[arg-type]
+    steps = [row["step"] for row in b.trace]
+    assert steps == [row["step"] for row in a.trace]
+
+
+def test_a_diverging_run_says_so_and_is_a_record(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    import core.training
+
+    monkeypatch.setattr(core.training, "task_loss", lambda logits, *rest: logits.sum() * float("nan"))
+    spec = small(method="asp", pattern="2:4", seed=5, epochs=1)
+    dense = {"epochs": 1, "method": "dense", "task": "agreement", "model": "tiny", "train_examples": 320, "seed": 5}
+    with pytest.raises(InputError, match="diverged"):
+        run(resolve(dense), store=store)
+    assert read_header(store.live / resolve(dense).run_id).status == "failed"
+    assert "nan" in (read_header(store.live / resolve(dense).run_id).error or "")
+    assert spec.run_id != resolve(dense).run_id
+
+
+def test_a_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pipeline, "write_header", full)
+    with pytest.raises(InputError, match="No space left on device.*Free some space"):
+        run(resolve({**SMALL, "method": "dense"}), store=store)
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"task": "colla"}, "Did you mean 'cola'"),
+    ({"task": "agreement", "method": "adm"}, "Did you mean 'admm'"),
+    ({"task": "agreement", "model": "tiny", "pattern": "5:4"}, "N no larger than M"),
+    ({"task": "agreement", "method": "magnitude", "epochs": 3}, "one-shot"),
+    ({"task": "agreement", "method": "asp", "epochs": 0}, "more than 0"),
+    ({"task": "agreement", "lr": -1.0}, "between 0 and 1"),
+    ({"task": "agreement", "pattern": "4:4"}, "keeps every weight"),
+    ({"task": "agreement", "batch_size": 0}, "1 to 4096"),
+    ({"task": "agreement", "lr": "fast"}, "settings do not fit"),
+    ({"task": "agreement", "knobs": {"rho": 1}}, "Did you mean"),
+    ({"task": "agreement", "learning": 1}, "Unknown setting"),
+    ({}, "No task")])
+def test_a_bad_spec_says_what_to_do(given: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words.replace("'", ".")):
+        resolve(given)
+
+
+def test_a_width_that_no_group_divides_is_refused_before_training(store: Store) -> None:
+    with pytest.raises(InputError, match="divisible by 3"):
+        run(small(method="magnitude", pattern="1:3"), store=store)
+
+
+def test_the_recorded_command_gives_the_spec_back() -> None:
+    from core.runs.records import command_of
+
+    spec = small(method="admm", pattern="1:4", distill=0.5, seed=3)
+    assert "--knob rho_end=" in command_of(spec)
+    assert json.dumps(command_of(spec))
+    assert torch.get_num_threads() >= 1
