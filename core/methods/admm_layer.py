@@ -28,11 +28,11 @@ class AdmmLayerKnobs(Knobs):
     """Knobs of `admm-layer`."""
 
     iterations: int = knob(24, "ADMM iterations per layer, over all stages", 1, 300)
-    rho_start: float = knob(0.1, "penalty of the first stage, in units of a scaled input column", 1e-4, 1e3)
-    rho_end: float = knob(2.0, "penalty of the last stage", 1e-4, 1e3)
+    rho_start: float = knob(0.15, "penalty of the first stage, in units of a scaled input column", 1e-4, 1e3)
+    rho_end: float = knob(0.6, "penalty of the last stage", 1e-4, 1e3)
     stages: int = knob(3, "how often rho rises, one factorisation each", 1, 12)
-    damping: float = knob(0.02, "added to the diagonal of the scaled Gram matrix, as a share of its mean", 1e-6, 1.0)
-    polish: int = knob(8, "conjugate-gradient steps on the final support", 0, 100)
+    damping: float = knob(0.003, "added to the diagonal of the scaled Gram matrix, as a share of its mean", 1e-6, 1.0)
+    polish: int = knob(10, "conjugate-gradient steps on the final support", 0, 100)
 
 
 class AdmmLayer(LayerMethod):
