@@ -1,1 +1,10 @@
-"""What was measured, against whom, and the command that measures it again."""
+"""What was measured, against whom, and the command that measures it again: `python -m core bench [NAME...]`."""
+
+from __future__ import annotations
+
+# BENCHMARKS: the one list, name -> module. Each module has `measure() -> list[dict]` of
+# {name, figure, unit, against, bar, ok}; both sides of a comparison are measured in the same run.
+BENCHMARKS: dict[str, str] = {
+    "selection": "benchmarks.selection",
+    "first-picture": "benchmarks.first_picture",
+}

@@ -20,6 +20,7 @@ case "$*" in
     *"import pip"*) case "$WISHES" in *no-pip*) exit 1 ;; esac ;;
     "-m venv"*)
         case "$WISHES" in *full-venv*) echo "Error: [Errno 28] No space left on device: '.venv'"; exit 1 ;; esac
+        case "$WISHES" in *bad-venv*) echo "Error: ensurepip returned non-zero exit status 1"; exit 1 ;; esac
         echo "venv" >>"$CALLS"
         mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
     "-m pip install"*)
@@ -146,6 +147,15 @@ def test_a_full_disk_is_said_in_one_line(house: House, moment: str) -> None:
     house.installed()
     assert house.setup().returncode == 0  # no stamp was left: the next call installs
     assert any("requirements.txt" in call for call in house.installed())
+
+
+def test_a_full_disk_is_recognised_when_the_failing_tool_does_not_say_so(house: House) -> None:
+    df, answer = house.bin / "df", "#!/bin/sh\necho Filesystem Blocks Used Available Capacity Mounted\necho /dev/x "
+    df.write_text(answer + "5120 5100 20 99% /\n")
+    df.chmod(0o755)
+    assert "The disk is full" in one_line(house.setup(wishes="bad-venv"))
+    df.write_text(answer + "9999999 1 9999998 1% /\n")
+    assert "non-zero exit status" in house.setup(wishes="bad-venv").stderr
 
 
 def test_another_failure_of_pip_keeps_its_words_and_leaves_no_stamp(house: House) -> None:

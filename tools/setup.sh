@@ -48,9 +48,19 @@ find_python() {
     fail "No Python found (tried: $candidates). Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"
 }
 
+# disk_full FOLDER: less than 64 MB left here, or in FOLDER. Tools that fail for want of room do not always say so.
+disk_full() {
+    for place in . "$1"; do
+        left=$(df -Pk "$place" 2>/dev/null | awk 'NR == 2 { print $4 }')
+        [ "${left:-65536}" -ge 65536 ] || return 0
+    done
+    return 1
+}
+
 # explain LOG DOING: end with one line for what a person can mend, else with the last lines of the log.
 explain() {
-    if grep -q -i -e 'No space left on device' -e 'Errno 28' -e 'disk quota exceeded' "$1"; then
+    if grep -q -i -e 'No space left on device' -e 'Errno 28' -e 'disk quota exceeded' "$1" ||
+        disk_full "$(dirname "$1")"; then
         fail "The disk is full ($2). Free about 3 GB in $(pwd) (or set TMPDIR to a larger disk), then run the same again."
     fi
     if grep -q -i -e 'ensurepip is not available' -e 'No module named .\{0,1\}\(venv\|ensurepip\)' "$1"; then

@@ -1,0 +1,79 @@
+"""Every page in a real browser, over made-up runs: painted, without an exception, light on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.first_picture import BYTES_BAR, page_megabytes, time_to_picture
+from tests.browser.serving import ROOT, browser, complaints, painted, server
+from tests.makers import make_store, run_named
+from ui.pages import PAGES
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def address(store: Any) -> Iterator[str]:
+    places = {"SPARSESCOPE_CACHED": str(store.recorded), "SPARSESCOPE_RUNS": str(store.live)}
+    with server(environment=places) as where:
+        yield where
+
+
+@pytest.fixture
+def page(chrome: Any) -> Iterator[Any]:
+    context = chrome.new_context(viewport={"width": 1366, "height": 768})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("key", PAGES)
+def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{address}/{'' if key == 'overview' else key}")
+    painted(page)
+    assert complaints(page) == []
+    assert errors == []
+    assert page.query_selector("[data-testid=stMain] img, [data-testid=stPlotlyChart]"), "no picture"
+
+
+@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "trace"])
+def test_a_link_names_its_run_and_a_wrong_one_leaves_the_page_alive(page: Any, address: str, store: Any,
+                                                                    key: str) -> None:
+    run = run_named(store, method="admm", pattern="1:4")
+    page.goto(f"{address}/{key}?run={run}")
+    painted(page)
+    assert f"run={run}" in page.url
+    page.goto(f"{address}/{key}?run=no-such-run")
+    painted(page)
+    assert "no-such-run" in page.inner_text("[data-testid=stMain]")
+    assert complaints(page) == []
+
+
+@pytest.mark.parametrize("key", PAGES)
+def test_a_recorded_page_stays_under_its_bytes(chrome: Any, address: str, key: str) -> None:
+    size = page_megabytes(chrome, f"{address}/{'' if key == 'overview' else key}")
+    assert 0.001 < size <= BYTES_BAR
+
+
+def test_the_home_page_brings_a_picture_from_a_cold_start(chrome: Any, store: Any, tmp_path: Path,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    assert time_to_picture(chrome, "app.py", ROOT, take=tmp_path / "picture.png") > 0
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
