@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.encoding import Encoded as Encoded
-from core.encoding import collate as collate
-from core.encoding import encode as encode
 from core.errors import InputError
 
 if TYPE_CHECKING:
