@@ -5,63 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from core import methods
-from core.calibration import calibrate
-from core.capture import capture, to_arrays
-from core.encoding import collate, encode
-from core.environment import environment
 from core.errors import InputError
-from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
-from core.methods.masked import Masked
-from core.models import Loaded, head_count, layer_count, load_model, prunable, save_checkpoint
-from core.recording import KEEPS, record_arrays, record_matrices
-from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
-from core.runs.store import CHECKPOINT, HEADER, Store, now, write_arrays, write_header
-from core.runs.trace import TraceFile
-from core.snapshots import LIMIT, Snapshots
-from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
-from core.sparsity.select import select_all
+from core.job import Job, Progress, Report, find_checkpoint
+from core.runs.records import RunRecord, RunSpec
+from core.runs.store import HEADER, Store
 from core.specs import dense_spec, resolve
-from core.tasks import TaskData, load_task
-from core.tasks.metrics import score
-from core.tasks.probes import PROBES
-from core.training import Diverged, Loop, Trainer, predict
 
 __all__ = ["Progress", "export", "find_checkpoint", "resolve", "run"]
-RESUME = "resume.safetensors"
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-
-@dataclass(frozen=True)
-class Progress:
-    """What a run says of itself while it goes on."""
-
-    phase: str
-    done: int
-    total: int
-    note: str = ""
-
-
-Report = Callable[[Progress], None]
-
-
-def find_checkpoint(spec: RunSpec, store: Store) -> Path | None:
-    """Where the final weights of a finished run of *spec* lie on this machine, if they do."""
-    for root in (store.live, store.recorded):
-        folder = root / spec.run_id / CHECKPOINT
-        if (folder / "model.safetensors").exists() and (folder.parent / HEADER).exists():
-            return folder
-    return None
 
 
 def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bool = False, again: bool = False,
@@ -86,9 +41,11 @@ def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bo
                              "Add --resume to continue it, or --again to start over.")
         if again and not resume:
             shutil.rmtree(folder)
+    if spec.method != "dense" and find_checkpoint(dense_spec(spec), store) is None:
+        run(dense_spec(spec), store=store, data_dir=data_dir, resume=True, again=True, report=report)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _Job(spec, folder, store, data_dir, resume, report or (lambda p: None), dict(given or {})).carry_out()
+        return Job(spec, folder, store, data_dir, resume, report or (lambda p: None), dict(given or {})).carry_out()
     except OSError as error:
         if error.errno not in DISK:
             raise
@@ -117,254 +74,3 @@ def _alive(pid: int | None) -> bool:
     except (OSError, OverflowError):
         return False
     return bool(pid)
-
-
-class _Job:
-    """One run on its way. Each step is a method; `carry_out` is the order."""
-
-    def __init__(self, spec: RunSpec, folder: Path, store: Store, data_dir: Path | None, resume: bool, report: Report,
-                 given: dict[str, Any]) -> None:
-        self.spec, self.folder, self.store, self.data_dir, self.report = spec, folder, store, data_dir, report
-        self.pattern: Pattern = parse_pattern(spec.pattern)
-        self.entry = methods.entry_of(spec.method)
-        self.resuming = resume and (folder / RESUME).exists()
-        old = self._old_record() if self.resuming else None
-        self.record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", created=old.created if old else now(),
-                                spec=spec, spec_given=given, environment=environment(), pid=os.getpid())
-        self.scores: dict[str, float] = {}
-        self.snapshots, self.trace = Snapshots(folder), TraceFile(folder)
-        self.stats: dict[str, LayerStats] = {}
-        self.solution: dict[str, LayerResult] = {}
-
-    def _old_record(self) -> RunRecord | None:
-        entry = self.store.find(self.spec.run_id)
-        return entry.record if entry else None
-
-    def carry_out(self) -> RunRecord:
-        """All the steps, in order; the header tells at any moment how far it got."""
-        try:
-            if self.spec.method != "dense":
-                parent = run(dense_spec(self.spec), store=self.store, data_dir=self.data_dir, resume=True,
-                             report=self.report) if find_checkpoint(dense_spec(self.spec), self.store) is None else None
-                self.record.parent = parent.id if parent else dense_spec(self.spec).run_id
-            write_header(self.folder, self.record)
-            with self._phase("load"):
-                self._load()
-            if self.spec.method == "dense":
-                self._train(None)
-                masks = None
-            else:
-                masks = self._prune()
-            with self._phase("record"):
-                self._keep(masks)
-        except BaseException as error:
-            self.record.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-            self.record.error = str(error) or type(error).__name__
-            self.record.pid = None
-            write_header(self.folder, self.record)
-            if isinstance(error, Diverged):
-                raise InputError(f"The run diverged: {error}", "a finite loss",
-                                 "Lower --lr or rho; the last good state is kept in the folder.") from error
-            raise
-        self.record.status, self.record.pid = "succeeded", None
-        self.record.timing.total = round(sum(self.record.timing.phases.values()), 2)
-        write_header(self.folder, self.record)
-        (self.folder / RESUME).unlink(missing_ok=True)
-        self.snapshots.clear()
-        return self.record
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        self.report(Progress(name, 0, 1))
-        began = time.perf_counter()
-        yield
-        phases = self.record.timing.phases
-        phases[name] = round(phases.get(name, 0.0) + time.perf_counter() - began, 3)
-
-    def _load(self) -> None:
-        """Data, model, tokenised examples; the dense weights by matrix."""
-        spec = self.spec
-        self.data: TaskData = load_task(spec.task, data_dir=self.data_dir, train_examples=spec.train_examples,
-                                        dev_examples=spec.dev_examples)
-        torch.manual_seed(spec.seed)
-        checkpoint = None if spec.method == "dense" else find_checkpoint(dense_spec(spec), self.store)
-        self.loaded: Loaded = load_model(spec.model, labels=self.data.entry.outputs, seed=spec.seed,
-                                         checkpoint=checkpoint)
-        self.model, tokenizer = self.loaded.model, self.loaded.tokenizer
-        device = "cuda" if torch.cuda.is_available() and os.environ.get("SPARSESCOPE_DEVICE") != "cpu" else "cpu"
-        self.model.to(device)
-        self.pad = int(tokenizer.pad_token_id or 0)
-        self.train_set = encode(tokenizer, self.data.train, spec.max_length)
-        self.eval_set = encode(tokenizer, self.data.evaluation, spec.max_length)
-        self.layers = prunable(self.model)
-        if not self.layers:
-            raise InputError(f"Model {spec.model!r} has no linear layer in an encoder", "a transformer encoder",
-                             "Choose another --model.")
-        for name, layer in self.layers.items():
-            self.pattern.fits(name, tuple(layer.weight.shape))
-        self.dense = {name: layer.weight.detach().clone() for name, layer in self.layers.items()}
-        self.record.labels = list(self.data.entry.labels)
-        self.record.layers, self.record.heads = layer_count(self.model), head_count(self.model)
-
-    def _evaluate(self) -> dict[str, float]:
-        logits = predict(self.model, self.eval_set, self.pad)
-        return score(self.data.entry, logits, self.eval_set.labels)
-
-    def _score_with(self, weights: Mapping[str, Tensor]) -> float:
-        """The main score with *weights* in place of the prunable ones; the model is left as it was."""
-        kept = {name: layer.weight.detach().clone() for name, layer in self.layers.items()}
-        self._put(weights)
-        value = self._evaluate()["score"]
-        self._put(kept)
-        return value
-
-    def _put(self, weights: Mapping[str, Tensor]) -> None:
-        for name, layer in self.layers.items():
-            layer.weight.data.copy_(weights[name])
-
-    def _calibrate(self, needs: str) -> None:
-        if needs == "none":
-            return
-        with self._phase("calibrate"):
-            rng = np.random.default_rng([self.spec.seed, 1])
-            index = rng.permutation(len(self.train_set.ids))[: self.spec.calibration].tolist()
-            index.sort(key=lambda i: len(self.train_set.ids[i]))
-            device = next(self.model.parameters()).device
-            batches = [{k: v.to(device) for k, v in collate(self.train_set, index[i : i + 32], self.pad).items()}
-                       for i in range(0, len(index), 32)]
-            self.stats = calibrate(self.model, self.layers, batches, gram=True)
-
-    def _solve(self, method: LayerMethod) -> None:
-        """Solve every layer; for a pattern over the whole model, each layer gets the share magnitude gives it."""
-        with self._phase("solve"):
-            for done, (name, weight) in enumerate(self.dense.items()):
-                pattern = self.pattern
-                if pattern.scope == "model":
-                    pattern = Unstructured(1.0 - float(self.magnitude[name].float().mean()))
-                self.solution[name] = method.solve(weight, self.stats.get(name), pattern)
-                self.report(Progress("solve", done + 1, len(self.dense), name))
-
-    def _prune(self) -> dict[str, Tensor]:
-        """Everything between the dense model and the final one; returns the final masks."""
-        spec = self.spec
-        method = methods.load(spec.method)(make_knobs(methods.load(spec.method).Knobs, spec.knobs))
-        self.magnitude = select_all(self.pattern, {n: w.abs() for n, w in self.dense.items()})
-        start = method if isinstance(method, LayerMethod) else None
-        if start is None and method.start is not None:
-            kind = methods.load(method.start)
-            start = kind(make_knobs(kind.Knobs, {}))
-        order = ("none", "norms", "gram")
-        self._calibrate(max((m.needs for m in (method, start) if m is not None), key=order.index))
-        if start is not None:
-            self._solve(start)
-        if not self.resuming:
-            with self._phase("evaluate"):
-                self.scores["dense"] = self._evaluate()["score"]
-                self.scores["one_shot"] = self._score_with({n: w * self.magnitude[n] for n, w in self.dense.items()})
-                if isinstance(method, LayerMethod):
-                    self._score_solution()
-        if isinstance(method, LayerMethod):
-            self._trace_solution()
-            training = Masked(method.knobs) if spec.epochs > 0 else None
-        else:
-            training = method
-        if training is None:
-            masks = {name: result.mask for name, result in self.solution.items()}
-            self._put({name: result.weight for name, result in self.solution.items()})
-            self.scores["hard_pruned"] = self._evaluate()["score"]
-        else:
-            self._train(training)
-            masks = training.masks
-        return masks
-
-    def _score_solution(self) -> None:
-        """The layer method's own W and Z, where it has them."""
-        for key, part in (("admm_w", "w"), ("admm_z", "z")):
-            weights = {name: getattr(result, part) for name, result in self.solution.items()}
-            if all(w is not None for w in weights.values()):
-                self.scores[key] = self._score_with(weights)
-
-    def _trace_solution(self) -> None:
-        """One trace row per layer-wise iteration: the layers' mean residual and rho, their flips summed."""
-        rounds = zip(*(result.trace for result in self.solution.values()), strict=True)
-        rows = []
-        for step, parts in enumerate(rounds, 1):
-            sizes = [w.numel() for w in self.dense.values()]
-            rows.append({"step": step, "phase": "layer-wise", "rho": parts[0]["rho"],
-                         "primal": sum(p["primal"] for p in parts) / len(parts),
-                         "flips": sum(p["flips"] * n for p, n in zip(parts, sizes, strict=True))})
-        if rows and self.spec.epochs == 0:
-            self.trace.replace(rows)
-
-    def _train(self, method: TrainingMethod | None) -> None:
-        """The training loop with this run's trace, snapshots and resume file."""
-        teacher = None
-        if method is not None and self.spec.distill > 0:
-            with self._phase("teacher"):
-                teacher = predict(self.model, self.train_set, self.pad)
-        loop = Loop(evaluate=lambda: self._evaluate()["score"], trace=self.trace.append,
-                    report=lambda done, total, note: self.report(Progress("train", done, total, note)),
-                    resume_file=self.folder / RESUME)
-        trainer = Trainer(self.model, self.train_set, self.pad, self.spec, loop, method, teacher)
-        if method is not None:
-            method.prepare(self.layers, Context(
-                pattern=self.pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=self.dense,
-                stats=self.stats, solution=self.solution, lr=trainer.rate))
-            small = sum(w.numel() for w in self.dense.values()) <= LIMIT
-            if small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None:
-                loop.snapshot = lambda step: self._snapshot(method, step, loop)
-            loop.hard_prune = lambda: self._at_hard_prune(method, loop)
-        with self._phase("train"):
-            resumed = self.resuming and trainer.resume()
-            if resumed:
-                self.scores.update(loop.extra.get("scores", {}))
-                self.snapshots.load(loop.extra.get("snapshots", []))
-                self.trace.cut(trainer.position)
-            else:
-                self.trace.replace()
-                self.trace.append({"step": 0, "epoch": 0.0, "phase": method.phase if method else "dense",
-                                   "score": self._evaluate()["score"], **(method.measures() if method else {})})
-                loop.snapshot(0)
-            loop.extra["scores"] = self.scores
-            before = trainer.seconds
-            trainer.run()
-        self.record.timing.phases["train"] += round(before, 3)  # what the run spent before it was killed
-
-    def _at_hard_prune(self, method: TrainingMethod, loop: Loop) -> None:
-        """The accuracies around the hard prune: W as it is, Z, and W under the final mask."""
-        feasible = method.feasible()
-        weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
-        if feasible is not None:
-            self.scores["admm_w"] = self._evaluate()["score"]
-            self.scores["admm_z"] = self._score_with(feasible)
-        masks = method.choose_masks()
-        self.scores["hard_pruned"] = self._score_with({n: w * masks[n] for n, w in weights.items()})
-        loop.extra["scores"] = self.scores
-
-    def _snapshot(self, method: TrainingMethod, step: int, loop: Loop) -> None:
-        self.snapshots.take(method, step)
-        loop.extra["snapshots"] = self.snapshots.state()
-
-    def _keep(self, masks: dict[str, Tensor] | None) -> None:
-        """Final scores, header and arrays; the weights themselves go to the checkpoint folder."""
-        save_checkpoint(self.model, self.loaded.tokenizer, self.folder / CHECKPOINT)
-        detail = self._evaluate()
-        final = {name: layer.weight.detach() for name, layer in self.layers.items()}
-        spec = self.spec
-        known = {k: v for k, v in self.scores.items() if k in Scores.__struct_fields__}
-        if masks is None:
-            known["dense"] = detail["score"]
-        self.record.results = Scores(
-            metric=self.data.entry.metric, n_eval=len(self.eval_set), split=self.data.split, final=detail["score"],
-            detail={k: v for k, v in detail.items() if k != "score"}, **known)
-        shapes = {n: torch.ones_like(w, dtype=torch.bool) for n, w in final.items()}
-        self.record.matrices = record_matrices(final, self.dense if masks else final, masks or shapes,
-                                               self.magnitude if masks else shapes, self.pattern, self.stats)
-        arrays = record_arrays(spec.record, final, self.dense, masks, self.pattern, self.stats)
-        if KEEPS[spec.record] >= KEEPS["masks"]:
-            captured = capture(self.model, self.loaded.tokenizer, PROBES[spec.task], spec.max_length)
-            self.record.probes = captured.probes
-            arrays |= to_arrays(captured)
-        self.record.snapshots = self.snapshots.taken
-        arrays |= self.snapshots.arrays()
-        write_arrays(self.folder, arrays)

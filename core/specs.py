@@ -16,7 +16,7 @@ from core.sparsity.patterns import parse_pattern
 
 # A model trained from scratch wants other settings than a pretrained one.
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
-    "tiny": {"lr": 1e-3, "dense_lr": 2e-3, "dense_epochs": 12.0, "epochs": 4.0, "max_length": 48,
+    "tiny": {"lr": 1e-3, "dense_lr": 1e-3, "dense_epochs": 18.0, "epochs": 4.0, "max_length": 48,
              "freeze_embeddings": False, "record": "full"},
 }
 

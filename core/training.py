@@ -131,7 +131,7 @@ def set_dropout(model: nn.Module, rate: float) -> None:
         if isinstance(module, nn.Dropout):
             module.p = rate
         elif isinstance(getattr(module, "dropout_prob", None), float):
-            module.dropout_prob = rate
+            module.dropout_prob = rate  # type: ignore[assignment]
 
 
 class Trainer:

@@ -79,7 +79,7 @@ class Admm(Splitting):
             else:
                 torch._foreach_zero_(self.u)
             self.rho = grown
-            self.target = torch._foreach_sub(self.z, self.u)
+            self.target = list(torch._foreach_sub(self.z, self.u))
         return None
 
     def choose_masks(self) -> dict[str, Tensor]:
@@ -89,4 +89,4 @@ class Admm(Splitting):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Undo `state`; the target follows from Z and U."""
         super().load_state(state)
-        self.target = torch._foreach_sub(self.z, self.u)
+        self.target = list(torch._foreach_sub(self.z, self.u))

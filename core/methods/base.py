@@ -96,13 +96,16 @@ class LayerResult:
     trace: list[dict[str, float]] = field(default_factory=list)
 
 
+AnyKnobs = Knobs  # inside the classes below the name `Knobs` is their attribute
+
+
 class LayerMethod:
     """One-shot: solve one layer from its weight and what calibration said of its input."""
 
-    Knobs: ClassVar[type[Knobs]] = Knobs
+    Knobs: ClassVar[type[AnyKnobs]] = AnyKnobs
     needs: ClassVar[Needs] = "none"
 
-    def __init__(self, knobs: Knobs) -> None:
+    def __init__(self, knobs: AnyKnobs) -> None:
         self.knobs = knobs
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
@@ -131,11 +134,11 @@ class TrainingMethod:
     calls `hard_prune`. All state that must survive a kill is in `state()`.
     """
 
-    Knobs: ClassVar[type[Knobs]] = Knobs
+    Knobs: ClassVar[type[AnyKnobs]] = AnyKnobs
     start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
     needs: ClassVar[Needs] = "none"
 
-    def __init__(self, knobs: Knobs) -> None:
+    def __init__(self, knobs: AnyKnobs) -> None:
         self.knobs = knobs
         self.layers: dict[str, nn.Linear] = {}
         self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened

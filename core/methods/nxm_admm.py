@@ -42,7 +42,7 @@ class NxmAdmm(Splitting):
 
     def after_backward(self, step: int) -> None:
         """grad += rho (W - Z + U): the penalty's gradient, before clipping and Adam."""
-        grads = [layer.weight.grad for layer in self.layers.values()]
+        grads = [cast(Tensor, layer.weight.grad) for layer in self.layers.values()]
         torch._foreach_add_(grads, self.w, alpha=self.rho)
         torch._foreach_add_(grads, self.z, alpha=-self.rho)
         torch._foreach_add_(grads, self.u, alpha=self.rho)
