@@ -6,5 +6,8 @@ from __future__ import annotations
 # {name, figure, unit, against, bar, ok}; both sides of a comparison are measured in the same run.
 BENCHMARKS: dict[str, str] = {
     "selection": "benchmarks.selection",
+    "admm-step": "benchmarks.admm_step",
+    "fine-tuning": "benchmarks.fine_tuning",
+    "layerwise": "benchmarks.layerwise",
     "first-picture": "benchmarks.first_picture",
 }

@@ -1,8 +1,8 @@
 """ADMM in training, our recipe: start where the layers are already solved, pull W to Z outside Adam, let rho grow.
 
-    after every optimiser step     W <- (W + rho (Z - U)) / (1 + rho)        the exact proximal step
-    every `interval` steps         Z <- P(W + U),  U <- W + U - Z              P in the metric of the inputs' norms
-                                   rho grows geometrically,  U <- U rho_old / rho_new
+    after every optimiser step    W <- (W + rho (Z - U)) / (1 + rho), the exact proximal step
+    every `interval` steps        Z <- P(W + U),  U <- W + U - Z              P in the metric of the inputs' norms
+                                  rho grows geometrically,  U <- U rho_old / rho_new
 
 Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with occasional Z- and
 U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766). Ours, and the reason

@@ -1,0 +1,23 @@
+"""What the training benchmarks train on: minilm-l6 and real sentences, GLUE's where a folder of it is at hand."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from core.encoding import Encoded, encode
+from core.models import Loaded, load_model
+from core.tasks import TaskData, load_task
+
+
+def material(train: int, max_length: int = 128) -> tuple[TaskData, Loaded, Encoded, Encoded]:
+    """Task, model and tokenised examples: CoLA when SPARSESCOPE_GLUE_DIR is set, else the built-in `agreement`."""
+    data = load_task("cola" if os.environ.get("SPARSESCOPE_GLUE_DIR") else "agreement", train_examples=train)
+    loaded = load_model("minilm-l6", labels=data.entry.outputs, seed=0)
+    return (data, loaded, encode(loaded.tokenizer, data.train, max_length),
+            encode(loaded.tokenizer, data.evaluation, max_length))
+
+
+def fresh(data: TaskData) -> Any:
+    """minilm-l6 as it starts, again."""
+    return load_model("minilm-l6", labels=data.entry.outputs, seed=0).model
