@@ -5,10 +5,11 @@
                                   rho grows geometrically,  U <- U rho_old / rho_new
 
 Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with occasional Z- and
-U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766). Ours, and the reason
-for each: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it inside); U is rescaled with
-rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W through the loss landscape
-at 1:4 kills the model; P weighs |W + U| by the input columns' norms, the diagonal of the layer-wise problem.
+U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766).
+Ours, and the reason for each: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it
+inside); U is rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W
+through the loss landscape at 1:4 kills the model; P weighs |W + U| by the input columns' norms, the diagonal of the
+layer-wise problem.
 After `share` of the steps the mask is fixed and the rest of the same schedule refines under it.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two copies of the weights.
 """
