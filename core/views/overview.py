@@ -67,7 +67,7 @@ def strip(run: Run) -> Strip | None:
     limit = float(np.percentile(np.abs(moments[0][1]), 99)) or 1.0
     tiles = [
         Tile(style.diverging_codes(w[:rows, :cols], limit, None if mask is None else mask[:rows, :cols]), title, note,
-             float((w == 0).mean() if mask is None else (mask == 0).mean()))
+             0.0 if mask is None else float((mask == 0).mean()))  # a zero of int8 rounding is no pruned weight
         for (title, note), w, mask in moments
     ]
     words = style.matrix_words(matrix)
