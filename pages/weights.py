@@ -13,7 +13,7 @@ def page(run: Run, matrix: str) -> None:
     """The maps, then the tile beside the histogram, then the whole model."""
     reach = tile.knobs(run, matrix)
     maps = st.container()
-    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    left, middle, right, last = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
     with left:
         moment = knobs.scrub("moment", "Moment", weights.moments(run, matrix), kind="moment",
                              words=lambda m: weights.moment_words(run.record, m))
@@ -25,6 +25,9 @@ def page(run: Run, matrix: str) -> None:
         zoom = "on" if reach.whole else links.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
             words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
+    with last:
+        fine = links.choose("difference", "Difference in", ["1", "10"], look="segments",
+                            words={"1": "the same colours", "10": "a tenth of the range"}.__getitem__)
     close, spread = st.columns([6, 5], gap="large")
     with close:
         numbers = st.container()
@@ -33,7 +36,7 @@ def page(run: Run, matrix: str) -> None:
     with maps:
         for note in frame.cached(weights.notes, run, matrix, moment, what):
             st.info(links.plain(note))
-        frame.draw(weights.panels, run, matrix, moment, what, zoom == "on", row, column, key="maps")
+        frame.draw(weights.panels, run, matrix, moment, what, zoom == "on", row, column, fine == "10", key="maps")
     with numbers:
         frame.draw(tile.tile, run, matrix, row, column, moment, what, key="tile")
     with spread:

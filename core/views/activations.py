@@ -145,7 +145,7 @@ def features(run: Run, probe: str, layer: int) -> View:
     """Token x feature of one layer: dense, pruned, difference, in one fixed colour range."""
     dense, pruned = _pair(run, probe, layer)
     if pruned is None and dense is None:
-        return words_only(f"This run kept no activations of the {layer_words(layer)}: its record level leaves them out.")
+        return words_only(f"This run kept no activations of the {layer_words(layer)}: its level leaves them out.")
     known = dense if dense is not None else pruned
     assert known is not None  # one of the two is there
     limit = maps.limit_of(known)

@@ -135,7 +135,8 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
         layout[f"yaxis{mark}"] = map_axis(
             domain=y, anchor=f"x{mark}", showticklabels=edge, **_ticks(axes.rows, tick), **_follows("y", i),
             title={"text": axes.y if edge else "", "standoff": 4}, **({} if i else {"autorange": "reversed"}))
-        note = {"showarrow": False, "x": sum(x) / 2, "xref": "paper", "yref": "paper", "font": {"size": 15}}
+        note = {"showarrow": False, "x": sum(x) / 2, "xref": "paper", "yref": "paper", "xanchor": "center",
+                "yanchor": "middle", "font": {"size": 15}}
         notes.append({**note, "text": panel.title, "y": y[1], "yanchor": "bottom"})
         place = {"xaxis": f"x{mark}", "yaxis": f"y{mark}", **_grid(axes)}
         if panel.values is None:

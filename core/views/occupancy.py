@@ -56,8 +56,7 @@ def before(run: Run, matrix: str, share: int | None = None) -> Side:
     """What the groups of the dense matrix hold of its largest *share* percent; None: of as many as the run keeps."""
     pattern = parse_pattern(run.record.spec.pattern)
     density = next(m.density for m in run.record.matrices if m.name == matrix)
-    usual = share is None or share == usual_share(run, matrix)
-    wanted = density if usual or share is None else share / 100
+    wanted = density if share is None or share == usual_share(run, matrix) else share / 100
     weight = whole(dense_of(run, matrix), run.shape(matrix), f"weight/{matrix} of {run.record.parent}")
     if weight is None:
         return Side(None, run.array(f"occupancy.free/{matrix}"), f"the largest {style.percent(density)} of the matrix")
@@ -71,19 +70,21 @@ def before(run: Run, matrix: str, share: int | None = None) -> Side:
 # -- the certificate ---------------------------------------------------------------------------------------------
 
 def certificate(run: Run) -> View:
-    """Every matrix of the run against its pattern: groups, violations. Counted from what the record keeps."""
+    """Every matrix of the run against its pattern: groups, violations. Counted from the masks, where they were kept;
+    else from the kept counts; else as the header says. The table says which."""
     pattern = parse_pattern(run.record.spec.pattern)
     rows = []
     for entry in run.record.matrices:
-        kept = run.array(f"occupancy/{entry.name}")
-        bad = entry.violations if kept is None else max(groups.broken(kept, pattern), entry.violations)
-        number = (entry.shape[0] * entry.shape[1]) // groups.size_of(pattern) if kept is None else int(kept.sum())
+        source, held = _source(run, entry.name, pattern)
+        bad = entry.violations if held is None else groups.broken(held, pattern)
+        number = (entry.shape[0] * entry.shape[1]) // groups.size_of(pattern) if held is None else int(held.sum())
         rows.append({"matrix": entry.name, "where": style.matrix_words(entry.name), "groups": number, "violations": bad,
-                     "sparsity": 1 - entry.density, "from": "header" if kept is None else "counts"})
+                     "sparsity": 1 - entry.density, "from": source})
     table = pd.DataFrame(rows, columns=["matrix", "where", "groups", "violations", "sparsity", "from"])
     total, bad = int(table["groups"].sum()), int(table["violations"].sum())
     kind = groups.group_words(pattern)
-    claim = f"{style.count(len(rows))} matrices, {style.count(total)} {kind}, {style.count(bad)} violations: "
+    faults = f"{style.count(bad)} violation{'s' * (bad != 1)}"
+    claim = f"{style.count(len(rows))} matrices, {style.count(total)} {kind}, {faults}: "
     if not rows:
         claim = "This run lists no matrices: there is nothing to certify."
     elif bad:
@@ -97,6 +98,15 @@ def certificate(run: Run) -> View:
     else:
         claim += f"the pattern asks for no groups; {style.percent(run.record.sparsity)} of all weights are zero."
     return words_only(claim, table)
+
+
+def _source(run: Run, matrix: str, pattern: Pattern) -> tuple[str, Counts | None]:
+    """How many groups hold 0, 1, ... entries, and what that is known from."""
+    mask = whole(run.mask(matrix), run.shape(matrix), f"mask/{matrix} of {run.record.id}")
+    if mask is not None:
+        return "mask", occupancy(mask, pattern).histogram
+    kept = run.array(f"occupancy/{matrix}")
+    return ("header", None) if kept is None else ("counts", kept)
 
 
 def violations(run: Run, matrix: str, most: int = 20) -> list[str]:
@@ -169,7 +179,8 @@ def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int],
                                           **({"matches": "x"} if i else {}))
         layout[f"yaxis{mark}"] = map_axis(anchor=f"x{mark}", showticklabels=i == 0, **(
             {"matches": "y"} if i else {"autorange": "reversed", "title": {"text": "output", "standoff": 4}}))
-        note = {"showarrow": False, "x": sum(span) / 2, "xref": "paper", "yref": "paper", "font": {"size": 15}}
+        note = {"showarrow": False, "x": sum(span) / 2, "xref": "paper", "yref": "paper", "xanchor": "center",
+                "font": {"size": 15}}
         notes.append({**note, "text": title, "y": 1, "yanchor": "bottom"})
         if side.map is None:
             notes.append({**note, "text": maps.wrapped("Not kept by this run: see the counts below."), "y": 0.5})

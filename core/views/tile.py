@@ -21,6 +21,7 @@ from core.views.view import View
 from core.views.weights import FINAL, WHAT, Pair, What, load
 
 HOVER = "output %{y}, input %{x}<br>before %{customdata[0]:.4f}<br>after %{customdata[1]:.4f}<extra></extra>"
+STRONG = 0.7  # of the colour range: cells so dark that their number is written in white, on either theme
 BINS = 81  # odd: zero has a bin of its own
 
 
@@ -38,7 +39,7 @@ def tile(run: Run, matrix: str, row: int = 0, column: int = 0, moment: str = FIN
     assert shown is not None  # nothing at all was answered above
     gone = np.zeros(shown.shape, bool) if mask is None else mask == 0
     height, width = shown.shape
-    written = np.where(gone, before if before is not None else 0.0, shown)
+    written = np.where(gone, before if before is not None else shown, shown)
     digits = unit_digits(pair.limit)
     figure = _figure(pair, shown, written, gone, (row, column), digits, before)
     places = np.indices(shown.shape)
@@ -50,7 +51,7 @@ def tile(run: Run, matrix: str, row: int = 0, column: int = 0, moment: str = FIN
     struck = int(gone.sum())
     claim = f"Outputs {row}–{row + height - 1}, inputs {column}–{column + width - 1}: {struck} of {gone.size} " \
             f"weights are struck out.{moment_words}{_hint(pair, before, gone)}"
-    alt = f"A tile of {height} × {width} weights in units of {10.0 ** -digits:g}; {struck} are pruned, struck through." + \
+    alt = f"A tile of {height} × {width} weights in units of {10.0 ** -digits:g}; {struck} are pruned: struck out." + \
         (f" Thin lines part the groups of {multiple}." if multiple > 1 else "")
     return View(claim, figure, None, alt, table, f"Numbers are in units of {10.0 ** -digits:g}; a struck number is the "
                 "dense weight that went. Move the tile with the two sliders.")
@@ -90,8 +91,12 @@ def _figure(pair: Pair, shown: maps.Floats, written: np.ndarray, gone: np.ndarra
          "colorscale": style.DIVERGING}]
     known = shown if before is None else before
     values = np.stack([known, np.where(gone, np.float32(0), shown)], axis=-1).reshape(-1, 2)
-    for part, font in ((~gone.reshape(-1), {"size": 13}), (gone.reshape(-1), {"size": 13, "color": style.GREY})):
+    strong = np.abs(np.where(gone, 0, shown)).reshape(-1) > STRONG * pair.limit
+    flat = gone.reshape(-1)
+    for part, font, strength in ((~flat & ~strong, {"size": 14}, 1), (strong, {"size": 14, "color": "#ffffff"}, 1),
+                                 (flat, {"size": 13}, 0.6)):
         data.append({"type": "scatter", "mode": "text", "x": x[part], "y": y[part], "textfont": font,
+                     "opacity": strength,
                      "text": [number(v, digits) for v in written.reshape(-1)[part]], "customdata": values[part],
                      "showlegend": False, "hovertemplate": HOVER})
     cut = np.flatnonzero(gone.reshape(-1))

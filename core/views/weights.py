@@ -258,11 +258,11 @@ def _moment_sentence(pair: Pair, where: str) -> str:
 # -- the three maps ----------------------------------------------------------------------------------------------
 
 def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: bool = False, row: int = 0,
-           column: int = 0) -> View:
+           column: int = 0, finer: bool = False) -> View:
     """Before | after | difference in one fixed colour range; the tile at (*row*, *column*) is marked.
 
     A matrix with more cells than a browser paints well is drawn as block means of abs(w), or, with *zoom*, as a window
-    of single weights around the tile.
+    of single weights around the tile. With *finer* the difference is drawn in a tenth of the range: small changes show.
     """
     pair = load(run, matrix, moment, what)
     names = _titles(pair)
@@ -280,7 +280,8 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
     else:
         cut = maps.window(pair.entry.shape, row, column, pair.pattern.multiple)
         start, step = (cut[0].start, cut[1].start), (1, 1)
-        drawn = [maps.Panel(name, None if p is None else p[cut], limit=pair.limit, why=missing,
+        limits = [pair.limit, pair.limit, pair.limit / 10 if finer else pair.limit]
+        drawn = [maps.Panel(name, None if p is None else p[cut], limit=limits[i], why=missing,
                             pruned=None if gone is None or i == 0 else gone[cut])
                  for i, (name, p) in enumerate(zip(names, parts, strict=True))]
     single = pair.blocks is None and (pair.before is not None or pair.after is not None)

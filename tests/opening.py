@@ -1,0 +1,35 @@
+"""Run one page on a store, with a link's choices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.runs.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def open_page(monkeypatch: pytest.MonkeyPatch, store: Store, page: str, **query: str) -> AppTest:
+    """The page as it stands after one run; it has raised nothing."""
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    app = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, [e.value for e in app.exception]
+    return app
+
+
+def charts(app: AppTest) -> int:
+    """How many figures the page shows."""
+    return len(app.get("plotly_chart"))
+
+
+def said(app: AppTest) -> str:
+    """All words of the page that a view or the frame writes."""
+    blocks = (app.subheader, app.info, app.error, app.warning, app.caption)
+    return " ".join(str(element.value) for block in blocks for element in block)

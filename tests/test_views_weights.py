@@ -1,0 +1,355 @@
+"""The weights as pictures: what is drawn is what was planted, in the stated range, at a bounded size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from core.errors import InputError
+from core.runs.store import Run, Store
+from core.views import maps, modelmap, style, tile, weights
+from core.views.view import View
+from tests.damage import change_header, replace_arrays
+from tests.makers import empty_store, make_dense, make_run
+from tests.making import dense_weights
+
+QUERY = "bert.encoder.layer.0.attention.self.query"
+WIDE = "bert.encoder.layer.0.intermediate.dense"
+KEY = "agreement/tiny/0"
+HALF_MEGABYTE = 500_000
+
+
+def opened(root: Path, **fields: object) -> Run:
+    """A pruned run and its dense parent, opened."""
+    root.mkdir(exist_ok=True)
+    store = empty_store(root)
+    sizes = {k: v for k, v in fields.items() if k in ("layers", "hidden", "ffn", "heads")}
+    parent = make_dense(store.recorded, **sizes)
+    return store.open(make_run(store.recorded, parent=parent, **fields))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return opened(tmp_path)
+
+
+def heatmaps(view: View, axis: str) -> list[go.Heatmap]:
+    """The heatmaps on one panel ("x", "x2", "x3"), in drawing order."""
+    assert view.figure is not None
+    return [t for t in view.figure.data if t.type == "heatmap" and (t.xaxis or "x") == axis]
+
+
+def percentile(values: np.ndarray, share: float) -> float:
+    """Linear percentile by sorting: the oracle of the colour range."""
+    ordered = sorted(abs(float(v)) for v in values.reshape(-1))
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    return ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
+
+
+def test_three_panels_show_the_planted_weights_in_one_range(run: Run) -> None:
+    view = weights.panels(run, QUERY)
+    truth = dense_weights(KEY, 2, 64, 256)[QUERY]
+    mask = run.mask(QUERY)
+    (before,), (grey, after), (_, change) = (heatmaps(view, a) for a in ("x", "x2", "x3"))
+    step = np.abs(truth).max() / 127
+    assert np.abs(before.z - truth).max() <= step
+    assert np.array_equal(np.isnan(after.z), mask == 0)
+    assert np.array_equal(grey.z, 1 - mask)
+    assert grey.z.dtype == np.uint8
+    kept = mask == 1
+    assert np.allclose(change.z[kept], (after.z - before.z)[kept], atol=1e-6)
+    limit = percentile(before.z, 0.995)
+    for picture in (before, after, change):
+        assert picture.zmax == pytest.approx(limit, rel=1e-5)
+        assert picture.zmin == -picture.zmax
+        assert picture.z.dtype == np.float32
+
+
+def test_the_figure_keeps_its_zoom_and_says_what_grey_means(run: Run) -> None:
+    figure = weights.panels(run, QUERY).figure
+    assert run.record.id in figure.layout.uirevision
+    assert QUERY in figure.layout.uirevision
+    assert "pruned: exactly zero" in [t.name for t in figure.data]
+    assert figure.layout.xaxis2.matches == "x"
+    assert figure.layout.height > 0
+
+
+def test_the_sentence_states_energy_moved_mask_and_change(run: Run) -> None:
+    view = weights.panels(run, QUERY)
+    before, after, mask = run.parent.weight(QUERY), run.weight(QUERY), run.mask(QUERY)
+    gone = kept = moved = total = 0.0
+    for w, v, m in zip(before.flat, after.flat, mask.flat, strict=True):
+        total += float(w) ** 2
+        gone += 0.0 if m else float(w) ** 2
+        kept += float(w) ** 2 if m else 0.0
+        moved += (float(v) - float(w)) ** 2 if m else 0.0
+    entry = next(m for m in run.record.matrices if m.name == QUERY)
+    assert style.percent(gone / total) in view.claim
+    assert style.percent((moved / kept) ** 0.5, 2) in view.claim
+    assert f"{style.percent(entry.moved)} of the mask differs" in view.claim
+    assert "50" in view.claim.split("of the weights went")[0]
+
+
+def test_magnitude_moves_nothing_and_is_said_so(tmp_path: Path) -> None:
+    run = opened(tmp_path, method="magnitude")
+    claim = weights.panels(run, QUERY).claim
+    assert "the mask is plain magnitude's" in claim
+    assert claim.endswith("the weights that stayed did not move.")
+
+
+def test_the_alternative_text_is_made_from_the_mask(run: Run) -> None:
+    assert f"all {style.count(64 * 16)} groups hold exactly 2 of 4" in weights.panels(run, QUERY).alt
+
+
+def test_a_broken_mask_is_told_in_the_alternative_text(run: Run) -> None:
+    mask = run.mask(QUERY)
+    mask[5, 8:12] = 1
+    replace_arrays(run.path, {f"mask/{QUERY}": np.packbits(mask, axis=-1), f"weight/{QUERY}": None})
+    again = Run(run.record, run.path, True, run.parent)
+    assert "1 of" in (alt := weights.panels(again, QUERY).alt)
+    assert "groups hold more than 2 of 4" in alt
+
+
+def test_snapshots_show_w_z_and_u(run: Run) -> None:
+    w, u, mask = (run.snapshot(2, part, QUERY) for part in ("w", "u", "mask"))
+    pair = weights.load(run, QUERY, "2", "z")
+    assert np.allclose(pair.after, np.where(mask == 1, w + u, 0), atol=1e-7)
+    assert np.array_equal(pair.mask, mask)
+    dual = weights.load(run, QUERY, "2", "u")
+    assert np.allclose(dual.after, u)
+    assert np.allclose(dual.third, w - np.where(mask == 1, w + u, 0), atol=1e-6)
+    trained = weights.load(run, QUERY, "2", "w")
+    assert np.allclose(trained.third, w - run.parent.weight(QUERY), atol=1e-7)
+    assert trained.mask is None
+    found = run.record.snapshots[2]
+    claim = weights.panels(run, QUERY, "2", "w").claim
+    assert f"step {found.step}" in claim
+    assert style.percent(found.primal) in claim
+
+
+def test_the_scrubber_knows_the_kept_moments(run: Run, tmp_path: Path) -> None:
+    assert weights.moments(run, QUERY) == ["0", "1", "2", "3", "4", "final"]
+    assert weights.moments(opened(tmp_path / "other", method="asp"), QUERY) == ["final"]
+    assert weights.moment_words(run.record, "final") == "end"
+    assert weights.moment_words(run.record, "0") == "step 0"
+
+
+def test_a_run_without_weights_shows_the_dense_ones_under_its_mask(tmp_path: Path) -> None:
+    run = opened(tmp_path, record="masks")
+    pair = weights.load(run, QUERY)
+    assert np.array_equal(pair.after, run.parent.weight(QUERY) * run.mask(QUERY))
+    assert weights.change_of_kept(pair) is None
+    assert "keeps its masks, not its weights" in weights.notes(run, QUERY)[0]
+    view = weights.panels(run, QUERY)
+    assert "Before, under the mask" in [a.text for a in view.figure.layout.annotations]
+    assert "stayed" not in view.claim
+
+
+def test_a_summary_shows_block_means_on_both_sides(tmp_path: Path) -> None:
+    run = opened(tmp_path, record="summary", hidden=192, ffn=768, layers=1)
+    view = weights.panels(run, QUERY)
+    before, after, change = (heatmaps(view, a)[0] for a in ("x", "x2", "x3"))
+    dense = run.parent.weight(QUERY)
+    r, c = before.dy, before.dx
+    assert c % 4 == 0
+    assert before.z[1, 2] == pytest.approx(np.abs(dense[r:2 * r, 2 * c:3 * c]).mean(), rel=2e-3)
+    assert np.allclose(after.z, run.array(f"thumbnail/{QUERY}").astype(np.float32))
+    assert np.allclose(change.z, after.z - before.z, atol=1e-6)
+    assert (before.zmin, change.zmin) == (0, -change.zmax)
+    assert "mean of |w| over small blocks" in weights.notes(run, QUERY)[0]
+    assert tile.tile(run, QUERY).figure is None
+    assert tile.histogram(run, QUERY).figure is None
+
+
+def test_a_missing_parent_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+    store = empty_store(tmp_path)
+    run = store.open(make_run(store.recorded, parent="agreement-tiny-dense-lost"))
+    view = weights.panels(run, QUERY)
+    assert "(agreement-tiny-dense-lost) is not in the store" in weights.notes(run, QUERY)[0]
+    assert heatmaps(view, "x") == []
+    assert len(heatmaps(view, "x2")) == 2
+    assert "not in the store" in " ".join(a.text.replace("<br>", " ") for a in view.figure.layout.annotations)
+    assert tile.tile(run, QUERY).figure is not None
+    assert tile.histogram(run, QUERY).figure is not None
+
+
+def test_a_parent_that_cannot_be_read_counts_as_missing(run: Run) -> None:
+    file = run.parent.path / "arrays.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    run.parent.__dict__.pop("keys", None)
+    assert "cannot be read" in weights.notes(run, QUERY)[0]
+
+
+def test_truncated_arrays_are_an_error_with_a_remedy(damaged_store: Store) -> None:
+    broken = damaged_store.open("truncated-arrays")
+    with pytest.raises(InputError, match=r"cannot be read .* Make the run again"):
+        weights.panels(broken, QUERY)
+
+
+def test_a_shape_that_the_header_does_not_say_is_an_error(run: Run) -> None:
+    replace_arrays(run.path, {f"mask/{QUERY}": np.zeros((63, 8), np.uint8)})
+    with pytest.raises(InputError, match=r"has shape \(63, 64\).*as the run's header says"):
+        weights.panels(Run(run.record, run.path, True, run.parent), QUERY)
+
+
+@pytest.mark.parametrize(("matrix", "moment", "words"), [
+    ("no.such", "final", "has no matrix 'no.such'"), (QUERY, "77", "has no snapshot '77'")])
+def test_unknown_choices_are_errors(run: Run, matrix: str, moment: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        weights.load(run, matrix, moment)
+
+
+def test_a_file_that_changes_is_read_again(run: Run) -> None:
+    first = weights.load(run, QUERY)
+    assert weights.load(run, QUERY) is first
+    other = np.zeros_like(run.array(f"weight/{QUERY}"))
+    replace_arrays(run.path, {f"weight/{QUERY}": other})
+    assert not weights.load(Run(run.record, run.path, True, run.parent), QUERY).after.any()
+
+
+def test_a_large_matrix_is_drawn_as_blocks_or_as_a_window(tmp_path: Path) -> None:
+    run = opened(tmp_path, hidden=192, ffn=768, layers=1, snapshots=0)
+    dense, after = run.parent.weight(WIDE), run.weight(WIDE)
+    view = weights.panels(run, WIDE)
+    before, then, change = (heatmaps(view, a)[0] for a in ("x", "x2", "x3"))
+    assert max(before.z.shape) <= 96
+    r, c = before.dy, before.dx
+    assert c % 4 == 0
+    assert before.z[3, 1] == pytest.approx(np.abs(dense[3 * r:4 * r, c:2 * c]).mean(), rel=1e-5)
+    assert then.z[3, 1] == pytest.approx(np.abs(after[3 * r:4 * r, c:2 * c]).mean(), rel=1e-5)
+    assert np.allclose(change.z, then.z - before.z, atol=1e-6)
+    assert f"{r} × {c} weights" in view.try_this
+    near = weights.panels(run, WIDE, zoom=True, row=400, column=101)
+    window = heatmaps(near, "x")[0]
+    top, left = int(window.y0), int(window.x0)
+    assert left % 4 == 0
+    assert top <= 400 <= 416 <= top + 96 and left <= 100 <= 116 <= left + 96
+    assert np.array_equal(window.z, dense[top:top + 96, left:left + 96])
+    assert near.figure.layout.shapes[0].x0 == 99.5
+    for picture in (view, near):
+        assert len(picture.figure.to_json()) < HALF_MEGABYTE
+
+
+def test_a_finer_difference_has_a_tenth_of_the_range(run: Run) -> None:
+    plain, fine = (heatmaps(weights.panels(run, QUERY, finer=f), "x3")[1].zmax for f in (False, True))
+    assert fine == pytest.approx(plain / 10)
+
+
+def test_the_widest_exact_figure_stays_under_half_a_megabyte(run: Run) -> None:
+    assert maps.CELLS >= 256 * 64
+    assert len(weights.panels(run, WIDE).figure.to_json()) < HALF_MEGABYTE
+
+
+# -- the tile, the histogram, the model -------------------------------------------------------------------------
+
+def test_the_tile_writes_the_weights_and_strikes_the_pruned(run: Run) -> None:
+    view = tile.tile(run, QUERY, 8, 12)
+    mask = run.mask(QUERY)[8:24, 12:28]
+    texts = [t for t in view.figure.data if t.type == "scatter" and t.mode == "text"]
+    struck = texts[-1]
+    assert sum(len(t.text) for t in texts) == 256
+    assert len(struck.text) == int((mask == 0).sum())
+    before, after = run.parent.weight(QUERY), run.weight(QUERY)
+    for part in texts:
+        source = before if part is struck else after
+        for x, y, text in zip(part.x, part.y, part.text, strict=True):
+            assert float(text.replace("−", "-")) == pytest.approx(100 * source[int(y), int(x)], abs=0.51)
+    assert "units of 0.01" in view.try_this
+    assert [s.x0 for s in view.figure.layout.shapes] == [11.5, 15.5, 19.5, 23.5, 27.5]
+    assert view.claim.startswith("Outputs 8–23, inputs 12–27: 128 of 256")
+    assert len(view.table) == 256
+    for picture in (t for t in view.figure.data if t.type == "heatmap"):
+        assert picture.zmin is not None and picture.zmax is not None and picture.z.dtype != bool
+
+
+def test_the_tile_stays_inside_and_on_whole_groups(run: Run) -> None:
+    assert tile.tile(run, QUERY, 1000, 1000).claim.startswith("Outputs 48–63, inputs 48–63")
+    assert tile.tile(run, QUERY, 3, 7).claim.startswith("Outputs 3–18, inputs 4–19")
+
+
+@pytest.mark.parametrize(("multiple", "width"), [(1, 16), (3, 15), (4, 16), (8, 16), (32, 32), (12, 12)])
+def test_a_tile_is_whole_groups_wide(multiple: int, width: int) -> None:
+    assert maps.tile_width(multiple) == width
+    assert maps.tile_at((64, 96), 0, 50, multiple)[1].start % multiple == 0
+
+
+@pytest.mark.parametrize(("limit", "value", "text"), [
+    (0.2, 0.1234, "12"), (0.2, -0.0311, "−3.1"), (0.2, -0.0001, "0.0"), (0.03, 0.0021, "2.1"), (3.0, 1.25, "12")])
+def test_numbers_are_short_and_signed(limit: float, value: float, text: str) -> None:
+    assert tile.number(value, tile.unit_digits(limit)) == text
+
+
+def test_block_patterns_rule_off_rows_too(tmp_path: Path) -> None:
+    view = tile.tile(opened(tmp_path, pattern="block:4x4:0.5"), QUERY)
+    assert sum(s.y0 == s.y1 for s in view.figure.layout.shapes) == 5
+    assert sum(s.x0 == s.x1 for s in view.figure.layout.shapes) == 5
+
+
+def test_an_unstructured_tile_has_no_rules(tmp_path: Path) -> None:
+    assert not tile.tile(opened(tmp_path, pattern="unstructured:0.5"), QUERY).figure.layout.shapes
+
+
+def test_the_histogram_counts_every_weight_once(run: Run) -> None:
+    view = tile.histogram(run, QUERY)
+    mask, dense = run.mask(QUERY), run.parent.weight(QUERY)
+    table = view.table
+    assert table["goes, before"].sum() == int((mask == 0).sum())
+    assert table["stays, before"].sum() == table["after"].sum() == int(mask.sum())
+    low, high = table["from"][40], table["to"][40]
+    assert low < 0 < high
+    inside = sum(low <= v <= high for v in dense[mask == 0].tolist())
+    assert abs(table["goes, before"][40] - inside) <= 1  # a weight exactly on an edge
+    assert f"{float(np.median(np.abs(dense[mask == 0]))):.2g}" in view.claim
+    grey = next(t for t in view.figure.data if t.name == "before: goes")
+    assert grey.marker.color == style.rgba(style.PRUNED)
+
+
+def test_the_model_map_places_every_matrix(run: Run) -> None:
+    view = modelmap.model_map(run, "moved", QUERY)
+    grid = view.figure.data[0]
+    assert grid.z.shape == (2, 6)
+    assert grid.z[0, 0] == pytest.approx(run.record.matrices[0].moved)
+    assert grid.z[1, 5] == pytest.approx(run.record.matrices[-1].moved)
+    assert (grid.zmin, grid.zmax) == (0, 0.5)
+    assert len(view.figure.layout.shapes) == 1
+    assert style.percent(max(m.moved for m in run.record.matrices)) in view.claim
+
+
+def test_the_model_map_of_an_equal_figure_says_so(run: Run) -> None:
+    assert modelmap.model_map(run, "sparsity").claim == f"Sparsity is {style.percent(0.5)} in every matrix."
+
+
+def test_an_unknown_figure_is_suggested(run: Run) -> None:
+    with pytest.raises(InputError, match="Did you mean 'energy'"):
+        modelmap.model_map(run, "energie")
+
+
+def test_matrices_outside_the_layers_have_a_row_of_their_own(run: Run) -> None:
+    change_header(run.path, matrices=[{"name": "pooler.dense", "shape": [4, 8], "moved": 0.25}])
+    from core.runs.store import read_header
+    view = modelmap.model_map(Run(read_header(run.path), run.path, True, None), "moved")
+    assert list(view.figure.layout.yaxis.ticktext) == ["other"]
+
+
+def test_block_means_equal_a_loop() -> None:
+    values = np.arange(7 * 10, dtype=np.float32).reshape(7, 10)
+    means, (r, c) = maps.block_means(values, 4, cells=3)
+    assert (r, c) == (3, 4)
+    for i in range(3):
+        for j in range(3):
+            assert means[i, j] == pytest.approx(values[i * r:(i + 1) * r, j * c:(j + 1) * c].mean())
+
+
+def test_the_colour_range_is_never_zero() -> None:
+    assert maps.limit_of(np.zeros((3, 3), np.float32)) == 1.0
+    one = np.zeros((50, 50), np.float32)
+    one[0, 0] = 2.0
+    assert maps.limit_of(one) == 2.0
+
+
+def test_long_words_are_wrapped_and_escaped() -> None:
+    assert maps.wrapped("a <b> & c", width=4) == "a<br>&lt;b&gt;<br>&amp; c"
