@@ -7,6 +7,7 @@ passes, and a test that damages it knows exactly what it damaged.
 
 from __future__ import annotations
 
+import math
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,12 +161,13 @@ def _body(spec: RunSpec, layers: int, hidden: int, ffn: int, heads: int, snapsho
     still = spec.method in ("dense", "magnitude")
     after = {k: w if still else w + rng.normal(0, 0.004, w.shape).astype(np.float32) for k, w in before.items()}
     out: dict[str, np.ndarray] = {}
-    matrices, multiple = [], multiple_of(spec.pattern)
+    matrices, multiple = [], math.lcm(8, multiple_of(spec.pattern))
     free = select("unstructured", {k: np.abs(w) for k, w in before.items()}, like=masks) if pruned else {}
     for name, w in before.items():
         mask = masks.get(name)
         held = after[name] if mask is None else after[name] * mask
-        entry = Matrix(name=name, shape=w.shape)
+        full = enc.pack_mask(np.ones(w.shape, np.uint8))
+        entry = Matrix(name=name, shape=w.shape, mask_sha256=enc.mask_digest(full))
         out[f"thumbnail/{name}"] = enc.thumbnail(held, multiple)
         if mask is not None:
             bits = enc.pack_mask(mask)

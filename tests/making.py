@@ -77,11 +77,11 @@ def _select_one(kind: str, rest: str, scores: np.ndarray) -> np.ndarray:
 
 
 def multiple_of(pattern: str) -> int:
-    """The block of a thumbnail along the input dimension: M, the block's width, else 1 (4 for a dense parent)."""
+    """The block of a thumbnail along the input dimension: M, the block's width, else 1."""
     kind, _, rest = pattern.partition(":")
     if kind == "block":
         return int(rest.partition(":")[0].split("x")[1])
-    return int(rest) if kind.isdigit() else 4 if kind == "dense" else 1
+    return int(rest) if kind.isdigit() else 1
 
 
 def group_counts(mask: np.ndarray, pattern: str) -> np.ndarray:

@@ -150,6 +150,13 @@ class Run:
         with self._open() as handle:
             return handle.get_tensor(key)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays in one go: opening the file once per array costs more than reading it."""
+        if not self.keys:
+            return {}
+        with self._open() as handle:
+            return {key: handle.get_tensor(key) for key in self.keys}
+
     def width(self, matrix: str) -> int:
         """Input dimension of *matrix*."""
         return self.shape(matrix)[1]

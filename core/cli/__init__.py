@@ -1,0 +1,21 @@
+"""The headless command. COMMANDS is the one list: name -> module of this package that holds it.
+
+Every command is a thin twin of one function. Modules are imported when their command is asked for, and import torch
+only where a model is trained, so `list`, `show` and `check` answer at once.
+"""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, str] = {
+    "run": "run",
+    "sweep": "sweep",
+    "list": "browse",
+    "show": "browse",
+    "check": "check",
+    "export": "export",
+    "methods": "methods",
+    "patterns": "methods",
+    "tasks": "methods",
+    "models": "methods",
+    "bench": "bench",
+}

@@ -1,0 +1,140 @@
+"""`list` and `show`: what the store holds. Headers only; no torch."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import click
+
+from core.cli.output import echo_json, json_option, printable, record_object, table
+from core.cli.run import score_table
+from core.errors import InputError, unknown
+from core.runs.records import RunRecord
+from core.runs.store import Entry, Run, Store, default_store
+
+
+def listing(store: Store, task: str | None = None, model: str | None = None, method: str | None = None) -> list[Entry]:
+    """Entries of *store*, newest first, whose spec has these values. Damaged ones only when nothing is filtered."""
+    wanted = {k: v for k, v in (("task", task), ("model", model), ("method", method)) if v is not None}
+    return [e for e in store.entries()
+            if (not wanted if e.record is None else all(getattr(e.record.spec, k) == v for k, v in wanted.items()))]
+
+
+def _row(entry: Entry) -> list[Any]:
+    r = entry.record
+    assert r is not None
+    final, dense = (r.results.final, r.results.dense) if r.results else (None, None)
+    pattern = "" if r.spec.method == "dense" else r.spec.pattern
+    return [r.id, r.spec.task, r.spec.model, r.spec.method, pattern, final, dense, r.sparsity if r.matrices else None,
+            r.status, "recorded" if entry.recorded else "live"]
+
+
+@click.command("list")
+@click.option("--task", help="Only runs of this task.")
+@click.option("--model", help="Only runs of this model.")
+@click.option("--method", help="Only runs of this method.")
+@json_option
+def list_command(task: str | None, model: str | None, method: str | None, as_json: bool) -> None:
+    """List the runs, newest first.
+
+    Folders that cannot be read are listed with the reason.
+
+    \b
+    Example:
+      python -m core list --task cola --method admm
+    """
+    entries = listing(default_store(), task, model, method)
+    good, bad = [e for e in entries if e.record], [e for e in entries if e.record is None]
+    if as_json:
+        echo_json([record_object(e.record, e.recorded) for e in good if e.record]
+                  + [{"id": e.id, "status": "damaged", "reason": e.damage, "recorded": e.recorded} for e in bad])
+        return
+    if good:
+        headers = ["id", "task", "model", "method", "pattern", "final", "dense", "sparsity", "status", "from"]
+        click.echo(table(headers, [_row(e) for e in good]))
+    elif not bad:
+        click.echo("No runs" + (" match." if task or model or method else " yet. See `python -m core run --help`."))
+    for e in bad:
+        click.echo(f"damaged: {printable(e.id)}: {printable(e.damage or '')}")
+
+
+def contents(run: Run) -> dict[str, int]:
+    """How many arrays of each kind *run* holds. Raises InputError when the file is damaged."""
+    return dict(sorted(Counter(key.partition("/")[0] for key in run.keys if not key.endswith(".scale")).items()))
+
+
+def layer_table(record: RunRecord) -> list[tuple[str, str, int, float, float, float]]:
+    """One row per encoder layer (`layer.<i>` in the name; any other matrix alone): name, matrices, weights, shares.
+
+    The shares (density, kept energy, moved) are means over the layer's weights.
+    """
+    groups: dict[str, list[Any]] = {}
+    for m in record.matrices:
+        found = re.match(r".*?\blayers?\.\d+", m.name)
+        groups.setdefault(found.group() if found else m.name, []).append(m)
+    rows = []
+    for name, group in groups.items():
+        size = [m.shape[0] * m.shape[1] for m in group]
+        total = sum(size)
+
+        def mean(field: str, group: list[Any] = group, size: list[int] = size, total: int = total) -> float:
+            return sum(getattr(m, field) * s for m, s in zip(group, size, strict=True)) / total
+
+        rows.append((name, f"{len(group)}", total, mean("density"), mean("kept_energy"), mean("moved")))
+    return rows
+
+
+def find_run(store: Store, run_id: str) -> Run:
+    """Open *run_id*. Raises InputError with the closest id when there is none."""
+    if store.find(run_id) is None:
+        raise unknown("run", run_id, [e.id for e in store.entries()]) if store.records() else InputError(
+            f"There is no run {run_id!r}", "a run of the store, which is empty", "See `python -m core run --help`.")
+    return store.open(run_id)
+
+
+@click.command("show")
+@click.argument("run")
+@json_option
+def show_command(run: str, as_json: bool) -> None:
+    """Show one run.
+
+    Its accuracies, its layers, what arrays it holds, and the command that makes it again.
+
+    \b
+    Example:
+      python -m core show cola-minilm-l6-admm-2of4-e4-s0-0123abcd
+    """
+    opened = find_run(default_store(), run)
+    r = opened.record
+    try:
+        arrays, damage = contents(opened), None
+    except InputError as error:
+        arrays, damage = {}, str(error)
+    if as_json:
+        echo_json(record_object(r, opened.recorded) | {"arrays": arrays} | ({"damage": damage} if damage else {}))
+        return
+    e = r.environment
+    facts = [
+        ("status", r.status + (f": {r.error}" if r.error else "")), ("created", r.created),
+        ("task, model", f"{r.spec.task}, {r.spec.model}"),
+        ("method", r.spec.method + (f" at {r.spec.pattern}" if r.spec.method != "dense" else "")),
+        ("knobs", ", ".join(f"{k} = {v}" for k, v in r.spec.knobs.items())),
+        ("parent", (r.parent or "") + (" (not in the store)" if r.parent and opened.parent is None else "")),
+        ("zeros", f"{r.sparsity:.2%} of the prunable weights" if r.matrices else ""),
+        ("seconds", ", ".join(f"{k} {v:.1f}" for k, v in {"total": r.timing.total, **r.timing.phases}.items())),
+        ("made on", f"{e.device}, {e.processor}, {e.threads} threads, Python {e.python}" if e else ""),
+        ("folder", str(opened.path)),
+        ("arrays", damage or ", ".join(f"{n} {kind}" for kind, n in arrays.items()) or "none"),
+        ("again", r.command),
+    ]
+    click.echo(printable(r.id))
+    for name, text in facts:
+        if text:
+            click.echo(f"  {name:<12}{printable(text)}")
+    if r.results:
+        click.echo("\n" + score_table(r))
+    if r.matrices:
+        headers = ["layer", "matrices", "weights", "density", "kept energy", "moved"]
+        click.echo("\n" + table(headers, layer_table(r)))

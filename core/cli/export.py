@@ -1,0 +1,43 @@
+"""`export`: a run's final model as a Hugging Face folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from core.cli.browse import find_run
+from core.cli.output import echo_json, json_option
+from core.errors import InputError
+from core.runs.store import default_store
+
+
+def refuse_full(folder: Path) -> None:
+    """Raise InputError when *folder* is a file, or a folder that holds anything."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty", "an empty or new folder", "Choose another --to.")
+
+
+@click.command("export")
+@click.argument("run")
+@click.option("--to", required=True, type=click.Path(path_type=Path), help="An empty or new folder.")
+@json_option
+def export_command(run: str, to: Path, as_json: bool) -> None:
+    """Write a run's model as a Hugging Face folder.
+
+    AutoModelForSequenceClassification.from_pretrained loads it.
+
+    \b
+    Example:
+      python -m core export mrpc-minilm-l6-admm-2of4-e4-s0-0123abcd --to exported
+    """
+    store = default_store()
+    find_run(store, run)
+    refuse_full(to)
+    from core import pipeline
+
+    folder = pipeline.export(run, store=store, to=to)
+    if as_json:
+        echo_json({"id": run, "folder": str(folder), "files": sorted(p.name for p in folder.iterdir())})
+    else:
+        click.echo(f"{run} is in {folder}: AutoModelForSequenceClassification.from_pretrained({str(folder)!r})")

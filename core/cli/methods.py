@@ -1,0 +1,116 @@
+"""`methods`, `patterns`, `tasks`, `models`: the lists, printed. Only the knobs of a named method need torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from core import methods, tasks
+from core.cli.output import echo_json, json_option, printable, table
+from core.models import MODELS
+from core.sparsity.patterns import PATTERNS
+
+
+def knobs_of(name: str) -> list[dict[str, Any]]:
+    """The knobs of method *name*: name, default, low, high, unit, choices, help. Raises InputError when unknown."""
+    if not methods.entry_of(name).target:
+        return []
+    return [{"name": f.name, "default": f.default, **{k: f.metadata[k] for k in ("low", "high", "unit", "help")},
+             "choices": list(f.metadata["choices"])} for f in dataclasses.fields(methods.load(name).Knobs)]
+
+
+def _range(knob: dict[str, Any]) -> str:
+    if knob["choices"]:
+        return ", ".join(knob["choices"])
+    if isinstance(knob["default"], bool):
+        return "true, false"
+    low, high = knob["low"], knob["high"]
+    if low is None and high is None:
+        return ""
+    return f"{low:g} to {high:g}" if None not in (low, high) else f"{low:g} or more" if high is None else \
+        f"{high:g} or less"
+
+
+def _default(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@click.command("methods")
+@click.argument("name", required=False)
+@json_option
+def methods_command(name: str | None, as_json: bool) -> None:
+    """List the methods, or describe one with its knobs.
+
+    \b
+    Example:
+      python -m core methods admm
+    """
+    if name is None:
+        entries = [{"name": e.name, "title": e.title, "training": e.training, "idea": e.idea}
+                   for e in methods.METHODS.values()]
+        if as_json:
+            echo_json(entries)
+        else:
+            click.echo(table(list(entries[0]), [list(e.values()) for e in entries]))
+        return
+    entry, knobs = methods.entry_of(name), knobs_of(name)
+    if as_json:
+        echo_json({"name": entry.name, "title": entry.title, "training": entry.training, "idea": entry.idea,
+                   "knobs": knobs})
+        return
+    click.echo(f"{entry.name}: {entry.title}\n{entry.idea}\n")
+    rows = [(k["name"], _default(k["default"]), _range(k), k["unit"], k["help"]) for k in knobs]
+    click.echo(table(["knob", "default", "range", "unit", "what it does"], rows) if rows else "It has no knobs.")
+
+
+def _print(entries: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        echo_json(entries)
+    else:
+        click.echo(table(list(entries[0]), [[printable(str(v)) for v in e.values()] for e in entries]))
+
+
+@click.command("patterns")
+@json_option
+def patterns_command(as_json: bool) -> None:
+    """List the kinds of pattern.
+
+    A pattern says what may stay in a matrix. In 2:4 that is 2 of every 4 consecutive inputs; elsewhere the last number is the
+    share of zeros.
+
+    \b
+    Example:
+      python -m core patterns
+    """
+    _print([{"kind": k.name, "write": k.syntax, "example": k.example, "meaning": k.title}
+            for k in PATTERNS.values()], as_json)
+
+
+@click.command("tasks")
+@json_option
+def tasks_command(as_json: bool) -> None:
+    """List the tasks: GLUE, and our own synthetic ones.
+
+    \b
+    Example:
+      python -m core tasks
+    """
+    _print([{"name": t.name, "kind": t.kind, "metric": t.metric, "question": t.question}
+            for t in tasks.TASKS.values()], as_json)
+
+
+@click.command("models")
+@json_option
+def models_command(as_json: bool) -> None:
+    """List the models that have a short name.
+
+    `run --model` takes a local folder in Hugging Face form or a hub id too.
+
+    \b
+    Example:
+      python -m core models
+    """
+    _print([{"name": m.name, "title": m.title, "hub": m.hub_id or "", "note": m.note} for m in MODELS.values()],
+           as_json)

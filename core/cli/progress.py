@@ -1,0 +1,63 @@
+"""Progress on a terminal: one bar per phase, on stderr. Silent where nobody watches (a pipe, a log, a test)."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from core.cli.output import printable
+
+WIDTH = 30  # cells of a bar
+PAUSE = 0.1  # seconds between two drawings: a step may take less than drawing it
+
+
+class Bars:
+    """Draws what `core.pipeline.Progress` says (phase, done, total, note): one line, redrawn; one line per phase."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.phase = ""
+        self.began = self.drawn = 0.0
+
+    def __call__(self, progress: Any) -> None:
+        """Move the bar of the present phase; a new phase leaves the old one's line standing."""
+        now = time.monotonic()
+        if progress.phase != self.phase:
+            self.close()
+            self.phase, self.began, self.drawn = progress.phase, now, 0.0
+        if now - self.drawn >= PAUSE or progress.done >= progress.total:
+            self.drawn = now
+            columns = shutil.get_terminal_size().columns
+            self.stream.write(f"\r\x1b[K{self.line(progress, now - self.began)[: columns - 1]}")
+            self.stream.flush()
+
+    def line(self, progress: Any, seconds: float) -> str:
+        """The text of one bar: phase, cells, counts, seconds, note."""
+        full = round(WIDTH * min(progress.done / progress.total, 1.0)) if progress.total else 0
+        return (f"{printable(progress.phase):<10} [{'#' * full}{'.' * (WIDTH - full)}] "
+                f"{progress.done}/{progress.total}  {seconds:.0f} s  {printable(progress.note)}").rstrip()
+
+    def close(self) -> None:
+        """End the line of the present bar."""
+        if self.phase:
+            self.stream.write("\n")
+            self.stream.flush()
+            self.phase = ""
+
+
+@contextmanager
+def reporter(stream: TextIO | None = None) -> Iterator[Callable[[Any], None]]:
+    """Give a `report` function: bars when *stream* (stderr) is a terminal, nothing otherwise."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield lambda progress: None
+        return
+    bars = Bars(stream)
+    try:
+        yield bars
+    finally:
+        bars.close()

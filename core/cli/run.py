@@ -1,0 +1,165 @@
+"""`run`: make one run folder. Its options are the fields of RunSpec; only their help is written here."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import msgspec
+
+from core.cli.output import echo_json, json_option, record_object, table
+from core.cli.progress import reporter
+from core.errors import InputError
+from core.runs.records import RunRecord, RunSpec
+from core.runs.store import Store, default_store
+
+# One line for every field of RunSpec; a test holds the two lists equal.
+HELP: dict[str, str] = {
+    "task": "What is learned; see `tasks`.",
+    "model": "A name of `models`, a local folder in Hugging Face form, or a hub id.",
+    "method": "How to prune; see `methods`. `dense` only fine-tunes.",
+    "pattern": "What may stay, e.g. 2:4 = keep 2 of every 4 consecutive inputs; see `patterns`.",
+    "seed": "Seed of the classifier head, the order of the batches and the dropout.",
+    "epochs": "Epochs of training while or after pruning; 0 = none.",
+    "dense_epochs": "Epochs of the dense parent, made first when it is not there yet.",
+    "lr": "Peak learning rate (AdamW).",
+    "dense_lr": "Peak learning rate of the dense parent.",
+    "batch_size": "Sequences per optimiser step.",
+    "max_length": "Tokens per sequence; longer ones are cut.",
+    "train_examples": "Train on this many examples, the same ones for every seed.  [default: all]",
+    "dev_examples": "Score on this many examples held out of train, for choosing knobs; 0 = the validation set.",
+    "calibration": "Training examples behind the layers' Gram matrices.",
+    "distill": "Weight of the dense teacher's soft targets in the loss, 0 to 1.",
+    "dropout": "Dropout in every training of this run and of its parent, 0 to 1.",
+    "freeze_embeddings": "Train the embeddings too, or keep them frozen (faster).",
+    "record": "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).",
+    "knobs": "A knob of the method; repeatable. `methods NAME` lists them.",
+}
+SCORES = {
+    "dense": "dense parent", "one_shot": "one-shot magnitude", "admm_w": "W at the end of ADMM",
+    "admm_z": "Z at the end of ADMM", "hard_pruned": "hard-pruned", "final": "final",
+}
+
+
+def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add one option per field of RunSpec, in its order. An option that is not given stays None."""
+    hints = typing.get_type_hints(RunSpec)
+    for info in reversed(msgspec.structs.fields(RunSpec)):
+        command = _option(info, hints[info.name])(command)
+    return command
+
+
+def _option(info: Any, kind: Any) -> Callable[[Any], Any]:
+    flag, help_text = f"--{info.name.replace('_', '-')}", HELP[info.name]
+    if info.name == "knobs":
+        return click.option("--knob", "knobs", multiple=True, metavar="KEY=VALUE", help=help_text)
+    if info.name == "freeze_embeddings":  # a flag each way: which one is the default depends on the model
+        return click.option("--freeze-embeddings/--train-embeddings", "freeze_embeddings", default=None,
+                            help=help_text)
+    if typing.get_origin(kind) is Literal:
+        shape: Any = click.Choice(typing.get_args(kind))
+    else:
+        shape = next(t for t in (*typing.get_args(kind), kind) if t is not type(None))
+    required = info.required
+    if not required and info.default is not None:
+        help_text += f"  [default: {info.default:g}]" if isinstance(info.default, float) else \
+            f"  [default: {info.default}]"
+    return click.option(flag, info.name, type=shape, required=required, help=help_text)
+
+
+def given_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What was typed, as fields of RunSpec: options left out are absent, knobs are a table."""
+    given = {k: v for k, v in options.items() if v is not None and k != "knobs"}
+    return given | ({"knobs": parse_knobs(options["knobs"])} if options.get("knobs") else {})
+
+
+def parse_knobs(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`("rho=0.1", "warm=true")` -> values of the closest type. Raises InputError for a pair that is none."""
+    knobs: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (key.strip() and equals and text.strip()):
+            raise InputError(f"Knob {pair[:80]!r}", "key=value", "For example --knob rho=0.1.")
+        if key.strip() in knobs:
+            raise InputError(f"Knob {key.strip()[:80]!r} twice", "each knob once", "Leave one of them out.")
+        knobs[key.strip()] = _value(text.strip())
+    return knobs
+
+
+def _value(text: str) -> bool | int | float | str:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use *threads* processor cores; None leaves it as it is."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, again: bool, store: Store,
+            report: Callable[[Any], None]) -> RunRecord:
+    """Resolve what was typed and run it. The twin of `core.pipeline.run`."""
+    from core import pipeline
+
+    given = given_of(options)
+    return pipeline.run(pipeline.resolve(given), store=store, data_dir=data_dir, resume=resume, again=again,
+                        report=report, given=given)
+
+
+def score_table(record: RunRecord) -> str:
+    """The accuracies that exist, under the metric and what it was measured on; "" without results."""
+    scores = record.results
+    if scores is None:
+        return ""
+    rows = [(words, value) for name, words in SCORES.items() if (value := getattr(scores, name)) is not None]
+    return table([f"{scores.metric} on {scores.n_eval} {scores.split} examples", "score"], rows)
+
+
+def summary(record: RunRecord) -> str:
+    """What a run came to: its accuracies, its sparsity, and where to look next."""
+    head = f"{record.id}: {record.status}, {record.sparsity:.1%} zeros, {record.timing.total:.0f} s"
+    body = score_table(record)
+    tail = f"Error: {record.error}" if record.error else f"Next: python -m core check {record.id}"
+    return "\n".join(part for part in (head, body, tail) if part)
+
+
+@click.command("run")
+@spec_options
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with <task>/{train,validation}.parquet.")
+@click.option("--resume", is_flag=True, help="Continue the unfinished run of this very spec.")
+@click.option("--again", is_flag=True, help="Make the run again though it exists.")
+@click.option("--threads", type=click.IntRange(1), help="Processor cores that torch may use.")
+@json_option
+def run_command(data_dir: Path | None, resume: bool, again: bool, threads: int | None, as_json: bool,
+                **options: Any) -> None:
+    """Train, prune, evaluate and record one model.
+
+    The dense parent is made first when it is not on this machine. A finished run of the same settings is not made
+    twice. The defaults below are those of `minilm-l6`; `tiny` and one-shot methods have some of their own, and the
+    run's record says what was used.
+
+    \b
+    Example:
+      python -m core run --task mrpc --model minilm-l6 --method admm --pattern 2:4 --epochs 4 --seed 0
+    """
+    set_threads(threads)
+    with reporter() as report:
+        record = run_one(options, data_dir=data_dir, resume=resume, again=again, store=default_store(), report=report)
+    if as_json:
+        echo_json(record_object(record))
+    else:
+        click.echo(summary(record))
+    if record.status != "succeeded":
+        raise SystemExit(1)

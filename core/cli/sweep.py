@@ -1,0 +1,78 @@
+"""`sweep`: make the runs of a TOML file that are not there yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.cli.output import echo_json, json_option, printable, record_object, table
+from core.cli.progress import reporter
+from core.cli.run import set_threads
+from core.runs.records import command_of
+from core.runs.store import default_store
+from core.sweeps import Outcome, Planned, carry_out, plan, read_sweep
+
+WORDS = {"done": "skip: done", "unfinished": "continue", "new": "make"}
+
+
+def _plan_object(p: Planned) -> dict[str, Any]:
+    return {"id": p.spec.run_id, "state": p.state, "command": command_of(p.spec)}
+
+
+def _outcome_object(o: Outcome) -> dict[str, Any]:
+    rest = record_object(o.record) if o.record else {}
+    return rest | _plan_object(o.planned) | ({"error": o.error} if o.error else {})
+
+
+@click.command("sweep")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with <task>/{train,validation}.parquet.")
+@click.option("--threads", type=click.IntRange(1), help="Processor cores that torch may use.")
+@json_option
+def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int | None, as_json: bool) -> None:
+    """Make all runs of a sweep file.
+
+    What is done is skipped, what is unfinished continues, and a run that fails does not stop the others; the exit code
+    is then 1.
+
+    \b
+    Example:
+      python -m core sweep sweeps/cola.toml --dry-run
+    """
+    sweep = read_sweep(file)  # a bad file is said before torch is loaded
+    from core import pipeline
+
+    store = default_store()
+    planned = plan(sweep, store, pipeline.resolve)
+    if dry_run:
+        if as_json:
+            echo_json([_plan_object(p) for p in planned])
+        else:
+            click.echo(f"{printable(sweep.title)}: {len(planned)} runs\n")
+            click.echo(table(["what", "run", "command"],
+                             [(WORDS[p.state], p.spec.run_id, command_of(p.spec)) for p in planned]))
+        return
+    set_threads(threads)
+    outcomes = []
+    for i, p in enumerate(planned, 1):
+        click.echo(f"[{i}/{len(planned)}] {WORDS[p.state]}: {p.spec.run_id}", err=True)
+        if p.state == "done":
+            continue
+        with reporter() as report:
+            outcome = carry_out(p, pipeline.run, store=store, data_dir=data_dir, report=report)
+        outcomes.append(outcome)
+        if outcome.error:
+            click.echo(printable(outcome.fault or f"Error: {outcome.error}"), err=True)
+    failed = [o for o in outcomes if o.error]
+    if as_json:
+        echo_json([_plan_object(p) for p in planned if p.state == "done"] + [_outcome_object(o) for o in outcomes])
+    else:
+        done = sum(p.state == "done" for p in planned)
+        click.echo(f"{len(outcomes) - len(failed)} made, {done} were there, {len(failed)} failed")
+        for o in failed:
+            click.echo(f"failed: {o.planned.spec.run_id}: {printable(o.error or '')}")
+    if failed:
+        raise SystemExit(1)
