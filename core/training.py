@@ -170,7 +170,7 @@ class Trainer:
         while True:
             self.seconds = before + time.perf_counter() - began
             if method is not None and not method.masks and self.position == method.hard_step:
-                self._log(losses, score=None)
+                self._log(losses, evaluate=False)
                 loop.hard_prune()
                 method.hard_prune(method.choose_masks())
                 self._save()
@@ -187,7 +187,7 @@ class Trainer:
                 loop.snapshot(self.position)
             evaluated = self.position % evaluate_every == 0 or self.position == self.total
             if evaluated or self.position % loop.log_every == 0:
-                self._log(losses, loop.evaluate() if evaluated else None)
+                self._log(losses, evaluated)
             if self.position % loop.checkpoint_every == 0:
                 self.seconds = before + time.perf_counter() - began
                 self._save()
@@ -218,7 +218,7 @@ class Trainer:
             self.method.after_step(step)
         return loss.detach()
 
-    def _log(self, losses: list[Tensor], score: float | None) -> None:
+    def _log(self, losses: list[Tensor], evaluate: bool) -> None:
         if not losses:
             return
         loss = float(torch.stack(losses).mean())
@@ -228,8 +228,8 @@ class Trainer:
         row: dict[str, Any] = {"step": self.position, "epoch": round(self.position / self.per_epoch, 4),
                                "phase": self.method.phase if self.method else "dense", "loss": round(loss, 6),
                                "lr": self.rate(self.position - 1), "seconds": round(self.seconds, 2)}
-        if score is not None:
-            row["score"] = score
+        if evaluate:
+            row["score"] = self.loop.evaluate()
         if self.method is not None:
             row |= self.method.measures()
         self.loop.trace(row)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 SCHEMA = 1
+MODEL_DEPENDENT = {"lr", "dense_lr", "dense_epochs", "max_length", "record"}
 ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -67,6 +68,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         pattern = re.sub(r"[^a-z0-9.]+", "-", self.pattern.replace(":", "of", 1) if self.pattern[0].isdigit()
                          else self.pattern.replace(":", "-"))
         return f"{task}-{model}-{self.method}-{pattern}-e{self.epochs:g}-s{self.seed}-{self.digest}"
+
+
+# A model trained from scratch wants other settings than a pretrained one.
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "tiny": {"lr": 1e-3, "dense_lr": 1e-3, "dense_epochs": 18.0, "epochs": 4.0, "max_length": 48,
+             "freeze_embeddings": False, "record": "full"},
+}
 
 
 class Scores(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -171,19 +179,27 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def command_of(spec: RunSpec) -> str:
-    """Return the headless command for *spec*, with only what differs from the defaults."""
-    defaults = RunSpec(task=spec.task)
+    """Return the headless command for *spec*: what differs from the defaults, or might for this model."""
+    defaults, own = RunSpec(task=spec.task), MODEL_DEFAULTS.get(spec.model, {})
     words = ["python", "-m", "core", "run", "--task", spec.task, "--model", spec.model, "--method", spec.method]
     if spec.method != "dense":
         words += ["--pattern", spec.pattern]
-    words += ["--epochs", f"{spec.epochs:g}", "--seed", str(spec.seed)]
+    words += ["--epochs", _plain(spec.epochs), "--seed", str(spec.seed)]
     said = {"task", "model", "method", "pattern", "epochs", "seed", "freeze_embeddings", "knobs"}
+    if spec.method == "dense":  # it has no parent and reads no calibration text
+        said |= {"dense_epochs", "dense_lr", "calibration"}
     for name in (f for f in spec.__struct_fields__ if f not in said):
         value = getattr(spec, name)
-        if value != getattr(defaults, name):
-            words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    if not spec.freeze_embeddings:
-        words.append("--train-embeddings")
+        if value != getattr(defaults, name) or name in own:
+            words += [f"--{name.replace('_', '-')}", _plain(value)]
+    if spec.freeze_embeddings != defaults.freeze_embeddings or "freeze_embeddings" in own:
+        words.append("--freeze-embeddings" if spec.freeze_embeddings else "--train-embeddings")
     for key, value in sorted(spec.knobs.items()):
         words += ["--knob", f"{key}={value}"]
     return shlex.join(words)
+
+
+def _plain(value: object) -> str:
+    """The shortest text that reads back as the same value."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
