@@ -15,7 +15,6 @@ from typing import Any, Literal
 import msgspec
 
 SCHEMA = 1
-MODEL_DEPENDENT = {"lr", "dense_lr", "dense_epochs", "max_length", "record"}
 ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
