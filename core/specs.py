@@ -11,14 +11,8 @@ import msgspec
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.base import make_knobs
-from core.runs.records import RECORD_LEVELS, RunSpec
+from core.runs.records import MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
 from core.sparsity.patterns import parse_pattern
-
-# A model trained from scratch wants other settings than a pretrained one.
-MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
-    "tiny": {"lr": 1e-3, "dense_lr": 1e-3, "dense_epochs": 18.0, "epochs": 4.0, "max_length": 48,
-             "freeze_embeddings": False, "record": "full"},
-}
 
 
 def resolve(given: Mapping[str, Any]) -> RunSpec:

@@ -77,7 +77,7 @@ def _print(entries: list[dict[str, Any]], as_json: bool) -> None:
 def patterns_command(as_json: bool) -> None:
     """List the kinds of pattern.
 
-    A pattern says what may stay in a matrix. In 2:4 that is 2 of every 4 consecutive inputs; elsewhere the last number is the
+    A pattern says what may stay in a matrix: in 2:4, 2 of every 4 consecutive inputs. Elsewhere the last number is the
     share of zeros.
 
     \b
