@@ -51,7 +51,7 @@ def server(script: Path = ROOT / "app.py", environment: Mapping[str, str] | None
         process.wait(timeout=20)
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], address: str, limit: float = 60.0) -> None:
+def _wait_until_up(process: subprocess.Popen[bytes], address: str, limit: float = 180.0) -> None:
     end = time.monotonic() + limit
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -77,7 +77,7 @@ def browser() -> Iterator[Any]:
             made.close()
 
 
-def painted(page: Any, limit: float = 60.0) -> None:
+def painted(page: Any, limit: float = 180.0) -> None:
     """Wait until the script has run, every picture is loaded, every Plotly figure is drawn, and nothing moves."""
     page.wait_for_selector("[data-testid=stMainBlockContainer] h1, [data-testid=stException]", timeout=limit * 1000)
     page.wait_for_function(
