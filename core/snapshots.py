@@ -13,7 +13,7 @@ from core.methods.base import TrainingMethod
 from core.runs import arrays as enc
 from core.runs.records import Snapshot
 
-MOMENTS = 12  # of one ADMM phase, evenly spaced, both ends included
+MOMENTS = 8  # of one ADMM phase, evenly spaced, both ends included
 LIMIT = 1_000_000  # prunable weights; larger models would make run folders too large to commit
 
 

@@ -73,7 +73,7 @@ def expand_weight(codes: NDArray[np.int8], scale: NDArray[np.float32], mask: Bit
     return decode_rows(full, scale)
 
 
-def thumbnail(weight: NDArray[np.floating], multiple: int, target: int = 96) -> NDArray[np.float16]:
+def thumbnail(weight: NDArray[np.floating], multiple: int, target: int = 48) -> NDArray[np.float16]:
     """Mean of abs(w) per r x c block, at most *target* cells a side; c is a multiple of *multiple* (the pattern's M),
     so that the picture cannot alias with the pattern."""
     rows, cols = weight.shape
