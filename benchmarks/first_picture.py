@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAIRS = 5
 RATIO_BAR = 1.25
 BYTES_BAR = 1.0  # MB
-LIMIT = 60.0  # seconds until a server or a picture counts as missing
+LIMIT = 180.0  # seconds until a server or a picture counts as missing; generous, for a busy machine
 QUIET = 1.0  # seconds without a byte after which a page has arrived
 BROWSER_WORDS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -80,6 +80,10 @@ def test_the_documents_name_only_commands_that_exist() -> None:
     first_two = re.findall(r"(?:^|`)make ([a-z-]+)", readme, flags=re.M)[:2]
     assert first_two == ["app", "test"]
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")  # itself held to --help by another test
+    commands = set(re.findall(r"python -m core ([a-z]+)", readme))
+    assert {"run", "list", "show", "check", "export"} <= commands
+    assert [name for name in sorted(commands) if f"core {name}" not in reference] == []
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
