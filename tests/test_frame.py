@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,25 +16,14 @@ from core.runs.store import Store
 from core.views import style
 from tests import makers
 from tests.damage import truncated_arrays
+from tests.opening import open_page
 from ui import links
 from ui.pages import PAGES, ROOT
 
 SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
-def use(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
-    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
-
-
-def opened(key: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / PAGES[key].file), default_timeout=90)
-    for name, value in query.items():
-        at.query_params[name] = value
-    return at.run()
-
-
-def bar(at: AppTest, label: str):
+def bar(at: AppTest, label: str) -> Any:
     return next(box for box in at.selectbox if box.label == label)
 
 
@@ -45,15 +35,15 @@ def test_every_page_of_the_list_exists_and_every_file_is_listed() -> None:
 
 
 def test_the_app_opens_on_the_overview(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(good_store, monkeypatch)
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(good_store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(good_store.live))
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90).run()
     assert not at.exception and at.title[0].value == "Overview"
     assert at.get("image")
 
 
 def test_the_default_run_is_the_one_that_teaches_most(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(good_store, monkeypatch)
-    at = opened("trace")
+    at = open_page(monkeypatch, good_store, "trace")
     assert bar(at, "Run").value == makers.run_named(good_store, task="cola")
     assert at.query_params["run"] in (bar(at, "Run").value, [bar(at, "Run").value])  # the link says it
 
@@ -61,9 +51,8 @@ def test_the_default_run_is_the_one_that_teaches_most(good_store: Store, monkeyp
 def test_the_link_chooses_the_run_and_a_click_writes_the_link(
     good_store: Store, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    use(good_store, monkeypatch)
     asked = makers.run_named(good_store, method="asp", pattern="1:4")
-    at = opened("trace", run=asked)
+    at = open_page(monkeypatch, good_store, "trace", run=asked)
     assert bar(at, "Run").value == asked and bar(at, "Task").value == "agreement"
     other = makers.run_named(good_store, method="admm", pattern="1:4")
     bar(at, "Run").set_value(other).run()
@@ -71,8 +60,7 @@ def test_the_link_chooses_the_run_and_a_click_writes_the_link(
 
 
 def test_another_task_keeps_method_and_pattern(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(good_store, monkeypatch)
-    at = opened("trace", run=makers.run_named(good_store, method="asp", pattern="1:4"))
+    at = open_page(monkeypatch, good_store, "trace", run=makers.run_named(good_store, method="asp", pattern="1:4"))
     bar(at, "Task").set_value("cola").run()
     assert bar(at, "Run").value == makers.run_named(good_store, task="cola", method="asp", pattern="1:4")
 
@@ -86,37 +74,32 @@ def test_another_task_keeps_method_and_pattern(good_store: Store, monkeypatch: p
 def test_a_bad_link_gets_a_red_box_and_the_page_lives(
     damaged_store: Store, monkeypatch: pytest.MonkeyPatch, asked: str, words: str,
 ) -> None:
-    use(damaged_store, monkeypatch)
-    at = opened("trace", run=asked)
+    at = open_page(monkeypatch, damaged_store, "trace", run=asked)
     assert not at.exception
     assert any(words in box.value for box in at.error)
     assert bar(at, "Run").value and at.subheader
 
 
 def test_a_dense_run_is_no_error_on_a_page_of_pruned_ones(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(good_store, monkeypatch)
-    at = opened("trace", run=makers.run_named(good_store, method="dense"))
+    at = open_page(monkeypatch, good_store, "trace", run=makers.run_named(good_store, method="dense"))
     assert not at.exception and not at.error
     assert "is a dense run" in at.info[0].value
 
 
 def test_a_run_that_failed_is_said(damaged_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(damaged_store, monkeypatch)
-    at = opened("trace", run="half-trace")
+    at = open_page(monkeypatch, damaged_store, "trace", run="half-trace")
     assert not at.exception and "has failed" in at.warning[0].value and "NaN at step 12" in at.warning[0].value
 
 
 def test_an_unknown_filter_suggests_the_nearest(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(good_store, monkeypatch)
-    at = opened("overview", task="colla")
+    at = open_page(monkeypatch, good_store, "overview", task="colla")
     assert not at.exception and "Unknown task 'colla'" in at.error[0].value and "'cola'" in at.error[0].value
 
 
 def test_cut_arrays_do_not_stop_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = makers.empty_store(tmp_path)
     truncated_arrays(store.recorded)
-    use(store, monkeypatch)
-    at = opened("overview")
+    at = open_page(monkeypatch, store, "overview")
     assert not at.exception and "cannot be read" in at.error[0].value
     assert at.subheader  # the cards are there all the same
 

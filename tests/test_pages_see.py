@@ -12,21 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs.store import HEADER, Store, read_header, write_header
 from tests import makers
+from tests.opening import open_page
 from ui.pages import PAGES, ROOT
 
 MINE = ("overview", "accuracy", "trace")
-
-
-def use(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
-    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
-
-
-def opened(key: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / PAGES[key].file), default_timeout=90)
-    for name, value in query.items():
-        at.query_params[name] = value
-    return at.run()
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +26,14 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.mark.parametrize("key", MINE)
 def test_an_empty_store_says_how_to_begin(empty_store: Store, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    use(empty_store, monkeypatch)
-    at = opened(key)
+    at = open_page(monkeypatch, empty_store, key)
     assert not at.exception and not at.error
     assert "No runs yet" in at.info[0].value and "python -m core run" in at.code[0].value
 
 
 @pytest.mark.parametrize("key", MINE)
 def test_a_good_store_has_words_before_pictures(shared_store: Store, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    use(shared_store, monkeypatch)
-    at = opened(key)
+    at = open_page(monkeypatch, shared_store, key)
     assert not at.exception and not at.error and at.subheader
     kinds = [element.type for element in at.main if element.type in ("subheader", "image", "plotly_chart")]
     assert kinds[0] == "subheader" and len(set(kinds)) > 1  # a sentence stands before the first picture
@@ -57,21 +44,18 @@ def test_a_good_store_has_words_before_pictures(shared_store: Store, monkeypatch
 def test_a_damaged_store_still_shows_the_whole_runs(
     damaged_store: Store, monkeypatch: pytest.MonkeyPatch, key: str,
 ) -> None:
-    use(damaged_store, monkeypatch)
-    at = opened(key)
+    at = open_page(monkeypatch, damaged_store, key)
     assert not at.exception and at.subheader
 
 
 def test_the_overview_lists_what_is_damaged(damaged_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(damaged_store, monkeypatch)
-    table = opened("overview").dataframe[0].value
+    table = open_page(monkeypatch, damaged_store, "overview").dataframe[0].value
     assert "newer-schema" in list(table["folder"])
     assert any("schema 99" in why for why in table["what happened"])
 
 
 def test_the_overview_filters_by_the_link(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(shared_store, monkeypatch)
-    at = opened("overview", task="cola", method="asp", pattern="1:4")
+    at = open_page(monkeypatch, shared_store, "overview", task="cola", method="asp", pattern="1:4")
     cards = [h.proto.body for h in at.get("html") if 'class="card"' in h.proto.body]
     assert len(cards) == 1 and "CoLA" in cards[0] and "ASP" in cards[0] and "1:4" in cards[0]
     assert "width:81.4" in cards[0] or "width:81.5" in cards[0]  # 0.9 x (0.93 - 0.025)
@@ -84,15 +68,13 @@ def test_card_text_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     record = read_header(folder)
     spec = msgspec.structs.replace(record.spec, model="x/<img src=a onerror=b>", task="<script>")
     write_header(folder, msgspec.structs.replace(record, spec=spec))
-    use(store, monkeypatch)
-    at = opened("overview")
+    at = open_page(monkeypatch, store, "overview")
     card = next(h.proto.body for h in at.get("html") if 'class="card"' in h.proto.body)
     assert not at.exception and "<img" not in card and "<script>" not in card and "&lt;script&gt;" in card
 
 
 def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(shared_store, monkeypatch)
-    at = opened("accuracy", task="cola")
+    at = open_page(monkeypatch, shared_store, "accuracy", task="cola")
     assert len(at.get("plotly_chart")) == 1
     assert "published, another model" not in at.get("plotly_chart")[0].proto.spec
     at.toggle[0].set_value(True).run()
@@ -102,8 +84,7 @@ def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch:
 
 
 def test_the_trace_of_a_run_without_admm_says_so(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(shared_store, monkeypatch)
-    at = opened("trace", run=makers.run_named(shared_store, method="magnitude"))
+    at = open_page(monkeypatch, shared_store, "trace", run=makers.run_named(shared_store, method="magnitude"))
     assert not at.exception and any("no ADMM phase" in box.value for box in at.info)
     assert len(at.get("plotly_chart")) == 2  # the scores and the drop: nothing was logged
 
@@ -117,8 +98,7 @@ def test_a_thousand_runs_open_within_a_second(tmp_path: Path, monkeypatch: pytes
         (store.recorded / name).mkdir()
         write_header_fast(store.recorded / name, msgspec.structs.replace(record, id=name))
     shutil.rmtree(first)
-    use(store, monkeypatch)
-    opened("trace")  # imports are not what is measured
+    open_page(monkeypatch, store, "trace")  # imports are not what is measured
     at = AppTest.from_file(str(ROOT / PAGES["overview"].file), default_timeout=90)
     began = time.process_time()
     at.run()

@@ -59,7 +59,7 @@ def test_a_line_goes_through_the_mean_of_the_seeds(tmp_path: Path) -> None:
 
 def test_one_seed_is_said(shared_store: Store) -> None:
     words = curves.small_print(shared_store.records(), "cola", "tiny")
-    assert "One seed (0)" in words and "n = 1\N{NARROW NO-BREAK SPACE}000 evaluation examples" in words
+    assert "One seed (0)" in words and "n = 1\N{NARROW NO-BREAK SPACE}000 examples (validation)" in words
     assert "correlation" in words
 
 
@@ -114,3 +114,20 @@ def test_failed_runs_are_no_points(tmp_path: Path) -> None:
 
 def test_a_panel_is_light(shared_store: Store) -> None:
     assert len(curves.panel(shared_store.records(), "agreement", "tiny").figure.to_json()) < 60_000
+
+
+def test_runs_scored_on_other_examples_are_left_out_and_counted(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    makers.make_run(store.recorded, method="asp", scores={"final": 0.85})
+    for seed in (1, 2):
+        makers.make_run(store.recorded, method="asp", seed=seed, scores={"split": "held out of train", "final": 0.99})
+    records = store.records()
+    assert [p.score for p in curves.points(records, "agreement", "tiny")] == [0.85]
+    words = curves.small_print(records, "agreement", "tiny")
+    assert "2 runs scored on other examples are left out" in words and "(validation)" in words
+
+
+def test_without_a_validation_score_the_other_split_is_shown_and_named(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    makers.make_run(store.recorded, method="asp", scores={"split": "held out of train"})
+    assert "(held out of train)" in curves.small_print(store.records(), "agreement", "tiny")

@@ -143,3 +143,15 @@ def test_runs_that_ended_early_say_what_is_missing(tmp_path: Path) -> None:
     assert stages.waterfall(run).figure is None and "no scores" in stages.waterfall(run).claim
     assert stages.drop(store.records(), run_id).figure is None
     assert [n.label for n in trace.numbers(run)] == ["Primal residual at the hard prune"]
+
+
+def test_a_fixed_mask_has_no_admm_stretch_even_if_its_first_row_says_so(shared_store: Store) -> None:
+    rows = [{"step": 0, "phase": "admm", "score": 0.9}, {"step": 10, "phase": "refine", "loss": 0.1}]
+    assert trace.spans(rows) == [("refine", 0, 10)]
+
+
+def test_drops_on_other_examples_do_not_stand_beside(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    own = makers.make_run(store.recorded)
+    makers.make_run(store.recorded, method="asp", scores={"split": "held out of train"})
+    assert list(stages.drop(store.records(), own).table["run"]) == [own]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -17,6 +18,7 @@ from core.views.published import published
 from core.views.view import View
 
 HEIGHT = 470
+VALIDATION = "validation"  # the split that counts; knobs are chosen on others
 RATIO_IS_NOT_SPEED = (
     "Ratio is not speed: a zero still takes its place and its multiplication unless the hardware skips it. What "
     "sparsity costs in score is on this page; what it saves in time is measured apart.")
@@ -61,11 +63,14 @@ def _scored(record: RunRecord) -> bool:
 
 
 def points(records: Iterable[RunRecord], task: str, model: str) -> list[Point]:
-    """The scored pruned runs of one panel, by method and sparsity."""
+    """The scored pruned runs of one panel, by method and sparsity. All are scored on the same examples: those of the
+    validation split, or of the commonest other split where no run has a validation score."""
     order = list(METHODS)
     out = []
-    for r in records:
-        if not _scored(r) or (r.spec.task, r.spec.model) != (task, model):
+    mine = [r for r in records if _scored(r) and (r.spec.task, r.spec.model) == (task, model)]
+    split = _split(mine)
+    for r in mine:
+        if r.results is None or (r.results.split, r.results.n_eval) != split:
             continue
         results = r.results
         assert results is not None and results.final is not None and results.dense is not None
@@ -74,6 +79,18 @@ def points(records: Iterable[RunRecord], task: str, model: str) -> list[Point]:
                          r.spec.epochs, r.spec.distill, results.n_eval))
     return sorted(out, key=lambda p: (order.index(p.method) if p.method in order else len(order), p.trained,
                                       p.sparsity, p.pattern, p.seed, p.id))
+
+
+def _split(records: Sequence[RunRecord]) -> tuple[str, int] | None:
+    """(name, examples) of the evaluation set that a panel compares on."""
+    found = Counter((r.results.split, r.results.n_eval) for r in records if r.results is not None)
+    return max(found, key=lambda k: (k[0] == VALIDATION, found[k], k), default=None)
+
+
+def left_out(records: Sequence[RunRecord], task: str, model: str) -> int:
+    """How many scored runs of a panel were scored on other examples, and are not drawn."""
+    mine = [r for r in records if _scored(r) and (r.spec.task, r.spec.model) == (task, model)]
+    return len(mine) - len(points(records, task, model))
 
 
 def panel(records: Sequence[RunRecord], task: str, model: str, with_published: bool = False) -> View:
@@ -176,10 +193,14 @@ def small_print(records: Sequence[RunRecord], task: str, model: str) -> str:
     seeds = (f"One seed ({dots[0].seed}): the spread over seeds is not known here." if len(values) == 1 else
              f"{len(values)} seeds: dense lies between {style.score(min(values))} and {style.score(max(values))}, the "
              "darker band.")
-    sizes = " or ".join(style.count(size) for size in sorted({p.n_eval for p in dots}))
-    plain = "synthetic examples" if _synthetic(task) else "evaluation examples"
-    return (f"Model {model.rstrip('/').rsplit('/', 1)[-1]}, n = {sizes} {plain}. {seeds} Within noise of dense: no "
-            f"further below it than {rule(metric)}, here {mean(p.noise for p in dots):.3f} (the pale band).")
+    plain = "synthetic examples" if _synthetic(task) else "examples"
+    split = next(r.results.split for r in records if r.results is not None and r.id == dots[0].id)
+    others = left_out(records, task, model)
+    apart = f" {others} runs scored on other examples are left out." if others > 1 else (
+        " One run scored on other examples is left out." if others else "")
+    name = model.rstrip("/").rsplit("/", 1)[-1]
+    return (f"Model {name}, n = {style.count(dots[0].n_eval)} {plain} ({split}).{apart} {seeds} Within noise of dense: "
+            f"no further below it than {rule(metric)}, here {mean(p.noise for p in dots):.3f} (the pale band).")
 
 
 def _synthetic(task: str) -> bool:

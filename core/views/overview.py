@@ -240,9 +240,14 @@ def _card(record: RunRecord, recorded: bool) -> Card:
     return Card(
         id=record.id, task=style.task_title(spec.task), method=style.method_title(spec.method),
         colour=style.colour(spec.method), pattern=spec.pattern,
-        detail=" · ".join([words[0], *words[3:]]), final=final, dense=dense,
+        detail=" · ".join([words[0], *words[3:], *_apart(record)]), final=final, dense=dense,
         score=f"{style.score(final)} of {style.score(dense)}", zeros=f"{style.percent(record.sparsity)} zeros",
         made="recorded" if recorded else "made here", trained_with_admm=bool(record.snapshots) or "admm" in spec.method)
+
+
+def _apart(record: RunRecord) -> list[str]:
+    """The evaluation split, where it is not the one that counts."""
+    return [record.results.split] if record.results and record.results.split != "validation" else []
 
 
 def troubles(entries: Iterable[Entry]) -> list[tuple[str, str]]:

@@ -106,8 +106,7 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
     if own is None or drop_of(own) is None:
         return View("This run has no score from before and after a hard prune.", None, None, "no scores",
                     pd.DataFrame(), "")
-    key = (own.spec.task, own.spec.model, own.spec.pattern)
-    peers = [r for r in records if (r.spec.task, r.spec.model, r.spec.pattern) == key and drop_of(r) and r.id != own.id]
+    peers = [r for r in records if r.id != own.id and drop_of(r) and _terms(r) == _terms(own)]
     listed = [own, *sorted(peers, key=lambda r: r.id)[: most - 1]]
     listed.sort(key=lambda r: -_loss(r))
     rows = [(r, *drop_of(r)) for r in listed]  # type: ignore[misc]
@@ -137,6 +136,12 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
                     zip(names, rows, strict=True)) + "."
     return View(_drop_claim(own, start, before, after), figure, None, alt, table,
                 "A run whose W had reached the pattern loses next to nothing here; one that had not pays at once.")
+
+
+def _terms(record: RunRecord) -> tuple[object, ...]:
+    """What two runs must share for their drops to stand side by side."""
+    spec, results = record.spec, record.results
+    return spec.task, spec.model, spec.pattern, results and (results.split, results.n_eval)
 
 
 def _loss(record: RunRecord) -> float:

@@ -156,7 +156,12 @@ STAGE_MEANING: dict[str, str] = {
     "hard_pruned": "W under the final mask, before refinement",
     "final": "the model the run ends with",
 }
-PHASES: dict[str, str] = {"dense": "dense training", "admm": "ADMM", "refine": "refinement under the mask"}
+PHASES: dict[str, str] = {
+    "dense": "dense training",
+    "layer-wise": "ADMM, layer by layer",
+    "admm": "ADMM",
+    "refine": "refinement under the mask",
+}
 METRICS: dict[str, str] = {
     "accuracy": "accuracy",
     "matthews_correlation": "Matthews correlation",

@@ -134,11 +134,17 @@ def _unit(rows: Sequence[Row]) -> str:
 
 
 def spans(rows: Sequence[Row]) -> list[tuple[str, float, float]]:
-    """(phase, from, to) of every stretch of rows with the same phase; a stretch ends where the next begins."""
+    """(phase, from, to) of every stretch of rows with the same phase; a stretch ends where the next begins.
+
+    A method with a fixed mask logs its first row, before any step, in a phase that never comes: without a single
+    residual in it, "admm" is not shown.
+    """
     xs = _time(rows)
+    pulled = any(finite(row.get("primal")) for row in rows)
     out: list[tuple[str, float, float]] = []
     for row, x in zip(rows, xs, strict=True):
         name = str(row.get("phase", ""))
+        name = "refine" if name == "admm" and not pulled else name
         if out and out[-1][0] == name:
             out[-1] = (name, out[-1][1], x)
         else:
