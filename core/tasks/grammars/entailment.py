@@ -87,7 +87,7 @@ def sample(rng: random.Random, label: int) -> tuple[str, str, int]:
 def _phrase(rng: random.Random, families: Families, narrow: tuple[str, ...]) -> Phrase:
     family = rng.choice(tuple(families))
     head = family if rng.random() < 0.3 else rng.choice(families[family])
-    return head, rng.choice(narrow) if rng.random() < 0.3 else ""
+    return head, rng.choice(narrow) if rng.random() < 0.2 else ""
 
 
 def _change(rng: random.Random, phrase: Phrase, families: Families, narrow: tuple[str, ...]) -> Phrase:

@@ -13,12 +13,16 @@ import random
 
 from core.tasks import vocabulary as v
 
+# Were a clause turned as often as not, no word alone would tell anything, and small models would stay stuck at chance.
+SHAPES = ("plain", "plain", "plain", "plain", "but", "although first", "although last", "and")
+NEGATED = 0.25
+DENIED = 0.12
 DEPENDING = 0.4  # share of clauses whose adjective praises some things and not others (loud music, a loud room)
 
 
 def sample(rng: random.Random, label: int) -> tuple[str, None, int]:
     """Draw one sentence; *label* 1 = the speaker is pleased, 0 = not."""
-    shape = rng.choice(("plain", "plain", "but", "but", "although first", "although last", "and"))
+    shape = rng.choice(SHAPES)
     if shape == "plain":
         return _opinion(rng, label), None, label
     aside = label if shape == "and" else 1 - label
@@ -36,9 +40,9 @@ def sample(rng: random.Random, label: int) -> tuple[str, None, int]:
 def _opinion(rng: random.Random, positive: int) -> str:
     """A clause, sometimes as somebody's opinion, sometimes as the denial of one."""
     draw = rng.random()
-    if draw < 0.2:
+    if draw < 0.15:
         return f"{' '.join(rng.choice(v.BELIEVERS))} that {_clause(rng, positive)}"
-    if draw < 0.4:
+    if draw < 0.15 + DENIED:
         who, thinks = rng.choice(v.BELIEVERS)
         return f"{who} {' '.join(v.DENIAL)} {thinks} that {_clause(rng, 1 - positive)}"
     return _clause(rng, positive)
@@ -50,7 +54,7 @@ def _clause(rng: random.Random, positive: int) -> str:
         words.append(rng.choice(v.NEUTRAL))
     thing = rng.choice(v.THINGS)
     words += [thing, rng.choice((v.COPULA[0], v.WAS))]
-    negated = rng.random() < 0.4
+    negated = rng.random() < NEGATED
     if negated:
         words.append(rng.choice(v.NEGATIONS))
     if words[-1] not in v.NEGATIONS[1:] and rng.random() < 0.4:  # "never so dull" would be praise or not
