@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,6 +72,16 @@ def test_the_words_under_the_picture_say_what_is_in_it(shared_store: Store) -> N
     assert "rows 1 to 32" in strip.alt and "2:4: 50" in strip.alt
     table = strip.view().table
     assert list(table["moment"])[-1] == "2:4" and table["share of zeros"].iloc[-1] == pytest.approx(0.5)
+
+
+def test_a_start_inside_the_pattern_is_called_that(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    run = store.open(makers.make_run(store.recorded))
+    first = msgspec.structs.replace(run.record.snapshots[0], primal=0.0)
+    run.record.snapshots[0] = first
+    strip = overview.strip(run)
+    assert strip is not None
+    assert [note for _, note, _ in strip.tiles][:2] == ["starts in 2:4", "distance 0.18"]  # no parent: no dense tile
 
 
 def test_a_run_without_snapshots_shows_before_and_after_over_whole_groups(shared_store: Store) -> None:

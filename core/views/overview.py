@@ -114,7 +114,9 @@ def _moments(
     for i in np.unique(np.linspace(0, len(held) - 1, TILES - 2).round().astype(int)) if held else []:
         w = run.snapshot(held[i].k, "w", matrix)
         if w is not None:
-            yield (f"step {held[i].step}", f"distance {held[i].primal:.2g}"), w, None
+            pattern = run.record.spec.pattern  # a layer-wise start is in the pattern before the first step
+            note = f"distance {held[i].primal:.2g}" if held[i].primal > 0 else f"starts in {pattern}"
+            yield (f"step {held[i].step}", note), w, None
     mask, after = run.mask(matrix), run.weight(matrix)
     if after is None and before is not None and mask is not None:
         after = before * mask  # the run kept its mask only: the dense weights under it

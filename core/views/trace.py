@@ -99,10 +99,12 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
             mode="lines+markers" if len(thin) < 30 else "lines", marker={"size": 6, "color": colour},
             line={"color": colour, "width": 2.5, "dash": "solid" if n == 0 else "dot"},
             hovertemplate=f"{words}: {reading}<extra></extra>")
-        if len(panel.keys) > 1 and thin:  # two curves of one colour: each says its name where it starts
-            figure.add_annotation(x=thin[0][0], y=math.log10(thin[0][1]) if panel.log else thin[0][1], xref="x",
-                                  yref=f"y{axis}", text=key, showarrow=False, xanchor="left", yanchor="bottom",
-                                  xshift=10, font={"size": 13})
+        if len(panel.keys) > 1 and thin:  # two curves of one colour: each says its name where it ends
+            x, y = thin[-1]
+            room = x < xs[-1]  # the phase after it leaves space to the right
+            figure.add_annotation(x=x, y=math.log10(y) if panel.log else y, xref="x", yref=f"y{axis}", text=key,
+                                  showarrow=False, xanchor="left" if room else "right", font={"size": 13},
+                                  yanchor="middle" if room else "bottom", xshift=10 if room else 0)
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
         "tickformat": ".1%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
