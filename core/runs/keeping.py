@@ -1,0 +1,52 @@
+"""Keep a run for good: copy it into the recorded runs at a record level, with no more arrays than that level has."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from core.errors import InputError
+from core.runs.records import RECORD_LEVELS, RecordLevel
+from core.runs.store import CHECKPOINT, TRACE, Store, write_arrays, write_header
+
+LEVELS = list(RECORD_LEVELS)
+# From which level on an array is kept, by the first word of its key.
+FIRST_KEPT = {"thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary", "mask": "masks",
+              "activation": "masks", "attention": "masks", "weight": "full", "scale": "full", "snapshot": "full",
+              "gram": "lab"}
+SMALL_CHECKPOINT = 2 << 20  # bytes; a dense `tiny` is kept with its weights, so that its runs need no training first
+
+
+def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
+    """Copy the finished run *run_id* into `store.recorded`, at *level* (None: its own), and return the folder.
+
+    Raises InputError when the run is not finished, or holds less than *level* asks for.
+    """
+    run = store.open(run_id)
+    have = run.record.spec.record
+    level = level or have
+    if run.record.status != "succeeded":
+        raise InputError(f"{run_id} is {run.record.status}", "a finished run", "Finish it first: run it with --resume.")
+    if LEVELS.index(level) > LEVELS.index(have):
+        raise InputError(f"{run_id} was recorded as {have!r}", f"a run that holds {level!r}",
+                         f"Make it again with --record {level}.")
+    kept = {key: run.array(key) for key in run.keys
+            if LEVELS.index(FIRST_KEPT[key.split("/", 1)[0]]) <= LEVELS.index(level)}
+    record = msgspec.structs.replace(run.record, spec=msgspec.structs.replace(run.record.spec, record=level))
+    if LEVELS.index(level) < LEVELS.index("masks"):
+        record = msgspec.structs.replace(record, probes=[])
+    if LEVELS.index(level) < LEVELS.index("full"):
+        record = msgspec.structs.replace(record, snapshots=[])
+    folder = store.recorded / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    write_arrays(folder, {key: values for key, values in kept.items() if values is not None})
+    if (run.path / TRACE).exists() and run.path != folder:
+        shutil.copyfile(run.path / TRACE, folder / TRACE)
+    weights = run.path / CHECKPOINT / "model.safetensors"
+    if record.spec.method == "dense" and weights.exists() and weights.stat().st_size <= SMALL_CHECKPOINT \
+            and run.path != folder:
+        shutil.copytree(run.path / CHECKPOINT, folder / CHECKPOINT, dirs_exist_ok=True)
+    write_header(folder, record)
+    return folder

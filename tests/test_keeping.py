@@ -1,0 +1,67 @@
+"""Keeping a run: nothing more than the level, nothing less, and it still checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.runs.checking import check
+from core.runs.keeping import FIRST_KEPT, keep
+from core.runs.records import RunRecord
+from core.runs.store import Store
+from tests import makers
+
+
+@pytest.fixture
+def store(empty_store: Store) -> Store:
+    parent = makers.make_run(empty_store.live, method="dense", pattern="dense")
+    makers.make_run(empty_store.live, parent=parent, method="admm")
+    return empty_store
+
+
+def pruned(store: Store) -> RunRecord:
+    return next(r for r in store.records() if r.spec.method == "admm")
+
+
+@pytest.mark.parametrize("level", ["summary", "masks", "full"])
+def test_a_kept_run_holds_what_its_level_says_and_checks(store: Store, level: str) -> None:
+    record = pruned(store)
+    dense = record.parent
+    assert dense is not None
+    before = store.open(record.id)
+    whole = {key: before.array(key) for key in before.keys}
+    for name in (dense, record.id):
+        keep(store, name, level)  # type: ignore[arg-type]
+    kept = Store(recorded=store.recorded, live=store.recorded / "none").open(record.id)
+    words = {key.split("/", 1)[0] for key in kept.keys}
+    expected = {"summary": {"thumbnail", "occupancy", "occupancy.free"}}
+    expected["masks"] = expected["summary"] | {"mask", "activation", "attention"}
+    expected["full"] = expected["masks"] | {"weight", "scale", "snapshot"}
+    assert words == expected[level]
+    assert all(np.array_equal(kept.array(key), whole[key]) for key in kept.keys)  # type: ignore[arg-type]
+    assert kept.record.spec.record == level
+    assert kept.record.id == record.id == kept.record.spec.run_id
+    assert not check(kept).problems
+
+
+def test_a_level_that_the_run_does_not_hold_is_refused(store: Store) -> None:
+    record = pruned(store)
+    keep(store, record.id, "summary")
+    only = Store(recorded=store.recorded, live=store.recorded / "none")
+    with pytest.raises(InputError, match="--record full"):
+        keep(only, record.id, "full")
+
+
+def test_an_unfinished_run_is_refused(empty_store: Store) -> None:
+    name = makers.make_run(empty_store.live, method="dense", pattern="dense", status="running")
+    with pytest.raises(InputError, match="--resume"):
+        keep(empty_store, name)
+
+
+def test_every_array_key_has_a_level() -> None:
+    import core.runs.arrays
+
+    named = {line.split("`")[1].split("/")[0] for line in (core.runs.arrays.__doc__ or "").splitlines()
+             if line.startswith("| `")}
+    assert named <= set(FIRST_KEPT)
