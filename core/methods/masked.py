@@ -18,6 +18,11 @@ class Masked(TrainingMethod):
         for name, layer in layers.items():
             layer.weight.data.copy_(context.solution[name].weight)
 
+    @property
+    def phase(self) -> str:
+        """Refining from the first step on."""
+        return "refine"
+
     def choose_masks(self) -> dict[str, Tensor]:
         """The masks of the solution."""
         return {name: result.mask for name, result in self.context.solution.items()}
