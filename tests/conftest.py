@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports a hub client
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 
 import pytest
+from click.testing import CliRunner, Result
 
 from core.runs.store import Store
 from tests import makers
@@ -35,3 +37,27 @@ def damaged_store(tmp_path: Path) -> Store:
     makers.make_run(store.recorded, parent=parent)
     damage_all(store)
     return store
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command in this process, on the store under tmp_path."""
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(tmp_path / "cached_runs"))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(tmp_path / "runs"))
+
+    def call(*words: str) -> Result:
+        from core.cli.group import main
+
+        return CliRunner().invoke(main, list(words), prog_name="python -m core")
+
+    return call
+
+
+@pytest.fixture
+def small_store(empty_store: Store) -> Store:
+    """A dense run and three pruned ones at three record levels."""
+    parent = makers.make_dense(empty_store.recorded)
+    makers.make_run(empty_store.recorded, parent=parent, record="masks", method="magnitude")
+    makers.make_run(empty_store.recorded, parent=parent, record="summary", method="asp", pattern="1:4")
+    makers.make_run(empty_store.live, parent=parent, snapshots=2)
+    return empty_store

@@ -6,6 +6,7 @@ The selection here is the tests' own (a stable sort per group): it shares no cod
 from __future__ import annotations
 
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ BERT = (
 STRIP = 8  # unstructured masks are counted on strips of this many consecutive inputs
 
 
+@cache
 def dense_weights(key: str, layers: int, hidden: int, ffn: int) -> dict[str, np.ndarray]:
-    """Heavy-tailed float32 weights `[out, in]` of a BERT encoder; the same for the same *key*."""
+    """Heavy-tailed float32 weights `[out, in]` of a BERT encoder; the same for the same *key*. Not to be written to."""
     rng = np.random.default_rng(zlib.crc32(key.encode()))
     size = {"hidden": hidden, "ffn": ffn}
     return {

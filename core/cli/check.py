@@ -34,19 +34,19 @@ def report_on(name: str, store: Store) -> CheckReport | None:
     A folder that cannot be read is a report with that problem. Raises InputError for a name that means nothing.
     """
     path = Path(name)
-    if path.is_file():
-        return None
     try:
-        if path.is_dir():
-            return check(open_path(path, store))
-        if "/" in name:
-            raise InputError(f"There is no folder {name[:200]!r}", "a run id or a run folder",
-                             "See `python -m core list`.")
-        entry = store.find(name)
-        return check(store.open(name) if entry is not None else find_run(store, name))
+        if path.is_file():
+            return None
+        folder = path.is_dir()
+    except OSError:  # a name that is too long to be a path
+        folder = False
+    if not folder and "/" in name:
+        raise InputError(f"There is no folder {name[:200]!r}", "a run id or a run folder", "See `python -m core list`.")
+    if not folder and store.find(name) is None:
+        find_run(store, name)  # refuses, with the closest id
+    try:
+        return check(open_path(path, store) if folder else store.open(name))
     except InputError as error:
-        if not path.is_dir() and ("/" in name or store.find(name) is None):
-            raise
         return CheckReport(path.name, "", [], [str(error)], 0.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import Any
@@ -11,6 +12,9 @@ import click
 from core.cli import COMMANDS
 from core.cli.output import printable
 from core.errors import InputError, unknown
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+HELP_FLAGS = ["-h", "--help"]
 
 
 class Refused(click.ClickException):
@@ -49,9 +53,14 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise Refused(str(error)) from None
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise Refused(f"{error.strerror}: {error.filename or 'a file'} could not be written. "
+                          "Expected room on the disk. Free some space and give the command again.") from None
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": HELP_FLAGS})
 @click.version_option(package_name=None, version="0.1.0", prog_name="SparseScope")
 def main() -> None:
     """SparseScope: prune transformers to N:M patterns, and see what that does.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from core.cli.group import main
+from core.cli.group import HELP_FLAGS, main
 
 WIDTH = 100
 HEAD = """# The headless command
@@ -20,7 +20,8 @@ def help_of(command: click.Command, *path: str) -> str:
     """The help text of *command* as a terminal of WIDTH columns shows it."""
     context: click.Context | None = None
     for name in path:
-        context = click.Context(command, parent=context, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+        context = click.Context(command, parent=context, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH,
+                                help_option_names=HELP_FLAGS)
     assert context is not None
     return command.get_help(context).rstrip()
 
