@@ -17,7 +17,7 @@ def page(run: Run) -> None:
         return
     layer = frame.pick_layer(run)
     first = st.container()
-    probe = links.choose("sentence", "Sentence", list(probes), words=probes.__getitem__)
+    probe = links.choose("sentence", "Sentence", list(probes), words=probes.__getitem__, width="stretch")
     with first:
         frame.draw(activations.answer, run, probe, key="answer")
     frame.draw(activations.layers, run, probe, key="layers")

@@ -13,19 +13,15 @@ def page(run: Run, matrix: str) -> None:
     """The maps, then the tile beside the histogram, then the whole model."""
     reach = tile.knobs(run, matrix)
     maps = st.container()
-    left, middle, right, last = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-    with left:
-        moment = knobs.scrub("moment", "Moment", weights.moments(run, matrix), kind="moment",
-                             words=lambda m: weights.moment_words(run.record, m))
-    with middle:
+    moment = knobs.scrub("moment", "Moment", weights.moments(run, matrix), kind="moment",
+                         words=lambda m: weights.moment_words(run.record, m))
+    with st.container(horizontal=True, gap="large"):
         what = "w" if moment == weights.FINAL else links.choose(
             "show", "Show", list(weights.WHAT), words=str.upper, look="segments", kind="copy",
             help="W is trained, Z obeys the pattern, U adds up what they disagree on.")
-    with right:
         zoom = "on" if reach.whole else links.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
             words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
-    with last:
         fine = links.choose("difference", "Difference in", ["1", "10"], look="segments",
                             words={"1": "the same colours", "10": "a tenth of the range"}.__getitem__)
     close, spread = st.columns([6, 5], gap="large")

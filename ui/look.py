@@ -11,6 +11,7 @@ CSS = """
   text-decoration-color: rgba(128,134,142,0.7); }
 .stMain [data-testid="stPageLink-NavLink"]:hover p { text-decoration-color: currentColor; }
 .stSidebar { max-width: 250px; }
+.stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }
 .tiles { display: grid; font-size: 0.9rem; line-height: 1.35; }
 .card .over { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.85rem; opacity: 0.75; }
 .card .name { display: flex; align-items: baseline; gap: 0.5rem; font-weight: 600; padding: 0.15rem 0 0.45rem; }

@@ -42,8 +42,14 @@ def block_means(values: NDArray[np.floating], multiple: int, cells: int = 96) ->
     rows, cols = values.shape
     r = ceil(rows / cells)
     c = ceil(ceil(cols / cells) / multiple) * multiple
+    return means_over(values, r, c), (r, c)
+
+
+def means_over(values: NDArray[np.floating], r: int, c: int) -> Floats:
+    """Mean of *values* `[out, in]` per block of *r* x *c*; blocks at the border may be smaller, NaN is not there."""
+    rows, cols = values.shape
     padded = np.pad(values.astype(np.float32), ((0, -rows % r), (0, -cols % c)), constant_values=np.nan)
-    return np.nanmean(padded.reshape(padded.shape[0] // r, r, -1, c), axis=(1, 3)).astype(np.float32), (r, c)
+    return np.nanmean(padded.reshape(padded.shape[0] // r, r, -1, c), axis=(1, 3)).astype(np.float32)
 
 
 def limit_of(values: NDArray[np.floating], share: float = 99.5) -> float:
@@ -162,8 +168,8 @@ def _follows(axis: str, panel: int) -> Part:
 
 
 def _spans(count: int, stacked: bool, pixels: int) -> list[tuple[list[float], list[float]]]:
-    """The x and y domains of the panels; stacked ones leave 30 pixels for the title of the next."""
-    gap = 34 / max(pixels, 100) if stacked else 0.03
+    """The x and y domains of the panels; stacked ones leave 40 pixels for the title of the next."""
+    gap = 40 / max(pixels, 100) if stacked else 0.03
     size = (1 - gap * (count - 1)) / count
     ends = [(i * (size + gap), i * (size + gap) + size) for i in range(count)]
     if stacked:

@@ -93,8 +93,8 @@ def _figure(pair: Pair, shown: maps.Floats, written: np.ndarray, gone: np.ndarra
     values = np.stack([known, np.where(gone, np.float32(0), shown)], axis=-1).reshape(-1, 2)
     strong = np.abs(np.where(gone, 0, shown)).reshape(-1) > STRONG * pair.limit
     flat = gone.reshape(-1)
-    for part, font, strength in ((~flat & ~strong, {"size": 14}, 1), (strong, {"size": 14, "color": "#ffffff"}, 1),
-                                 (flat, {"size": 13}, 0.6)):
+    for part, font, strength in ((~flat & ~strong, {"size": 13}, 1), (strong, {"size": 13, "color": "#ffffff"}, 1),
+                                 (flat, {"size": 12}, 0.6)):
         data.append({"type": "scatter", "mode": "text", "x": x[part], "y": y[part], "textfont": font,
                      "opacity": strength,
                      "text": [number(v, digits) for v in written.reshape(-1)[part]], "customdata": values[part],
@@ -154,9 +154,17 @@ def histogram(run: Run, matrix: str, moment: str = FINAL, what: What = "w") -> V
         "xaxis": {"title": {"text": "weight (tails are in the outermost bins)"}, "range": [-reach, reach]},
     }, 420, legend=True, revision=pair.entry.name)
     table = pd.DataFrame({"from": edges[:-1], "to": edges[1:], **bins})
-    claim = _spread(source, stays) if dense and gone else "The weights as this run holds them."
+    claim = _spread(source, stays) if dense and gone else _sizes(pair)
     return View(claim, figure, None, f"Histogram of weights. {claim}", table, "Compare with one-shot "
                 "magnitude: there nothing large ever goes unless its group holds larger ones.")
+
+
+def _sizes(pair: Pair) -> str:
+    """The claim of a histogram without a mask (or without a before): typical sizes, before and now."""
+    both = (("the dense weights", pair.before), (WHAT[pair.what], pair.after))
+    parts = [(name, a) for name, a in both if a is not None]
+    return "Half are smaller in size than: " + "; ".join(
+        f"{name} {float(np.median(np.abs(a[a != 0]))) if a.any() else 0:.2g}" for name, a in parts) + " (zeros aside)."
 
 
 def _binned(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

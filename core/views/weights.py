@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.runs.arrays import thumbnail
 from core.runs.records import Matrix, RunRecord
 from core.runs.store import ARRAYS, Run
 from core.sparsity.patterns import Pattern, parse_pattern
@@ -179,15 +178,16 @@ def _thumbnails(run: Run, pair: Pair) -> Pair:
     after = run.array(f"thumbnail/{name}")
     if after is None:
         return replace(pair, notes=(*pair.notes, "This run kept no weights, no mask and no thumbnail of this matrix."))
+    (rows, cols), multiple = pair.entry.shape, pair.pattern.multiple
+    r, c = ceil(rows / after.shape[0]), ceil(ceil(cols / after.shape[1]) / multiple) * multiple
     before = None if run.parent is None or pair.before is not None else _thumbnail_of(run.parent, name)
     if pair.before is not None:
-        before = thumbnail(pair.before, pair.pattern.multiple)
+        before = maps.means_over(np.abs(pair.before), r, c)
     fits = before is not None and before.shape == after.shape
-    rows, cols = pair.entry.shape
     return replace(
         pair, before=before.astype(np.float32) if before is not None and fits else None, after=after.astype(np.float32),
         third=after.astype(np.float32) - before.astype(np.float32) if before is not None and fits else None,
-        blocks=(ceil(rows / after.shape[0]), ceil(cols / after.shape[1])),
+        blocks=(r, c),
         notes=(*pair.notes,
                "This run kept neither its weights nor its masks: shown is the mean of |w| over small blocks."))
 
@@ -262,7 +262,8 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
     """Before | after | difference in one fixed colour range; the tile at (*row*, *column*) is marked.
 
     A matrix with more cells than a browser paints well is drawn as block means of abs(w), or, with *zoom*, as a window
-    of single weights around the tile. With *finer* the difference is drawn in a tenth of the range: small changes show.
+    of single weights around the tile. With *finer* the difference (and U) is drawn in a tenth of the range, so that
+    small changes show.
     """
     pair = load(run, matrix, moment, what)
     names = _titles(pair)
@@ -280,7 +281,8 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
     else:
         cut = maps.window(pair.entry.shape, row, column, pair.pattern.multiple)
         start, step = (cut[0].start, cut[1].start), (1, 1)
-        limits = [pair.limit, pair.limit, pair.limit / 10 if finer else pair.limit]
+        limits = [pair.limit / 10 if finer and (i == 2 or (i == 1 and pair.what == "u")) else pair.limit
+                  for i in range(3)]
         drawn = [maps.Panel(name, None if p is None else p[cut], limit=limits[i], why=missing,
                             pruned=None if gone is None or i == 0 else gone[cut])
                  for i, (name, p) in enumerate(zip(names, parts, strict=True))]
