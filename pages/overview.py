@@ -22,6 +22,7 @@ if run is not None:
             st.subheader(links.plain(strip.claim), anchor=False)
             cards.strip(strip)
             st.caption(links.plain(strip.legend))
+    frame.breathe()
     frame.figures(overview.numbers(run.record))
     with st.container(horizontal=True, gap="medium"):
         frame.link("weights", "See its weights", run=run.record.id)

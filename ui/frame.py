@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,10 +29,11 @@ from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
 from ui.pages import PAGES, enter
 
-__all__ = ["cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link", "numbers",
-           "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
+__all__ = ["breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
+           "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
+BREATH = 0.3  # seconds; less and two cores do not finish painting the strip
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
           "toImageButtonOptions": {"format": "svg"}}
 
@@ -44,6 +46,17 @@ def opening(key: str) -> None:
     st.title(PAGES[key].title, anchor=False)
     st.caption(PAGES[key].question)
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
+
+
+def breathe() -> None:
+    """Let the browser paint what it has before the rest of the page arrives; once a session.
+
+    Streamlit sends a page in one burst, and a browser draws it from the last element to the first: the picture at the
+    top then waits for a hundred elements below the fold.
+    """
+    if not st.session_state.get("breathed"):
+        st.session_state["breathed"] = True
+        time.sleep(BREATH)
 
 
 @contextmanager
