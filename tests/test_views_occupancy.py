@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.runs.store import Run, Store
 from core.sparsity.patterns import parse_pattern
 from core.views import groups, occupancy, style
+from core.views.build import PAGE_TEXT
 from tests.damage import flip_bit, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -223,3 +224,8 @@ def test_every_count_has_a_tone(pattern: str) -> None:
     tones = groups.palette(kind)
     assert len(tones) == len(groups.class_names(groups.size_of(kind)))
     assert len(set(tones)) > len(tones) // 2
+    assert len(groups.inks(kind)) == len(tones)
+
+
+def test_numbers_on_full_tones_are_white_and_on_pale_ones_the_pages_own() -> None:
+    assert groups.inks(parse_pattern("2:4")) == [PAGE_TEXT, PAGE_TEXT, "#ffffff", PAGE_TEXT, "#ffffff"]

@@ -17,6 +17,7 @@ from core.views import style
 from core.views.view import View
 
 Part = dict[str, Any]
+PAGE_TEXT = "rgb(128, 132, 149)"  # Plotly's own grey on a light page; the page's CSS turns it into its text colour
 
 
 @lru_cache(maxsize=1)

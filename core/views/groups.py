@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.sparsity.occupancy import STRIP, occupancy
 from core.sparsity.patterns import NM, Blocks, Pattern
 from core.views import style
+from core.views.build import PAGE_TEXT
 
 FEW = 32  # a histogram has at most this many bars (and zero); larger groups are put into classes
 
@@ -79,6 +80,11 @@ def palette(pattern: Pattern) -> list[str]:
     if allowed is None:
         return [style.rgba(style.SEQUENTIAL_HUE, 0.06 + 0.94 * k / top) for k in range(top + 1)]
     return [style.rgba(tone) for tone in style.occupancy_palette(allowed, top)]
+
+
+def inks(pattern: Pattern) -> list[str]:
+    """The text colours that stay readable on the tones of `palette`: white on full ones, else the page's own."""
+    return ["#ffffff" if float(tone[:-1].rsplit(",", 1)[1]) > 0.8 else PAGE_TEXT for tone in palette(pattern)]
 
 
 def class_names(size: int) -> list[str]:

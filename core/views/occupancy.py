@@ -222,13 +222,13 @@ def history(run: Run, matrix: str, share: int | None = None) -> View:
 
 
 def _history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix: str) -> View:
-    names, tones = groups.class_names(groups.size_of(pattern)), groups.palette(pattern)
+    names = groups.class_names(groups.size_of(pattern))
     shares = {k: groups.classes(h) / max(int(h.sum()), 1) for k, h in columns.items()}
     data: list[Part] = []
-    for k, (name, tone) in enumerate(zip(names, tones, strict=True)):
+    for k, (name, tone, ink) in enumerate(zip(names, groups.palette(pattern), groups.inks(pattern), strict=True)):
         heights = [float(s[k]) for s in shares.values()]
         data.append({"type": "bar", "x": list(shares), "y": heights, "name": name,
-                     "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside",
+                     "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside", "insidetextfont": {"color": ink},
                      "text": [style.percent(v, 2) if v >= 0.06 else "" for v in heights],
                      "insidetextanchor": "middle", "textangle": 0,
                      "hovertemplate": f"%{{x}}: %{{y:.1%}} of the groups hold {name}<extra></extra>"})
