@@ -228,7 +228,8 @@ def _history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix
     for k, (name, tone, ink) in enumerate(zip(names, groups.palette(pattern), groups.inks(pattern), strict=True)):
         heights = [float(s[k]) for s in shares.values()]
         data.append({"type": "bar", "x": list(shares), "y": heights, "name": name,
-                     "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside", "insidetextfont": {"color": ink},
+                     "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside",
+                     "insidetextfont": {"color": ink},
                      "text": [style.percent(v, 2) if v >= 0.06 else "" for v in heights],
                      "insidetextanchor": "middle", "textangle": 0,
                      "hovertemplate": f"%{{x}}: %{{y:.1%}} of the groups hold {name}<extra></extra>"})
