@@ -12,6 +12,7 @@ from PIL import Image
 
 from core.errors import InputError
 from core.runs.store import Store
+from core.tasks import TASKS
 from core.views import overview, style
 from tests import makers
 
@@ -142,3 +143,10 @@ def test_failed_and_damaged_folders_are_listed_with_their_reason(damaged_store: 
     assert told["half-trace"] == "failed: The loss became NaN at step 12"
     assert "a link out of the store" in told["link-out"]
     assert not any(card.id in told for card in overview.cards(damaged_store.entries()))
+
+
+def test_real_tasks_come_before_synthetic_ones(good_store: Store) -> None:
+    kinds = [TASKS[next(r for r in good_store.records() if r.id == c.id).spec.task].kind
+             for c in overview.cards(good_store.entries())]
+    assert set(kinds) == {"glue", "built-in"}
+    assert kinds == sorted(kinds, reverse=True)

@@ -13,6 +13,7 @@ from core.methods import METHODS
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run
 from core.sparsity.patterns import parse_pattern
+from core.tasks import TASKS
 from core.views import style
 from core.views.view import Number, View
 
@@ -215,16 +216,18 @@ class Card:
 
 
 def cards(entries: Iterable[Entry], *, task: str = "", method: str = "", pattern: str = "") -> list[Card]:
-    """The pruned runs that succeeded, by task, model, pattern and method; an empty filter lets all through."""
+    """The pruned runs that succeeded, real tasks first, by task, model, pattern and method; an empty filter lets all
+    through."""
     chosen = [e for e in entries if e.record is not None and usable(e.record)
               and task in ("", e.record.spec.task) and method in ("", e.record.spec.method)
               and pattern in ("", e.record.spec.pattern)]
     order = list(METHODS)
 
-    def place(entry: Entry) -> tuple[str, str, str, int, str]:
+    def place(entry: Entry) -> tuple[bool, str, str, str, int, str]:
         spec = entry.record.spec  # type: ignore[union-attr]
         at = order.index(spec.method) if spec.method in order else len(order)
-        return spec.task, spec.model, spec.pattern, at, entry.id
+        synthetic = spec.task in TASKS and TASKS[spec.task].kind == "built-in"
+        return synthetic, spec.task, spec.model, spec.pattern, at, entry.id
 
     return [_card(e.record, e.recorded) for e in sorted(chosen, key=place) if e.record is not None]
 
