@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views import modelmap, tile, weights
+from core.views import modelmap, pair, tile, weights
 from ui import frame, knobs, links
 
 
@@ -13,11 +13,11 @@ def page(run: Run, matrix: str) -> None:
     """The maps, then the tile beside the histogram, then the whole model."""
     reach = tile.knobs(run, matrix)
     maps = st.container()
-    moment = knobs.scrub("moment", "Moment", weights.moments(run, matrix), kind="moment",
-                         words=lambda m: weights.moment_words(run.record, m))
+    moment = knobs.scrub("moment", "Moment", pair.moments(run, matrix), kind="moment",
+                         words=lambda m: pair.moment_words(run.record, m))
     with st.container(horizontal=True, gap="large"):
-        what = "w" if moment == weights.FINAL else links.choose(
-            "show", "Show", list(weights.WHAT), words=str.upper, look="segments", kind="copy",
+        what = "w" if moment == pair.FINAL else links.choose(
+            "show", "Show", list(pair.WHAT), words=str.upper, look="segments", kind="copy",
             help="W is trained, Z obeys the pattern, U adds up what they disagree on.")
         zoom = "on" if reach.whole else links.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
@@ -30,7 +30,7 @@ def page(run: Run, matrix: str) -> None:
         row = knobs.slide("row", "First output of the tile", 0, reach.last[0], step=reach.step[0])
         column = knobs.slide("column", "First input of the tile", 0, reach.last[1], step=reach.step[1])
     with maps:
-        for note in frame.cached(weights.notes, run, matrix, moment, what):
+        for note in frame.cached(pair.notes, run, matrix, moment, what):
             st.info(links.plain(note))
         frame.draw(weights.panels, run, matrix, moment, what, zoom == "on", row, column, fine == "10", key="maps")
     with numbers:

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import InputError
 from core.runs.store import Run, Store
-from core.views import maps, style, tile, weights
+from core.views import maps, pair, style, tile, weights
 from core.views.view import View
 from tests.damage import replace_arrays
 from tests.makers import empty_store, make_dense, make_run
@@ -116,13 +116,13 @@ def test_a_broken_mask_is_told_in_the_alternative_text(run: Run) -> None:
 
 def test_snapshots_show_w_z_and_u(run: Run) -> None:
     w, u, mask = (run.snapshot(2, part, QUERY) for part in ("w", "u", "mask"))
-    pair = weights.load(run, QUERY, "2", "z")
-    assert np.allclose(pair.after, np.where(mask == 1, w + u, 0), atol=1e-7)
-    assert np.array_equal(pair.mask, mask)
-    dual = weights.load(run, QUERY, "2", "u")
+    split = pair.load(run, QUERY, "2", "z")
+    assert np.allclose(split.after, np.where(mask == 1, w + u, 0), atol=1e-7)
+    assert np.array_equal(split.mask, mask)
+    dual = pair.load(run, QUERY, "2", "u")
     assert np.allclose(dual.after, u)
     assert np.allclose(dual.third, w - np.where(mask == 1, w + u, 0), atol=1e-6)
-    trained = weights.load(run, QUERY, "2", "w")
+    trained = pair.load(run, QUERY, "2", "w")
     assert np.allclose(trained.third, w - run.parent.weight(QUERY), atol=1e-7)
     assert trained.mask is None
     found = run.record.snapshots[2]
@@ -132,18 +132,18 @@ def test_snapshots_show_w_z_and_u(run: Run) -> None:
 
 
 def test_the_scrubber_knows_the_kept_moments(run: Run, tmp_path: Path) -> None:
-    assert weights.moments(run, QUERY) == ["0", "1", "2", "3", "4", "final"]
-    assert weights.moments(opened(tmp_path / "other", method="asp"), QUERY) == ["final"]
-    assert weights.moment_words(run.record, "final") == "end"
-    assert weights.moment_words(run.record, "0") == "step 0"
+    assert pair.moments(run, QUERY) == ["0", "1", "2", "3", "4", "final"]
+    assert pair.moments(opened(tmp_path / "other", method="asp"), QUERY) == ["final"]
+    assert pair.moment_words(run.record, "final") == "end"
+    assert pair.moment_words(run.record, "0") == "step 0"
 
 
 def test_a_run_without_weights_shows_the_dense_ones_under_its_mask(tmp_path: Path) -> None:
     run = opened(tmp_path, record="masks")
-    pair = weights.load(run, QUERY)
-    assert np.array_equal(pair.after, run.parent.weight(QUERY) * run.mask(QUERY))
-    assert weights.change_of_kept(pair) is None
-    assert "keeps its masks, not its weights" in weights.notes(run, QUERY)[0]
+    held = pair.load(run, QUERY)
+    assert np.array_equal(held.after, run.parent.weight(QUERY) * run.mask(QUERY))
+    assert weights.change_of_kept(held) is None
+    assert "keeps its masks, not its weights" in pair.notes(run, QUERY)[0]
     view = weights.panels(run, QUERY)
     assert "Before, under the mask" in [a.text for a in view.figure.layout.annotations]
     assert "stayed" not in view.claim
@@ -160,16 +160,59 @@ def test_a_summary_shows_block_means_on_both_sides(tmp_path: Path) -> None:
     assert np.allclose(after.z, run.array(f"thumbnail/{QUERY}").astype(np.float32))
     assert np.allclose(change.z, after.z - before.z, atol=1e-6)
     assert (before.zmin, change.zmin) == (0, -change.zmax)
-    assert "mean of |w| over small blocks" in weights.notes(run, QUERY)[0]
+    assert "mean of |w| over small blocks" in pair.notes(run, QUERY)[0]
     assert tile.tile(run, QUERY).figure is None
     assert tile.histogram(run, QUERY).figure is None
+
+
+def light_pair(root: Path, record: str) -> Run:
+    """A large run whose dense parent keeps no weights."""
+    store, sizes = empty_store(root), {"hidden": 192, "ffn": 768, "layers": 1}
+    parent = make_dense(store.recorded, record="masks", **sizes)
+    return store.open(make_run(store.recorded, parent=parent, record=record, snapshots=0, **sizes))
+
+
+def test_masks_without_any_weights_show_block_means_and_what_stays(tmp_path: Path) -> None:
+    run = light_pair(tmp_path, "masks")
+    view = weights.panels(run, QUERY)
+    before, after, change = (heatmaps(view, a)[0] for a in ("x", "x2", "x3"))
+    assert np.allclose(before.z, run.parent.array(f"thumbnail/{QUERY}").astype(np.float32))
+    assert np.allclose(after.z, run.array(f"thumbnail/{QUERY}").astype(np.float32))
+    assert np.allclose(change.z, after.z - before.z)
+    entry = next(m for m in run.record.matrices if m.name == QUERY)
+    assert style.percent(1 - entry.kept_energy) in view.claim
+    assert "which weights stay is known one by one" in " ".join(pair.notes(run, QUERY))
+    near = weights.panels(run, QUERY, zoom=True, row=100, column=100)
+    grey, stays = heatmaps(near, "x")
+    top, left = int(stays.y0), int(stays.x0)
+    mask = run.mask(QUERY)[top:top + 96, left:left + 96]
+    assert np.array_equal(~np.isnan(stays.z), mask == 1)
+    assert np.array_equal(grey.z, 1 - mask)
+    close = tile.tile(run, QUERY, 8, 16)
+    mask = run.mask(QUERY)[8:24, 16:32]
+    assert np.array_equal(close.figure.data[1].z, mask)
+    assert f"{int((1 - mask).sum())} of 256 weights go" in close.claim
+    assert "without single weights" in tile.histogram(run, QUERY).claim.lower()
+
+
+def test_weights_whose_parent_kept_none_are_averaged_over_the_parents_blocks(tmp_path: Path) -> None:
+    run = light_pair(tmp_path, "full")
+    before, after, change = (heatmaps(weights.panels(run, QUERY), a)[0] for a in ("x", "x2", "x3"))
+    assert np.allclose(before.z, run.parent.array(f"thumbnail/{QUERY}").astype(np.float32))
+    r, c = after.dy, after.dx
+    own = np.abs(run.weight(QUERY))
+    assert after.z[2, 1] == pytest.approx(own[2 * r:3 * r, c:2 * c].mean(), rel=1e-5)
+    assert change.z.shape == before.z.shape == after.z.shape
+    near = weights.panels(run, QUERY, zoom=True)
+    assert heatmaps(near, "x") == []
+    assert len(heatmaps(near, "x2")) == 2
 
 
 def test_a_missing_parent_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="agreement-tiny-dense-lost"))
     view = weights.panels(run, QUERY)
-    assert "(agreement-tiny-dense-lost) is not in the store" in weights.notes(run, QUERY)[0]
+    assert "(agreement-tiny-dense-lost) is not in the store" in pair.notes(run, QUERY)[0]
     assert heatmaps(view, "x") == []
     assert len(heatmaps(view, "x2")) == 2
     assert "not in the store" in " ".join(a.text.replace("<br>", " ") for a in view.figure.layout.annotations)
@@ -181,7 +224,7 @@ def test_a_parent_that_cannot_be_read_counts_as_missing(run: Run) -> None:
     file = run.parent.path / "arrays.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     run.parent.__dict__.pop("keys", None)
-    assert "cannot be read" in weights.notes(run, QUERY)[0]
+    assert "cannot be read" in pair.notes(run, QUERY)[0]
 
 
 def test_truncated_arrays_are_an_error_with_a_remedy(damaged_store: Store) -> None:
@@ -200,15 +243,15 @@ def test_a_shape_that_the_header_does_not_say_is_an_error(run: Run) -> None:
     ("no.such", "final", "has no matrix 'no.such'"), (QUERY, "77", "has no snapshot '77'")])
 def test_unknown_choices_are_errors(run: Run, matrix: str, moment: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        weights.load(run, matrix, moment)
+        pair.load(run, matrix, moment)
 
 
 def test_a_file_that_changes_is_read_again(run: Run) -> None:
-    first = weights.load(run, QUERY)
-    assert weights.load(run, QUERY) is first
+    first = pair.load(run, QUERY)
+    assert pair.load(run, QUERY) is first
     other = np.zeros_like(run.array(f"weight/{QUERY}"))
     replace_arrays(run.path, {f"weight/{QUERY}": other})
-    assert not weights.load(Run(run.record, run.path, True, run.parent), QUERY).after.any()
+    assert not pair.load(Run(run.record, run.path, True, run.parent), QUERY).after.any()
 
 
 def test_a_large_matrix_is_drawn_as_blocks_or_as_a_window(tmp_path: Path) -> None:

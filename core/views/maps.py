@@ -34,15 +34,9 @@ def places(matrices: list[str]) -> tuple[list[int], list[str]]:
     return list(layers), list(dict.fromkeys(map(style.part_of, matrices)))
 
 
-def block_means(values: NDArray[np.floating], multiple: int, cells: int = 96) -> tuple[Floats, tuple[int, int]]:
-    """Mean of *values* `[out, in]` per block of r x c, at most *cells* blocks a side, c a multiple of *multiple*.
-
-    Returns the means and (r, c). Blocks at the border may be smaller; NaN counts as not there.
-    """
-    rows, cols = values.shape
-    r = ceil(rows / cells)
-    c = ceil(ceil(cols / cells) / multiple) * multiple
-    return means_over(values, r, c), (r, c)
+def block_size(shape: tuple[int, int], multiple: int, cells: int = 96) -> tuple[int, int]:
+    """Rows and columns of blocks: at most *cells* blocks a side, the columns a multiple of *multiple*."""
+    return ceil(shape[0] / cells), ceil(ceil(shape[1] / cells) / multiple) * multiple
 
 
 def means_over(values: NDArray[np.floating], r: int, c: int) -> Floats:

@@ -21,8 +21,8 @@ from core.sparsity.occupancy import free_mask, occupancy
 from core.sparsity.patterns import NM, Pattern, parse_pattern
 from core.views import groups, maps, style
 from core.views.build import Part, build, legend_below, map_axis, swatch, words_only
+from core.views.pair import FINAL, dense_of, moment_words, moments, whole
 from core.views.view import View
-from core.views.weights import FINAL, dense_of, moment_words, moments, whole
 
 CELLS = 40_000  # of one map of groups: int8 codes, so about 0.05 MB each
 Counts = NDArray[np.int64]

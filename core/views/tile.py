@@ -17,8 +17,8 @@ from core.runs.store import Run
 from core.sparsity.patterns import Pattern, parse_pattern
 from core.views import maps, style
 from core.views.build import Part, build, map_axis, words_only
+from core.views.pair import FINAL, WHAT, Pair, What, load
 from core.views.view import View
-from core.views.weights import FINAL, WHAT, Pair, What, load
 
 HOVER = "output %{y}, input %{x}<br>before %{customdata[0]:.4f}<br>after %{customdata[1]:.4f}<extra></extra>"
 STRONG = 0.7  # of the colour range: cells so dark that their number is written in white, on either theme
@@ -28,15 +28,14 @@ BINS = 81  # odd: zero has a bin of its own
 def tile(run: Run, matrix: str, row: int = 0, column: int = 0, moment: str = FINAL, what: What = "w") -> View:
     """Single weights from (*row*, *column*) on. Positions outside the matrix are moved to its border."""
     pair = load(run, matrix, moment, what)
-    if pair.blocks is not None or (pair.before is None and pair.after is None):
-        return words_only("Single weights of this matrix were not kept.")
     multiple = pair.pattern.multiple
     cut = maps.tile_at(pair.entry.shape, row, column, multiple)
     row, column = cut[0].start, cut[1].start
-    before, after = (None if a is None else a[cut] for a in (pair.before, pair.after))
     mask = None if pair.mask is None else pair.mask[cut]
-    shown = after if after is not None else before
-    assert shown is not None  # nothing at all was answered above
+    if pair.after is None:
+        return words_only("Single weights of this matrix were not kept.") if mask is None else \
+            _mask_tile(pair, mask, row, column)
+    before, shown = None if pair.before is None else pair.before[cut], pair.after[cut]
     gone = np.zeros(shown.shape, bool) if mask is None else mask == 0
     height, width = shown.shape
     written = np.where(gone, before if before is not None else shown, shown)
@@ -55,6 +54,25 @@ def tile(run: Run, matrix: str, row: int = 0, column: int = 0, moment: str = FIN
         (f" Thin lines part the groups of {multiple}." if multiple > 1 else "")
     return View(claim, figure, None, alt, table, f"Numbers are in units of {10.0 ** -digits:g}; a struck number is the "
                 "dense weight that went. Move the tile with the two sliders.")
+
+
+def _mask_tile(pair: Pair, mask: maps.Bits, row: int, column: int) -> View:
+    """The tile of a run that kept its mask and no weights: coloured where a weight stays, grey where it goes."""
+    place = {"type": "heatmap", "zmin": 0, "zmax": 1, "showscale": False, "hoverinfo": "skip", "x0": column, "y0": row,
+             "xgap": 1, "ygap": 1}
+    stays = ((0.0, "rgba(0,0,0,0)"), (1.0, style.faded(style.ACCENT, 0.55)))
+    (height, width), gone = mask.shape, 1 - mask
+    figure = build([{**place, "z": gone, "colorscale": maps.GREY_CELL}, {**place, "z": mask, "colorscale": stays}], {
+        "xaxis": map_axis(title={"text": "input"}, range=[column - 0.5, column + width - 0.5]),
+        "yaxis": map_axis(title={"text": "output"}, range=[row + height - 0.5, row - 0.5]),
+        "shapes": _rules(pair.pattern, (row, column), (height, width)),
+    }, 600, revision=f"{pair.entry.name}/{row}/{column}")
+    places = np.indices(mask.shape).reshape(2, -1)
+    table = pd.DataFrame({"output": places[0] + row, "input": places[1] + column, "kept": mask.reshape(-1) == 1})
+    claim = f"Outputs {row}–{row + height - 1}, inputs {column}–{column + width - 1}: {int(gone.sum())} of " \
+            f"{gone.size} weights go (grey); the numbers were not kept."
+    return View(claim, figure, None, f"A tile of {height} × {width} weights. {claim}", table,
+                "Thick lines part the groups: count what stays in each.")
 
 
 def unit_digits(limit: float) -> int:
@@ -128,7 +146,7 @@ def histogram(run: Run, matrix: str, moment: str = FINAL, what: What = "w") -> V
     """How large were the weights that went and those that stayed, and how large are those that stayed now?"""
     pair = load(run, matrix, moment, what)
     source = pair.before if pair.before is not None else pair.after
-    if pair.blocks is not None or source is None:
+    if pair.after is None or source is None:
         return words_only("Without single weights there is no distribution to show.")
     reach = 1.6 * pair.limit
     edges = np.linspace(-reach, reach, BINS + 1)
