@@ -30,8 +30,8 @@ def page(run: Run, matrix: str) -> None:
         row = knobs.slide("row", "First output of the tile", 0, reach.last[0], step=reach.step[0])
         column = knobs.slide("column", "First input of the tile", 0, reach.last[1], step=reach.step[1])
     with maps:
-        for note in frame.cached(pair.notes, run, matrix, moment, what):
-            st.info(links.plain(note))
+        if missing := frame.cached(pair.notes, run, matrix, moment, what):
+            st.info(links.plain(" ".join(missing)))
         frame.draw(weights.panels, run, matrix, moment, what, zoom == "on", row, column, fine == "10", key="maps")
     with numbers:
         frame.draw(tile.tile, run, matrix, row, column, moment, what, key="tile")

@@ -91,7 +91,7 @@ def test_the_layers_write_the_quiet_share_on_every_tile(run: Run) -> None:
     assert (sheet.zmin, sheet.zmax) == (0, 2)
     assert np.nanmin(sheet.z) == pytest.approx(0.1, abs=1e-6)  # the planted regions, over the median
     assert len([a for a in view.figure.layout.annotations if "25" in a.text]) >= 1
-    assert "largest change in the layer 2" in view.claim
+    assert "largest change in layer 2" in view.claim
 
 
 def test_an_answer_that_stays_tells_its_margin(run: Run) -> None:

@@ -145,7 +145,7 @@ def features(run: Run, probe: str, layer: int) -> View:
     """Token x feature of one layer: dense, pruned, difference, in one fixed colour range."""
     dense, pruned = _pair(run, probe, layer)
     if pruned is None and dense is None:
-        return words_only(f"This run kept no activations of the {layer_words(layer)}: its level leaves them out.")
+        return words_only(f"This run kept no activations of {_of(layer_words(layer))}: its level leaves them out.")
     known = dense if dense is not None else pruned
     assert known is not None  # one of the two is there
     limit = maps.limit_of(known)
@@ -215,7 +215,12 @@ def _layers_claim(table: pd.DataFrame, sparsity: float) -> str:
     worst = table.iloc[int(gap.argmax())]
     both = f"{style.percent(float(table['dense'].mean()))} → {style.percent(float(table['pruned'].mean()))}"
     head = f"{style.percent(sparsity)} of the weights are zero; quiet regions over all layers: {both}"
-    return f"{head}, the largest change in the {worst['layer']}." if gap.max() > 0 else f"{head}, no layer changed."
+    where = f"the largest change in {_of(str(worst['layer']))}" if gap.max() > 0 else "no layer changed"
+    return f"{head}, {where}."
+
+
+def _of(layer: str) -> str:
+    return f"the {layer}" if layer == layer_words(0) else layer
 
 
 def _small_maps(norms: dict[int, list[Floats | None]], table: pd.DataFrame, keep: str) -> go.Figure:

@@ -99,6 +99,7 @@ class Panel:
     pruned: Bits | None = None  # 1 where a cell is gone
     why: str = ""
     unit: str = "weight"
+    bar: bool = True  # a colour bar; without one the title says what colour means
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
         if panel.pruned is not None:
             data.append({"type": "heatmap", "z": np.asarray(panel.pruned, np.uint8), "zmin": 0, "zmax": 1,
                          "colorscale": GREY_CELL, "showscale": False, "hoverinfo": "skip", **place})
-        data.append({**_heat(panel, axes), **place, "colorbar": {**_bar(panel), **_bar_place(x, y, stacked)}})
+        data.append({**_heat(panel, axes), **place, "showscale": panel.bar,
+                     "colorbar": {**_bar(panel), **_bar_place(x, y, stacked)}})
         if tile is not None:
             boxes.append({"type": "rect", "xref": f"x{mark}", "yref": f"y{mark}", "x0": tile[1].start - 0.5,
                           "x1": tile[1].stop - 0.5, "y0": tile[0].start - 0.5, "y1": tile[0].stop - 0.5,

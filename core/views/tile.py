@@ -112,12 +112,12 @@ def _figure(pair: Pair, shown: maps.Floats, written: np.ndarray, gone: np.ndarra
     strong = np.abs(np.where(gone, 0, shown)).reshape(-1) > STRONG * pair.limit
     flat = gone.reshape(-1)
     for part, font, strength in ((~flat & ~strong, {"size": 13}, 1), (strong, {"size": 13, "color": "#ffffff"}, 1),
-                                 (flat, {"size": 12}, 0.6)):
+                                 (flat & (before is not None), {"size": 12}, 0.6)):
         data.append({"type": "scatter", "mode": "text", "x": x[part], "y": y[part], "textfont": font,
                      "opacity": strength,
                      "text": [number(v, digits) for v in written.reshape(-1)[part]], "customdata": values[part],
                      "showlegend": False, "hovertemplate": HOVER})
-    cut = np.flatnonzero(gone.reshape(-1))
+    cut = np.flatnonzero(flat)
     data.append({"type": "scatter", "mode": "lines", "line": {"width": 1, "color": style.GREY}, "hoverinfo": "skip",
                  "x": np.stack([x[cut] - 0.32, x[cut] + 0.32, np.full(len(cut), np.nan)], axis=1).reshape(-1),
                  "y": np.repeat(y[cut], 3), "showlegend": False})

@@ -87,7 +87,7 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
         drawn = _single(pair, names, cut, finer)
     elif near and pair.mask is not None:
         drawn = [maps.Panel("After: which weights stay", pair.mask[cut].astype(np.float32), "sequential", limit=1.5,
-                            pruned=1 - pair.mask[cut], unit="stays")]
+                            pruned=1 - pair.mask[cut], unit="stays", bar=False)]
     else:
         start, (step, parts) = (0, 0), pair.blocks()
         drawn = _as_blocks(names, parts, " ".join(pair.notes) or "Not kept.")
