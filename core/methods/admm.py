@@ -58,12 +58,13 @@ class Admm(Splitting):
         self.target = [w.clone() for w in self.w]  # Z - U
 
     def project(self) -> dict[str, Tensor]:
-        """Support of W + U in the metric of the inputs' column norms."""
+        """Support of V = W + U in the metric of the inputs' column norms."""
         if cast(AdmmKnobs, self.knobs).metric == "none":
             return super().project()
         norms = [self.context.stats[name].norms for name in self.layers]
         return select_all(self.context.pattern, {
-            name: (w + u).abs() * n for name, w, u, n in zip(self.layers, self.w, self.u, norms, strict=True)})
+            name: torch.mul(v, n, out=work).abs_()
+            for name, v, n, work in zip(self.layers, self.u, norms, self.spare, strict=True)})
 
     def after_step(self, step: int) -> None:
         """The proximal pull; every `interval` steps the Z- and the U-step, and rho's growth."""
@@ -80,7 +81,7 @@ class Admm(Splitting):
             else:
                 torch._foreach_zero_(self.u)
             self.rho = grown
-            self.target = list(torch._foreach_sub(self.z, self.u))
+            self._aim()
         return None
 
     def choose_masks(self) -> dict[str, Tensor]:
@@ -90,4 +91,9 @@ class Admm(Splitting):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Undo `state`; the target follows from Z and U."""
         super().load_state(state)
-        self.target = list(torch._foreach_sub(self.z, self.u))
+        self._aim()
+
+    def _aim(self) -> None:
+        """Z - U, what W is pulled to."""
+        for z, u, target in zip(self.z, self.u, self.target, strict=True):
+            torch.sub(z, u, out=target)

@@ -24,33 +24,42 @@ class Splitting(TrainingMethod):
         self.w = [layer.weight.data for layer in layers.values()]
         self.u = [torch.zeros_like(w) for w in self.w]
         self.z = [w.clone() for w in self.w]
+        self.spare = [torch.empty_like(w) for w in self.w]  # scratch in an update, the Z before it afterwards
         self.reference = select_all(context.pattern, {n: w.abs() for n, w in context.dense.items()})
-        self.support = dict(self.reference)
+        self.support = self.before = dict(self.reference)
         self.seen: dict[str, float] = {}
+        self.unread = False  # an update happened whose residuals nobody has asked for yet
 
     def project(self) -> dict[str, Tensor]:
-        """Support of the projection of W + U, by matrix. Subclasses may change the metric."""
-        return select_all(self.context.pattern, {n: (w + u).abs() for n, w, u in zip(self.layers, self.w, self.u,
-                                                                                     strict=True)})
+        """Support of the projection of V = W + U, by matrix; V is in `u`, `spare` is free. Subclasses may change the
+        metric."""
+        return select_all(self.context.pattern, {
+            name: torch.abs(v, out=work) for name, v, work in zip(self.layers, self.u, self.spare, strict=True)})
 
     def update_split(self) -> None:
-        """The Z- and the U-step: Z = P(W + U), U = W + U - Z; residuals and flips are noted."""
-        support = self.project()
-        size = sum(w.numel() for w in self.w)
-        norm = sum(float(w.norm()) ** 2 for w in self.w) ** 0.5 or 1.0
-        primal = dual = flips = moved = 0.0
-        for i, name in enumerate(self.layers):
-            self.u[i].add_(self.w[i])
-            z = self.u[i] * support[name]
-            self.u[i].sub_(z)
-            primal += float((self.w[i] - z).norm()) ** 2
-            dual += float((z - self.z[i]).norm()) ** 2
-            flips += float((support[name] != self.support[name]).sum())
-            moved += float((support[name] != self.reference[name]).sum())
-            self.z[i] = z
-        self.support = support
-        self.seen = {"primal": primal**0.5 / norm, "dual": self.rho * dual**0.5 / norm, "flips": flips,
-                     "moved": moved / size}
+        """The Z- and the U-step: Z = P(W + U), U = W + U - Z. In place, and residuals wait until they are read: this
+        runs inside training."""
+        torch._foreach_add_(self.u, self.w)
+        self.before, self.support = self.support, self.project()
+        for name, v, z in zip(self.layers, self.u, self.spare, strict=True):
+            torch.mul(v, self.support[name], out=z)
+        torch._foreach_sub_(self.u, self.spare)
+        self.z, self.spare = self.spare, self.z
+        self.rho_then, self.unread = self.rho, True
+
+    def _read(self) -> None:
+        """Note the dual residual, flips and moved share of the last update."""
+        if not self.unread:
+            return
+        self.unread = False
+        gap = sum(float((z - old).norm()) ** 2 for z, old in zip(self.z, self.spare, strict=True)) ** 0.5
+        flips = sum(int((self.support[n] ^ self.before[n]).count_nonzero()) for n in self.layers)
+        moved = sum(int((self.support[n] ^ self.reference[n]).count_nonzero()) for n in self.layers)
+        self.seen = {"dual": self.rho_then * gap / self._norm(), "flips": float(flips),
+                     "moved": moved / sum(w.numel() for w in self.w)}
+
+    def _norm(self) -> float:
+        return sum(float(w.norm()) ** 2 for w in self.w) ** 0.5 or 1.0
 
     def feasible(self) -> dict[str, Tensor]:
         """Z."""
@@ -59,16 +68,18 @@ class Splitting(TrainingMethod):
     def primal(self) -> float:
         """|W - Z| / |W| of this moment, W as it is now."""
         gap = sum(float((w - z).norm()) ** 2 for w, z in zip(self.w, self.z, strict=True)) ** 0.5
-        return gap / (sum(float(w.norm()) ** 2 for w in self.w) ** 0.5 or 1.0)
+        return gap / self._norm()
 
     def measures(self) -> dict[str, float]:
         """rho and what the last update noted; after the hard prune only what the mask is."""
+        self._read()
         if self.masks:
             return {k: v for k, v in self.seen.items() if k == "moved"}
-        return {"rho": self.rho, **self.seen, "primal": self.primal()}
+        return {"rho": self.rho, "primal": self.primal(), **self.seen}
 
     def state(self) -> dict[str, Tensor]:
         """Masks, Z, U, support, rho and the last measures."""
+        self._read()
         out = super().state()
         if not self.masks:
             for i, name in enumerate(self.layers):
@@ -86,6 +97,6 @@ class Splitting(TrainingMethod):
                 self.z[i].copy_(state[f"z/{name}"])
                 self.u[i].copy_(state[f"u/{name}"])
                 self.support[name] = state[f"support/{name}"].bool().to(self.w[i].device)
-        self.rho = float(state["rho"])
+        self.rho, self.unread = float(state["rho"]), False
         self.seen = {k[5:]: float(v) for k, v in state.items() if k.startswith("seen/")}
         super().load_state(state)
