@@ -10,9 +10,9 @@ from core.models import Loaded, load_model
 from core.tasks import TaskData, load_task
 
 
-def material(train: int, max_length: int = 128) -> tuple[TaskData, Loaded, Encoded, Encoded]:
-    """Task, model and tokenised examples: CoLA when SPARSESCOPE_GLUE_DIR is set, else the built-in `agreement`."""
-    data = load_task("cola" if os.environ.get("SPARSESCOPE_GLUE_DIR") else "agreement", train_examples=train)
+def material(train: int, task: str = "cola", max_length: int = 128) -> tuple[TaskData, Loaded, Encoded, Encoded]:
+    """Task, model and tokenised examples: GLUE's *task* when SPARSESCOPE_GLUE_DIR is set, else our own `agreement`."""
+    data = load_task(task if os.environ.get("SPARSESCOPE_GLUE_DIR") else "agreement", train_examples=train)
     loaded = load_model("minilm-l6", labels=data.entry.outputs, seed=0)
     return (data, loaded, encode(loaded.tokenizer, data.train, max_length),
             encode(loaded.tokenizer, data.evaluation, max_length))
