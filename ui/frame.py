@@ -33,7 +33,7 @@ __all__ = ["breathe", "cached", "cached_over", "draw", "empty", "entries", "feat
            "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
-BREATH = 0.3  # seconds; less and two cores do not finish painting the strip
+BREATH = 0.8  # seconds; with less, two cores are still painting the strip when the rest arrives
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
           "toImageButtonOptions": {"format": "svg"}}
 
