@@ -68,7 +68,6 @@ class Job:
                  given: dict[str, Any]) -> None:
         self.spec, self.folder, self.store, self.data_dir, self.report = spec, folder, store, data_dir, report
         self.pattern: Pattern = parse_pattern(spec.pattern)
-        self.entry = methods.entry_of(spec.method)
         self.resuming = resume and (folder / RESUME).exists()
         old = self._old_record() if self.resuming else None
         self.record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", created=old.created if old else now(),
@@ -210,7 +209,6 @@ class Job:
         if training is None:
             masks = {name: result.mask for name, result in self.solution.items()}
             self._put({name: result.weight for name, result in self.solution.items()})
-            self.scores["hard_pruned"] = self._evaluate()["score"]
         else:
             self._train(training)
             masks = training.masks
@@ -252,7 +250,7 @@ class Job:
             small = sum(w.numel() for w in self.dense.values()) <= LIMIT
             if small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None:
                 loop.snapshot = lambda step: self._snapshot(method, step, loop)
-            loop.hard_prune = lambda: self._at_hard_prune(method, loop)
+            loop.hard_prune = lambda: self._at_hard_prune(method)
         with self._phase("train"):
             resumed = self.resuming and trainer.resume()
             if resumed:
@@ -269,7 +267,7 @@ class Job:
             trainer.run()
         self.record.timing.phases["train"] += round(before, 3)  # what the run spent before it was killed
 
-    def _at_hard_prune(self, method: TrainingMethod, loop: Loop) -> None:
+    def _at_hard_prune(self, method: TrainingMethod) -> None:
         """The accuracies around the hard prune: W as it is, Z, and W under the final mask."""
         feasible = method.feasible()
         weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
@@ -278,7 +276,6 @@ class Job:
             self.scores["admm_z"] = self._score_with(feasible)
         masks = method.choose_masks()
         self.scores["hard_pruned"] = self._score_with({n: w * masks[n] for n, w in weights.items()})
-        loop.extra["scores"] = self.scores
 
     def _snapshot(self, method: TrainingMethod, step: int, loop: Loop) -> None:
         self.snapshots.take(method, step)
@@ -290,9 +287,8 @@ class Job:
         detail = self._evaluate()
         final = {name: layer.weight.detach() for name, layer in self.layers.items()}
         spec = self.spec
-        known = {k: v for k, v in self.scores.items() if k in Scores.__struct_fields__}
-        if masks is None:
-            known["dense"] = detail["score"]
+        same = "dense" if masks is None else "hard_pruned"  # nothing was trained after it: the final model is that one
+        known = {same: detail["score"], **self.scores}
         self.record.results = Scores(
             metric=self.data.entry.metric, n_eval=len(self.eval_set), split=self.data.split, final=detail["score"],
             detail={k: v for k, v in detail.items() if k != "score"}, **known)

@@ -11,13 +11,13 @@ from torch import Tensor
 from core.errors import InputError
 from core.methods.base import LayerStats
 from core.runs import arrays as enc
-from core.runs.records import Matrix, RecordLevel
+from core.runs.records import RECORD_LEVELS, Matrix, RecordLevel
 from core.sparsity.occupancy import free_mask, occupancy
 from core.sparsity.patterns import Pattern
 from core.sparsity.verify import verify_all
 
 THUMBNAIL_MULTIPLE = 8  # dense and pruned thumbnails have the same cells for every M that divides 8
-KEEPS = {"summary": 0, "masks": 1, "full": 2, "lab": 3}
+KEEPS = {level: rank for rank, level in enumerate(RECORD_LEVELS)}  # each level holds all before it
 
 
 def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> float | None:

@@ -32,7 +32,7 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
     if LEVELS.index(level) > LEVELS.index(have):
         raise InputError(f"{run_id} was recorded as {have!r}", f"a run that holds {level!r}",
                          f"Make it again with --record {level}.")
-    kept = {key: run.array(key) for key in run.keys
+    kept = {key: values for key, values in run.arrays().items()
             if LEVELS.index(FIRST_KEPT[key.split("/", 1)[0]]) <= LEVELS.index(level)}
     record = msgspec.structs.replace(run.record, spec=msgspec.structs.replace(run.record.spec, record=level))
     if LEVELS.index(level) < LEVELS.index("masks"):
@@ -41,7 +41,7 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
         record = msgspec.structs.replace(record, snapshots=[])
     folder = store.recorded / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    write_arrays(folder, {key: values for key, values in kept.items() if values is not None})
+    write_arrays(folder, kept)
     if (run.path / TRACE).exists() and run.path != folder:
         shutil.copyfile(run.path / TRACE, folder / TRACE)
     weights = run.path / CHECKPOINT / "model.safetensors"
