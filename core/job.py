@@ -34,7 +34,7 @@ from core.specs import dense_spec
 from core.tasks import TaskData, load_task
 from core.tasks.metrics import score
 from core.tasks.probes import PROBES
-from core.training import Diverged, Loop, Trainer, predict
+from core.training import Diverged, Loop, Trainer, accelerator, predict
 
 RESUME = "resume.safetensors"
 
@@ -129,8 +129,7 @@ class Job:
         self.loaded: Loaded = load_model(spec.model, labels=self.data.entry.outputs, seed=spec.seed,
                                          checkpoint=checkpoint)
         self.model, tokenizer = self.loaded.model, self.loaded.tokenizer
-        device = "cuda" if torch.cuda.is_available() and os.environ.get("SPARSESCOPE_DEVICE") != "cpu" else "cpu"
-        self.model.to(device)
+        self.model.to(accelerator().device)
         self.pad = int(tokenizer.pad_token_id or 0)
         self.train_set = encode(tokenizer, self.data.train, spec.max_length)
         self.eval_set = encode(tokenizer, self.data.evaluation, spec.max_length)

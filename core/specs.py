@@ -29,15 +29,15 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     for name in values:
         if name not in known:
             raise unknown("setting", name, known)
-    values = {**MODEL_DEFAULTS.get(values.get("model", "minilm-l6"), {}), **values}
+    own = MODEL_DEFAULTS.get(values.get("model", ""), {})
+    values = {**own, **values}
     entry = methods.entry_of(values.get("method", "admm"))
     if entry.name == "dense":
         values = {**values, "pattern": "dense", "dense_epochs": 0.0, "dense_lr": 0.0, "calibration": 0, "distill": 0.0,
                   "knobs": {}}
-        if "lr" not in given and "dense_lr" in MODEL_DEFAULTS.get(values.get("model", ""), {}):
-            values["lr"] = MODEL_DEFAULTS[values["model"]]["dense_lr"]
-        if "epochs" not in given and "dense_epochs" in MODEL_DEFAULTS.get(values.get("model", ""), {}):
-            values["epochs"] = MODEL_DEFAULTS[values["model"]]["dense_epochs"]
+        for name in ("lr", "epochs"):
+            if name not in given and f"dense_{name}" in own:
+                values[name] = own[f"dense_{name}"]
     else:
         pattern = parse_pattern(values.get("pattern", "2:4"))
         if pattern.density >= 1.0:

@@ -119,6 +119,11 @@ def predict(model: nn.Module, data: Encoded, pad_id: int, batch_size: int = 64) 
     return out
 
 
+def accelerator() -> Accelerator:
+    """Where everything of a run happens: its device, its precision, its processes."""
+    return Accelerator(cpu=os.environ.get("SPARSESCOPE_DEVICE") == "cpu")
+
+
 def freeze_embeddings(model: nn.Module) -> None:
     """Stop gradients at the embedding layer: the backward pass ends at the first encoder block."""
     for parameter in model.base_model.embeddings.parameters():  # type: ignore[union-attr]
@@ -139,7 +144,7 @@ class Trainer:
 
     def __init__(self, model: nn.Module, data: Encoded, pad_id: int, spec: RunSpec, loop: Loop,
                  method: TrainingMethod | None = None, teacher: np.ndarray | None = None) -> None:
-        self.accelerator = Accelerator(cpu=os.environ.get("SPARSESCOPE_DEVICE") == "cpu")
+        self.accelerator = accelerator()
         set_dropout(model, spec.dropout)
         if spec.freeze_embeddings:
             freeze_embeddings(model)

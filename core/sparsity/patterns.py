@@ -161,8 +161,22 @@ class NM(Pattern):
         return total
 
 
+class _Shared(Pattern):
+    """A pattern that is told by the share of zeros alone."""
+
+    share: float
+
+    @property
+    def density(self) -> float:
+        return 1.0 - self.share
+
+    @property
+    def sparsity(self) -> float:
+        return self.share
+
+
 @dataclass(frozen=True)
-class Unstructured(Pattern):
+class Unstructured(_Shared):
     """`kept_number(share, size)` weights of every matrix stay, anywhere in it."""
 
     share: float  # of zeros
@@ -177,14 +191,6 @@ class Unstructured(Pattern):
     @property
     def title(self) -> str:
         return f"remove {self.share * 100:.6g} % of every matrix"
-
-    @property
-    def density(self) -> float:
-        return 1.0 - self.share
-
-    @property
-    def sparsity(self) -> float:
-        return self.share
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,7 @@ class GlobalUnstructured(Unstructured):
 
 
 @dataclass(frozen=True)
-class Blocks(Pattern):
+class Blocks(_Shared):
     """Whole *rows* x *columns* blocks stay or go: `kept_number(share, number of blocks)` of every matrix stay."""
 
     rows: int
@@ -223,14 +229,6 @@ class Blocks(Pattern):
     @property
     def title(self) -> str:
         return f"remove {self.share * 100:.6g} % of the {self.rows} x {self.columns} blocks"
-
-    @property
-    def density(self) -> float:
-        return 1.0 - self.share
-
-    @property
-    def sparsity(self) -> float:
-        return self.share
 
     @property
     def group(self) -> tuple[int, int]:
