@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
 from core import methods, tasks
 from core.errors import InputError, unknown
-from core.methods.base import make_knobs
+from core.methods.base import knobs_to_spec, make_knobs
 from core.runs.records import MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
 from core.sparsity.patterns import parse_pattern
 
@@ -46,7 +45,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
         values["pattern"] = pattern.name
         kind = methods.load(entry.name)
         knobs = dict(values.get("knobs", {}))
-        values["knobs"] = asdict(make_knobs(kind.Knobs, knobs))
+        values["knobs"] = knobs_to_spec(make_knobs(kind.Knobs, knobs))
         if entry.training == "never":
             if values.get("epochs") not in (None, 0, 0.0) and "epochs" in given:
                 raise InputError(f"{entry.name} with {values['epochs']:g} epochs", "0 epochs: it is one-shot",

@@ -46,6 +46,21 @@ PAGES: dict[str, PageEntry] = {
                   "Did it converge, and what did the hard prune take?",
                   "**W** is trained, **Z** obeys the pattern, **rho** pulls them together. **Primal residual**: "
                   "how far W is from Z. **Dual residual**: how much Z still moves."),
+        PageEntry("plane", "pages/plane.py", "ADMM in two dimensions", "Touch",
+                  "How do two copies of a weight come to agree?",
+                  "Rings: equal loss. The **cross** is all that the pattern 1:2 allows. **W** goes downhill, **Z** "
+                  "stays on the cross, **U** remembers what they disagree on, **rho** is how hard they pull."),
+        PageEntry("projection", "pages/projection.py", "The projection", "Touch",
+                  "Which weights of a group survive, and how can a loser come back?",
+                  "One **group** of M weights. **Z** keeps the N largest of W + U. **U** grows for a weight that is "
+                  "cut and yet wanted, until it crosses the line."),
+        PageEntry("lab", "pages/lab.py", "Layer lab", "Touch",
+                  "What does each method do to one real layer?",
+                  "Real weights, and the **Gram matrix** of what the layer saw. The **error** is what the layer's "
+                  "outputs lose, |X(W - Z)'|², relative to the outputs."),
+        PageEntry("lesson", "pages/lesson.py", "The lesson", "Touch",
+                  "What do W, Z, U and rho each do?",
+                  "A walk over the three pages. Every step sets the real knobs, asks a question, and is a link."),
     )
 }
 

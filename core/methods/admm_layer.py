@@ -1,17 +1,21 @@
 """Layer-wise ADMM: for each layer, the weights that keep its outputs best under the pattern. No training.
 
-    min over W' of |X (W0 - W')^T|^2   subject to   W' has the pattern
+    min over W of |X (W0 - W)^T|^2   subject to   W has the pattern
 
-Source: Boza 2024 (arXiv 2401.02938): columns scaled by sqrt(diag X^T X), A = scaled X^T X + damping I,
-    Z = P(V + U);   U += V - Z;   V = (V0 A + rho (Z - U)) (A + rho I)^-1,      V = W diag(scale);
-Meng et al. 2024, ALPS (arXiv 2406.07831): a rising rho, then conjugate gradients on the support that was found.
-Where we differ: rho rises in few stages, each with one Cholesky factorisation (cheaper than the eigendecomposition that
-ALPS needs), the scaled dual is rescaled at each (U *= rho_old / rho_new), and the support is the best one seen.
+The rounds of `core.methods.quadratic` with A = X^T X of the calibration inputs, columns scaled by sqrt(diag A).
+Sources: Boza 2024 (arXiv 2401.02938): the scaling, the damping, 20 rounds at a fixed rho, the mask chosen anew in the
+first 15 while the share of zeros rises by a cubic; Meng et al. 2024, ALPS (arXiv 2406.07831): rho that grows with the
+change of the support, then conjugate gradients on the support that was found.
+Where we differ: by default rho rises in few stages, each with one Cholesky factorisation (cheaper than the
+eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old / rho_new). Boza's form is
+`--knob rise=fixed --knob rho_end=1 --knob damping=0.1 --knob iterations=20 --knob settle=5 --knob polish=0`; the form
+of ALPS is `--knob rise=support`.
 Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) products [out, in] x [in, in].
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,8 +23,11 @@ import torch
 from torch import Tensor
 
 from core.methods.base import Knobs, LayerMethod, LayerResult, LayerStats, knob
+from core.methods.quadratic import QuadraticSplit, Round
 from core.sparsity.patterns import Pattern
-from core.sparsity.select import select
+
+Watch = Callable[[QuadraticSplit, Round, Tensor], None]  # called after every round with the columns' scale `[in]`
+LOOK = 3  # rounds between two looks at the support (ALPS)
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,19 @@ class AdmmLayerKnobs(Knobs):
 
     iterations: int = knob(24, "ADMM iterations per layer, over all stages", 1, 300)
     rho_start: float = knob(0.15, "penalty of the first stage, in units of a scaled input column", 1e-4, 1e3)
-    rho_end: float = knob(0.6, "penalty of the last stage", 1e-4, 1e3)
+    rho_end: float = knob(0.6, "penalty of the last stage; with rise=fixed the only one", 1e-4, 1e3)
     stages: int = knob(3, "how often rho rises, one factorisation each", 1, 12)
     damping: float = knob(0.003, "added to the diagonal of the scaled Gram matrix, as a share of its mean", 1e-6, 1.0)
     polish: int = knob(10, "conjugate-gradient steps on the final support", 0, 100)
+    rise: str = knob("stages", "how rho rises: in stages, with the change of the support, or not at all",
+                     choices=("stages", "support", "fixed"), later=True)
+    scaled: bool = knob(True, "scale the columns by their inputs' norms first", later=True)
+    ramp: int = knob(0, "iterations over which the share of zeros rises to the pattern's (0: at once)", 0, 300,
+                     later=True)
+    settle: int = knob(0, "last iterations in which the mask stays as it is", 0, 300, later=True)
+
+
+QUICK = {"iterations": 8, "stages": 1, "polish": 4}  # knobs for a hurry: see benchmarks/layerwise.py
 
 
 class AdmmLayer(LayerMethod):
@@ -41,58 +57,53 @@ class AdmmLayer(LayerMethod):
     Knobs = AdmmLayerKnobs
     needs = "gram"
 
-    def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
-        """See `LayerMethod.solve`. *stats* must hold the Gram matrix."""
+    def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern, watch: Watch | None = None,
+              ) -> LayerResult:
+        """See `LayerMethod.solve`. *stats* must hold the Gram matrix; *watch* sees every round."""
         assert stats is not None and stats.gram is not None
         k = cast(AdmmLayerKnobs, self.knobs)
         scale = torch.where(stats.norms > 0, stats.norms, torch.ones_like(stats.norms))  # [in]
+        if not k.scaled:
+            scale = torch.full_like(scale, float(scale.square().mean().sqrt()))
         a = stats.gram / scale.outer(scale)  # unit diagonal where the column is ever non-zero
         a.diagonal().add_(k.damping)
-        v0 = weight * scale  # [out, in]
-        split = _Split(a, v0, pattern)
-        trace = []
-        for stage, steps in enumerate(_spread(k.iterations, k.stages)):
-            share = stage / (k.stages - 1) if k.stages > 1 else 1.0
-            split.factorise(k.rho_start * (k.rho_end / k.rho_start) ** share)
-            for _ in range(steps):
-                trace.append(split.step())
-        polished = polish(split.z, split.mask, v0, a, k.polish)
-        return LayerResult(polished.div_(scale), split.mask, w=split.v / scale, z=split.z / scale, trace=trace)
+        split = QuadraticSplit(a, weight * scale, pattern, factor="spectral" if k.rise == "support" else "cholesky")
+        rho, trace = _Rho(k, split), []
+        for i in range(k.iterations):
+            split.set_rho(rho.at(i))
+            now = pattern.eased((i + 1) / k.ramp) if i < k.ramp else pattern
+            done = split.step(now, fixed=i >= max(k.iterations - k.settle, 1))
+            if watch is not None:
+                watch(split, done, scale)
+            trace.append({"rho": done.rho, "primal": done.primal, "dual": done.dual, "flips": done.flips})
+        polished = polish(split.z, split.mask, split.w0, a, k.polish)
+        return LayerResult(polished.div_(scale), split.mask, w=split.w / scale, z=split.z / scale, trace=trace)
 
 
-class _Split:
-    """V, Z, U of one layer and the factor that a stage's iterations share. Buffers are written in place: a fresh
-    `[out, in]` array costs as much as the product that fills it."""
+class _Rho:
+    """The penalty of every iteration."""
 
-    def __init__(self, a: Tensor, v0: Tensor, pattern: Pattern) -> None:
-        self.a, self.pattern, self.rho = a, pattern, 0.0
-        self.v0a = v0 @ a
-        self.v, self.z, self.u = v0.clone(), v0.clone(), torch.zeros_like(v0)
-        self.target, self.size = torch.empty_like(v0), torch.empty_like(v0)
-        self.mask = torch.ones_like(v0, dtype=torch.bool)
+    def __init__(self, knobs: AdmmLayerKnobs, split: QuadraticSplit) -> None:
+        self.k, self.split, self.seen = knobs, split, split.mask
+        parts = min(knobs.stages, knobs.iterations)  # earlier stages take what does not divide
+        each, more = divmod(knobs.iterations, parts)
+        self.stage = [s for s in range(parts) for _ in range(each + (s < more))]
 
-    def factorise(self, rho: float) -> None:
-        """Prepare (A + rho I)^-1 and rescale the dual to the new rho."""
-        shifted = self.a.clone()
-        shifted.diagonal().add_(rho)
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(shifted))
-        if self.rho:
-            self.u.mul_(self.rho / rho)
-        self.rho = rho
-
-    def step(self) -> dict[str, float]:
-        """One round: Z and its support, U, V. Returns rho, the primal residual and the share of flips."""
-        torch.add(self.v, self.u, out=self.target)
-        fresh = select(self.pattern, torch.abs(self.target, out=self.size))
-        torch.mul(self.target, fresh, out=self.z)
-        torch.sub(self.target, self.z, out=self.u)
-        torch.sub(self.z, self.u, out=self.target)
-        torch.add(self.v0a, self.target, alpha=self.rho, out=self.size)
-        torch.mm(self.size, self.inverse, out=self.v)
-        flips = float((fresh ^ self.mask).count_nonzero()) / fresh.numel()
-        self.mask = fresh
-        gap = torch.sub(self.v, self.z, out=self.size)
-        return {"rho": self.rho, "primal": float(gap.norm() / self.v.norm()), "flips": flips}
+    def at(self, i: int) -> float:
+        """rho of iteration *i*; to be asked once for each, in order."""
+        k = self.k
+        if k.rise == "fixed":
+            return k.rho_end
+        if k.rise == "stages":
+            share = self.stage[i] / (k.stages - 1) if k.stages > 1 else 1.0
+            return k.rho_start * (k.rho_end / k.rho_start) ** share
+        if i == 0:
+            return k.rho_start
+        if i % LOOK:
+            return self.split.rho
+        moved = float((self.split.mask ^ self.seen).count_nonzero()) / self.seen.numel() if i > LOOK else 1.0
+        self.seen = self.split.mask
+        return self.split.rho * (1.1 + 0.2 * min(moved / 0.05, 1.0))  # 1.1 for a support at rest, 1.3 for one in flux
 
 
 def polish(z: Tensor, mask: Tensor, v0: Tensor, a: Tensor, steps: int) -> Tensor:
@@ -115,9 +126,3 @@ def polish(z: Tensor, mask: Tensor, v0: Tensor, a: Tensor, steps: int) -> Tensor
         direction.mul_(fresh / rr.clamp_min(1e-30)).add_(residual)
         rr = fresh
     return v
-
-
-def _spread(total: int, parts: int) -> list[int]:
-    """Split *total* iterations over *parts* stages, earlier stages taking the remainder."""
-    parts = min(parts, total)
-    return [total // parts + (1 if i < total % parts else 0) for i in range(parts)]

@@ -20,9 +20,14 @@ Needs = Literal["none", "norms", "gram"]
 
 
 def knob(default: Any, help: str, low: float | None = None, high: float | None = None, unit: str = "",
-         choices: tuple[str, ...] = ()) -> Any:
-    """Declare a knob: a dataclass field with its help, range (both ends allowed) and unit."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices})
+         choices: tuple[str, ...] = (), later: bool = False) -> Any:
+    """Declare a knob: a dataclass field with its help, range (both ends allowed) and unit.
+
+    *later*: added when runs of its method were already recorded. A spec names such a knob only when it differs from its
+    default, so those runs keep their ids.
+    """
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices,
+                                            "later": later})
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,12 @@ def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
             raise InputError(f"{name} = {value!r}", f"a {type(default).__name__}",
                              f"It is the {known[name].metadata['help']}.") from None
     return kind(**values)
+
+
+def knobs_to_spec(knobs: Knobs) -> dict[str, Any]:
+    """The knobs as a spec holds them: all, but for those added later and left at their default."""
+    return {f.name: getattr(knobs, f.name) for f in fields(knobs)
+            if not (f.metadata["later"] and getattr(knobs, f.name) == f.default)}
 
 
 def _as_bool(value: Any) -> bool:

@@ -13,9 +13,10 @@ The number after a colon is a sparsity: the share of zeros. No torch here: pages
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar, Literal
 
@@ -72,6 +73,11 @@ class Pattern:
     def multiple(self) -> int:
         """Entries of a group along the input dimension: a picture whose cells are multiples of it cannot alias."""
         return 1 if self.group is None else self.group[1]
+
+    def eased(self, progress: float) -> Pattern:
+        """A pattern on the way to this one, *progress* in 0..1: its share of zeros has risen by the cubic
+        1 - (1 - progress)^3 (Zhu and Gupta 2017), 1 is this pattern itself."""
+        return self
 
     def fits(self, name: str, shape: tuple[int, ...]) -> None:
         """Raise InputError when matrix *name* of *shape* cannot be cut into this pattern's groups."""
@@ -141,6 +147,9 @@ class NM(Pattern):
     def group(self) -> tuple[int, int]:
         return 1, self.m
 
+    def eased(self, progress: float) -> Pattern:
+        return NM(self.m - math.floor((self.m - self.n) * _risen(progress) + 1e-9), self.m)
+
     def fits(self, name: str, shape: tuple[int, ...]) -> None:
         super().fits(name, shape)
         width = shape[1]
@@ -173,6 +182,9 @@ class _Shared(Pattern):
     @property
     def sparsity(self) -> float:
         return self.share
+
+    def eased(self, progress: float) -> Pattern:
+        return replace(self, share=self.share * _risen(progress))
 
 
 @dataclass(frozen=True)
@@ -305,6 +317,11 @@ def _check_share(share: float) -> None:
     if not 0.0 <= share < 1.0:
         raise InputError(f"Sparsity {_number(share)} is out of range", "a share of zeros from 0 up to, but not, 1",
                          "Write 50 % as 0.5.")
+
+
+def _risen(progress: float) -> float:
+    """How far the share of zeros has come, 0..1."""
+    return 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,10 @@
+"""lab: being built."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import frame
+
+frame.opening("lab")
+st.info("This page is being built.")
