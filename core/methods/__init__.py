@@ -29,6 +29,10 @@ METHODS: dict[str, Entry] = {
               "#7a828c", "", "always"),
         Entry("magnitude", "Magnitude, one-shot", "Keep the largest weights of every group, change nothing else.",
               "#b8860b", "magnitude:Magnitude", "never"),
+        Entry("wanda", "Wanda", "Keep the weights with the largest size times the norm of their input, change nothing "
+              "else.", "#c4457d", "wanda:Wanda", "optional"),
+        Entry("sparsegpt", "SparseGPT", "Go through the columns once: drop the cheapest weights, let the columns to "
+              "the right make up for them.", "#5f9420", "sparsegpt:SparseGpt", "optional"),
         Entry("asp", "ASP", "Magnitude once, then the same training again with that mask fixed.",
               "#c2571a", "asp:Asp", "always"),
         Entry("admm-layer", "ADMM, layer by layer", "Solve each layer for the weights that keep its outputs, "

@@ -1,0 +1,133 @@
+"""SparseGPT: column by column, drop the cheapest weights and let the columns to their right make up for it.
+
+    H = X^T X + damping * mean(diag X^T X) I,   H^-1 = R^T R  with R upper triangular
+    for every column i, from left to right:
+        e = (w_i - q_i) / R_ii                  q_i: column i with its dropped weights at zero
+        w_j -= e R_ij  for all j > i            the best answer of the columns not yet visited
+    a weight is dropped by its score w^2 / R_ii^2: what the loss would rise by, with the weights as updated so far
+
+Source: Frantar and Alistarh 2023 (arXiv 2301.00774), algorithm 1: N:M chooses the mask of a group when its first column
+is reached, unstructured that of `block` columns at once, at the wanted sparsity; updates beyond those columns wait
+until the block is done. An input that is always zero has its weights set to zero, as in the published code.
+Where we differ: the total that `unstructured` keeps is exact, blocks of columns take its rounding in turn; r x c blocks
+(not in the paper) are chosen once, from the weights as they come. R comes from one Cholesky factorisation of H with
+rows and columns reversed and one triangular inverse, which is the same matrix as that of H^-1 and safer in float32.
+The mean of the damping leaves out inputs that are always zero.
+Cost per layer: one factorisation of [in, in], one triangular inverse, out * in^2 multiplications, `in` small steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from core.methods.base import Knobs, LayerMethod, LayerResult, LayerStats, knob
+from core.sparsity.patterns import NM, Pattern, Unstructured, kept_number
+from core.sparsity.select import select
+
+PART = 8  # columns that are finished one by one before the rest of the block hears of them, where no group says more
+
+
+@dataclass(frozen=True)
+class SparseGptKnobs(Knobs):
+    """Knobs of `sparsegpt`; the defaults are the published ones."""
+
+    damping: float = knob(0.01, "added to the diagonal of the Gram matrix, as a share of its mean", 1e-6, 1.0)
+    block: int = knob(128, "columns after which the rest of the matrix is updated", 1, 4096, "columns")
+
+
+class SparseGpt(LayerMethod):
+    """See the module's text."""
+
+    Knobs = SparseGptKnobs
+    needs = "gram"
+
+    def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
+        """See `LayerMethod.solve`. *stats* must hold the Gram matrix. Works in the floating type of *weight*.
+
+        Raises InputError when the matrix does not fit the pattern, torch.linalg.LinAlgError when the damping is too
+        small for the Gram matrix.
+        """
+        assert stats is not None and stats.gram is not None
+        pattern.fits("the matrix", tuple(weight.shape))
+        k = cast(SparseGptKnobs, self.knobs)
+        factor, dead = inverse_factor(stats.gram, k.damping)
+        columns = weight.T.clone(memory_format=torch.contiguous_format)  # [in, out]: a column is one stretch of memory
+        columns[dead] = 0.0
+        chooser = _Chooser(pattern, columns, factor.diagonal())
+        block = -(-k.block // chooser.part) * chooser.part  # a group must not straddle two blocks
+        for start in range(0, len(columns), block):
+            _sweep(columns, factor, chooser, start, min(start + block, len(columns)))
+        mask = chooser.mask.T.contiguous()
+        return LayerResult(columns.T * mask, mask)
+
+
+def inverse_factor(gram: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+    """R `[in, in]`, upper triangular with R^T R = H^-1, and which inputs are always zero (bool `[in]`)."""
+    h = gram.clone()
+    diagonal = h.diagonal()
+    dead = diagonal <= 0
+    mean = diagonal[~dead].mean() if not bool(dead.all()) else diagonal.new_tensor(1.0)
+    diagonal[dead] = mean  # any number does: nothing else in these rows and columns
+    diagonal.add_(damping * mean)
+    lower = torch.linalg.cholesky(h.flip(0, 1))  # H = V V^T with V upper triangular, so R = V^-1
+    upper = lower.flip(0, 1)
+    one = torch.eye(len(h), dtype=h.dtype, device=h.device)
+    return torch.linalg.solve_triangular(upper, one, upper=True), dead
+
+
+class _Chooser:
+    """The mask `[in, out]` of a matrix, chosen piece by piece as the columns are reached."""
+
+    def __init__(self, pattern: Pattern, columns: Tensor, pivots: Tensor) -> None:
+        self.pattern, self.columns = pattern, columns
+        self.scale = pivots.reciprocal().unsqueeze(1)  # [in, 1]: 1 / R_ii
+        self.part = pattern.m if isinstance(pattern, NM) else PART
+        if isinstance(pattern, NM | Unstructured):
+            self.mask = torch.ones_like(columns, dtype=torch.bool)
+        else:
+            self.mask = select(pattern, self._scores(0, len(columns))).T.contiguous()
+
+    def _scores(self, start: int, stop: int) -> Tensor:
+        """w^2 / R_ii^2 of some columns, `[out, stop - start]`."""
+        return (self.columns[start:stop] * self.scale[start:stop]).square_().T
+
+    def at_block(self, start: int, stop: int) -> None:
+        """Called before the columns of a block are visited."""
+        if isinstance(self.pattern, Unstructured):
+            share, rows = self.pattern.share, self.columns.shape[1]
+            size = (stop - start) * rows
+            kept = kept_number(share, stop * rows) - kept_number(share, start * rows)
+            chosen = select(Unstructured(1.0 - kept / size), self._scores(start, stop)) if kept else None
+            self.mask[start:stop] = False if chosen is None else chosen.T
+
+    def at_part(self, start: int, stop: int) -> None:
+        """Called before the columns of a group are visited."""
+        if isinstance(self.pattern, NM):
+            self.mask[start:stop] = select(self.pattern, self._scores(start, stop)).T
+
+
+def _sweep(columns: Tensor, factor: Tensor, chooser: _Chooser, start: int, stop: int) -> None:
+    """Visit the columns *start* up to *stop* and tell all columns to their right.
+
+    Columns of one part are finished one by one; the rest of the block hears of a part, the rest of the matrix of a
+    block, by one product each: what every column ends up with is the same.
+    """
+    errors = torch.empty_like(columns[start:stop])  # [block, out]: e of every column
+    chooser.at_block(start, stop)
+    for first in range(start, stop, chooser.part):
+        last = min(first + chooser.part, stop)
+        chooser.at_part(first, last)
+        part, lost = columns[first:last], errors[first - start:last - start]
+        gone = (~chooser.mask[first:last]).to(columns.dtype).mul_(chooser.scale[first:last])
+        for i in range(last - first):
+            torch.mul(part[i], gone[i], out=lost[i])
+            if first + i + 1 < last:
+                part[i + 1:].addr_(factor[first + i, first + i + 1:last], lost[i], alpha=-1.0)
+        if last < stop:
+            columns[last:stop].addmm_(factor[first:last, last:stop].T, lost, alpha=-1.0)
+    if stop < len(columns):
+        columns[stop:].addmm_(factor[start:stop, stop:].T, errors, alpha=-1.0)
