@@ -24,4 +24,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(name.lower(), names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(names)}."
     shown = name if len(name) <= 80 else name[:77] + "..."
-    return InputError(f"Unknown {kind} {shown!r}", f"one of {len(names)} known {kind}s", hint)
+    head, of, rest = kind.partition(" of ")
+    several = "matrices" if head == "matrix" else f"{head}s"
+    return InputError(f"Unknown {kind} {shown!r}", f"one of {len(names)} known {several}{of}{rest}", hint)

@@ -15,6 +15,7 @@ import pytest
 from core.cli.output import printable
 from core.cli.run import parse_knobs
 from core.errors import InputError
+from core.methods import METHODS
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store
 from tests import damage, makers
@@ -83,7 +84,7 @@ def test_show_prints_accuracies_layers_arrays_and_the_command(cli: Any, small_st
 def test_show_says_when_the_arrays_are_damaged_and_shows_the_rest(cli: Any, damaged_store: Store) -> None:
     result = cli("show", "truncated-arrays")
     assert result.exit_code == 0
-    assert "cannot be read" in result.stdout and "hard-pruned" in result.stdout
+    assert "cannot be read" in result.stdout and "Hard-pruned" in result.stdout
 
 
 @pytest.mark.parametrize("words", [("show",), ("export", "--to", "x"), ("check",)])
@@ -213,7 +214,8 @@ def test_run_says_what_to_do_next_and_a_failed_run_exits_1(cli: Any, monkeypatch
 
 @pytest.mark.parametrize(("words", "expected"), [
     ("--task colla", "Unknown task 'colla'. Expected one of 12 known tasks. Did you mean 'cola'?"),
-    ("--task cola --method amdm", "Unknown method 'amdm'. Expected one of 6 known methods. Did you mean 'admm'?"),
+    ("--task cola --method amdm",
+     f"Unknown method 'amdm'. Expected one of {len(METHODS)} known methods. Did you mean 'admm'?"),
     ("--task cola --pattern 4:2", "Pattern '4:2' keeps 4 of every 2. Expected N no larger than M."),
     ("--task cola --pattern unstructed:0.5", "Did you mean 'unstructured'?"),
     ("--task cola --knob rho_edn=1", "Unknown knob 'rho_edn'. Expected one of 6 known knobs. Did you mean 'rho_end'?"),

@@ -13,7 +13,7 @@ import msgspec
 from core.cli.output import echo_json, json_option, record_object, table
 from core.cli.progress import reporter
 from core.errors import InputError
-from core.runs.records import RunRecord, RunSpec
+from core.runs.records import STAGES, RunRecord, RunSpec
 from core.runs.store import Store, default_store
 
 # One line for every field of RunSpec; a test holds the two lists equal.
@@ -37,10 +37,6 @@ HELP: dict[str, str] = {
     "freeze_embeddings": "Train the embeddings too, or keep them frozen (faster).",
     "record": "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).",
     "knobs": "A knob of the method; repeatable. `methods NAME` lists them.",
-}
-SCORES = {
-    "dense": "dense parent", "one_shot": "one-shot magnitude", "admm_w": "W at the end of ADMM",
-    "admm_z": "Z at the end of ADMM", "hard_pruned": "hard-pruned", "final": "final",
 }
 
 
@@ -123,7 +119,7 @@ def score_table(record: RunRecord) -> str:
     scores = record.results
     if scores is None:
         return ""
-    rows = [(words, value) for name, words in SCORES.items() if (value := getattr(scores, name)) is not None]
+    rows = [(words, value) for name, words in STAGES.items() if (value := getattr(scores, name)) is not None]
     return table([f"{scores.metric} on {scores.n_eval} {scores.split} examples", "score"], rows)
 
 

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from core.methods.base import Context, Knobs, knob
 from core.methods.splitting import Splitting
-from core.sparsity.select import select_all
 
 
 @dataclass(frozen=True)
@@ -55,33 +54,29 @@ class Admm(Splitting):
         self.hard_step = max(1, round(k.share * context.total_steps))
         self.rho = k.rho_start
         self.support = {name: result.mask for name, result in context.solution.items()}
-        self.target = [w.clone() for w in self.w]  # Z - U
+        self.target = {name: w.clone() for name, w in zip(self.layers, self.w, strict=True)}  # Z - U
 
-    def project(self) -> dict[str, Tensor]:
-        """Support of V = W + U in the metric of the inputs' column norms."""
+    def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
+        """|V| in the metric of the inputs' column norms."""
         if cast(AdmmKnobs, self.knobs).metric == "none":
-            return super().project()
-        norms = [self.context.stats[name].norms for name in self.layers]
-        return select_all(self.context.pattern, {
-            name: torch.mul(v, n, out=work).abs_()
-            for name, v, n, work in zip(self.layers, self.u, norms, self.spare, strict=True)})
+            return super().scores(name, v, out)
+        return torch.mul(v, self.context.stats[name].norms, out=out).abs_()
+
+    def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
+        """Z - U, what W is pulled to."""
+        torch.sub(z, u, out=self.target[name])
 
     def after_step(self, step: int) -> None:
         """The proximal pull; every `interval` steps the Z- and the U-step, and rho's growth."""
         if self.masks:
             return super().after_step(step)
         k = cast(AdmmKnobs, self.knobs)
-        torch._foreach_lerp_(self.w, self.target, self.rho / (1.0 + self.rho))
+        torch._foreach_lerp_(self.w, list(self.target.values()), self.rho / (1.0 + self.rho))
         done = step + 1
         if done % k.interval == 0 or done == self.hard_step:
-            self.update_split()
             grown = k.rho_start * (k.rho_end / k.rho_start) ** (done / self.hard_step)
-            if k.dual:
-                torch._foreach_mul_(self.u, self.rho / grown)
-            else:
-                torch._foreach_zero_(self.u)
+            self.update_split(self.rho / grown if k.dual else 0.0)
             self.rho = grown
-            self._aim()
         return None
 
     def choose_masks(self) -> dict[str, Tensor]:
@@ -91,9 +86,5 @@ class Admm(Splitting):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Undo `state`; the target follows from Z and U."""
         super().load_state(state)
-        self._aim()
-
-    def _aim(self) -> None:
-        """Z - U, what W is pulled to."""
-        for z, u, target in zip(self.z, self.u, self.target, strict=True):
-            torch.sub(z, u, out=target)
+        for name, z, u in zip(self.layers, self.z, self.u, strict=True):
+            self.split_moved(name, z, u)

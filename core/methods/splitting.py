@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.methods.base import Context, TrainingMethod
-from core.sparsity.select import select_all
+from core.sparsity.select import select, select_all
 
 
 class Splitting(TrainingMethod):
@@ -30,22 +30,37 @@ class Splitting(TrainingMethod):
         self.seen: dict[str, float] = {}
         self.unread = False  # an update happened whose residuals nobody has asked for yet
 
-    def project(self) -> dict[str, Tensor]:
-        """Support of the projection of V = W + U, by matrix; V is in `u`, `spare` is free. Subclasses may change the
-        metric."""
-        return select_all(self.context.pattern, {
-            name: torch.abs(v, out=work) for name, v, work in zip(self.layers, self.u, self.spare, strict=True)})
+    def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
+        """What matrix *name* is projected by: |V|, written to *out*. Subclasses may change the metric."""
+        return torch.abs(v, out=out)
 
-    def update_split(self) -> None:
-        """The Z- and the U-step: Z = P(W + U), U = W + U - Z. In place, and residuals wait until they are read: this
-        runs inside training."""
-        torch._foreach_add_(self.u, self.w)
-        self.before, self.support = self.support, self.project()
-        for name, v, z in zip(self.layers, self.u, self.spare, strict=True):
-            torch.mul(v, self.support[name], out=z)
-        torch._foreach_sub_(self.u, self.spare)
+    def update_split(self, rescale: float = 1.0) -> None:
+        """The Z- and the U-step: Z = P(W + U), U = (W + U - Z) rescale.
+
+        This runs inside training, so one matrix is finished before the next begins: its buffers then stay in the
+        cache, where seven passes over all matrices would each come from memory. Residuals wait until they are read.
+        """
+        pattern, self.before = self.context.pattern, self.support
+        together: dict[str, Tensor] = {}
+        if pattern.scope == "model":  # the choice needs all matrices at once
+            together = select_all(pattern, {name: self.scores(name, w + u, torch.empty_like(w))
+                                            for name, w, u in zip(self.layers, self.w, self.u, strict=True)})
+        chosen = {}
+        for name, w, u, z in zip(self.layers, self.w, self.u, self.spare, strict=True):
+            u.add_(w)
+            mask = together[name] if together else select(pattern, self.scores(name, u, z))
+            torch.mul(u, mask, out=z)
+            u.sub_(z)
+            if rescale != 1.0:
+                u.mul_(rescale)
+            self.split_moved(name, z, u)
+            chosen[name] = mask
+        self.support = chosen
         self.z, self.spare = self.spare, self.z
         self.rho_then, self.unread = self.rho, True
+
+    def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
+        """Called by `update_split` for every matrix whose new Z and U are known, while they are in the cache."""
 
     def _read(self) -> None:
         """Note the dual residual, flips and moved share of the last update."""

@@ -23,7 +23,7 @@ RECORD_LEVELS: dict[str, str] = {
     "summary": "thumbnails, exact occupancy, SHA-256 of every mask",
     "masks": "summary, and the masks themselves, activations and attention of the probe sentences",
     "full": "masks, and the weights as int8 codes (and ADMM snapshots for small models)",
-    "lab": "full, and the Gram matrix of every layer's input",
+    "lab": "full, and Gram matrices of the layers' inputs",
 }
 
 
@@ -91,6 +91,16 @@ class Scores(msgspec.Struct, kw_only=True, omit_defaults=True):
     detail: dict[str, float] = {}  # every metric of the task for the final model
 
 
+STAGES: dict[str, str] = {  # the fields of Scores that are accuracies of one run, in words, in the order of a run
+    "dense": "Dense",
+    "one_shot": "One-shot magnitude",
+    "admm_w": "W after ADMM",
+    "admm_z": "Z after ADMM",
+    "hard_pruned": "Hard-pruned",
+    "final": "Final",
+}
+
+
 class Matrix(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the final model holds in one prunable matrix `[out, in]`."""
 
@@ -102,6 +112,8 @@ class Matrix(msgspec.Struct, kw_only=True, omit_defaults=True):
     moved: float = 0.0  # share of mask entries that differ from plain magnitude's
     error: float | None = None  # relative output error on the calibration inputs, |X(W-W')'|^2 / |XW'|^2
     mask_sha256: str | None = None
+    gram: str | None = None  # the matrix under whose name its Gram matrix is kept (itself, or one with the same input)
+    gram_tokens: int | None = None  # rows of the calibration input behind that Gram matrix
 
 
 class Probe(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,7 +184,7 @@ class _Shared(Pattern):
         return self.share
 
     def eased(self, progress: float) -> Pattern:
-        return replace(self, share=self.share * _risen(progress))
+        return cast(Pattern, replace(cast(Any, self), share=self.share * _risen(progress)))
 
 
 @dataclass(frozen=True)

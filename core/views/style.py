@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.methods import METHODS
+from core.runs.records import STAGES as STAGES
 from core.runs.records import RunRecord
 
 if TYPE_CHECKING:
@@ -140,14 +141,6 @@ def finish(figure: go.Figure, height: int, *, legend: bool = False, revision: st
 
 # -- words -------------------------------------------------------------------------------------------------------
 
-STAGES: dict[str, str] = {
-    "dense": "Dense",
-    "one_shot": "One-shot magnitude",
-    "admm_w": "W after ADMM",
-    "admm_z": "Z after ADMM",
-    "hard_pruned": "Hard-pruned",
-    "final": "Final",
-}
 STAGE_MEANING: dict[str, str] = {
     "dense": "the fine-tuned model, nothing pruned",
     "one_shot": "the largest weights of every group, no training",
