@@ -159,9 +159,8 @@ class Job:
         for name, layer in self.layers.items():
             layer.weight.data.copy_(weights[name])
 
-    def _calibrate(self, needs: str) -> None:
-        if needs == "none":
-            return
+    def _calibrate(self) -> None:
+        """What every layer sees. A method that does not ask for it is calibrated too: its output error is recorded."""
         with self._phase("calibrate"):
             rng = np.random.default_rng([self.spec.seed, 1])
             index = rng.permutation(len(self.train_set.ids))[: self.spec.calibration].tolist()
@@ -190,8 +189,7 @@ class Job:
         if start is None and method.start is not None:
             kind = methods.load(method.start)
             start = kind(make_knobs(kind.Knobs, {}))
-        order = ("none", "norms", "gram")
-        self._calibrate(max((m.needs for m in (method, start) if m is not None), key=order.index))
+        self._calibrate()
         if start is not None:
             self._solve(start)
         if not self.resuming:
