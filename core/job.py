@@ -290,7 +290,7 @@ class Job:
             metric=self.data.entry.metric, n_eval=len(self.eval_set), split=self.data.split, final=detail["score"],
             detail={k: v for k, v in detail.items() if k != "score"}, **known)
         shapes = {n: torch.ones_like(w, dtype=torch.bool) for n, w in final.items()}
-        self.record.matrices = record_matrices(final, self.dense if masks else final, masks or shapes,
+        self.record.matrices = record_matrices(spec.record, final, self.dense if masks else final, masks or shapes,
                                                self.magnitude if masks else shapes, self.pattern, self.stats)
         arrays = record_arrays(spec.record, final, self.dense, masks, self.pattern, self.stats)
         if KEEPS[spec.record] >= KEEPS["masks"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from core.errors import InputError
@@ -28,9 +27,17 @@ def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> flo
     return float(((gap @ stats.gram) * gap).sum() / ((dense @ stats.gram) * dense).sum())
 
 
-def record_matrices(final: dict[str, Tensor], dense: dict[str, Tensor], masks: dict[str, Tensor],
+def gram_owners(stats: dict[str, LayerStats]) -> dict[str, str]:
+    """By matrix: the first matrix with the same Gram matrix (query, key and value share theirs). Those without one
+    are left out."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(s.gram), name) for name, s in stats.items() if s.gram is not None}
+
+
+def record_matrices(level: RecordLevel, final: dict[str, Tensor], dense: dict[str, Tensor], masks: dict[str, Tensor],
                     magnitude: dict[str, Tensor], pattern: Pattern, stats: dict[str, LayerStats]) -> list[Matrix]:
     """One `Matrix` per prunable weight. The exact check runs on the final weights' own zeros, not on the masks.
+    The matrices name their Gram matrix when *level* keeps it.
 
     Raises InputError when the final model breaks the pattern: such a run has failed.
     """
@@ -41,6 +48,7 @@ def record_matrices(final: dict[str, Tensor], dense: dict[str, Tensor], masks: d
                              f"{verdict.matrix}: {verdict.examples[0]}", "a model that obeys its pattern",
                              "This is a fault of the method: please report it.")
     out = []
+    owners = gram_owners(stats) if KEEPS[level] >= KEEPS["lab"] else {}
     for name, weight in dense.items():
         mask = masks[name]
         energy = weight.square()
@@ -49,7 +57,8 @@ def record_matrices(final: dict[str, Tensor], dense: dict[str, Tensor], masks: d
             kept_energy=float((energy * mask).sum() / energy.sum()),
             moved=float((mask != magnitude[name]).float().mean()),
             error=output_error(weight, final[name], stats.get(name)),
-            mask_sha256=enc.mask_digest(enc.pack_mask(mask.cpu().numpy()))))
+            mask_sha256=enc.mask_digest(enc.pack_mask(mask.cpu().numpy())),
+            gram=owners.get(name), gram_tokens=stats[name].tokens if name in owners else None))
     return out
 
 
@@ -71,8 +80,9 @@ def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str,
                 out[f"mask/{name}"] = enc.pack_mask(mask)
         if keep >= KEEPS["full"]:
             enc.put_weight(out, name, w, mask)
-        if keep >= KEEPS["lab"] and name in stats and stats[name].gram is not None:
+    if keep >= KEEPS["lab"]:
+        for name in dict.fromkeys(gram_owners(stats).values()):
             gram = stats[name].gram
-            assert isinstance(gram, torch.Tensor)
-            out[f"gram/{name}"] = gram.cpu().numpy()
+            assert gram is not None
+            out[f"gram/{name}"] = enc.upper_triangle(gram.cpu().numpy())
     return out

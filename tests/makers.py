@@ -181,8 +181,11 @@ def _body(spec: RunSpec, layers: int, hidden: int, ffn: int, heads: int, snapsho
                 out[f"mask/{name}"] = bits
         if level >= 2:
             enc.put_weight(out, name, held, mask)
-        if level >= 3:
-            out[f"gram/{name}"] = gram_of(w.shape[1], rng)
+        if level >= 3 and pruned:  # query, key and value read the same input
+            twin = name.replace(".key", ".query").replace(".value", ".query")
+            if twin == name:
+                out[f"gram/{name}"] = enc.upper_triangle(gram_of(w.shape[1], rng))
+            entry = msgspec.structs.replace(entry, gram=twin, gram_tokens=4 * w.shape[1])
         matrices.append(entry)
     fields: dict[str, Any] = {"matrices": matrices}
     if level >= 1:

@@ -13,7 +13,7 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `thumbnail/<matrix>` | float16, mean of abs(w) per block, the block a multiple of M |
 | `activation/<probe>/<layer>` (with `.scale`) | int8 `[tokens, hidden]`; layer 0 is the embedding's output |
 | `attention/<probe>/<layer>` | uint8 `[heads, tokens, tokens]`, code / 255 |
-| `gram/<matrix>` | float32 `[in, in]` of the layer's calibration inputs |
+| `gram/<matrix>` | float32 1-D: upper triangle, by rows, of X^T X of the calibration inputs; see `Matrix.gram` |
 """
 
 from __future__ import annotations
@@ -82,3 +82,19 @@ def thumbnail(weight: NDArray[np.floating], multiple: int, target: int = 48) -> 
     padded = np.pad(np.abs(weight.astype(np.float32)), ((0, -rows % r), (0, -cols % c)), constant_values=np.nan)
     blocks = padded.reshape(padded.shape[0] // r, r, padded.shape[1] // c, c)
     return np.nanmean(blocks, axis=(1, 3)).astype(np.float16)
+
+
+def upper_triangle(gram: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The upper triangle of a symmetric `[in, in]`, row by row, the diagonal with it: float32 `[in (in + 1) / 2]`."""
+    return np.asarray(gram, dtype=np.float32)[np.triu_indices(len(gram))]
+
+
+def symmetric(triangle: NDArray[np.floating], width: int) -> NDArray[np.float32]:
+    """Undo `upper_triangle`: float32 `[width, width]`. Raises ValueError when *triangle* has another length."""
+    if triangle.shape != (width * (width + 1) // 2,):
+        raise ValueError(f"{list(triangle.shape)} numbers are no triangle of a {width} x {width} matrix")
+    full = np.empty((width, width), dtype=np.float32)
+    upper = np.triu_indices(width)
+    full[upper] = triangle
+    full.T[upper] = triangle
+    return full

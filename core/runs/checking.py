@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs import arrays as enc
-from core.runs.records import RECORD_LEVELS, Matrix
+from core.runs import grams
+from core.runs.records import RECORD_LEVELS, STAGES, Matrix
 from core.runs.store import ARRAYS, Run
 from core.sparsity.occupancy import groups_of, occupancy
 from core.sparsity.patterns import NM, Dense, Pattern, kept_number, parse_pattern
 from core.sparsity.verify import ALL, Verdict, verify_all
 
 EXAMPLES = 3  # groups spelled out per matrix
-SCORES = ("dense", "one_shot", "admm_w", "admm_z", "hard_pruned", "final")
 LEVELS = tuple(RECORD_LEVELS)
 
 Mask = NDArray[np.uint8]
@@ -100,10 +100,9 @@ class _Check:
             self._part("int8 weights fit their matrices" if self.dense else "kept weights fit their masks",
                        self._weights)
         if self.level >= LEVELS.index("lab"):
-            if any(key.startswith("gram/") for key in self.held):
-                self._part("Gram matrices are square and symmetric", self._gram)
-            else:
-                self.verified.append("no Gram matrices: the method reads no calibration text")
+            said, wrong = grams.check(self.record.matrices, self.held)
+            self.verified += said
+            self.problems += wrong
         self._part("thumbnails are there and finite", self._thumbnail)
         self._probes()
         self._snapshots()
@@ -120,7 +119,7 @@ class _Check:
         if results is None:
             self.problems.append("the header has no results")
             return
-        held = {name: value for name in SCORES if (value := getattr(results, name)) is not None}
+        held = {name: value for name in STAGES if (value := getattr(results, name)) is not None}
         wrong = [f"score {n} is {v}, not a number from -1 to 1" for n, v in held.items()
                  if not (math.isfinite(v) and -1.0 <= v <= 1.0)]
         wrong += [f"detail {n} is {v}, not finite" for n, v in results.detail.items() if not math.isfinite(v)]
@@ -268,15 +267,6 @@ class _Check:
         if scale.shape != (m.shape[0],) or (scale < 0).any():
             return f"the scales are {list(scale.shape)}, not {m.shape[0]} positive numbers"
         return None
-
-    def _gram(self, m: Matrix) -> str | None:
-        gram = self.held.get(f"gram/{m.name}")
-        if gram is None:
-            return "the Gram matrix is missing"
-        if gram.shape != (m.shape[1], m.shape[1]):
-            return f"the Gram matrix is {list(gram.shape)}, not {m.shape[1]} square"
-        return None if np.allclose(gram, gram.T, rtol=1e-3, atol=1e-3 * float(np.abs(gram).max())) else \
-            "the Gram matrix is not symmetric"
 
     def _thumbnail(self, m: Matrix) -> str | None:
         picture = self.held.get(f"thumbnail/{m.name}")

@@ -1,4 +1,5 @@
-"""Keep a run for good: copy it into the recorded runs at a record level, with no more arrays than that level has."""
+"""Keep a run for good: copy it into the recorded runs at a record level, with no more arrays than that level has.
+Of Gram matrices only those that `core.runs.grams` finds worth it stay."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import InputError
+from core.runs.grams import worth_keeping
 from core.runs.records import RECORD_LEVELS, RecordLevel
 from core.runs.store import CHECKPOINT, TRACE, Store, write_arrays, write_header
 
@@ -32,9 +34,15 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
     if LEVELS.index(level) > LEVELS.index(have):
         raise InputError(f"{run_id} was recorded as {have!r}", f"a run that holds {level!r}",
                          f"Make it again with --record {level}.")
+    lab = LEVELS.index(level) >= LEVELS.index("lab")
+    grams = worth_keeping(run.record.matrices) if lab else set()
     kept = {key: values for key, values in run.arrays().items()
-            if LEVELS.index(FIRST_KEPT[key.split("/", 1)[0]]) <= LEVELS.index(level)}
-    record = msgspec.structs.replace(run.record, spec=msgspec.structs.replace(run.record.spec, record=level))
+            if LEVELS.index(FIRST_KEPT[key.split("/", 1)[0]]) <= LEVELS.index(level)
+            and (not key.startswith("gram/") or key.removeprefix("gram/") in grams)}
+    matrices = [m if m.gram is None or m.gram in grams else msgspec.structs.replace(m, gram=None, gram_tokens=None)
+                for m in run.record.matrices]
+    record = msgspec.structs.replace(run.record, matrices=matrices,
+                                     spec=msgspec.structs.replace(run.record.spec, record=level))
     if LEVELS.index(level) < LEVELS.index("masks"):
         record = msgspec.structs.replace(record, probes=[])
     if LEVELS.index(level) < LEVELS.index("full"):
