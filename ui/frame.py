@@ -23,6 +23,7 @@ from core.methods import METHODS
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views import style
+from core.views.twins import told_apart
 from core.views.view import Number, View
 from ui import cache, links
 from ui.cache import cached, cached_over, entries, store
@@ -140,18 +141,17 @@ def _task_box(records: list[RunRecord], now: RunRecord) -> None:
         same = [r for r in there if (r.spec.method, r.spec.pattern) == (now.spec.method, now.spec.pattern)]
         links.remember("run", default_run(same or there).id)
 
-    st.selectbox("Task", tasks, format_func=style.task_title, key="bar.task", on_change=moved, width=220)
+    st.selectbox("Task", tasks, format_func=style.task_title, key="bar.task", on_change=moved, width=180)
 
 
 def _run_box(records: list[RunRecord], run_id: str) -> None:
     order = list(METHODS)
     records = sorted(records, key=lambda r: (r.spec.model, order.index(r.spec.method) if r.spec.method in order else 99,
                                              r.spec.pattern, r.spec.epochs, r.spec.seed, r.id))
-    names = {r.id: style.run_words(r) for r in records}
-    twins = list(names.values())
-    words = {k: v if twins.count(v) == 1 else f"{v} · {k.rsplit('-', 1)[-1]}" for k, v in names.items()}
+    apart = told_apart(records)
+    words = {r.id: " · ".join(filter(None, [style.run_words(r), apart[r.id]])) for r in records}
     st.session_state["bar.run"] = run_id
-    st.selectbox("Run", list(words), format_func=words.__getitem__, key="bar.run", width=470,
+    st.selectbox("Run", list(words), format_func=words.__getitem__, key="bar.run", width=400,
                  on_change=lambda: links.remember("run", st.session_state["bar.run"]))
 
 
@@ -180,7 +180,8 @@ def pick_matrix(run: Run) -> str | None:
         st.info("This run lists no matrices: it ended before pruning.")
         return None
     with _place():
-        return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True)
+        return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
+                            width=220)
 
 
 def pick_layer(run: Run, *, first: int = 0) -> int:

@@ -15,6 +15,7 @@ from core.runs.store import Entry, Run
 from core.sparsity.patterns import parse_pattern
 from core.tasks import TASKS
 from core.views import style
+from core.views.twins import told_apart
 from core.views.view import Number, View
 
 TILES = 7  # at most: more would be too small to read from the last row
@@ -229,7 +230,8 @@ def cards(entries: Iterable[Entry], *, task: str = "", method: str = "", pattern
         synthetic = spec.task in TASKS and TASKS[spec.task].kind == "built-in"
         return synthetic, spec.task, spec.model, spec.pattern, at, entry.id
 
-    return [_card(e.record, e.recorded) for e in sorted(chosen, key=place) if e.record is not None]
+    apart = told_apart(e.record for e in chosen if e.record is not None)
+    return [_card(e.record, e.recorded, apart[e.id]) for e in sorted(chosen, key=place) if e.record is not None]
 
 
 def usable(record: RunRecord) -> bool:
@@ -237,7 +239,7 @@ def usable(record: RunRecord) -> bool:
     return record.status == "succeeded" and record.spec.method != "dense" and record.results is not None
 
 
-def _card(record: RunRecord, recorded: bool) -> Card:
+def _card(record: RunRecord, recorded: bool, apart: str) -> Card:
     spec, results = record.spec, record.results
     final = results.final if results and results.final is not None else float("nan")
     dense = results.dense if results and results.dense is not None else float("nan")
@@ -245,12 +247,12 @@ def _card(record: RunRecord, recorded: bool) -> Card:
     return Card(
         id=record.id, task=style.task_title(spec.task), method=style.method_title(spec.method),
         colour=style.colour(spec.method), pattern=spec.pattern,
-        detail=" · ".join([words[0], *words[3:], *_apart(record)]), final=final, dense=dense,
+        detail=" · ".join([words[0], *words[3:], *_split(record), *filter(None, [apart])]), final=final, dense=dense,
         score=f"{style.score(final)} of {style.score(dense)}", zeros=f"{style.percent(record.sparsity)} zeros",
         made="recorded" if recorded else "made here", trained_with_admm=bool(record.snapshots) or "admm" in spec.method)
 
 
-def _apart(record: RunRecord) -> list[str]:
+def _split(record: RunRecord) -> list[str]:
     """The evaluation split, where it is not the one that counts."""
     return [record.results.split] if record.results and record.results.split != "validation" else []
 

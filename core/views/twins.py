@@ -1,0 +1,42 @@
+"""Runs that would look alike in a list, and the settings that tell them apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from core.runs.records import RunRecord
+from core.views import style
+
+QUIET = ("record", "knobs")  # how much is kept decides nothing; knobs are listed one by one
+
+
+def told_apart(records: Iterable[RunRecord]) -> dict[str, str]:
+    """Words by run id, "" for a run whose `style.run_words` nobody of its task shares.
+
+    Twins get the settings in which they differ ("metric none · calibration 128"); those that differ in nothing, the
+    last part of their id.
+    """
+    alike: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        alike[record.spec.task, style.run_words(record)].append(record)
+    out: dict[str, str] = {}
+    for twins in alike.values():
+        settings = {r.id: _settings(r) for r in twins}
+        names = [n for n in dict.fromkeys(n for s in settings.values() for n in s)
+                 if len({s.get(n) for s in settings.values()}) > 1]
+        for r in twins:
+            words = " · ".join(f"{n.replace('_', ' ')} {settings[r.id][n]}" for n in names if n in settings[r.id])
+            out[r.id] = "" if len(twins) == 1 else words or r.id.rsplit("-", 1)[-1]
+    return out
+
+
+def _settings(record: RunRecord) -> dict[str, str]:
+    """All that a spec says, as text."""
+    fields: dict[str, Any] = msgspec.structs.asdict(record.spec)
+    values = {k: v for k, v in fields.items() if k not in QUIET} | fields["knobs"]
+    return {k: ("on" if v else "off") if isinstance(v, bool) else f"{v:g}" if isinstance(v, float) else str(v)
+            for k, v in values.items()}

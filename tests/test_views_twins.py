@@ -1,0 +1,34 @@
+"""Runs that read alike in a list are told apart by the settings in which they differ."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.runs.records import RunRecord
+from core.runs.store import Store
+from core.views.twins import told_apart
+
+
+def variant(base: RunRecord, name: str, **fields: object) -> RunRecord:
+    return msgspec.structs.replace(base, id=name, spec=msgspec.structs.replace(base.spec, **fields))
+
+
+def test_only_what_differs_is_said(good_store: Store) -> None:
+    base = next(r for r in good_store.records() if r.spec.method == "admm")
+    one = variant(base, "one", knobs={"dual": True, "rho_end": 0.3, "metric": "none"})
+    two = variant(base, "two", knobs={"dual": False, "rho_end": 0.3, "metric": "none"}, calibration=128)
+    alone = variant(base, "alone", pattern="1:8")
+    words = told_apart([one, two, alone])
+    assert words == {"one": "calibration 256 · dual on", "two": "calibration 128 · dual off", "alone": ""}
+
+
+def test_a_knob_that_only_one_has_is_said_of_that_one(good_store: Store) -> None:
+    base = next(r for r in good_store.records() if r.spec.method == "admm")
+    words = told_apart([variant(base, "plain", knobs={}), variant(base, "more", knobs={"ramp": 5})])
+    assert words["more"] == "ramp 5" and "ramp" not in words["plain"] and words["plain"]
+
+
+def test_runs_of_two_tasks_are_no_twins_and_equal_ones_show_their_id(good_store: Store) -> None:
+    base = next(r for r in good_store.records() if r.spec.method == "admm")
+    words = told_apart([variant(base, "a-1"), variant(base, "a-2", record="masks"), variant(base, "b", task="rte")])
+    assert words == {"a-1": "1", "a-2": "2", "b": ""}
