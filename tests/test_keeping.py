@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
+from core.runs.arrays import coarser
 from core.runs.checking import check
 from core.runs.keeping import FIRST_KEPT, keep
 from core.runs.records import RunRecord
@@ -39,10 +40,35 @@ def test_a_kept_run_holds_what_its_level_says_and_checks(store: Store, level: st
     expected["masks"] = expected["summary"] | {"mask", "activation", "attention"}
     expected["full"] = expected["masks"] | {"weight", "scale", "snapshot"}
     assert words == expected[level]
-    assert all(np.array_equal(kept.array(key), whole[key]) for key in kept.keys)  # type: ignore[arg-type]
+    same = [key for key in kept.keys if level != "summary" or not key.startswith("thumbnail/")]
+    assert same and all(np.array_equal(kept.array(key), whole[key]) for key in same)  # type: ignore[arg-type]
     assert kept.record.spec.record == level
     assert kept.record.id == record.id == kept.record.spec.run_id
     assert not check(kept).problems
+
+
+def test_a_summary_has_coarser_thumbnails_that_still_are_block_means(store: Store) -> None:
+    record = pruned(store)
+    keep(store, record.id, "summary")
+    kept = Store(recorded=store.recorded, live=store.recorded / "none").open(record.id)
+    halved = 0
+    for m in record.matrices:
+        after, weight = kept.array(f"thumbnail/{m.name}"), store.open(record.id).weight(m.name)
+        fine = store.open(record.id).array(f"thumbnail/{m.name}")
+        assert after is not None and weight is not None and fine is not None
+        if after.shape == fine.shape:
+            continue
+        halved += 1
+        r, c = m.shape[0] // after.shape[0], m.shape[1] // after.shape[1]
+        for i, j in ((0, 0), (after.shape[0] - 1, after.shape[1] - 1)):
+            mean = np.abs(weight[r * i:r * (i + 1), c * j:c * (j + 1)]).mean()
+            assert float(after[i, j]) == pytest.approx(mean, rel=0.02)  # int8 rows and float16 cells
+    assert halved
+
+
+def test_a_thumbnail_with_unequal_blocks_stays_as_it_is() -> None:
+    uneven = np.ones((44, 24), np.float16)  # 256 rows in 44 blocks: the last block is smaller
+    assert coarser(uneven, (256, 192)) is uneven
 
 
 def test_a_level_that_the_run_does_not_hold_is_refused(store: Store) -> None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from core.errors import InputError
+from core.runs.keeping import keep
 from core.runs.store import Run, Store
 from core.views import maps, pair, style, tile, weights
 from core.views.view import View
@@ -170,6 +171,18 @@ def light_pair(root: Path, record: str) -> Run:
     store, sizes = empty_store(root), {"hidden": 192, "ffn": 768, "layers": 1}
     parent = make_dense(store.recorded, record="masks", **sizes)
     return store.open(make_run(store.recorded, parent=parent, record=record, snapshots=0, **sizes))
+
+
+def test_a_summary_beside_a_parent_with_finer_thumbnails_still_shows_both(tmp_path: Path) -> None:
+    run = light_pair(tmp_path, "masks")
+    store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
+    run = store.open(keep(store, run.record.id, "summary").name)
+    own, dense = run.array(f"thumbnail/{QUERY}"), run.parent.array(f"thumbnail/{QUERY}").astype(np.float32)
+    assert dense.shape == (2 * own.shape[0], 2 * own.shape[1])
+    before, after, change = (heatmaps(weights.panels(run, QUERY), a)[0] for a in ("x", "x2", "x3"))
+    assert np.allclose(after.z, own.astype(np.float32))
+    assert before.z[1, 2] == pytest.approx(dense[2:4, 4:6].mean(), rel=2e-3)
+    assert np.allclose(change.z, after.z - before.z)
 
 
 def test_masks_without_any_weights_show_block_means_and_what_stays(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Keep a run for good: copy it into the recorded runs at a record level, with no more arrays than that level has.
-Of Gram matrices only those that `core.runs.grams` finds worth it stay."""
+Of Gram matrices only those that `core.runs.grams` finds worth it stay; a summary of a richer run has coarser
+thumbnails."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import InputError
+from core.runs.arrays import coarser
 from core.runs.grams import worth_keeping
 from core.runs.records import RECORD_LEVELS, RecordLevel
 from core.runs.store import CHECKPOINT, TRACE, Store, write_arrays, write_header
@@ -41,6 +43,9 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
             and (not key.startswith("gram/") or key.removeprefix("gram/") in grams)}
     matrices = [m if m.gram is None or m.gram in grams else msgspec.structs.replace(m, gram=None, gram_tokens=None)
                 for m in run.record.matrices]
+    if level == "summary" and have != "summary":
+        for m in matrices:
+            kept[f"thumbnail/{m.name}"] = coarser(kept[f"thumbnail/{m.name}"], m.shape)
     record = msgspec.structs.replace(run.record, matrices=matrices,
                                      spec=msgspec.structs.replace(run.record.spec, record=level))
     if LEVELS.index(level) < LEVELS.index("masks"):

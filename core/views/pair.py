@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.runs.arrays import coarser
 from core.runs.records import Matrix, RunRecord
 from core.runs.store import ARRAYS, Run
 from core.sparsity.patterns import Pattern, parse_pattern
@@ -194,6 +195,9 @@ def _with_means(run: Run, pair: Pair) -> Pair:
         dense = None if run.parent is None else run.parent.array(f"thumbnail/{pair.entry.name}")
     except InputError:
         dense = None
+    if dense is not None and own is not None and dense.shape != own.shape:
+        dense = coarser(dense, pair.entry.shape)
+        dense = dense if dense.shape == own.shape else None
     means = tuple(None if a is None else a.astype(np.float32) for a in (dense, own))
     said = list(pair.notes)
     if pair.after is None and pair.mask is not None:
