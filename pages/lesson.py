@@ -1,10 +1,8 @@
-"""lesson: being built."""
+"""The way into the lesson: what it is, and its steps as links."""
 
 from __future__ import annotations
 
-import streamlit as st
-
-from ui import frame
+from ui import frame, lesson
 
 frame.opening("lesson")
-st.info("This page is being built.")
+lesson.lessons()

@@ -25,7 +25,7 @@ from core.runs.store import Run
 from core.views import style
 from core.views.twins import told_apart
 from core.views.view import Number, View
-from ui import cache, links
+from ui import cache, lesson, links
 from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
 from ui.pages import PAGES, enter
@@ -47,6 +47,7 @@ def opening(key: str) -> None:
     st.title(PAGES[key].title, anchor=False)
     st.caption(PAGES[key].question)
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
+    lesson.strip(key)
 
 
 def breathe() -> None:

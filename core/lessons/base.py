@@ -1,0 +1,56 @@
+"""What a lesson is: data. A step names a page, its knobs, what to look at, and a question to answer before looking on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.errors import unknown
+
+
+@dataclass(frozen=True)
+class Look:
+    """What to look at: the key of an element of the page, and where on it, in a few words."""
+
+    key: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Guess first, then read why. *answer* is the place of the right one in *options*."""
+
+    text: str
+    options: tuple[str, ...]
+    answer: int
+    reveal: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One picture and what to see in it. *state*: what the link of *page* says; a knob not named stands at its
+    default."""
+
+    id: str
+    title: str
+    words: str
+    page: str
+    state: dict[str, str]
+    look: Look
+    question: Question | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Steps in order; *words* says for whom it is and what they know afterwards."""
+
+    id: str
+    title: str
+    words: str
+    steps: tuple[Step, ...]
+
+    def place(self, step: str) -> int:
+        """Where *step* stands, from 0. Raises InputError when the lesson has none of that name."""
+        names = [s.id for s in self.steps]
+        if step not in names:
+            raise unknown("step", step, names)
+        return names.index(step)
