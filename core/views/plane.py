@@ -54,10 +54,10 @@ def picture(path: Path, k: int) -> View:
     """The plane (w1, w2) after *k* iterations; the paths ahead are drawn faintly."""
     side, best = reach(path), path.best
     data = [
-        _line(_rings(path, side), "rings of equal loss", style.faded(style.GREY, 0.55), 1, hover=False),
-        _line(_ring(path, best.loss), "the ring that touches the cross", style.faded(style.ACCENT, 0.8), 1.5,
+        _line(_rings(path, side), "equal loss", style.faded(style.GREY, 0.55), 1, hover=False),
+        _line(_ring(path, best.loss), "ring that touches", style.faded(style.ACCENT, 0.8), 1.5,
               dash="dot", hover=False),
-        _line(([-side, side, None, 0, 0], [0, 0, None, -side, side]), "the cross: keep 1 of 2",
+        _line(([-side, side, None, 0, 0], [0, 0, None, -side, side]), "cross: keep 1 of 2",
               style.faded(style.GREY, 0.6), 6, hover=False),
         _line((path.w[k:, 0], path.w[k:, 1]), "W ahead", style.rgba(style.POSITIVE, AHEAD), 1.5, legend=False,
               hover=False),
@@ -115,19 +115,20 @@ def _iterates(points: Floats, name: str, colour: str, symbol: str, size: int, mo
 def _pull(path: Path, k: int) -> list[Trace]:
     """W - Z as a dashed line, and U as an arrow from W to W + U, which is what the next round projects."""
     w, z, tip = path.w[k], path.z[k], path.w[k] + path.u[k]
+    head = 15 if float(np.abs(path.u[k]).max()) > 1e-9 else 0  # an arrow of no length points nowhere
     return [
-        _line(([w[0], z[0]], [w[1], z[1]]), "from W to Z", style.GREY, 2, dash="dash", hover=False),
+        _line(([w[0], z[0]], [w[1], z[1]]), "W to Z", style.GREY, 2, dash="dash", hover=False),
         {"type": "scatter", "x": [w[0], tip[0]], "y": [w[1], tip[1]], "mode": "lines+markers",
-         "name": "U, from W to W + U: what is projected next", "line": {"color": U, "width": 3},
-         "marker": {"symbol": ["circle", "arrow"], "size": [0, 15], "color": U, "angleref": "previous"},
+         "name": "U: W to W + U", "line": {"color": U, "width": 3},
+         "marker": {"symbol": ["circle", "arrow"], "size": [0, head], "color": U, "angleref": "previous"},
          "hovertemplate": f"U = {pair(path.u[k])}<extra></extra>"},
     ]
 
 
 def _spot(points: list[Floats], name: str, symbol: str, size: int, colour: str) -> Trace:
     return {"type": "scatter", "x": [p[0] for p in points], "y": [p[1] for p in points], "mode": "markers",
-            "name": name, "marker": {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2}},
-            "hovertemplate": name + ": (%{x:.2f}, %{y:.2f})<extra></extra>"}
+            "name": name, "hovertemplate": name + ": (%{x:.2f}, %{y:.2f})<extra></extra>",
+            "marker": {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}}
 
 
 def _now(path: Path, k: int) -> list[Trace]:
@@ -174,8 +175,8 @@ def curves(path: Path, k: int) -> View:
     data = [_curve(xs, losses["W"], "loss of W", W), _curve(xs, losses["Z"], "loss of Z", Z),
             _level(path, path.once.loss, "m projected once", style.GREY, "dash"),
             _level(path, path.best.loss, "best on the cross", style.ACCENT, "dot"),
-            _curve(xs, _positive(path.primal), "primal |W − Z| / |W|", W, "y2"),
-            _curve(xs, _positive(path.dual), "dual rho |Z − Z before| / |W|", Z, "y2", "dot")]
+            _curve(xs, _positive(path.primal), "primal residual", W, "y2"),
+            _curve(xs, _positive(path.dual), "dual residual", Z, "y2", "dot")]
     cursor = {"type": "line", "x0": k, "x1": k, "xref": "x", "y0": 0, "y1": 1, "yref": "paper",
               "line": {"color": style.GREY, "width": 1.5}}
     figure = build(data, {
