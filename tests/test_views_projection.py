@@ -74,9 +74,8 @@ def test_colours_and_axes_stand_still_while_it_plays() -> None:
     found = nudge()
     views = [projection.bars(found, k) for k in range(found.last + 1)]
     assert len({v.figure.layout.yaxis.range for v in views}) == 1
-    assert len({v.figure.data[-4].zmax if v.figure.data[-4].type == "heatmap" else
-                next(t.zmax for t in v.figure.data if t.type == "heatmap") for v in views}) == 1
-    for view, k in zip(views, range(99), strict=False):
+    assert len({next(t.zmax for t in v.figure.data if t.type == "heatmap") for v in views}) == 1
+    for k, view in enumerate(views):
         assert np.abs(found.v[k]).max() < view.figure.layout.yaxis.range[1]
 
 
@@ -182,7 +181,7 @@ LIBRARY = Library(2, 2, SUPPORTS)
 
 
 def test_the_block_shows_the_winner_and_what_free_choice_would_do() -> None:
-    weights = np.array([0.1, 2.0, -2.5, 1.0])  # free choice keeps 2 and 3; energies 4.01, 7.25, 6.26
+    weights = (0.1, 2.0, -2.5, 1.0)  # free choice keeps 2 and 3; energies 4.01, 7.25, 6.26
     view = projection_library.block(LIBRARY, weights)
     sound(view)
     cells, cut = (t for t in view.figure.data if t.type == "heatmap")
@@ -191,7 +190,7 @@ def test_the_block_shows_the_winner_and_what_free_choice_would_do() -> None:
     assert np.isnan(cells.z[0]).all()
     [ring] = [t for t in view.figure.data if t.name == "free choice would differ"]
     assert sorted(zip(np.rint(ring.x - 0.36), np.rint(ring.y + 0.34), strict=True)) == [(1, 0), (1, 1)]
-    total = float((weights**2).sum())
+    total = sum(w * w for w in weights)
     assert view.claim.startswith("Pattern 2 of 3 wins")
     for share in (7.25, 10.25, 6.26):
         assert f"{100 * share / total:.3g}" in view.claim
@@ -200,7 +199,7 @@ def test_the_block_shows_the_winner_and_what_free_choice_would_do() -> None:
 
 
 def test_all_patterns_are_drawn_and_the_winner_framed() -> None:
-    view = projection_library.patterns(LIBRARY, np.array([0.1, 2.0, -2.5, 1.0]))
+    view = projection_library.patterns(LIBRARY, (0.1, 2.0, -2.5, 1.0))
     sound(view)
     [sheet] = [t for t in view.figure.data if t.type == "heatmap"]
     for p, support in enumerate(SUPPORTS):
@@ -222,7 +221,7 @@ def test_libraries_of_all_sizes_are_drawn(count: int) -> None:
 
 
 def test_a_block_of_zeros_is_said() -> None:
-    view = projection_library.block(LIBRARY, np.zeros(4))
+    view = projection_library.block(LIBRARY, (0.0,) * 4)
     sound(view)
     assert "all patterns tie at zero, the first is taken, and kept energy has no meaning" in view.claim
-    sound(projection_library.patterns(LIBRARY, np.zeros(4)))
+    sound(projection_library.patterns(LIBRARY, (0.0,) * 4))

@@ -1,4 +1,4 @@
-"""One group of M weights under N:M: the projection, how the dual carries a weight across the line, and whether it ought.
+"""One group of M weights under N:M: the projection, how the dual carries a weight across, and was it right.
 
 The loss is that of one row of a layer whose inputs are correlated, A_ij = c^|i - j| with 1 on the diagonal:
 
@@ -21,11 +21,9 @@ from math import comb
 import numpy as np
 import torch
 
-from core.lab.results_group import Bools, Choices, Floats, Nudge
+from core.lab.results_group import MOST, Bools, Choices, Floats, Nudge
 from core.methods.quadratic import QuadraticSplit
 from core.sparsity.patterns import NM
-
-MOST = 12_870  # choices tried one by one: all of 8:16
 
 
 def gram(m: int, coupling: float) -> Floats:

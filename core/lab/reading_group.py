@@ -43,7 +43,10 @@ class Shelf:
         return f"{self.rows} × {self.columns} block, keep {self.keep}: a library of {self.count} patterns"
 
 
-def pattern(text: str) -> NM | Shelf:
+Kind = NM | Shelf
+
+
+def pattern(text: str) -> Kind:
     """N:M with M up to 16, or "library:ROWSxCOLUMNS:KEEP:COUNT"."""
     clean = "".join(text[:60].split()).lower()
     if clean.startswith("library"):
@@ -86,7 +89,7 @@ def title(text: str) -> str:
     return f"{found.name}: {found.title}" if isinstance(found, NM) else found.title
 
 
-def start(kind: NM | Shelf, seed: int) -> str:
+def start(kind: Kind, seed: int) -> str:
     """The values to begin with: the page's own for N:M, a drawn block for a library."""
     if isinstance(kind, NM):
         return text(DEFAULT[:kind.m])
@@ -136,21 +139,28 @@ def seed(given: str) -> int:
     return int(given)
 
 
-def replaced(weights: tuple[float, ...], entry: int, value: float) -> tuple[float, ...]:
-    """*weights* with another value for *entry*, counted from 1."""
-    return (*weights[:entry - 1], value, *weights[entry:])
+def replaced(weights: tuple[float, ...], entry: str, value: float) -> tuple[float, ...]:
+    """*weights* with another value for *entry*, one of `entries`."""
+    i = int(entry) - 1
+    return (*weights[:i], value, *weights[i + 1:])
 
 
-def at(weights: tuple[float, ...], entry: int) -> float:
-    """The weight of *entry*, counted from 1."""
-    return weights[entry - 1]
+def at(weights: tuple[float, ...], entry: str) -> float:
+    """The weight of *entry*, one of `entries`."""
+    return weights[int(entry) - 1]
 
 
-def reach(weights: tuple[float, ...]) -> float:
-    """How far the slider of a value goes to both sides: 1, or a round number above the largest."""
+def entries(kind: Kind) -> list[str]:
+    """The entries of a group as the link names them, counted from 1."""
+    return [str(i + 1) for i in range(kind.m)]
+
+
+def span(weights: tuple[float, ...]) -> tuple[float, float, float]:
+    """(low, high, step) of the slider of a value: to 1 on both sides, or to a round number above the largest."""
     top = max(map(abs, weights))
     scale = 10.0 ** math.floor(math.log10(top)) if top > 1.0 else 1.0
-    return next(scale * step for step in (1.0, 2.0, 5.0, 10.0) if top <= scale * step)
+    high = next(scale * step for step in (1.0, 2.0, 5.0, 10.0) if top <= scale * step)
+    return -high, high, high / 100
 
 
 def share(percent: int) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+MOST = 12_870  # choices tried one by one: all of 8:16
 SAME = 1e-9  # errors closer than this are the same choice as far as anybody could tell
 
 
