@@ -22,24 +22,22 @@ def settled() -> plane.Asked:
     return asked
 
 
-def write(link: dict[str, str]) -> None:
-    """Make the link say *link*, and nothing else of this page but the iteration."""
+def write(link: dict[str, str], also: tuple[str, ...] = ()) -> None:
+    """Make the link say *link* and nothing else of this page's choices, nor of *also*: in one entry of the history."""
     st.session_state[KNOWN] = link
-    for key in plane.KEYS:
-        if key not in link:
-            st.query_params.pop(key, None)
-        elif st.query_params.get(key) != link[key]:
-            st.query_params[key] = link[key]
+    now = st.query_params.to_dict()
+    new = {key: value for key, value in now.items() if key not in (*plane.KEYS, *also)} | link
+    if new != now:
+        st.query_params.from_dict(new)
 
 
 def turned(asked: plane.Asked, key: str) -> None:
     """A widget was moved: write the link. A case opens at its last iteration."""
     chosen = st.session_state[f"plane.{key}"]
     if chosen is not None:  # None: the segment was clicked off
-        write(asked.turned(key, chosen))
         if key == "case":
             player.stop()
-            st.query_params.pop("k", None)
+        write(asked.turned(key, chosen), also=("k",) if key == "case" else ())
 
 
 def offer(asked: plane.Asked, key: str) -> None:
