@@ -166,3 +166,26 @@ def test_counts_equal_a_naive_loop(pattern: Pattern, kind: type) -> None:
 def test_counts_refuse_what_does_not_fit() -> None:
     with pytest.raises(InputError, match="divisible by 4"):
         NM(2, 4).counts(np.ones((2, 6), dtype=bool))
+
+
+@pytest.mark.parametrize("pattern", [NM(2, 4), NM(1, 4), NM(5, 32), Unstructured(0.9), GlobalUnstructured(0.6),
+                                     Blocks(2, 4, 0.5)], ids=lambda p: p.name)
+def test_an_eased_pattern_follows_the_cubic(pattern: Pattern) -> None:
+    """Zhu and Gupta: zeros(t) = zeros (1 - (1 - t)^3); N:M keeps whole entries, so it is never ahead of the cubic."""
+    step = 1 / pattern.m if isinstance(pattern, NM) else 1e-9
+    densities = []
+    for k in range(41):
+        eased = pattern.eased(k / 40)
+        assert type(eased) is type(pattern)
+        assert eased.group == pattern.group
+        late = pattern.sparsity * (1 - (1 - k / 40) ** 3) - eased.sparsity
+        assert -1e-9 <= late < step + 1e-9
+        densities.append(eased.density)
+    assert densities == sorted(densities, reverse=True)
+    assert pattern.eased(1.0) == pattern.eased(7.0) == pattern
+    assert pattern.eased(0.0).density == pattern.eased(-1.0).density == 1.0
+
+
+def test_keeping_everything_has_nothing_to_ease() -> None:
+    assert Dense().eased(0.3) == Dense()
+    assert NM(4, 4).eased(0.5) == NM(4, 4)

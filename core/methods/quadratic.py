@@ -57,8 +57,11 @@ class QuadraticSplit:
     def set_rho(self, rho: float) -> None:
         """Prepare (A + rho I)^-1 and rescale U, which stands for the force rho U: U <- U rho_old / rho_new.
 
-        Raises torch.linalg.LinAlgError when A + rho I is not positive definite.
+        Raises ValueError for a rho that is not above 0, torch.linalg.LinAlgError when A + rho I is not positive
+        definite.
         """
+        if not rho > 0:
+            raise ValueError(f"rho = {rho!r} is not above 0")
         if rho == self.rho:
             return
         if self.spectrum is None:

@@ -58,7 +58,7 @@ class SparseGpt(LayerMethod):
         columns = weight.T.clone(memory_format=torch.contiguous_format)  # [in, out]: a column is one stretch of memory
         columns[dead] = 0.0
         chooser = _Chooser(pattern, columns, factor.diagonal())
-        block = -(-k.block // chooser.part) * chooser.part  # a group must not straddle two blocks
+        block = -(-k.block // pattern.m) * pattern.m if isinstance(pattern, NM) else k.block  # no group in two blocks
         for start in range(0, len(columns), block):
             _sweep(columns, factor, chooser, start, min(start + block, len(columns)))
         mask = chooser.mask.T.contiguous()
