@@ -102,7 +102,8 @@ def measure() -> list[dict[str, Any]]:
         included = f"calibration included ({statistics.median(calibrating):.2f} s)" if seen else "needs no calibration"
         ratio = errors[c.title] / yardstick
         rows += [{"name": f"minilm-l6 to 2:4 by {c.title}", "figure": round(seconds, 2), "unit": "s",
-                  "against": f"{included}, {torch.get_num_threads()} threads", "bar": c.seconds, "ok": c.seconds is None or seconds <= c.seconds},
+                  "against": f"{included}, {torch.get_num_threads()} threads",
+                  "bar": c.seconds, "ok": c.seconds is None or seconds <= c.seconds},
                  {"name": f"sum of errors by {c.title}", "figure": round(ratio, 3), "unit": "x",
                   "against": "the fixed-rho form, 20 iterations", "bar": c.error,
                   "ok": c.error is None or ratio <= c.error}]
