@@ -46,7 +46,8 @@ def offer(asked: plane.Asked, key: str) -> None:
     st.session_state[widget] = asked.text(key)
     label, box, note = (plane.NAMED[key], st.segmented_control, None) if key in plane.NAMED else \
         (plane.KNOBS[key].label, st.select_slider, plane.KNOBS[key].help)
-    box(label, list(names), format_func=names.__getitem__, key=widget, help=note, on_change=turned, args=(asked, key))
+    box(label, list(names), format_func=names.__getitem__, key=widget, help=note, on_change=turned, args=(asked, key),
+        label_visibility="collapsed" if key == "case" else "visible")
 
 
 def draw(moment: views.Moment) -> None:

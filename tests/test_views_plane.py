@@ -71,9 +71,11 @@ def test_nothing_jumps_while_it_plays_and_nothing_is_outside(key: str) -> None:
     layouts = [body(plane.picture(path, k))["layout"] for k in (0, 1, path.last)]
     ranges = {str((layout["xaxis"]["range"], layout["yaxis"]["range"], layout["uirevision"])) for layout in layouts}
     assert len(ranges) == 1
-    low, high = layouts[0]["xaxis"]["range"]
-    assert low == -high and layouts[0]["yaxis"]["scaleanchor"] == "x"
-    assert np.nanmax(np.abs(np.vstack([path.w, path.z, path.w + path.u]))) < high
+    across, up = (layouts[0][axis]["range"] for axis in ("xaxis", "yaxis"))
+    assert across[1] - across[0] == pytest.approx(up[1] - up[0]) and layouts[0]["yaxis"]["scaleanchor"] == "x"
+    seen = np.vstack([path.w, path.z[1:], path.w + path.u, [path.choices.minimum], [[0.0, 0.0]]])
+    for low, high, values in ((*across, seen[:, 0]), (*up, seen[:, 1])):
+        assert low < values.min() and values.max() < high
     curves = [body(plane.curves(path, k))["layout"] for k in (0, path.last)]
     assert all(curves[0][axis]["range"] == curves[1][axis]["range"] for axis in ("xaxis", "yaxis", "yaxis2"))
 

@@ -11,7 +11,14 @@ CSS = """
   text-decoration-color: rgba(128,134,142,0.7); }
 .stMain [data-testid="stPageLink-NavLink"]:hover p { text-decoration-color: currentColor; }
 .stSidebar { max-width: 250px; }
+.stMain .katex { font-size: 1.05em; }
+.stMain .stLatex { padding: 0; }
 .stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }
+[data-testid="stBottomBlockContainer"]:has(.st-key-lesson) { padding: 0.5rem 2rem 0.7rem; max-width: 1720px;
+  border-top: 1px solid rgba(128,134,142,0.28); }
+.st-key-lesson { max-height: 42vh; overflow-y: auto; }
+.st-key-lesson p { font-size: 0.95rem; line-height: 1.4; }
+.st-key-lesson button { min-height: 2rem; padding: 0.1rem 0.6rem; }
 .tiles { display: grid; font-size: 0.9rem; line-height: 1.35; }
 .card .over { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.85rem; opacity: 0.75; }
 .card .name { display: flex; align-items: baseline; gap: 0.5rem; font-weight: 600; padding: 0.15rem 0 0.45rem; }

@@ -40,11 +40,13 @@ def moment(path: Path, k: int) -> Moment:
     return Moment(picture(path, k), curves(path, k), updates(path, k), balance(path, k))
 
 
-def reach(path: Path) -> float:
-    """Half the side of the picture: the same for every iteration, so that nothing jumps while playing."""
-    points = (path.w, path.z[1:], path.w + path.u, path.choices.minimum, *(arm.point for arm in path.arms))
-    furthest = max(float(np.abs(p).max()) for p in points)
-    return max(1.0, math.ceil(furthest * 1.08 * 2) / 2)
+def reach(path: Path) -> tuple[list[float], list[float]]:
+    """The ranges of w1 and w2, equally long: the same for every iteration, so that nothing jumps while playing."""
+    points = np.vstack([path.w, path.z[1:], path.w + path.u, [path.choices.minimum], [[0.0, 0.0]],
+                        *([arm.point] for arm in path.arms)])
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = max(1.0, math.ceil(float((high - low).max()) * 0.6 * 4) / 4)
+    return tuple([float(round(m - half, 2)), float(round(m + half, 2))] for m in (low + high) / 2)  # type: ignore[return-value]
 
 
 # -- the plane ---------------------------------------------------------------------------------------------------
@@ -52,12 +54,12 @@ def reach(path: Path) -> float:
 
 def picture(path: Path, k: int) -> View:
     """The plane (w1, w2) after *k* iterations; the paths ahead are drawn faintly."""
-    side, best = reach(path), path.best
+    (across, up), best = reach(path), path.best
     data = [
-        _line(_rings(path, side), "equal loss", style.faded(style.GREY, 0.55), 1, hover=False),
+        _line(_rings(path, across, up), "equal loss", style.faded(style.GREY, 0.55), 1, hover=False),
         _line(_ring(path, best.loss), "ring that touches", style.faded(style.ACCENT, 0.8), 1.5,
               dash="dot", hover=False),
-        _line(([-side, side, None, 0, 0], [0, 0, None, -side, side]), "cross: keep 1 of 2",
+        _line(([*across, None, 0, 0], [0, 0, None, *up]), "cross: keep 1 of 2",
               style.faded(style.GREY, 0.6), 6, hover=False),
         _line((path.w[k:, 0], path.w[k:, 1]), "W ahead", style.rgba(style.POSITIVE, AHEAD), 1.5, legend=False,
               hover=False),
@@ -70,11 +72,11 @@ def picture(path: Path, k: int) -> View:
               style.ACCENT),
         *_now(path, k),
     ]
-    axis = {"range": [-side, side], "zeroline": False, "showgrid": False, "constrain": "domain", "nticks": 7}
-    figure = build(data, {"xaxis": axis | {"title": {"text": "w1"}},
-                          "yaxis": axis | {"title": {"text": "w2"}, "scaleanchor": "x"},
+    axis = {"zeroline": False, "showgrid": False, "constrain": "domain", "nticks": 7}
+    figure = build(data, {"xaxis": axis | {"title": {"text": "w1"}, "range": across},
+                          "yaxis": axis | {"title": {"text": "w2"}, "range": up, "scaleanchor": "x"},
                           "legend": legend_below(), "margin": {"t": 12, "b": 158, "l": 56, "r": 12}},
-                   HEIGHT, legend=True, revision=f"{side}")
+                   HEIGHT, legend=True, revision=f"{across}{up}")
     return View(claim(path, k), figure, None, _plane_alt(path, k), _iterations(path), _try_plane(path, k))
 
 
@@ -88,8 +90,9 @@ def _ring(path: Path, loss: float) -> tuple[Floats, Floats]:
             np.round(y + along * math.sin(turn) + across * math.cos(turn), 4))
 
 
-def _rings(path: Path, side: float) -> tuple[list, list]:
+def _rings(path: Path, across: list[float], up: list[float]) -> tuple[list, list]:
     """RINGS ellipses as one line with gaps: equal steps of distance, so the loss grows as their square."""
+    side = (across[1] - across[0]) / 2
     xs: list[float | None] = []
     ys: list[float | None] = []
     for n in range(1, RINGS + 1):
