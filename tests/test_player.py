@@ -70,7 +70,7 @@ def timers(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
 def test_it_opens_at_the_last_moment_and_the_link_is_silent() -> None:
     app = opened(5)
     assert drawn(app) == [5] and link(app) is None
-    assert "5 of 5" in [c.value for c in app.caption]
+    assert "Iteration 5 of 5" in [m.value for m in app.markdown]
 
 
 def test_start_back_and_on_move_by_one_and_write_the_link() -> None:

@@ -42,8 +42,13 @@ def strip(page: str) -> None:
 
 
 GO = "lesson.go"  # (file, query) to open: a callback cannot leave its page, the next run of the page can
-# The element to look at gets a line at its left, in the theme's own accent.
-MARK = ".st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); }"
+# Two thirds of a small window belong to the picture: the page's own heading gives way, and what the step speaks of
+# has a line at its left, in the theme's accent.
+MARK = """
+.stMainBlockContainer { padding-top: 3.4rem; padding-bottom: 1rem; }
+.stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
+.st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); }
+"""
 
 
 def query(lesson: Lesson, step: Step) -> dict[str, str]:
@@ -116,12 +121,11 @@ def _open(file: str, query: dict[str, str]) -> None:
 
 def _draw(lesson: Lesson, place: int, page: str) -> None:
     step = lesson.steps[place]
-    with st.container(key="lesson", gap="small"):
+    with st.container(key="lesson", gap=None):
         _head(lesson, place, page)
-        left, right = st.columns([5, 6], gap="large")
+        left, right = st.columns(2, gap="large")
         with left:
-            st.markdown(links.plain(step.words))
-            st.caption(f"**Look at** {links.plain(step.look.words)}")
+            st.markdown(f"{links.plain(step.words)} :gray[**Look at** {links.plain(step.look.words)}]")
         with right:
             if step.question is not None:
                 st.fragment(_ask)(f"lesson.guess.{lesson.id}.{step.id}", step.question)

@@ -48,9 +48,9 @@ def show(draw: Callable[[int], object], last: int, *, key: str = "k", label: str
          words: Callable[[int], str] | None = None) -> None:
     """Draw the controls and `draw(k)` with k in 0..*last* (at the start: *last*, or what `?key=` says).
 
-    *words* says in plain text what the slider stands on; without it "k of last". With *last* 0 there is nothing to
-    play: only `draw(0)`. A `?key=` that is no whole number gets a red box; one outside 0..*last* is moved inside.
-    An InputError of *draw* becomes a red box. One player a page: the keys are the same for all.
+    *words* says in plain text what the slider stands on; without it "*label* k of last". With *last* 0 there is
+    nothing to play: only `draw(0)`. A `?key=` that is no whole number gets a red box; one outside 0..*last* is moved
+    inside. An InputError of *draw* becomes a red box. One player a page: the keys are the same for all.
     """
 
     def body() -> None:
@@ -138,7 +138,7 @@ def _controls(key: str, k: int, last: int, label: str, words: Callable[[int], st
         st.session_state[f"player.{key}"] = here
         st.rerun()
 
-    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-player"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{key}-player"):
         st.button("Start", icon=":material/first_page:", key=f"player.{key}.start", shortcut="H", on_click=go,
                   args=(0,), disabled=k == 0)
         st.button("Back", icon=":material/chevron_left:", key=f"player.{key}.back", shortcut="J", on_click=go,
@@ -150,5 +150,6 @@ def _controls(key: str, k: int, last: int, label: str, words: Callable[[int], st
                       type="primary", help="From here; at the end, from the start." if k == last else None)
         st.button("On", icon=":material/chevron_right:", key=f"player.{key}.on", shortcut="L", on_click=go,
                   args=(min(k + 1, last),), disabled=k == last)
-        st.slider(label, 0, last, key=slider, on_change=lambda: go(st.session_state[slider]), width=520)
-        st.caption(links.plain(words(k) if words else f"{k} of {last}"))
+        st.slider(label, 0, last, key=slider, on_change=lambda: go(st.session_state[slider]), width="stretch",
+                  label_visibility="collapsed")
+        st.markdown(links.plain(words(k) if words else f"{label} {k} of {last}"), width="content")

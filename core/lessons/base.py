@@ -1,4 +1,4 @@
-"""What a lesson is: data. A step names a page, its knobs, what to look at, and a question to answer before looking on."""
+"""What a lesson is: data. A step is a page, its knobs, what to look at, and a question to answer before the reason."""
 
 from __future__ import annotations
 
