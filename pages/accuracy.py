@@ -1,11 +1,24 @@
-"""What does sparsity cost? One panel a task: score over the share of zeros."""
+"""What does sparsity cost? A panel a task: score over the share of zeros; beneath, score over the layers' error."""
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import streamlit as st
 
-from core.views import curves, style
+from core.views import curves, errors, style
 from ui import frame, links
+
+
+def grid(panels: list[tuple[str, str]], view: ModuleType, kind: str, *given: bool) -> None:
+    """The panels of *view*, two in a row, each with its small print."""
+    for start in range(0, len(panels), 2):
+        columns = st.columns(2, gap="large") if len(panels) > 1 else [st.container()]
+        for column, (name, model) in zip(columns, panels[start:start + 2], strict=False):
+            with column, frame.guarded():
+                frame.show(frame.cached_over(view.panel, name, model, *given), f"{kind}-{name}-{model}")
+                st.caption(links.plain(frame.cached_over(view.small_print, name, model)))
+
 
 frame.opening("accuracy")
 panels = frame.cached_over(curves.panels)
@@ -19,10 +32,9 @@ else:
                                "another budget: where the field is, not who wins.")
     st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line and "
                "open dots: no training. A line joins a method's mean at each sparsity.")
-    shown = [panel for panel in panels if task in ("", panel[0])]
-    for start in range(0, len(shown), 2):
-        columns = st.columns(2, gap="large") if len(shown) > 1 else [st.container()]
-        for column, (name, model) in zip(columns, shown[start:start + 2], strict=False):
-            with column, frame.guarded():
-                frame.show(frame.cached_over(curves.panel, name, model, printed), f"curve-{name}-{model}")
-                st.caption(links.plain(frame.cached_over(curves.small_print, name, model)))
+    grid([panel for panel in panels if task in ("", panel[0])], curves, "curve", printed)
+    judged = [panel for panel in frame.cached_over(errors.panels) if task in ("", panel[0])]
+    if judged:
+        st.header("Does a lower error give a better score?", anchor="error")
+        st.caption(errors.QUESTION)
+        grid(judged, errors, "error")

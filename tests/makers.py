@@ -41,7 +41,8 @@ SENTENCES = {
     "mrpc": (("the shop opened on monday", "on monday the shop opened"), ("she sold the car", "she kept the car")),
 }
 PLAIN = (("the keys to the cabinet are here", None), ("the dogs near the tree barks", None))
-FINAL = {"dense": 1.0, "magnitude": 0.8, "asp": 0.93, "admm-layer": 0.96, "nxm-admm": 0.92, "admm": 0.98}
+FINAL = {"dense": 1.0, "magnitude": 0.8, "wanda": 0.86, "sparsegpt": 0.91, "asp": 0.93, "admm-layer": 0.96,
+         "nxm-admm": 0.92, "admm": 0.98}
 ADMM = ("admm", "nxm-admm")  # the methods with an ADMM phase in training: snapshots, residuals, W and Z scores
 LEVELS = ("summary", "masks", "full", "lab")
 
@@ -120,7 +121,7 @@ def run_named(store: st.Store, *, task: str = "agreement", method: str = "admm",
 
 
 def _spec(task: str, model: str, method: str, pattern: str, seed: int, record: str, given: dict[str, Any]) -> RunSpec:
-    fields = {"epochs": 0.0 if method in ("dense", "magnitude", "admm-layer") else 4.0}
+    fields = {"epochs": 0.0 if method in ("dense", "magnitude", "wanda", "sparsegpt", "admm-layer") else 4.0}
     fields |= {k: v for k, v in given.items() if k in RunSpec.__struct_fields__}
     extra = set(given) - set(RunSpec.__struct_fields__) - set(RunRecord.__struct_fields__)
     if extra:

@@ -37,7 +37,7 @@ def test_a_good_store_has_words_before_pictures(shared_store: Store, monkeypatch
     assert not at.exception and not at.error and at.subheader
     kinds = [element.type for element in at.main if element.type in ("subheader", "image", "plotly_chart")]
     assert kinds[0] == "subheader" and len(set(kinds)) > 1  # a sentence stands before the first picture
-    assert len(at.get("plotly_chart")) == {"overview": 0, "accuracy": 2, "trace": 3}[key]
+    assert len(at.get("plotly_chart")) == {"overview": 0, "accuracy": 4, "trace": 3}[key]
 
 
 @pytest.mark.parametrize("key", MINE)
@@ -75,7 +75,7 @@ def test_card_text_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, shared_store, "accuracy", task="cola")
-    assert len(at.get("plotly_chart")) == 1
+    assert len(at.get("plotly_chart")) == 2
     assert "published, another model" not in at.get("plotly_chart")[0].proto.spec
     at.toggle[0].set_value(True).run()
     assert not at.exception and "published, another model" in at.get("plotly_chart")[0].proto.spec
