@@ -81,7 +81,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lab": ("core.errors", "core.runs", "core.sparsity", "core.methods"),
     "core.lessons": ("core.errors",),
     "core.views": ("core.errors", "core.runs", *NUMPY_SPARSITY, *LISTS, *RESULTS),
-    "ui": ("core.errors", "core.runs", "core.views", "core.lessons", *NUMPY_SPARSITY, *LISTS),
+    "ui": ("core.errors", "core.runs", "core.views", "core.lessons", "core.lab!", "core.lab.reading_group",
+           *NUMPY_SPARSITY, *LISTS),
     "pages": ("ui", "core.errors", "core.runs", "core.views", "core.lab", "core.lessons", *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors"),
 }

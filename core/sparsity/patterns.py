@@ -75,8 +75,7 @@ class Pattern:
         return 1 if self.group is None else self.group[1]
 
     def eased(self, progress: float) -> Pattern:
-        """A pattern on the way to this one, *progress* in 0..1: its share of zeros has risen by the cubic
-        1 - (1 - progress)^3 (Zhu and Gupta 2017), 1 is this pattern itself."""
+        """The pattern on the way here, *progress* 0..1: its share of zeros is 1 - (1 - progress)^3 of this one's."""
         return self
 
     def fits(self, name: str, shape: tuple[int, ...]) -> None:

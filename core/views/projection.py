@@ -20,7 +20,9 @@ GOES = style.rgba((128, 134, 142), 0.55)
 
 def short(value: float) -> str:
     """A weight with three digits at most, and a true minus."""
-    text = f"{abs(value):.2f}" if 0.005 <= abs(value) < 10 or value == 0 else f"{abs(value):.3g}"
+    if abs(value) < 0.0005:  # rounding of the solver, not a weight
+        return "0.00"
+    text = f"{abs(value):.2f}" if 0.005 <= abs(value) < 10 else f"{abs(value):.3g}"
     return ("−" if value < 0 else "") + text
 
 
@@ -61,7 +63,7 @@ def bars(nudge: Nudge, k: int) -> View:
         "yaxis": {"domain": [0.47, 1], "range": [0, 1.18 * top], "title": {"text": "|W + U|"}},
         "yaxis2": map_axis(domain=[0, 0.43], range=[len(ROWS) - 0.5, -0.5], tickvals=list(range(len(ROWS))),
                            ticktext=list(ROWS)),
-        "bargap": 0.3, "barmode": "overlay", "legend": legend_below(),
+        "barmode": "overlay", "legend": legend_below(),
         "margin": {"l": 74, "r": 16, "t": 12, "b": 92},
     }, 590, legend=True, revision=f"{nudge.n}:{nudge.m}")
     alt = f"Bars of |W + U| for {nudge.m} entries: " + ", ".join(
@@ -114,10 +116,11 @@ def _bars(nudge: Nudge, k: int, size: NDArray[np.floating]) -> list[Part]:
         words = [short(float(v)) + (" tie" if tie else "")
                  for v, tie in zip(size[part], nudge.tied[k][part], strict=True)]
         data.append({"type": "bar", "x": places[part], "y": size[part], "text": words, "textposition": "outside",
+                     "width": 0.7,  # a trace alone would take the room up to its next entry
                      "cliponaxis": False, "marker": {"color": colour}, "showlegend": bool(part.any()), "name": name,
                      "hovertemplate": "entry %{x}: |W + U| = %{y:.4g}, " + name + "<extra></extra>"})
     data.append({"type": "scatter", "mode": "markers", "x": places, "y": np.abs(nudge.weights),
-                 "marker": {"symbol": "line-ew-open", "size": 300 / nudge.m, "line": {"width": 2},
+                 "marker": {"symbol": "line-ew-open", "size": 180 / nudge.m, "line": {"width": 2},
                             "color": style.rgba(style.SEQUENTIAL_HUE)},
                  "hovertemplate": "entry %{x}: dense weight, size %{y:.4g}<extra></extra>", "name": "|dense weight|"})
     if nudge.n < nudge.m:
@@ -136,7 +139,7 @@ def _cells(cells: NDArray[np.floating], stays: NDArray[np.bool_], limit: float) 
     y, x = (axis.reshape(-1) for axis in np.indices(cells.shape))
     numbers = {"type": "scatter", "mode": "text", "yaxis": "y2", "x": x + 1, "y": y, "hoverinfo": "skip",
                "text": [short(v) for v in cells.reshape(-1).tolist()], "showlegend": False,
-               "textfont": {"size": 14, "color": inks(cells, limit)}}
+               "textfont": {"size": 14 if cells.shape[1] <= 8 else 10, "color": inks(cells, limit)}}
     return [{**place, "z": cells, "zmin": -limit, "zmax": limit, "colorscale": style.DIVERGING},
             {**place, "z": cut, "zmin": 0, "zmax": 1, "colorscale": maps.GREY_CELL}, numbers]
 
