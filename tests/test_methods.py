@@ -257,7 +257,7 @@ def test_admm_pull_is_the_exact_proximal_step() -> None:
     method.prepare(layers, context(layers))
     start = layers["a"].weight.detach().clone()
     layers["a"].weight.data.add_(0.25)  # what an optimiser step might do
-    hat, target = layers["a"].weight[0, 0].item(), float(method.target[0][0, 0])
+    hat, target = layers["a"].weight[0, 0].item(), float(method.target["a"][0, 0])
     method.after_step(0)
     grid = torch.linspace(-2, 2, 400_001, dtype=torch.float64)
     best = grid[((grid - hat).square() + 0.5 * (grid - target).square()).argmin()]
@@ -271,20 +271,20 @@ def test_admm_rescales_the_dual_with_rho() -> None:
     method = Admm(AdmmKnobs(rho_start=0.01, rho_end=1.0, interval=5))
     method.prepare(layers, context(layers, steps=100))
     drive(method, layers, optimizer, 0, 4)
-    w, u = layers["a"].weight.detach().clone(), method.u[0].clone()
     rho = method.rho
-    seen: list[torch.Tensor] = []
+    seen: list[torch.Tensor] = []  # W + U - Z, before rho moves
     original = method.update_split
 
-    def spy() -> None:
-        original()
-        seen.append(method.u[0].clone())
+    def spy(rescale: float = 1.0) -> None:
+        v = layers["a"].weight.detach() + method.u[0]
+        original(rescale)
+        seen.append(v - method.z[0])
 
     method.update_split = spy  # type: ignore[method-assign]
     drive(method, layers, optimizer, 4, 5)
     assert method.rho > rho
+    assert float(seen[0].abs().max()) > 0.01
     assert torch.allclose(method.rho * method.u[0], rho * seen[0], atol=1e-6)
-    assert w.shape == u.shape
 
 
 @pytest.mark.parametrize("name", PRUNERS)
