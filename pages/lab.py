@@ -1,10 +1,75 @@
-"""lab: being built."""
+"""Layer lab: one real layer, a method and its knobs, and a player over the rounds of the solve."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from ui import frame
+from core.lab import choices_layer as knobs
+from core.lab import layer, source
+from core.lab.choices_layer import Choices
+from core.runs.store import Run
+from core.views.layerlab import Moment, moment
+from ui import frame, kept, layers, links, player
+
+
+def settled(pattern: str) -> Choices:
+    """What the link asks for. A value that cannot be used gets a red box, and the link stays as it is."""
+    choices, problems = knobs.read(kept.read("lab", knobs.KEYS), pattern)
+    for problem in problems:
+        st.error(links.plain(str(problem)))
+    if not problems:
+        kept.write("lab", knobs.KEYS, choices.link(pattern))
+    return choices
+
+
+def offer(choices: Choices, key: str, pattern: str) -> None:
+    """One knob, bound to the link."""
+    kept.offer("lab", key, knobs.label_of(key), knobs.names(choices, key), knobs.value_of(choices, key),
+               lambda text: kept.write("lab", knobs.KEYS, knobs.with_one(choices, key, text).link(pattern)),
+               slider=key in knobs.KNOBS, help=knobs.help_of(choices, key))
+
+
+def buttons(choices: Choices) -> None:
+    """Pin, unpin, reset."""
+    with st.container(horizontal=True):
+        st.button("Pin this setting", icon=":material/push_pin:", on_click=st.query_params.update,
+                  args=({"pin": choices.text()},), help="Maps and curves then show its answer beside the present one.")
+        if "pin" in st.query_params:
+            st.button("Unpin", icon=":material/close:", on_click=st.query_params.pop, args=("pin",))
+        st.button("Reset the knobs", icon=":material/restart_alt:", on_click=kept.write, args=("lab", knobs.KEYS, {}))
+
+
+def draw(shown: Moment) -> None:
+    """The maps over the curves and the histogram."""
+    frame.show(shown.maps, "maps")
+    for column, key in zip(st.columns(3, gap="large"), ("error", "rounds", "groups"), strict=True):
+        with column:
+            frame.show(getattr(shown, key), key)
+
+
+def page(run: Run, matrix: str) -> None:
+    """The knobs, the pin, and the player over the path that they give."""
+    pattern = knobs.usual(run.record.spec.pattern)
+    choices, here = settled(pattern), source.source_of(run, matrix)
+    seen, folded = knobs.shown(choices)
+    *places, rest = st.columns(knobs.WIDTHS, gap="large", vertical_alignment="bottom")
+    for place, key in zip(places, seen, strict=False):
+        with place:
+            offer(choices, key, pattern)
+    with rest, st.popover("More knobs", width="stretch", disabled=not folded):
+        for key in folded:
+            offer(choices, key, pattern)
+    buttons(choices)
+    path, pinned = layer.path_of(here, choices), None
+    with frame.guarded():
+        pinned = layer.pinned(here, st.query_params.get("pin"))
+    lines = dict(layer.errors_of(here, path.pattern))
+    player.show(lambda k: draw(moment(path, k, lines, pinned)), path.last, words=path.words)
+    st.caption(links.plain(source.about(run, matrix)))
+
 
 frame.opening("lab")
-st.info("This page is being built.")
+found = layers.pick(source.offered(e.record for e in frame.entries() if e.record), source.matrices_of, source.COMMAND)
+if found is not None:
+    with frame.guarded():
+        page(*found)

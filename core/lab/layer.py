@@ -1,0 +1,153 @@
+"""One real layer under any layer method: the path of W, Z and U, and what its outputs lose on the way.
+
+    error of Z = |X (W0 - Z)^T|^2 / |X W0^T|^2 = tr((W0 - Z) G (W0 - Z)^T) / tr(W0 G W0^T),   G = X^T X
+
+The solving is `core.methods`' own, watched after every round. A path is computed once and then only looked at: the last
+few are kept, because a scrubber that solved again at every move would not be one.
+Cost: what the method costs, and one product [out, in] x [in, in] for every stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import InputError
+from core.lab.choices_layer import Choices, from_text, resolved, title_of
+from core.lab.results_layer import Floats, Layer, Path, Stop
+from core.lab.source import Source, read_layer
+from core.methods import METHODS, load
+from core.methods.admm_layer import AdmmLayer
+from core.methods.base import LayerMethod, LayerResult, LayerStats, make_knobs
+from core.methods.quadratic import QuadraticSplit, Round
+from core.runs.arrays import pack_mask
+from core.sparsity.patterns import Pattern, parse_pattern
+
+STOPS, FEW_STOPS = 26, 14  # of a path, the answer among them; few where a matrix is LARGE: a path stays under 40 MB
+LARGE = 250_000  # weights
+HALF = 6e4  # the largest number that a half-precision float holds, nearly
+LAYER_METHODS = tuple(entry.name for entry in METHODS.values() if entry.training != "always")
+
+
+def stats_of(layer: Layer) -> LayerStats:
+    """The layer's statistics as the methods take them."""
+    gram = torch.from_numpy(layer.gram)
+    return LayerStats(norms=gram.diagonal().clamp_min(0).sqrt(), tokens=layer.tokens, gram=gram)
+
+
+def solve(layer: Layer, method: str, pattern: str, knobs: Mapping[str, Any] | None = None, title: str = "") -> Path:
+    """Prune *layer* and return the path.
+
+    Raises InputError for a method that solves no single layer, a pattern that does not fit it, or knobs out of range.
+    """
+    rule = pattern_for(pattern, layer)
+    solver = _solver(method, knobs or {})
+    weight, stats = torch.from_numpy(layer.weight), stats_of(layer)
+    watch = _Watch(weight, stats, getattr(solver.knobs, "iterations", 1))
+    try:
+        result = solver.solve(weight, stats, rule, watch) if isinstance(solver, AdmmLayer) else \
+            solver.solve(weight, stats, rule)
+    except torch.linalg.LinAlgError:
+        raise InputError(f"{METHODS[method].title}: the Gram matrix of {layer.name} cannot be factorised",
+                         "a larger damping or rho", "Raise damping: the layer saw fewer inputs than it has.") from None
+    stops = (*watch.stops, watch.stop(len(watch.seen) + 1, result.weight, result.weight, result.weight, result.mask))
+    energy = ((weight @ _gram(stats)) * weight).sum(1)
+    return Path(layer.name, method, title or METHODS[method].title, rule.name, layer.weight, _numpy(energy), stops,
+                **{key: np.array([getattr(done, key) for done in watch.seen], np.float32)
+                   for key in ("rho", "primal", "dual", "flips")})
+
+
+def pattern_for(pattern: str, layer: Layer) -> Pattern:
+    """Parse *pattern* for this one layer. Raises InputError when it does not fit, or counts over a whole model."""
+    rule = parse_pattern(pattern)
+    if rule.scope == "model" or not rule.sparsity:
+        raise InputError(f"Pattern {rule.name}", "a pattern of a single matrix, such as 2:4 or unstructured:0.5",
+                         "Choose one from the list.")
+    rule.fits(layer.name, layer.weight.shape)
+    return rule
+
+
+def errors(layer: Layer, pattern: str) -> dict[str, float]:
+    """By layer method, at its defaults: the relative error of its answer."""
+    weight, stats = torch.from_numpy(layer.weight), stats_of(layer)
+    rule, total = pattern_for(pattern, layer), float(((weight @ _gram(stats)) * weight).sum()) or 1.0
+    out = {}
+    for name in LAYER_METHODS:
+        result: LayerResult = _solver(name, {}).solve(weight, stats, rule)
+        out[name] = float(_rows(weight - result.weight, stats).sum()) / total
+    return out
+
+
+@lru_cache(maxsize=4)
+def layer_of(source: Source) -> Layer:
+    """The layer behind *source*, kept. Raises what `read_layer` raises."""
+    return read_layer(source.run, source.matrix)
+
+
+@lru_cache(maxsize=4)
+def path_of(source: Source, choices: Choices) -> Path:
+    """`solve` with *choices*, kept. Raises what `solve` and `read_layer` raise."""
+    return solve(layer_of(source), choices.method, choices.pattern, resolved(choices), title_of(choices))
+
+
+def pinned(source: Source, pin: str | None) -> Path | None:
+    """The path of a pin's text; None without one. Raises InputError for a bad one, or one that does not fit."""
+    return None if pin is None else path_of(source, from_text(pin))
+
+
+@lru_cache(maxsize=32)
+def errors_of(source: Source, pattern: str) -> tuple[tuple[str, float], ...]:
+    """`errors`, kept, as pairs."""
+    return tuple(errors(layer_of(source), pattern).items())
+
+
+class _Watch:
+    """Notes every round, and keeps those that are stops."""
+
+    def __init__(self, weight: Tensor, stats: LayerStats, rounds: int) -> None:
+        self.weight, self.stats = weight, stats
+        most = min((STOPS if weight.numel() <= LARGE else FEW_STOPS) - 1, rounds)
+        self.marks = set(np.linspace(0, rounds - 1, most).round().astype(int).tolist())
+        self.seen: list[Round] = []
+        self.stops: list[Stop] = []
+
+    def __call__(self, split: QuadraticSplit, done: Round, scale: Tensor) -> None:
+        if len(self.seen) in self.marks:
+            z = split.z / scale
+            self.stops.append(self.stop(len(self.seen) + 1, split.w / scale, z, z + split.u / scale, split.mask))
+        self.seen.append(done)
+
+    def stop(self, number: int, w: Tensor, z: Tensor, v: Tensor, mask: Tensor) -> Stop:
+        """A stop; all tensors `[out, in]`, in the units of the layer's weights."""
+        return Stop(number, _half(w), _half(v), pack_mask(mask.numpy()), _numpy(_rows(self.weight - z, self.stats)))
+
+
+def _solver(method: str, knobs: Mapping[str, Any]) -> LayerMethod:
+    if method not in LAYER_METHODS:
+        raise InputError(f"Method {method[:40]!r}", f"one that solves a single layer: {', '.join(LAYER_METHODS)}",
+                         "Choose one from the list.")
+    kind = load(method)
+    return kind(make_knobs(kind.Knobs, knobs))
+
+
+def _rows(gap: Tensor, stats: LayerStats) -> Tensor:
+    """|X gap^T|^2 of every row of *gap* `[out, in]`: `[out]`."""
+    return (gap @ _gram(stats)).mul_(gap).sum(1).clamp_min_(0)
+
+
+def _gram(stats: LayerStats) -> Tensor:
+    assert stats.gram is not None
+    return stats.gram
+
+
+def _half(values: Tensor) -> Any:
+    return values.clamp(-HALF, HALF).half().numpy()
+
+
+def _numpy(values: Tensor) -> Floats:
+    return values.numpy()

@@ -1,0 +1,29 @@
+"""Everything that the layer lab shows of one moment: `moment` is what one move of the scrubber costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.lab.results_layer import Path
+from core.views.layerlab_curves import error_curve, rounds
+from core.views.layerlab_groups import groups_of_z
+from core.views.layerlab_maps import layer_maps
+from core.views.view import View
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The pictures of one stop."""
+
+    maps: View  # weights before, Z, and what every output loses
+    error: View  # the error against the rounds, all methods as lines
+    rounds: View  # residuals, change of the support, rho
+    groups: View  # what the groups hold
+
+
+def moment(path: Path, k: int, lines: Mapping[str, float], pinned: Path | None = None) -> Moment:
+    """Stop *k* of *path*. *lines*: the error of every layer method at its defaults; *pinned*: a path of the same layer
+    to compare with."""
+    return Moment(layer_maps(path, k, pinned), error_curve(path, k, lines, pinned), rounds(path, k),
+                  groups_of_z(path, k))
