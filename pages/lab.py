@@ -42,9 +42,12 @@ def buttons(choices: Choices) -> None:
 def draw(shown: Moment) -> None:
     """The maps over the curves and the histogram."""
     frame.show(shown.maps, "maps")
-    for column, key in zip(st.columns(3, gap="large"), ("error", "rounds", "groups"), strict=True):
-        with column:
-            frame.show(getattr(shown, key), key)
+    left, right = st.columns(2, gap="large")
+    with left:
+        frame.show(shown.error, "error")
+    with right:
+        frame.show(shown.rounds, "rounds")
+    frame.show(shown.groups, "groups")
 
 
 def page(run: Run, matrix: str) -> None:
