@@ -40,16 +40,19 @@ def test_a_kept_run_holds_what_its_level_says_and_checks(store: Store, level: st
     expected["masks"] = expected["summary"] | {"mask", "activation", "attention"}
     expected["full"] = expected["masks"] | {"weight", "scale", "snapshot"}
     assert words == expected[level]
-    same = [key for key in kept.keys if level != "summary" or not key.startswith("thumbnail/")]
+    same = [key for key in kept.keys if level == "full" or not key.startswith("thumbnail/")]
     assert same and all(np.array_equal(kept.array(key), whole[key]) for key in same)  # type: ignore[arg-type]
     assert kept.record.spec.record == level
     assert kept.record.id == record.id == kept.record.spec.run_id
     assert not check(kept).problems
 
 
-def test_a_summary_has_coarser_thumbnails_that_still_are_block_means(store: Store) -> None:
-    record = pruned(store)
-    keep(store, record.id, "summary")
+@pytest.mark.parametrize("level", ["summary", "masks"])
+def test_thumbnails_get_coarser_and_still_are_block_means(empty_store: Store, level: str) -> None:
+    store, sizes = empty_store, {"hidden": 192, "ffn": 768, "layers": 1}
+    parent = makers.make_dense(store.live, **sizes)
+    record = store.open(makers.make_run(store.live, parent=parent, snapshots=0, **sizes)).record
+    keep(store, record.id, level)  # type: ignore[arg-type]
     kept = Store(recorded=store.recorded, live=store.recorded / "none").open(record.id)
     halved = 0
     for m in record.matrices:

@@ -1,6 +1,5 @@
 """Keep a run for good: copy it into the recorded runs at a record level, with no more arrays than that level has.
-Of Gram matrices only those that `core.runs.grams` finds worth it stay; a summary of a richer run has coarser
-thumbnails."""
+Of Gram matrices only those that `core.runs.grams` finds worth it stay; below the level full, thumbnails get coarser."""
 
 from __future__ import annotations
 
@@ -20,6 +19,7 @@ LEVELS = list(RECORD_LEVELS)
 FIRST_KEPT = {"thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary", "mask": "masks",
               "activation": "masks", "attention": "masks", "weight": "full", "scale": "full", "snapshot": "full",
               "gram": "lab"}
+CELLS = 32  # a side of a thumbnail that may stay as it is below the level full
 SMALL_CHECKPOINT = 2 << 20  # bytes; a dense `tiny` is kept with its weights, so that its runs need no training first
 
 
@@ -43,9 +43,10 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
             and (not key.startswith("gram/") or key.removeprefix("gram/") in grams)}
     matrices = [m if m.gram is None or m.gram in grams else msgspec.structs.replace(m, gram=None, gram_tokens=None)
                 for m in run.record.matrices]
-    if level == "summary" and have != "summary":
+    if LEVELS.index(level) < LEVELS.index("full"):
         for m in matrices:
-            kept[f"thumbnail/{m.name}"] = coarser(kept[f"thumbnail/{m.name}"], m.shape)
+            if max(kept[f"thumbnail/{m.name}"].shape) > CELLS:
+                kept[f"thumbnail/{m.name}"] = coarser(kept[f"thumbnail/{m.name}"], m.shape)
     record = msgspec.structs.replace(run.record, matrices=matrices,
                                      spec=msgspec.structs.replace(run.record.spec, record=level))
     if LEVELS.index(level) < LEVELS.index("masks"):
