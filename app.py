@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import streamlit as st
 
 from ui.pages import PAGES, ROOT
+
+# Idle torch threads sleep instead of spin: on a busy machine a live page would otherwise wait seconds for them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 st.set_page_config(page_title="SparseScope", layout="wide", initial_sidebar_state="auto")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.lab import choices_layer as knobs
 from core.lab import layer, source
@@ -29,14 +30,14 @@ def offer(choices: Choices, key: str, pattern: str) -> None:
                slider=key in knobs.KNOBS, help=knobs.help_of(choices, key))
 
 
-def buttons(choices: Choices) -> None:
-    """Pin, unpin, reset."""
-    with st.container(horizontal=True):
-        st.button("Pin this setting", icon=":material/push_pin:", on_click=st.query_params.update,
-                  args=({"pin": choices.text()},), help="Maps and curves then show its answer beside the present one.")
-        if "pin" in st.query_params:
-            st.button("Unpin", icon=":material/close:", on_click=st.query_params.pop, args=("pin",))
-        st.button("Reset the knobs", icon=":material/restart_alt:", on_click=kept.write, args=("lab", knobs.KEYS, {}))
+def buttons(choices: Choices, pin: DeltaGenerator, reset: DeltaGenerator) -> None:
+    """Pin or unpin, and reset."""
+    if "pin" in st.query_params:
+        pin.button("Unpin", on_click=st.query_params.pop, args=("pin",), width="stretch")
+    else:
+        pin.button("Pin", on_click=st.query_params.update, args=({"pin": choices.text()},), width="stretch",
+                   help="Maps and curves then show this setting's answer beside the present one.")
+    reset.button("Reset", on_click=kept.write, args=("lab", knobs.KEYS, {}), width="stretch")
 
 
 def draw(shown: Moment) -> None:
@@ -55,14 +56,14 @@ def page(run: Run, matrix: str) -> None:
     pattern = knobs.usual(run.record.spec.pattern)
     choices, here = settled(pattern), source.source_of(run, matrix)
     seen, folded = knobs.shown(choices)
-    *places, rest = st.columns(knobs.WIDTHS, gap="large", vertical_alignment="bottom")
+    *places, rest, pin, reset = st.columns(knobs.WIDTHS, gap="small", vertical_alignment="bottom")
     for place, key in zip(places, seen, strict=False):
         with place:
             offer(choices, key, pattern)
-    with rest, st.popover("More knobs", width="stretch", disabled=not folded):
+    with rest, st.popover("More", width="stretch", disabled=not folded):
         for key in folded:
             offer(choices, key, pattern)
-    buttons(choices)
+    buttons(choices, pin, reset)
     path, pinned = layer.path_of(here, choices), None
     with frame.guarded():
         pinned = layer.pinned(here, st.query_params.get("pin"))

@@ -62,13 +62,13 @@ def test_one_method_after_the_other_and_reset(monkeypatch: pytest.MonkeyPatch, s
         assert not app.exception and app.query_params["method"] == method and "rho_end" not in app.query_params
         assert f"{title}: no rounds." in said(app)
         assert charts(app) == 3 and not app.slider
-    next(b for b in app.button if b.label == "Reset the knobs").click().run()
+    next(b for b in app.button if b.label == "Reset").click().run()
     assert "method" not in app.query_params and charts(app) == 4
 
 
 def test_pin_and_unpin(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "lab", setting="fixed")
-    next(b for b in app.button if b.label == "Pin this setting").click().run()
+    next(b for b in app.button if b.label == "Pin").click().run()
     assert app.query_params["pin"] == "pattern=2:4,setting=fixed"
     assert "The pinned answer loses" in said(app)
     next(s for s in app.selectbox if s.label == "Setting").set_value("ours").run()

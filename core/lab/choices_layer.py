@@ -60,7 +60,7 @@ KNOBS: dict[str, Knob] = {
 }
 KEYS = ("pattern", "method", "setting", *KNOBS)
 SEEN = 4  # choices that are on the page at once; the rest is folded away
-WIDTHS = (3, 4, 4, 4, 2)  # of their columns, the last for the fold
+WIDTHS = (3, 4, 4, 4, 3, 3, 3)  # of their columns; the last three for the fold, the pin and the reset
 UNUSED = {"support": ("rho_end",), "fixed": ("rho_start",), "stages": ()}  # by the way in which rho rises
 
 

@@ -30,7 +30,7 @@ def error_curve(path: Path, k: int, lines: Mapping[str, float], pinned: Path | N
     shown = [v for trace in data for v in trace["y"] if v > 0] or [0.1, 1.0]
     figure = build(data, {
         "margin": {"b": 150}, "legend": legend_below(),
-        "xaxis": {"title": {"text": "round", "standoff": 4}, "range": [0.5, end + 0.5]},
+        "xaxis": {"title": {"text": "round", "standoff": 16}, "range": [0.5, end + 0.5]},
         "yaxis": {"type": "log", "title": {"text": "share of the outputs lost"}, "tickformat": ".1~%", "nticks": 5,
                   "range": [math.log10(min(shown)) - 0.06, math.log10(max(shown)) + 0.06]},
     }, 430, legend=True, revision=f"{path.matrix}/{end}")
@@ -93,7 +93,7 @@ def rounds(path: Path, k: int) -> View:
               ("support change", [("flips", path.flips, "solid")], False), ("rho", [("rho", path.rho, "solid")], True))
     data: list[Part] = []
     layout: Part = {"margin": {"b": 84, "l": 84}, "legend": legend_below(),
-                    "xaxis": {"title": {"text": "round", "standoff": 4}, "anchor": "y3",
+                    "xaxis": {"title": {"text": "round", "standoff": 16}, "anchor": "y3",
                               "range": [0.5, path.stops[-1].round + 0.5]}}
     spans = ([0.62, 1.0], [0.31, 0.55], [0.0, 0.24])
     for i, ((title, lines, log), span) in enumerate(zip(panels, spans, strict=True)):
