@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ui import player
+
 
 def script(last: int) -> None:
     import streamlit as st
@@ -39,6 +41,10 @@ def press(app: AppTest, name: str) -> AppTest:
     app.button(key=f"player.k.{name}").click().run()
     assert not app.exception
     return app
+
+
+def scrubber(app: AppTest) -> Any:
+    return next(s for s in app.slider if s.key.startswith("player.k.slider"))
 
 
 def drawn(app: AppTest) -> list[int]:
@@ -88,12 +94,12 @@ def test_the_last_moment_leaves_the_link() -> None:
 
 def test_a_link_opens_its_moment_and_the_slider_stands_there() -> None:
     app = opened(5, k="3")
-    assert drawn(app) == [3] and app.slider(key="player.k.slider").value == 3
+    assert drawn(app) == [3] and scrubber(app).value == 3
 
 
 def test_scrubbing_draws_and_writes_the_link() -> None:
     app = opened(5)
-    app.slider(key="player.k.slider").set_value(2).run()
+    scrubber(app).set_value(2).run()
     assert drawn(app) == [2] and link(app) == "2"
 
 
@@ -121,6 +127,34 @@ def test_a_knob_moved_while_playing_does_not_end_it() -> None:
     app = press(opened(9, k="2"), "play")
     app.slider(key="knob").set_value(4).run()
     assert drawn(app) == [3] and app.button(key="player.k.play").label == "Pause"
+
+
+def test_a_slider_that_lags_a_tick_behind_does_not_pull_the_moment_back() -> None:
+    """A slow browser answers a tick with the slider as it stood before."""
+    app = press(opened(9, k="2"), "play")
+    app.run()
+    late = scrubber(app)
+    app.run()
+    assert drawn(app) == [4]
+    late.set_value(2).run()
+    assert drawn(app) == [5] and app.button(key="player.k.play").label == "Pause"
+
+
+def test_a_tick_that_comes_late_brings_no_old_link_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick carries the link as the browser knew it: after the end, or a pause, that is the one of before."""
+    app = press(opened(4, k="3"), "play")
+    app.run()
+    assert drawn(app) == [4] and link(app) is None
+    app.query_params["k"] = "3"
+    assert drawn(app.run()) == [4] and link(app) is None
+    assert drawn(press(app, "back")) == [3] and drawn(press(app, "back")) == [2]
+    app.query_params["k"] = "3"
+    assert drawn(app.run()) == [2] and link(app) == "2"
+    monkeypatch.setattr(player, "GRACE", 0.0)
+    app = press(press(opened(9, k="3"), "play").run(), "play")
+    assert drawn(app) == [4] and link(app) == "4"
+    app.query_params["k"] = "3"
+    assert drawn(app.run()) == [3]  # a link of later counts again
 
 
 @pytest.mark.parametrize("move", ["on", "back", "start"])

@@ -23,8 +23,7 @@ from ui.pages import PAGES
 
 def strip(page: str) -> None:
     """Draw the strip on *page* when the link asks for a lesson; a red box when it asks for one that does not exist."""
-    if GO in st.session_state:
-        _open(*st.session_state.pop(GO))
+    _travel(page)
     asked = st.query_params.get("lesson")
     if asked is None:
         st.session_state.pop("lesson.at", None)
@@ -41,7 +40,8 @@ def strip(page: str) -> None:
         _draw(lesson, place, page)
 
 
-GO = "lesson.go"  # (file, query) to open: a callback cannot leave its page, the next run of the page can
+GO = "lesson.go"  # where to go: a callback cannot leave its page, the next run of the page can
+TRIES = 2  # the last tick of a player may bring the page back that was just left, once
 # Two thirds of a small window belong to the picture: the page's own heading gives way, and what the step speaks of
 # has a line at its left, in the theme's accent.
 MARK = """
@@ -94,7 +94,7 @@ def _arrive(lesson: Lesson, step: Step) -> None:
 
 
 def _forget() -> None:
-    for key in [key for key in st.session_state if str(key).startswith("link.")]:
+    for key in [key for key in st.session_state if str(key).startswith(("link.", "kept."))]:
         del st.session_state[key]
     player.stop()
 
@@ -103,20 +103,24 @@ def _go(lesson: Lesson, place: int) -> None:
     """Open the step at *place* with its own state, on its own page."""
     step = lesson.steps[place]
     _forget()
-    st.session_state[GO] = (PAGES[step.page].file, query(lesson, step))
+    st.session_state[GO] = (step.page, query(lesson, step), TRIES)
 
 
 def _leave(page: str) -> None:
     """The same picture, without the strip."""
     kept = {key: value for key, value in st.query_params.items() if key not in ("lesson", "step")}
-    st.session_state[GO] = (PAGES[page].file, kept)
+    st.session_state[GO] = (page, kept, TRIES)
 
 
-def _open(file: str, query: dict[str, str]) -> None:
-    try:
-        st.switch_page(file, query_params=query)
-    except StreamlitAPIException:
-        st.error("This page was started alone, so there is no other to go to. Start app.py instead.")
+def _travel(page: str) -> None:
+    """Go where a button of the strip led, until this is it."""
+    to, asked, tries = st.session_state.pop(GO, (page, None, 0))
+    if tries and (to, asked) != (page, st.query_params.to_dict()):
+        st.session_state[GO] = (to, asked, tries - 1)
+        try:
+            st.switch_page(PAGES[to].file, query_params=asked)
+        except StreamlitAPIException:
+            st.error("This page was started alone, so there is no other to go to. Start app.py instead.")
 
 
 def _draw(lesson: Lesson, place: int, page: str) -> None:

@@ -16,7 +16,7 @@ CSS = """
 .stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }
 [data-testid="stBottomBlockContainer"]:has(.st-key-lesson) { padding: 0.5rem 2rem 0.7rem; max-width: 1720px;
   border-top: 1px solid rgba(128,134,142,0.28); }
-.st-key-lesson { max-height: 42vh; overflow-y: auto; }
+.st-key-lesson { max-height: 42vh; overflow-y: auto; gap: 0.4rem; }
 .st-key-lesson p { font-size: 0.95rem; line-height: 1.4; }
 .st-key-lesson button { min-height: 2rem; padding: 0.1rem 0.6rem; }
 .tiles { display: grid; font-size: 0.9rem; line-height: 1.35; }

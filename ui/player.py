@@ -22,6 +22,7 @@ and one press would count twice.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ from core.errors import InputError
 from ui import links
 
 PACE = 0.8  # seconds a moment stays while playing: long enough to read what changed
+GRACE = 10.0  # seconds in which the last ticks of a slow browser may still come in
 
 
 @dataclass
@@ -42,6 +44,16 @@ class _Playing:
     asked: str | None  # `?k=` when Play was pressed
     k: int
     fresh: bool = True  # no tick yet
+
+
+@dataclass
+class _Past:
+    """Where Play ended. A tick under way then brings the link as it stood before, which is not what anybody asked."""
+
+    page: str
+    asked: str | None  # `?k=` while it played
+    k: int
+    until: float  # on the monotonic clock
 
 
 def show(draw: Callable[[int], object], last: int, *, key: str = "k", label: str = "Iteration",
@@ -68,6 +80,17 @@ def show(draw: Callable[[int], object], last: int, *, key: str = "k", label: str
 def stop(key: str = "k") -> None:
     """Forget that `?key=` is being played, and leave the link as it is. For whoever writes the link from outside."""
     st.session_state.pop(f"player.{key}", None)
+    st.session_state.pop(f"player.{key}.past", None)
+
+
+def _end(key: str, k: int) -> None:
+    """Stop at moment *k*."""
+    playing = _playing(key)
+    if playing is not None:
+        stop(key)
+        st.session_state[f"player.{key}.past"] = _Past(playing.page, playing.asked, k, time.monotonic() + GRACE)
+    elif f"player.{key}.past" in st.session_state:
+        st.session_state[f"player.{key}.past"].k = k
 
 
 def _page() -> str:
@@ -92,7 +115,7 @@ def _moment(key: str, last: int) -> int:
     playing.k = min(playing.k if playing.fresh else playing.k + 1, last)
     playing.fresh = False
     if playing.k == last:
-        stop(key)
+        _end(key, last)
         _write(key, last, last)
         st.rerun()  # the whole page: only that ends the timer
     return playing.k
@@ -100,8 +123,10 @@ def _moment(key: str, last: int) -> int:
 
 def _asked(key: str, last: int) -> int:
     """The moment that the link names, moved inside 0..last and written back."""
-    asked, k = st.query_params.get(key), last
-    if asked is not None:
+    asked, k, past = st.query_params.get(key), last, st.session_state.get(f"player.{key}.past")
+    if past is not None and (past.page, past.asked) == (_page(), asked) and time.monotonic() < past.until:
+        k = min(past.k, last)
+    elif asked is not None:
         try:
             k = min(max(int(asked[:12]), 0), last)
         except ValueError:
@@ -123,12 +148,16 @@ def _write(key: str, k: int, last: int) -> None:
 def _controls(key: str, k: int, last: int, label: str, words: Callable[[int], str] | None) -> None:
     """Start, back, play or pause, on, and the slider, in one row."""
     playing = _playing(key) is not None
-    slider = f"player.{key}.slider"
-    st.session_state[slider] = k
+    slider = _slider(key, k)
+
+    def moved() -> None:
+        if st.session_state[f"player.{key}.slider"] == slider:  # else it is one of before, see `_slider`
+            go(st.session_state[slider])
 
     def go(to: int) -> None:
         """Stand at moment *to*; when something was playing, it stops there."""
-        stop(key)
+        to = min(max(to, 0), last)
+        _end(key, to)
         _write(key, to, last)
         if playing:
             st.rerun()
@@ -142,14 +171,30 @@ def _controls(key: str, k: int, last: int, label: str, words: Callable[[int], st
         st.button("Start", icon=":material/first_page:", key=f"player.{key}.start", shortcut="H", on_click=go,
                   args=(0,), disabled=k == 0)
         st.button("Back", icon=":material/chevron_left:", key=f"player.{key}.back", shortcut="J", on_click=go,
-                  args=(max(k - 1, 0),), disabled=k == 0)
+                  args=(k - 1,), disabled=k == 0)
         if playing:
             st.button("Pause", icon=":material/pause:", key=f"player.{key}.play", shortcut="K", on_click=go, args=(k,))
         else:
             st.button("Play", icon=":material/play_arrow:", key=f"player.{key}.play", shortcut="K", on_click=play,
                       type="primary", help="From here; at the end, from the start." if k == last else None)
         st.button("On", icon=":material/chevron_right:", key=f"player.{key}.on", shortcut="L", on_click=go,
-                  args=(min(k + 1, last),), disabled=k == last)
-        st.slider(label, 0, last, key=slider, on_change=lambda: go(st.session_state[slider]), width="stretch",
+                  args=(k + 1,), disabled=k == last)
+        st.slider(label, 0, last, key=slider, on_change=moved, width="stretch",
                   label_visibility="collapsed")
         st.markdown(links.plain(words(k) if words else f"{label} {k} of {last}"), width="content")
+
+
+def _slider(key: str, k: int) -> str:
+    """The key of a slider that stands at *k*: a fresh one whenever something else than the slider moved the moment.
+
+    A browser sends the values of all sliders with every tick. When it is slow, that of this one is a tick old, and
+    would look like a hand that pulled it back.
+    """
+    present = f"player.{key}.slider"
+    name = st.session_state.get(present, f"{present}.0")
+    if st.session_state.get(name, k) != k:
+        stem, _, number = name.rpartition(".")
+        name = f"{stem}.{int(number) + 1}"
+    st.session_state[present] = name
+    st.session_state[name] = k
+    return name

@@ -1,0 +1,75 @@
+"""The lesson by keyboard in a real browser: three steps, a guess, a picture that plays and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from core.lessons.admm import ADMM
+from tests.browser.serving import ROOT, browser, complaints, painted, server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+LIMIT = 180.0  # seconds for one page: a busy machine is slow, not wrong
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str]]:
+    places = {"SPARSESCOPE_CACHED": str(ROOT / "cached_runs"), "SPARSESCOPE_RUNS": str(tmp_path_factory.mktemp("runs"))}
+    with server(environment=places) as address, browser() as chrome:
+        context = chrome.new_context(viewport={"width": 1366, "height": 768})
+        context.set_default_timeout(LIMIT * 1000)
+        yield context.new_page(), address
+
+
+def press(page: Any, key: str, words: str) -> None:
+    """Press *key* and wait until the strip or the page says *words*."""
+    page.keyboard.press(key)
+    page.get_by_text(words, exact=False).first.wait_for()
+    painted(page, LIMIT)
+    assert complaints(page) == []
+
+
+def test_three_steps_by_key_and_back(page: tuple[Any, str]) -> None:
+    tab, address = page
+    tab.goto(f"{address}/lesson", wait_until="commit")
+    painted(tab, LIMIT)
+    tab.get_by_role("link", name="Start the lesson").click()
+    tab.get_by_text("Step 1 of").wait_for()
+    painted(tab, LIMIT)
+    assert "step=cross" in tab.url and "/plane" in tab.url
+    for place, step in enumerate(ADMM.steps[1:3], 2):
+        press(tab, "n", f"Step {place} of")
+        assert f"step={step.id}" in tab.url and f"case={step.state['case']}" in tab.url
+        assert tab.locator(f".st-key-{step.look.key} .main-svg").count()
+    press(tab, "p", "Step 2 of")
+    assert "step=once" in tab.url
+    question = ADMM.steps[1].question
+    assert question is not None
+    press(tab, str(question.answer + 1), question.reveal[:40])
+
+
+def test_the_strip_leaves_most_of_the_window_and_never_covers_the_end_of_the_page(page: tuple[Any, str]) -> None:
+    tab, _ = page
+    strip = tab.locator(".st-key-lesson").bounding_box()
+    assert strip["height"] < 0.45 * 768 and strip["y"] + strip["height"] <= 768
+    tab.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 1e6)")
+    last = tab.locator("[data-testid=stMainBlockContainer] [data-testid=stExpander]").last.bounding_box()
+    assert last["y"] + last["height"] <= strip["y"]
+
+
+def test_play_runs_to_the_end_and_stops(page: tuple[Any, str]) -> None:
+    tab, address = page
+    tab.goto(f"{address}/plane?case=good&iterations=5&k=1", wait_until="commit")
+    painted(tab, LIMIT)
+    tab.keyboard.press("k")
+    tab.get_by_role("button", name="Pause").wait_for()
+    tab.get_by_text("Iteration 5 of 5").wait_for()
+    tab.get_by_role("button", name="Play").wait_for()
+    painted(tab, LIMIT)
+    assert "k=" not in tab.url.partition("?")[2].replace("_k=", "")
+    tab.keyboard.press("j")
+    tab.get_by_text("Iteration 4 of 5").wait_for()
+    tab.wait_for_timeout(2500)  # three ticks, were the timer still running
+    assert tab.get_by_text("Iteration 4 of 5").count() and "k=4" in tab.url
