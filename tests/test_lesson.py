@@ -44,9 +44,9 @@ def test_steps_are_short_and_every_question_has_one_answer(lesson: object) -> No
         assert step.page in ("plane", "projection", "lab", "trace", "occupancy")
 
 
-def test_the_right_answer_is_not_always_in_the_same_place() -> None:
+def test_no_place_holds_more_than_half_of_the_right_answers() -> None:
     places = [step.question.answer for step in ADMM.steps if step.question]
-    assert len(set(places)) > 1 and max(places.count(p) for p in set(places)) < len(places)
+    assert max(places.count(place) for place in places) <= len(places) / 2
 
 
 def test_the_lesson_speaks_of_all_four_and_ends_on_a_run() -> None:
@@ -186,7 +186,7 @@ class Group:
 def group() -> list[float]:
     g = Group(STEPS["group"].state)
     assert all(kept == [3, 4] for kept in g.kept) and min(g.error, key=g.error.__getitem__) == (3, 4)
-    assert len(g.error) == 6
+    assert len(g.error) == 6 and all(g.u[k][i] > 0 for k in range(1, 21) for i in (0, 1))
     return []
 
 
@@ -196,6 +196,7 @@ def crossing() -> list[float]:
     assert STEPS["crossing"].state["k"] == "5" and min(g.error, key=g.error.__getitem__) == (1, 3)
     assert g.v[5][0] < g.v[5][3] and abs(g.v[5][0] - g.v[5][3]) < 0.01  # just below the line
     assert [round(100 * g.error[p]) for p in ((3, 4), (1, 3))] == [17, 10]
+    assert np.abs(DEFAULT)[[0, 2]].sum() < np.abs(DEFAULT)[[2, 3]].sum()
     assert [round(100 * g.energy[p]) for p in ((3, 4), (1, 3))] == [66, 60]
     return [int(STEPS["crossing"].state["coupling"]) / 100, g.u[5][0], g.v[6][0], g.v[6][3]]
 
@@ -229,7 +230,7 @@ def layer() -> list[float]:
     done = AdmmLayer(AdmmLayerKnobs()).solve(torch.from_numpy(dense), stats, NM(2, 4))
     assert round(100 * (done.mask.numpy() != plain).mean()) == 19
     cost = 100 * lost(done.weight.numpy())
-    assert f"{cost:.2f}" == "0.03"
+    assert f"{cost:.2f}" == "0.03" and 100 < 100 * lost(dense * plain) / cost < 150
     return [100 * lost(dense * plain), cost]
 
 

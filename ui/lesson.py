@@ -43,8 +43,9 @@ def strip(page: str) -> None:
 GO = "lesson.go"  # where to go: a callback cannot leave its page, the next run of the page can
 TRIES = 2  # the last tick of a player may bring the page back that was just left, once
 # Two thirds of a small window belong to the picture: the page's own heading gives way, and what the step speaks of
-# has a line at its left, in the theme's accent.
+# has a line at its left, in the theme's accent. What a case shows is not said before the question is answered.
 MARK = """
+.st-key-plane-case + .stElementContainer { display: none; }
 .stMainBlockContainer { padding-top: 3.4rem; padding-bottom: 1rem; }
 .stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
 .st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); }
