@@ -30,8 +30,9 @@ STEPS = (
                   "Training on moves w1 from 1.5 to 2.3. That is refinement. But had the cut kept the wrong weight, no "
                   "refinement would bring the other back. ADMM does not decide at once.")),
     Step("copies", "W and Z: the weights twice",
-         "ADMM keeps the weights twice. Z obeys the pattern: it stands on the cross, nearest to W + U. W is free: it "
-         "follows the loss, and is pulled towards Z. They disagree on w2: 0.77 in W, 0 in Z.",
+         "ADMM keeps the weights twice. Z obeys the pattern: it stands on the cross, nearest to W + U. (U, 0 at first, "
+         "is the next step.) W is free: it follows the loss, and is pulled towards Z. They disagree on w2: 0.77 in W, "
+         "0 in Z.",
          "plane", {"case": "good", "k": "1"}, Look("plane", "W among the rings, Z on the cross, the line between."),
          Question("Which of the two is ever cut?", ("Z", "W", "Both"), 0,
                   "Only Z. W is never cut, only pulled: so it still knows that w2 is wanted, and a weight that is cut "
