@@ -9,5 +9,6 @@ BENCHMARKS: dict[str, str] = {
     "admm-step": "benchmarks.admm_step",
     "fine-tuning": "benchmarks.fine_tuning",
     "layerwise": "benchmarks.layerwise",
+    "lab": "benchmarks.lab",
     "first-picture": "benchmarks.first_picture",
 }

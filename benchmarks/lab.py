@@ -1,4 +1,4 @@
-"""The Layer lab: from a turned knob to the new pictures, on the server. `python -m benchmarks.lab`.
+"""The live pages: from a turned knob to the new pictures, on the server. `python -m benchmarks.lab`.
 
 One move = solve the layer again with another rho and build all four figures of the last stop as JSON. minilm-l6 sizes,
 correlated noise for inputs: the cost hangs on sizes and rounds alone. What the browser then paints, and what
@@ -10,19 +10,25 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from core.lab import group, plane
 from core.lab.layer import errors, solve
 from core.lab.results_layer import Layer
+from core.sparsity.patterns import NM
+from core.views import plane as plane_views
+from core.views import projection, projection_rounds
 from core.views.layerlab import moment
+from core.views.view import View
 
 MOVES = 50
 TOKENS = 2048
 # rows, columns, rounds, bar in ms
-CASES = ((384, 384, 50, 150), (1536, 384, 24, 600))
+CASES = ((384, 384, 50, 150), (1536, 384, 50, 600))
 HEAVIEST = 500_000  # bytes of one figure
 
 
@@ -60,8 +66,33 @@ def measure() -> list[dict[str, Any]]:
 
 
 def other_pages() -> list[dict[str, Any]]:
-    """The pages of two weights and of one group, in the same form."""
-    return []
+    """The pages of two weights and of one group, in the same form: rho moves, all figures are built again."""
+    start = plane.read({}).choices
+    weights = (0.7, 0.6, 1.0, 0.8, 0.2, -0.9, 0.4, 0.5)
+
+    def two_weights(move: int) -> list[View]:
+        path = plane.solve(replace(start, rho=1.0 + 0.05 * move))
+        shown = plane_views.moment(path, path.last)
+        return [shown.picture, shown.curves]
+
+    def one_group(move: int) -> list[View]:
+        found = group.nudge(weights, NM(4, 8), 0.6, 1.0 + 0.05 * move, 20)
+        return [projection.bars(found, found.last), projection_rounds.crossings(found, found.last),
+                projection_rounds.choice(found, found.last)]
+
+    rows = []
+    for name, draw, bar in (("two weights", two_weights, 50), ("one group, 4:8", one_group, 30)):
+        wall = []
+        for move in range(MOVES + 1):
+            began = time.perf_counter()
+            for view in draw(move):
+                assert view.figure is not None
+                view.figure.to_json()
+            wall.append(1e3 * (time.perf_counter() - began))
+        median = statistics.median(wall[1:])
+        rows.append({"name": f"{name}: knob to pictures", "figure": round(median, 1), "unit": "ms",
+                     "against": f"{MOVES} moves", "bar": bar, "ok": median <= bar})
+    return rows
 
 
 if __name__ == "__main__":
