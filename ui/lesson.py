@@ -46,7 +46,7 @@ TRIES = 2  # the last tick of a player may bring the page back that was just lef
 # has a line at its left, in the theme's accent. What a case shows is not said before the question is answered.
 MARK = """
 .st-key-plane-case + .stElementContainer { display: none; }
-.stMainBlockContainer { padding-top: 3.4rem; padding-bottom: 1rem; }
+.stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }
 .stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
 .st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); }
 """
