@@ -29,6 +29,8 @@ if run is not None:
         frame.link("occupancy", "See its groups", run=run.record.id)
         frame.link("trace", "See it converge", run=run.record.id)
         frame.link("accuracy", "See what sparsity costs")
+        frame.link("lesson", "Start the lesson")
+        frame.link("lab", "Open the layer lab")
 
 found = overview.cards(entries)
 if not found:
