@@ -36,6 +36,8 @@ def strip(page: str) -> None:
         return
     _arrive(lesson, lesson.steps[place])
     st.html(f"<style>{MARK % lesson.steps[place].look.key}</style>")
+    st.html(f"<script>{SHOW % (lesson.steps[place].id, lesson.steps[place].look.key)}</script>",
+            unsafe_allow_javascript=True)
     with st.bottom:
         _draw(lesson, place, page)
 
@@ -49,6 +51,25 @@ MARK = """
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }
 .stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
 .st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); }
+"""
+
+
+# Once a step: bring what it speaks of into the window, as soon as it is there. Both words are the lesson's own.
+SHOW = """
+(() => {
+  const step = "%s", look = ".st-key-%s";
+  if (window.sparsescopeStep === step) return;
+  window.sparsescopeStep = step;
+  let tries = 40;
+  const wait = setInterval(() => {
+    const found = document.querySelector(look);
+    if (found && found.querySelector("svg, img")) {
+      found.scrollIntoView({block: "center", behavior: "smooth"});
+      clearInterval(wait);
+    }
+    if (--tries < 0) clearInterval(wait);
+  }, 150);
+})();
 """
 
 

@@ -31,7 +31,7 @@ def error_curve(path: Path, k: int, lines: Mapping[str, float], pinned: Path | N
     figure = build(data, {
         "margin": {"b": 150}, "legend": legend_below(),
         "xaxis": {"title": {"text": "round", "standoff": 16}, "range": [0.5, end + 0.5]},
-        "yaxis": {"type": "log", "title": {"text": "share of the outputs lost"}, "tickformat": ".1~%", "nticks": 5,
+        "yaxis": {"type": "log", "title": {"text": "share of the outputs lost"}, "tickformat": ".2~p", "nticks": 5,
                   "range": [math.log10(min(shown)) - 0.06, math.log10(max(shown)) + 0.06]},
     }, 430, legend=True, revision=f"{path.matrix}/{end}")
     answer = float(path.errors[-1])
@@ -109,6 +109,8 @@ def rounds(path: Path, k: int) -> View:
         layout[f"yaxis{mark}"] = {"domain": span, "title": {"text": title}, "type": "log" if log else "linear",
                                   "nticks": 4, "exponentformat": "power",
                                   "tickformat": ".1~%" if title == "support change" else "~g"}
+    values = sorted({float(f"{r:.2g}") for r in path.rho})
+    layout["yaxis3"]["tickvals"] = values if len(values) <= 3 else [values[0], values[-1]]
     at = path.stops[k].round
     layout["shapes"] = [{"type": "line", "xref": "x", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
                          "line": {"color": style.GREY, "width": 1.5, "dash": "dash"}}]

@@ -22,8 +22,8 @@ def short(value: float) -> str:
     """A weight with three digits at most, and a true minus."""
     if abs(value) < 0.0005:  # rounding of the solver, not a weight
         return "0.00"
-    text = f"{abs(value):.2f}" if 0.005 <= abs(value) < 10 else f"{abs(value):.3g}"
-    return ("−" if value < 0 else "") + text
+    form = ".3g" if abs(value) >= 10 else ".2f" if abs(value) >= 0.005 else ".1g"
+    return ("−" if value < 0 else "") + format(abs(value), form)
 
 
 def entries(mask: NDArray[np.bool_]) -> str:
