@@ -25,7 +25,7 @@ from core.methods.masked import Masked
 from core.models import Loaded, head_count, layer_count, load_model, prunable, save_checkpoint
 from core.recording import KEEPS, record_arrays, record_matrices
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
-from core.runs.store import CHECKPOINT, HEADER, Store, now, write_arrays, write_header
+from core.runs.store import CHECKPOINT, Store, now, read_header, write_arrays, write_header
 from core.runs.trace import TraceFile
 from core.snapshots import LIMIT, Snapshots
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
@@ -53,11 +53,19 @@ Report = Callable[[Progress], None]
 
 
 def find_checkpoint(spec: RunSpec, store: Store) -> Path | None:
-    """Where the final weights of a finished run of *spec* lie on this machine, if they do."""
+    """Where the final weights of a finished run of *spec* lie on this machine, if they do.
+
+    A run that was killed while it wrote them may have left half a file: only a run that succeeded counts.
+    """
     for root in (store.live, store.recorded):
         folder = root / spec.run_id / CHECKPOINT
-        if (folder / "model.safetensors").exists() and (folder.parent / HEADER).exists():
-            return folder
+        if not (folder / "model.safetensors").exists():
+            continue
+        try:
+            if read_header(folder.parent).status == "succeeded":
+                return folder
+        except InputError:
+            continue
     return None
 
 

@@ -23,6 +23,7 @@ from core.pipeline import resolve, run
 from core.runs.checking import check
 from core.runs.records import RunSpec, command_of
 from core.runs.store import REPOSITORY, Store, read_header
+from tests.makers import make_dense
 
 SMALL = {"task": "agreement", "model": "tiny", "train_examples": 320, "dev_examples": 100, "dense_epochs": 1,
          "epochs": 1, "calibration": 32}
@@ -197,3 +198,14 @@ def test_the_recorded_command_gives_the_spec_back(given: dict[str, object]) -> N
     with run_command.make_context("run", words) as context:
         again = resolve(given_of({k: v for k, v in context.params.items() if k in RunSpec.__struct_fields__}))
     assert again == spec
+
+
+@pytest.mark.parametrize(("status", "found"), [("succeeded", True), ("running", False), ("failed", False)])
+def test_only_a_finished_run_lends_its_weights(empty_store: Store, status: str, found: bool) -> None:
+    """A run killed while it wrote its checkpoint may have left half a file."""
+    name = make_dense(empty_store.live, status=status)
+    spec = read_header(empty_store.live / name).spec
+    folder = empty_store.live / name / "checkpoint"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"half")
+    assert (pipeline.find_checkpoint(spec, empty_store) == folder) is found
