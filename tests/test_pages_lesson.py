@@ -158,6 +158,14 @@ def test_an_unknown_lesson_or_step_gets_a_red_box_and_the_page_lives(asked: Quer
     assert not [b for b in app.button if b.key.startswith("lesson.")]
 
 
+@pytest.mark.parametrize("name", ["memory", "crossing"])
+def test_a_link_that_names_the_step_alone_sets_its_knobs(name: str) -> None:
+    step = at(name)
+    bare = opened(step.page, {"lesson": ADMM.id, "step": step.id})
+    whole = opened(step.page, query(ADMM, step))
+    assert claims(bare) == claims(whole) and link(bare)["k"] == step.state["k"]
+
+
 def test_the_start_page_links_every_step() -> None:
     app = opened("lesson", {})
     found: list[Any] = [link.proto for link in app.get("page_link")]

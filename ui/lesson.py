@@ -34,7 +34,7 @@ def strip(page: str) -> None:
     except InputError as error:
         st.error(links.plain(str(error)))
         return
-    _arrive(lesson, lesson.steps[place])
+    _arrive(lesson, lesson.steps[place], page)
     st.html(f"<style>{MARK % lesson.steps[place].look.key}</style>")
     st.html(f"<script>{SHOW % (lesson.steps[place].id, lesson.steps[place].look.key)}</script>",
             unsafe_allow_javascript=True)
@@ -107,12 +107,17 @@ def _lesson(name: str) -> Lesson:
     return LESSONS[name]
 
 
-def _arrive(lesson: Lesson, step: Step) -> None:
-    """At a step's first run: forget what other pages remember, so that the picture is the step's and no one else's."""
+def _arrive(lesson: Lesson, step: Step, page: str) -> None:
+    """At a step's first run: forget what other pages remember, so that the picture is the step's and no one else's.
+
+    A link that names the step alone gets the step's state.
+    """
     here = f"{lesson.id}/{step.id}"
     if st.session_state.get("lesson.at") != here:
         st.session_state["lesson.at"] = here
         _forget()
+        if page == step.page and set(st.query_params) <= {"lesson", "step"}:
+            st.query_params.update(step.state)
 
 
 def _forget() -> None:
