@@ -116,7 +116,7 @@ def test_the_layer_methods_are_those_that_the_list_holds() -> None:
     assert set(lab.LAYER_METHODS) == kinds
 
 
-@pytest.mark.parametrize(("large", "most"), [(10**9, 18), (10, 14)])
+@pytest.mark.parametrize(("large", "most"), [(10**9, 16), (10, 14)])
 def test_a_long_path_is_thinned_evenly_and_keeps_both_ends(large: int, most: int,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab, "LARGE", large)

@@ -29,7 +29,7 @@ from core.runs.arrays import pack_mask
 from core.sparsity.patterns import Pattern, parse_pattern
 
 STOPS, FEW_STOPS = 26, 14  # of a path, the answer among them; few where a matrix is LARGE: a path stays under 40 MB
-THINNED = 17  # of a path with more rounds than STOPS: every stop costs a product, and a slider waits for them
+THINNED = 15  # of a path with more rounds than STOPS: every stop costs a product, and a slider waits for them
 LARGE = 250_000  # weights
 HALF = 6e4  # the largest number that a half-precision float holds, nearly
 LAYER_METHODS = tuple(entry.name for entry in METHODS.values() if entry.training != "always")
