@@ -109,8 +109,8 @@ def rounds(path: Path, k: int) -> View:
         layout[f"yaxis{mark}"] = {"domain": span, "title": {"text": title}, "type": "log" if log else "linear",
                                   "nticks": 4, "exponentformat": "power",
                                   "tickformat": ".1~%" if title == "support change" else "~g"}
-    values = sorted({float(f"{r:.2g}") for r in path.rho})
-    layout["yaxis3"]["tickvals"] = values if len(values) <= 3 else [values[0], values[-1]]
+    levels = sorted({float(f"{r:.2g}") for r in path.rho})
+    layout["yaxis3"]["tickvals"] = levels if len(levels) <= 3 else [levels[0], levels[-1]]
     at = path.stops[k].round
     layout["shapes"] = [{"type": "line", "xref": "x", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
                          "line": {"color": style.GREY, "width": 1.5, "dash": "dash"}}]

@@ -84,6 +84,12 @@ def timeline(run: Run) -> View:
                 f"stop and the primal residual starts to fall.{thinned}")
 
 
+def _decades(rows: Sequence[Row], panel: Panel) -> float:
+    """How many powers of ten the positive values of *panel* span."""
+    values = [row[key] for row in rows for key, _ in panel.keys if finite(row.get(key)) and row[key] > 0]
+    return math.log10(max(values) / min(values)) if values else 0.0
+
+
 def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: Sequence[Row], xs: Sequence[float],
           every: int, record: RunRecord) -> None:
     axis = "" if at == 0 else str(at + 1)
@@ -107,6 +113,7 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
                                   yanchor="middle" if room else "bottom", xshift=10 if room else 0)
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
+        **({"dtick": 1} if panel.log and _decades(rows, panel) >= 1.2 else {}),  # a label a decade: more would overlap
         "tickformat": ".1%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
         **({} if panel.log else {"rangemode": "normal"})}})
     if panel.keys[0][0] == "primal":
