@@ -27,7 +27,7 @@ def offer(choices: Choices, key: str, pattern: str) -> None:
     """One knob, bound to the link."""
     kept.offer("lab", key, knobs.label_of(key), knobs.names(choices, key), knobs.value_of(choices, key),
                lambda text: kept.write("lab", knobs.KEYS, knobs.with_one(choices, key, text).link(pattern)),
-               slider=key in knobs.KNOBS, help=knobs.help_of(choices, key))
+               look="slider" if key in knobs.KNOBS else "select", help=knobs.help_of(choices, key))
 
 
 def buttons(choices: Choices, pin: DeltaGenerator, reset: DeltaGenerator) -> None:

@@ -6,48 +6,32 @@ import streamlit as st
 
 from core.lab import plane
 from core.views import plane as views
-from ui import frame, links, player
-
-KNOWN = "plane.link"  # what the link said last: the page opens on it again after a walk over other pages
+from ui import frame, kept, links, player
 
 
 def settled() -> plane.Asked:
     """What the link asks for. A value that cannot be used gets a red box, and the link stays as it is."""
-    here = {key: st.query_params[key] for key in plane.KEYS if key in st.query_params}
-    asked = plane.read(here or st.session_state.get(KNOWN, {}))
+    asked = plane.read(kept.read("plane", plane.KEYS))
     for problem in asked.problems:
         st.error(links.plain(problem))
     if not asked.problems:
-        write(asked.link)
+        kept.write("plane", plane.KEYS, asked.link)
     return asked
 
 
-def write(link: dict[str, str], also: tuple[str, ...] = ()) -> None:
-    """Make the link say *link* and nothing else of this page's choices, nor of *also*: in one entry of the history."""
-    st.session_state[KNOWN] = link
-    now = st.query_params.to_dict()
-    new = {key: value for key, value in now.items() if key not in (*plane.KEYS, *also)} | link
-    if new != now:
-        st.query_params.from_dict(new)
-
-
-def turned(asked: plane.Asked, key: str) -> None:
+def turned(asked: plane.Asked, key: str, chosen: str) -> None:
     """A widget was moved: write the link. A case opens at its last iteration."""
-    chosen = st.session_state[f"plane.{key}"]
-    if chosen is not None:  # None: the segment was clicked off
-        if key == "case":
-            player.stop()
-        write(asked.turned(key, chosen), also=("k",) if key == "case" else ())
+    if key == "case":
+        player.stop()
+    kept.write("plane", plane.KEYS, asked.turned(key, chosen), drops=("k",) if key == "case" else ())
 
 
 def offer(asked: plane.Asked, key: str) -> None:
     """One choice: a row of segments, or a slider."""
-    names, widget = asked.names(key), f"plane.{key}"
-    st.session_state[widget] = asked.text(key)
-    label, box, note = (plane.NAMED[key], st.segmented_control, None) if key in plane.NAMED else \
-        (plane.KNOBS[key].label, st.select_slider, plane.KNOBS[key].help)
-    box(label, list(names), format_func=names.__getitem__, key=widget, help=note, on_change=turned, args=(asked, key),
-        label_visibility="collapsed" if key == "case" else "visible")
+    knob = plane.KNOBS.get(key)
+    kept.offer("plane", key, knob.label if knob else plane.NAMED[key], asked.names(key), asked.text(key),
+               lambda chosen: turned(asked, key, chosen), look="slider" if knob else "segments",
+               help=knob.help if knob else None, bare=key == "case")
 
 
 def draw(moment: views.Moment) -> None:

@@ -7,6 +7,7 @@ another page.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -17,20 +18,28 @@ def read(page: str, keys: Sequence[str]) -> dict[str, str]:
     return here or dict(st.session_state.get(f"kept.{page}", {}))
 
 
-def write(page: str, keys: Sequence[str], said: Mapping[str, str]) -> None:
-    """Make the link say *said* and nothing else of *keys*."""
+def write(page: str, keys: Sequence[str], said: Mapping[str, str], drops: Sequence[str] = ()) -> None:
+    """Make the link say *said*, and nothing else of *keys* nor of *drops*."""
     st.session_state[f"kept.{page}"] = dict(said)
     now = st.query_params.to_dict()
-    new = {key: value for key, value in now.items() if key not in keys} | dict(said)
+    new = {key: value for key, value in now.items() if key not in (*keys, *drops)} | dict(said)
     if new != now:
         st.query_params.from_dict(new)
 
 
 def offer(page: str, key: str, label: str, names: Mapping[str, str], value: str, moved: Callable[[str], None], *,
-          slider: bool = False, help: str | None = None) -> None:
-    """A select box, or a *slider*, at *value*; *moved* gets what was chosen and writes the link."""
+          look: Literal["select", "slider", "segments"] = "select", help: str | None = None, bare: bool = False) -> None:
+    """A select box, a slider or a row of segments at *value*; *moved* gets what was chosen and writes the link.
+
+    *bare*: the label is for screen readers only.
+    """
     widget = f"{page}.{key}"
     st.session_state[widget] = value
-    box = st.select_slider if slider else st.selectbox
-    box(label, list(names), format_func=names.__getitem__, key=widget, help=help,
-        on_change=lambda: moved(st.session_state[widget]))
+    box = {"select": st.selectbox, "slider": st.select_slider, "segments": st.segmented_control}[look]
+
+    def turned() -> None:
+        if st.session_state[widget] is not None:  # None: the segment was clicked off
+            moved(st.session_state[widget])
+
+    box(label, list(names), format_func=names.__getitem__, key=widget, help=help, on_change=turned,
+        label_visibility="collapsed" if bare else "visible")
