@@ -28,7 +28,8 @@ def write(page: str, keys: Sequence[str], said: Mapping[str, str], drops: Sequen
 
 
 def offer(page: str, key: str, label: str, names: Mapping[str, str], value: str, moved: Callable[[str], None], *,
-          look: Literal["select", "slider", "segments"] = "select", help: str | None = None, bare: bool = False) -> None:
+          look: Literal["select", "slider", "segments"] = "select", help: str | None = None,
+          bare: bool = False) -> None:
     """A select box, a slider or a row of segments at *value*; *moved* gets what was chosen and writes the link.
 
     *bare*: the label is for screen readers only.
