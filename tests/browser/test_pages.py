@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.first_picture import BYTES_BAR, page_megabytes, time_to_picture
 from tests.browser.serving import ROOT, browser, complaints, painted, server
-from tests.makers import make_store, run_named
+from tests.makers import make_run, make_store, run_named
 from ui.pages import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -25,7 +25,10 @@ def chrome() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_store(tmp_path_factory.mktemp("store"))
+    """The made-up runs, and one that keeps Gram matrices: the lab has something to draw."""
+    made = make_store(tmp_path_factory.mktemp("store"))
+    make_run(made.recorded, method="admm-layer", pattern="3:4", record="lab", parent=run_named(made, method="dense"))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,8 @@ def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> No
     painted(page, LIMIT)
     assert complaints(page) == []
     assert errors == []
-    assert page.query_selector("[data-testid=stMain] img, [data-testid=stPlotlyChart]"), "no picture"
+    wanted = "[data-testid=stPageLink]" if key == "lesson" else "[data-testid=stMain] img, [data-testid=stPlotlyChart]"
+    assert page.query_selector(wanted), f"nothing of {wanted}"
 
 
 @pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "trace"])
