@@ -152,7 +152,7 @@ def _run_box(records: list[RunRecord], run_id: str) -> None:
     apart = told_apart(records)
     words = {r.id: " · ".join(filter(None, [style.run_words(r), apart[r.id]])) for r in records}
     st.session_state["bar.run"] = run_id
-    st.selectbox("Run", list(words), format_func=words.__getitem__, key="bar.run", width=400,
+    st.selectbox("Run", list(words), format_func=words.__getitem__, key="bar.run", width=370,
                  on_change=lambda: links.remember("run", st.session_state["bar.run"]))
 
 
@@ -182,7 +182,7 @@ def pick_matrix(run: Run) -> str | None:
         return None
     with _place():
         return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
-                            width=220)
+                            width=210)
 
 
 def pick_layer(run: Run, *, first: int = 0) -> int:
