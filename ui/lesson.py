@@ -50,7 +50,7 @@ MARK = """
 .st-key-plane-case + .stElementContainer { display: none; }
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }
 .stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
-.st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); }
+.st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); scroll-margin-top: 4rem; }
 """
 
 
@@ -64,7 +64,8 @@ SHOW = """
   const wait = setInterval(() => {
     const found = document.querySelector(look);
     if (found && found.querySelector("svg, img")) {
-      found.scrollIntoView({block: "center", behavior: "smooth"});
+      const tall = found.offsetHeight > 0.6 * window.innerHeight;
+      found.scrollIntoView({block: tall ? "start" : "center", behavior: "smooth"});
       clearInterval(wait);
     }
     if (--tries < 0) clearInterval(wait);

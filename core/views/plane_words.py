@@ -91,7 +91,7 @@ def updates(path: Path, k: int) -> tuple[Update, ...]:
         Update(words[0], _lines(rf"{_z(k)} &= P({_w(before)} + {_u(before)})",
                                 rf"&= P\,{_at(old_w + old_u)} = {_bold(z)}")),
         Update(words[1], _lines(rf"{_u(k)} &= {_u(before)} + {_w(before)} - {_z(k)}",
-                                rf"&= {_at(old_u)} + {_at(old_w)} - {z} = {_bold(u)}")),
+                                rf"&= {_at(old_u)} + {_at(old_w)} - {z}", rf"&= {_bold(u)}")),
         Update(words[2], _lines(rf"{_w(k)} &= {_rule(exact, before, k)}", rf"&= {_filled(path, k)} = {_bold(w)}")),
     )
 
