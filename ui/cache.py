@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import streamlit as st
 
-from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store
+from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
 
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
@@ -17,17 +16,6 @@ Stamp = tuple[Any, ...]
 def store() -> Store:
     """The store of this machine: `cached_runs/` and `runs/`, or what SPARSESCOPE_CACHED and SPARSESCOPE_RUNS name."""
     return default_store()
-
-
-def _times(path: Path, names: tuple[str, ...]) -> Stamp:
-    out = []
-    for name in names:
-        try:
-            status = (path / name).stat()
-            out.append((status.st_mtime_ns, status.st_size))
-        except OSError:
-            out.append((0, 0))
-    return tuple(out)
 
 
 def shelf() -> Stamp:
@@ -39,7 +27,7 @@ def shelf() -> Stamp:
             paths = sorted(root.iterdir())
         except OSError:
             paths = []
-        out.append((str(root), *((p.name, *_times(p, (HEADER,))) for p in paths)))
+        out.append((str(root), *((p.name, *file_times(p, (HEADER,))) for p in paths)))
     return tuple(out)
 
 
@@ -55,7 +43,7 @@ def _entries(shelf: Stamp, _store: Store) -> tuple[Entry, ...]:
 
 def stamp(run: Run) -> Stamp:
     """Id and file times of a run and of its parent: the key under which anything made from it is kept."""
-    own = (str(run.path), _times(run.path, (HEADER, TRACE, ARRAYS)))
+    own = (str(run.path), file_times(run.path, (HEADER, TRACE, ARRAYS)))
     return own if run.parent is None else (*own, *stamp(run.parent))
 
 

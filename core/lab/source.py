@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.lab.results_layer import Layer
 from core.runs import arrays as enc
 from core.runs.records import RunRecord
-from core.runs.store import ARRAYS, HEADER, Run
+from core.runs.store import ARRAYS, HEADER, Run, file_times
 
 COMMAND = "python -m core run --task agreement --model tiny --method admm-layer --pattern 2:4 --epochs 0 --record lab"
 
@@ -21,7 +21,7 @@ COMMAND = "python -m core run --task agreement --model tiny --method admm-layer 
 class Source:
     """One matrix of one run as its files are now: what anything computed from them can be kept under."""
 
-    stamp: tuple[tuple[str, int, int], ...]
+    stamp: tuple[tuple[str | tuple[int, int], ...], ...]
     matrix: str
     run: Run = field(compare=False, repr=False)
 
@@ -33,13 +33,8 @@ def matrices_of(record: RunRecord) -> list[str]:
 
 def source_of(run: Run, matrix: str) -> Source:
     """*matrix* of *run* with the times and sizes of the files that it is read from."""
-    stamps = []
-    for folder in (run.path, *([run.parent.path] if run.parent else [])):
-        for name in (HEADER, ARRAYS):
-            file = folder / name
-            status = file.stat() if file.exists() else None
-            stamps.append((str(file), status.st_mtime_ns if status else 0, status.st_size if status else 0))
-    return Source(tuple(stamps), matrix, run)
+    folders = (run.path, *([run.parent.path] if run.parent else []))
+    return Source(tuple((str(folder), *file_times(folder, (HEADER, ARRAYS))) for folder in folders), matrix, run)
 
 
 def read_layer(run: Run, matrix: str) -> Layer:

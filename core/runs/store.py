@@ -41,6 +41,19 @@ class Entry:
     damage: str | None = None
 
 
+def file_times(path: Path, names: Iterable[str]) -> tuple[tuple[int, int], ...]:
+    """(time in ns, size) of the files *names* in the folder *path*; (0, 0) for one that is not there. Changes whenever
+    one of them is written: what was made from them can be kept under it."""
+    out = []
+    for name in names:
+        try:
+            status = (path / name).stat()
+            out.append((status.st_mtime_ns, status.st_size))
+        except OSError:
+            out.append((0, 0))
+    return tuple(out)
+
+
 def read_header(path: Path) -> RunRecord:
     """Read `run.json` of the folder *path*. Raises InputError with the reason when it cannot be used."""
     file = path / HEADER
