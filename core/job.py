@@ -28,6 +28,7 @@ from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, read_header, write_arrays, write_header
 from core.runs.trace import TraceFile
 from core.snapshots import LIMIT, Snapshots
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.select import select_all
 from core.specs import dense_spec
@@ -76,6 +77,7 @@ class Job:
                  given: dict[str, Any]) -> None:
         self.spec, self.folder, self.store, self.data_dir, self.report = spec, folder, store, data_dir, report
         self.pattern: Pattern = parse_pattern(spec.pattern)
+        self.grid = Grid(spec.bits, spec.chunk) if spec.bits else None
         self.resuming = resume and (folder / RESUME).exists()
         old = self._old_record() if self.resuming else None
         self.record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", created=old.created if old else now(),
@@ -84,6 +86,7 @@ class Job:
         self.scores: dict[str, float] = {}
         self.snapshots, self.trace = Snapshots(folder), TraceFile(folder)
         self.stats: dict[str, LayerStats] = {}
+        self.batches: list[dict[str, Tensor]] = []
         self.solution: dict[str, LayerResult] = {}
 
     def _old_record(self) -> RunRecord | None:
@@ -147,7 +150,12 @@ class Job:
                              "Choose another --model.")
         for name, layer in self.layers.items():
             self.pattern.fits(name, tuple(layer.weight.shape))
+            if self.grid is not None:
+                self.grid.fits(name, tuple(layer.weight.shape))
         self.dense = {name: layer.weight.detach().clone() for name, layer in self.layers.items()}
+        self.pattern = self.pattern.bound({name: w.cpu().numpy() for name, w in self.dense.items()})
+        self.record.other_weights = sum(p.numel() for p in self.model.parameters()) - sum(
+            w.numel() for w in self.dense.values())
         self.record.labels = list(self.data.entry.labels)
         self.record.layers, self.record.heads = layer_count(self.model), head_count(self.model)
 
@@ -174,15 +182,15 @@ class Job:
             index = rng.permutation(len(self.train_set.ids))[: self.spec.calibration].tolist()
             index.sort(key=lambda i: len(self.train_set.ids[i]))
             device = next(self.model.parameters()).device
-            batches = [{k: v.to(device) for k, v in collate(self.train_set, index[i : i + 32], self.pad).items()}
-                       for i in range(0, len(index), 32)]
-            self.stats = calibrate(self.model, self.layers, batches, gram=True)
+            self.batches = [{k: v.to(device) for k, v in collate(self.train_set, index[i : i + 32], self.pad).items()}
+                            for i in range(0, len(index), 32)]
+            self.stats = calibrate(self.model, self.layers, self.batches, gram=True)
 
     def _solve(self, method: LayerMethod) -> None:
         """Solve every layer; for a pattern over the whole model, each layer gets the share magnitude gives it."""
         with self._phase("solve"):
             for done, (name, weight) in enumerate(self.dense.items()):
-                pattern = self.pattern
+                pattern = self.pattern.of(name)
                 if pattern.scope == "model":
                     pattern = Unstructured(1.0 - float(self.magnitude[name].float().mean()))
                 self.solution[name] = method.solve(weight, self.stats.get(name), pattern)
@@ -191,12 +199,12 @@ class Job:
     def _prune(self) -> dict[str, Tensor]:
         """Everything between the dense model and the final one; returns the final masks."""
         spec = self.spec
-        method = methods.load(spec.method)(make_knobs(methods.load(spec.method).Knobs, spec.knobs))
+        method = methods.load(spec.method)(make_knobs(methods.load(spec.method).Knobs, spec.knobs), self.grid)
         self.magnitude = select_all(self.pattern, {n: w.abs() for n, w in self.dense.items()})
         start = method if isinstance(method, LayerMethod) else None
         if start is None and method.start is not None:
             kind = methods.load(method.start)
-            start = kind(make_knobs(kind.Knobs, {}))
+            start = kind(make_knobs(kind.Knobs, {}), self.grid if kind.grids else None)
         self._calibrate()
         if start is not None:
             self._solve(start)
@@ -208,7 +216,7 @@ class Job:
                     self._score_solution()
         if isinstance(method, LayerMethod):
             self._trace_solution()
-            training = Masked(method.knobs) if spec.epochs > 0 else None
+            training = Masked(method.knobs, self.grid) if spec.epochs > 0 else None
         else:
             training = method
         if training is None:
@@ -247,11 +255,13 @@ class Job:
         loop = Loop(evaluate=lambda: self._evaluate()["score"], trace=self.trace.append,
                     report=lambda done, total, note: self.report(Progress("train", done, total, note)),
                     resume_file=self.folder / RESUME)
+        if method is not None:
+            method.layers = self.layers
         trainer = Trainer(self.model, self.train_set, self.pad, self.spec, loop, method, teacher)
         if method is not None:
             method.prepare(self.layers, Context(
                 pattern=self.pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=self.dense,
-                stats=self.stats, solution=self.solution, lr=trainer.rate))
+                stats=self.stats, solution=self.solution, lr=trainer.rate, model=self.model, batches=self.batches))
             small = sum(w.numel() for w in self.dense.values()) <= LIMIT
             if small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None:
                 loop.snapshot = lambda step: self._snapshot(method, step, loop)

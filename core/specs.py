@@ -10,7 +10,8 @@ import msgspec
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.base import knobs_to_spec, make_knobs
-from core.runs.records import MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
+from core.runs.records import LATER, MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
 
 
@@ -33,17 +34,25 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     entry = methods.entry_of(values.get("method", "admm"))
     if entry.name == "dense":
         values = {**values, "pattern": "dense", "dense_epochs": 0.0, "dense_lr": 0.0, "calibration": 0, "distill": 0.0,
-                  "knobs": {}}
+                  "knobs": {}, **LATER}
         for name in ("lr", "epochs"):
             if name not in given and f"dense_{name}" in own:
                 values[name] = own[f"dense_{name}"]
     else:
         pattern = parse_pattern(values.get("pattern", "2:4"))
-        if pattern.density >= 1.0:
-            raise InputError(f"Pattern {pattern.name!r} keeps every weight", "a pattern that prunes",
-                             "Choose 2:4, or --method dense.")
-        values["pattern"] = pattern.name
         kind = methods.load(entry.name)
+        if values.get("bits"):
+            if not kind.grids:
+                able = [e.name for e in methods.METHODS.values() if e.target and methods.load(e.name).grids]
+                raise InputError(f"{entry.name} with {values['bits']} bits", "a method that can put weights on a grid",
+                                 f"Choose one of {', '.join(able)}.")
+            Grid(int(values["bits"]), int(values.get("chunk", LATER["chunk"])))
+        else:
+            values["chunk"] = LATER["chunk"]  # without a grid it decides nothing
+            if pattern.density >= 1.0:
+                raise InputError(f"Pattern {pattern.name!r} keeps every weight", "a pattern that prunes, or a grid",
+                                 "Choose 2:4, add --bits 8, or take --method dense.")
+        values["pattern"] = pattern.name
         knobs = dict(values.get("knobs", {}))
         values["knobs"] = knobs_to_spec(make_knobs(kind.Knobs, knobs))
         if entry.training == "never":
@@ -55,6 +64,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
             values["epochs"] = given.get("epochs") or 0.0
         if not values.get("epochs", 4.0):
             values["lr"], values["distill"] = 1e-4, 0.0  # without training they decide nothing
+            values["distill_hidden"] = values["distill_attention"] = 0.0
     try:
         spec = msgspec.convert(values, RunSpec, strict=False)
     except msgspec.ValidationError as error:
@@ -71,6 +81,8 @@ def _check_ranges(spec: RunSpec, training: str) -> None:
         ("max_length", 4 <= spec.max_length <= 8192, "4 to 8192 tokens"),
         ("train_examples", spec.train_examples is None or spec.train_examples >= 1, "1 or more"),
         ("dev_examples", spec.dev_examples >= 0, "0 or more"), ("distill", 0 <= spec.distill <= 1, "0 to 1"),
+        ("distill_hidden", 0 <= spec.distill_hidden <= 100, "0 to 100"),
+        ("distill_attention", 0 <= spec.distill_attention <= 100, "0 to 100"),
         ("calibration", spec.calibration >= 1 or spec.method == "dense", "1 or more examples"),
         ("dropout", 0 <= spec.dropout < 1, "0 to 1"), ("seed", 0 <= spec.seed < 2**31, "0 to 2147483647")]
     for name, fine, expected in rules:

@@ -148,7 +148,8 @@ class Trainer:
         set_dropout(model, spec.dropout)
         if spec.freeze_embeddings:
             freeze_embeddings(model)
-        trained = [p for p in model.parameters() if p.requires_grad]
+        trained = [p for name, p in model.named_parameters()
+                   if p.requires_grad and (method is None or method.trains(name))]
         groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
                   {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, fused=True)
@@ -198,6 +199,8 @@ class Trainer:
                 self._save()
             loop.report(self.position, self.total, f"lr {self.rate(self.position - 1):.1e}")
         self._save()
+        if method is not None:
+            method.finish()
 
     def _step(self, index: list[int]) -> Tensor:
         """One optimiser step on the examples *index* (this process's share of them); returns the loss, detached."""
@@ -210,10 +213,13 @@ class Trainer:
         teacher = None if self.teacher is None else self.teacher[index].to(device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
+        if self.method is not None:
+            self.method.before_forward(step)
         with self.accelerator.autocast():
             logits = self.model(**batch).logits.float()
         loss = task_loss(logits, labels, teacher, self.spec.distill)
-        self.accelerator.backward(loss)
+        extra = None if self.method is None else self.method.penalty(batch)
+        self.accelerator.backward(loss if extra is None else loss + extra)
         if self.method is not None:
             self.method.after_backward(step)
         torch.nn.utils.clip_grad_norm_(self.trained, CLIP, foreach=True)

@@ -36,6 +36,10 @@ HELP: dict[str, str] = {
     "dropout": "Dropout in every training of this run and of its parent, 0 to 1.",
     "freeze_embeddings": "Train the embeddings too, or keep them frozen (faster).",
     "record": "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).",
+    "bits": "Put the weights on a grid of this many bits, 2 to 8; 0 = no grid.",
+    "chunk": "Weights along the input that share one scale of the grid; 0 = a whole row.",
+    "distill_hidden": "Weight of the dense teacher's hidden states in the loss, 0 to 100.",
+    "distill_attention": "Weight of the dense teacher's attention in the loss, 0 to 100.",
     "knobs": "A knob of the method; repeatable. `methods NAME` lists them.",
 }
 

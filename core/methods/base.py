@@ -6,7 +6,7 @@ loop. Both are built from their knobs and are otherwise free of configuration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError, unknown
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 
 Needs = Literal["none", "norms", "gram"]
@@ -115,9 +116,10 @@ class LayerMethod:
 
     Knobs: ClassVar[type[AnyKnobs]] = AnyKnobs
     needs: ClassVar[Needs] = "none"
+    grids: ClassVar[bool] = False  # can put the weights on a grid of few bits
 
-    def __init__(self, knobs: AnyKnobs) -> None:
-        self.knobs = knobs
+    def __init__(self, knobs: AnyKnobs, grid: Grid | None = None) -> None:
+        self.knobs, self.grid = knobs, grid
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """Return the layer under *pattern* (scope "matrix"). weight float32 `[out, in]`."""
@@ -135,22 +137,26 @@ class Context:
     stats: dict[str, LayerStats]
     solution: dict[str, LayerResult]  # of the method's `start`; empty when start is None
     lr: Callable[[int], float]
+    model: nn.Module | None = None  # the whole model, for methods that watch more than the pruned layers
+    batches: Sequence[dict[str, Tensor]] = ()  # the calibration text, ready for the model
 
 
 class TrainingMethod:
     """Fills the hooks of the training loop.
 
-    The loop calls prepare once, then per step: task backward, `after_backward` (edit gradients), clip and optimiser
-    step, `after_step` (edit weights). Before step number `hard_step` it evaluates W, Z and W under the final mask, then
-    calls `hard_prune`. All state that must survive a kill is in `state()`.
+    The loop calls prepare once, then per step: `before_forward` (swap weights in), task forward, `penalty` (a term
+    added to the loss), backward, `after_backward` (swap back, edit gradients), clip and optimiser step, `after_step`
+    (edit weights). Before step number `hard_step` it evaluates W, Z and W under the final mask, then calls
+    `hard_prune`. After the last step it calls `finish`. All state that must survive a kill is in `state()`.
     """
 
     Knobs: ClassVar[type[AnyKnobs]] = AnyKnobs
     start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
     needs: ClassVar[Needs] = "none"
+    grids: ClassVar[bool] = False  # can put the weights on a grid of few bits
 
-    def __init__(self, knobs: AnyKnobs) -> None:
-        self.knobs = knobs
+    def __init__(self, knobs: AnyKnobs, grid: Grid | None = None) -> None:
+        self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}
         self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened
         self.hard_step = 0
@@ -163,6 +169,17 @@ class TrainingMethod:
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Take hold of the layers and set the starting point."""
         self.layers, self.context = layers, context
+
+    def trains(self, name: str) -> bool:
+        """Whether parameter *name* (of the model's state dict) is trained, where the spec would train it."""
+        return True
+
+    def before_forward(self, step: int) -> None:
+        """Swap other weights in, for the forward and backward pass alone."""
+
+    def penalty(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """A scalar added to the loss of the *batch* that has just gone through the model; None adds nothing."""
+        return None
 
     def after_backward(self, step: int) -> None:
         """Edit gradients, before clipping."""
@@ -178,6 +195,18 @@ class TrainingMethod:
     def feasible(self) -> dict[str, Tensor] | None:
         """Z: the feasible copy, `[out, in]` by matrix; None for methods without one."""
         return None
+
+    def served(self) -> dict[str, Tensor] | None:
+        """The weights the model would be used with now, `[out, in]` by matrix, where the trained ones stand for others;
+        None: the trained ones themselves."""
+        return None
+
+    def finish(self) -> None:
+        """Called after the last step: leave in the model the weights it is to be used with."""
+        weights = self.served()
+        if weights is not None:
+            for name, layer in self.layers.items():
+                layer.weight.data.copy_(weights[name])
 
     def choose_masks(self) -> dict[str, Tensor]:
         """The final masks, as they would be now."""

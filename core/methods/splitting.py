@@ -48,7 +48,7 @@ class Splitting(TrainingMethod):
         chosen = {}
         for name, w, u, z in zip(self.layers, self.w, self.u, self.spare, strict=True):
             u.add_(w)
-            mask = together[name] if together else select(pattern, self.scores(name, u, z))
+            mask = together[name] if together else select(pattern.of(name), self.scores(name, u, z))
             torch.mul(u, mask, out=z)
             u.sub_(z)
             if rescale != 1.0:

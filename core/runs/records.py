@@ -49,11 +49,16 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     freeze_embeddings: bool = True
     record: RecordLevel = "masks"
     knobs: dict[str, bool | int | float | str] = {}  # the method's own, resolved
+    bits: int = 0  # of the grid the weights are put on; 0 = float32, no grid
+    chunk: int = 64  # weights along the input that share a scale of the grid; 0 = a whole row
+    distill_hidden: float = 0.0  # weight of the dense teacher's hidden states in the loss
+    distill_attention: float = 0.0  # weight of the dense teacher's attention in the loss
 
     @property
     def digest(self) -> str:
         """Eight hex digits over everything that decides the outcome."""
-        fields = {k: v for k, v in msgspec.to_builtins(self).items() if k != "record"}
+        fields = {k: v for k, v in msgspec.to_builtins(self).items()
+                  if k != "record" and not (k in LATER and v == LATER[k])}
         text = msgspec.json.encode(fields, order="deterministic")
         return hashlib.sha256(text).hexdigest()[:8]
 
@@ -65,9 +70,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if self.method == "dense":
             return f"{task}-{model}-dense-s{self.seed}-{self.digest}"
         pattern = re.sub(r"[^a-z0-9.]+", "-", self.pattern.replace(":", "of", 1) if self.pattern[0].isdigit()
-                         else self.pattern.replace(":", "-"))
+                         else self.pattern.replace(":", "-"))[:20].strip("-")
+        pattern += f"-int{self.bits}" if self.bits else ""
         return f"{task}-{model}-{self.method}-{pattern}-e{self.epochs:g}-s{self.seed}-{self.digest}"
 
+
+# Fields added when runs were already recorded, with their defaults: at its default such a field is no part of a digest.
+LATER: dict[str, Any] = {"bits": 0, "chunk": 64, "distill_hidden": 0.0, "distill_attention": 0.0}
 
 # A model trained from scratch wants other settings than a pretrained one.
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -114,6 +123,8 @@ class Matrix(msgspec.Struct, kw_only=True, omit_defaults=True):
     mask_sha256: str | None = None
     gram: str | None = None  # the matrix under whose name its Gram matrix is kept (itself, or one with the same input)
     gram_tokens: int | None = None  # rows of the calibration input behind that Gram matrix
+    off_grid: int | None = None  # weights that are on no level of the grid (quantised runs), counted by the checker
+    weight_sha256: str | None = None  # of the final float32 weights (quantised runs)
 
 
 class Probe(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -133,6 +144,16 @@ class Snapshot(msgspec.Struct, kw_only=True):
     step: int
     rho: float
     primal: float
+
+
+class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One moment of a run at which its feature maps were looked at. `quiet[map][layer]` is the share of quiet regions
+    of the training sample; the probes' region norms are the arrays `region/<k>/<map>/<probe>/<layer>`."""
+
+    k: int
+    step: int
+    phase: str  # "dense", "start", "admm", "hard-pruned", "refine" or "final"
+    quiet: dict[str, list[float]] = {}
 
 
 class Environment(msgspec.Struct, kw_only=True):
@@ -173,6 +194,8 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     heads: int = 0
     probes: list[Probe] = []
     snapshots: list[Snapshot] = []
+    moments: list[Moment] = []
+    other_weights: int | None = None  # parameters that are never pruned: embeddings, norms, biases, pooler, classifier
     pid: int | None = None  # of the writing process, while running
     error: str | None = None
 
@@ -199,6 +222,8 @@ def command_of(spec: RunSpec) -> str:
     said = {"task", "model", "method", "pattern", "epochs", "seed", "freeze_embeddings", "knobs"}
     if spec.method == "dense":  # it has no parent and reads no calibration text
         said |= {"dense_epochs", "dense_lr", "calibration"}
+    if not spec.bits:
+        said |= {"chunk"}
     for name in (f for f in spec.__struct_fields__ if f not in said):
         value = getattr(spec, name)
         if value != getattr(defaults, name) or name in own:

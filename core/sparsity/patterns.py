@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, cast
@@ -76,6 +76,25 @@ class Pattern:
 
     def eased(self, progress: float) -> Pattern:
         """The pattern on the way here, *progress* 0..1: its share of zeros is 1 - (1 - progress)^3 of this one's."""
+        return self
+
+    def bound(self, weights: Mapping[str, NDArray[np.floating]]) -> Pattern:
+        """The pattern with all that it learns from a model's dense *weights* `[out, in]` by matrix; most learn nothing.
+
+        Raises InputError when there is not enough to learn from.
+        """
+        return self
+
+    def of(self, name: str) -> Pattern:
+        """The pattern as matrix *name* must obey it: only a bound pattern may differ from matrix to matrix."""
+        return self
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What a run folder must hold so that `restored` gives this pattern back: what was learned."""
+        return {}
+
+    def restored(self, arrays: Mapping[str, NDArray[np.generic]]) -> Pattern:
+        """Undo `arrays`. Raises InputError when something is missing or does not fit."""
         return self
 
     def fits(self, name: str, shape: tuple[int, ...]) -> None:

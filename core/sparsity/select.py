@@ -53,7 +53,7 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
     for name, score in scores.items():
         pattern.fits(name, tuple(score.shape))
     if not isinstance(pattern, GlobalUnstructured) or not scores:
-        return {name: select(pattern, score) for name, score in scores.items()}
+        return {name: select(pattern.of(name), score) for name, score in scores.items()}
     flat = torch.cat([score.reshape(-1) for score in scores.values()])
     kept = _best(flat, kept_number(pattern.share, flat.numel())).split([score.numel() for score in scores.values()])
     return {name: part.view(score.shape) for part, (name, score) in zip(kept, scores.items(), strict=True)}

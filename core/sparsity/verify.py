@@ -90,7 +90,7 @@ def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
 def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict]:
     """Check all matrices of a model: a verdict for each, or a single one named ALL for a pattern of scope "model"."""
     if not isinstance(pattern, GlobalUnstructured):
-        return {name: verify(mask, pattern, name) for name, mask in masks.items()}
+        return {name: verify(mask, pattern.of(name), name) for name, mask in masks.items()}
     for name, mask in masks.items():
         pattern.fits(name, mask.shape)
     kept = sum(int(np.count_nonzero(mask)) for mask in masks.values())
