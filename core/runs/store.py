@@ -165,10 +165,15 @@ class Run:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays in one go: opening the file once per array costs more than reading it."""
-        if not self.keys:
+        return self.several(self.keys)
+
+    def several(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+        """Those of *keys* that this run holds, in one go."""
+        held = [key for key in keys if key in self.keys]
+        if not held:
             return {}
         with self._open() as handle:
-            return {key: handle.get_tensor(key) for key in self.keys}
+            return {key: handle.get_tensor(key) for key in held}
 
     def width(self, matrix: str) -> int:
         """Input dimension of *matrix*."""

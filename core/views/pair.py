@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from core.sparsity.patterns import Pattern, parse_pattern
 from core.views import maps, style
 
 What = Literal["w", "z", "u"]
+T = TypeVar("T")
 FINAL = "final"
 WHAT: dict[str, str] = {"w": "W", "z": "Z = mask ∘ (W + U)", "u": "U, the scaled dual"}
 
@@ -96,13 +97,13 @@ def load(run: Run, matrix: str, moment: str = FINAL, what: What = "w") -> Pair:
     return _recent.get((run.record.id, times, matrix, moment, what), lambda: _load(run, matrix, moment, what))
 
 
-class Recent:
+class Recent(Generic[T]):
     """The *most* last made values, by key. Shared between sessions: nobody changes a value."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._made, self._lock = most, OrderedDict[Any, Pair](), Lock()
+        self._most, self._made, self._lock = most, OrderedDict[Any, T](), Lock()
 
-    def get(self, key: Any, make: Callable[[], Pair]) -> Pair:
+    def get(self, key: Any, make: Callable[[], T]) -> T:
         """The value kept under *key*, or a new one."""
         with self._lock:
             if key in self._made:
@@ -116,7 +117,7 @@ class Recent:
         return made
 
 
-_recent = Recent(4)  # of minilm-l6's largest matrix: 7 MB each
+_recent = Recent[Pair](4)  # of minilm-l6's largest matrix: 7 MB each
 
 
 def _load(run: Run, matrix: str, moment: str, what: What) -> Pair:
