@@ -86,6 +86,7 @@ class Job:
         self.scores: dict[str, float] = {}
         self.snapshots, self.trace = Snapshots(folder), TraceFile(folder)
         self.stats: dict[str, LayerStats] = {}
+        self.sight: dict[str, LayerStats] = {}  # the same, as the method wants it seen
         self.batches: list[dict[str, Tensor]] = []
         self.solution: dict[str, LayerResult] = {}
 
@@ -193,7 +194,7 @@ class Job:
                 pattern = self.pattern.of(name)
                 if pattern.scope == "model":
                     pattern = Unstructured(1.0 - float(self.magnitude[name].float().mean()))
-                self.solution[name] = method.solve(weight, self.stats.get(name), pattern)
+                self.solution[name] = method.solve(weight, self.sight.get(name), pattern)
                 self.report(Progress("solve", done + 1, len(self.dense), name))
 
     def _prune(self) -> dict[str, Tensor]:
@@ -206,6 +207,8 @@ class Job:
             kind = methods.load(method.start)
             start = kind(make_knobs(kind.Knobs, {}), self.grid if kind.grids else None)
         self._calibrate()
+        self.sight = self.stats if isinstance(method, LayerMethod) else method.calibrated(
+            self.model, self.layers, self.batches, self.stats)
         if start is not None:
             self._solve(start)
         if not self.resuming:
@@ -261,7 +264,7 @@ class Job:
         if method is not None:
             method.prepare(self.layers, Context(
                 pattern=self.pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=self.dense,
-                stats=self.stats, solution=self.solution, lr=trainer.rate, model=self.model, batches=self.batches))
+                stats=self.sight, solution=self.solution, lr=trainer.rate, model=self.model, batches=self.batches))
             small = sum(w.numel() for w in self.dense.values()) <= LIMIT
             if small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None:
                 loop.snapshot = lambda step: self._snapshot(method, step, loop)
@@ -275,7 +278,7 @@ class Job:
             else:
                 self.trace.replace()
                 self.trace.append({"step": 0, "epoch": 0.0, "phase": method.phase if method else "dense",
-                                   "score": self._evaluate()["score"], **(method.measures() if method else {})})
+                                   "score": trainer.score(), **(method.measures() if method else {})})
                 loop.snapshot(0)
             loop.extra["scores"] = self.scores
             before = trainer.seconds
@@ -285,12 +288,10 @@ class Job:
     def _at_hard_prune(self, method: TrainingMethod) -> None:
         """The accuracies around the hard prune: W as it is, Z, and W under the final mask."""
         feasible = method.feasible()
-        weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
         if feasible is not None:
             self.scores["admm_w"] = self._evaluate()["score"]
             self.scores["admm_z"] = self._score_with(feasible)
-        masks = method.choose_masks()
-        self.scores["hard_pruned"] = self._score_with({n: w * masks[n] for n, w in weights.items()})
+        self.scores["hard_pruned"] = self._score_with(method.pruned(method.choose_masks()))
 
     def _snapshot(self, method: TrainingMethod, step: int, loop: Loop) -> None:
         self.snapshots.take(method, step)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from core.encoding import Encoded, collate
 from core.methods.base import TrainingMethod
+from core.methods.straight_through import holding
 from core.runs.records import RunSpec
 from core.runs.store import write_atomic
 
@@ -148,8 +149,10 @@ class Trainer:
         set_dropout(model, spec.dropout)
         if spec.freeze_embeddings:
             freeze_embeddings(model)
-        trained = [p for name, p in model.named_parameters()
-                   if p.requires_grad and (method is None or method.trains(name))]
+        if method is not None:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(parameter.requires_grad and method.trains(name))
+        trained = [p for p in model.parameters() if p.requires_grad]
         groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
                   {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, fused=True)
@@ -229,6 +232,13 @@ class Trainer:
             self.method.after_step(step)
         return loss.detach()
 
+    def score(self) -> float:
+        """The score of the weights the model would be used with now: the method's `served`, else the trained ones."""
+        if self.method is None:
+            return self.loop.evaluate()
+        with holding(self.method.layers, self.method.served()):
+            return self.loop.evaluate()
+
     def _log(self, losses: list[Tensor], evaluate: bool) -> None:
         if not losses:
             return
@@ -240,7 +250,7 @@ class Trainer:
                                "phase": self.method.phase if self.method else "dense", "loss": round(loss, 6),
                                "lr": self.rate(self.position - 1), "seconds": round(self.seconds, 2)}
         if evaluate:
-            row["score"] = self.loop.evaluate()
+            row["score"] = self.score()
         if self.method is not None:
             row |= self.method.measures()
         self.loop.trace(row)

@@ -166,6 +166,12 @@ class TrainingMethod:
         """Name of the phase for the trace."""
         return "refine" if self.masks else "admm"
 
+    def calibrated(self, model: nn.Module, layers: dict[str, nn.Linear], batches: Sequence[dict[str, Tensor]],
+                   stats: dict[str, LayerStats]) -> dict[str, LayerStats]:
+        """What the start solution and `prepare` are told of the calibration text: its *stats*, or a view of them.
+        Called with the dense weights in *model*."""
+        return stats
+
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Take hold of the layers and set the starting point."""
         self.layers, self.context = layers, context
@@ -211,6 +217,10 @@ class TrainingMethod:
     def choose_masks(self) -> dict[str, Tensor]:
         """The final masks, as they would be now."""
         raise NotImplementedError
+
+    def pruned(self, masks: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights the model would be used with right after `hard_prune(masks)`: the stage "hard-pruned"."""
+        return {name: layer.weight.detach() * masks[name] for name, layer in self.layers.items()}
 
     def hard_prune(self, masks: dict[str, Tensor]) -> None:
         """Fix *masks* for the rest of the run."""
