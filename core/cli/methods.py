@@ -9,8 +9,11 @@ import click
 
 from core import methods, tasks
 from core.cli.output import echo_json, json_option, printable, table
+from core.methods.cards import TITLES, MethodText, idea_of, text_of
 from core.models import MODELS
 from core.sparsity.patterns import PATTERNS
+
+WIDTH = 100  # columns of the text about a method
 
 
 def knobs_of(name: str) -> list[dict[str, Any]]:
@@ -19,6 +22,18 @@ def knobs_of(name: str) -> list[dict[str, Any]]:
         return []
     return [{"name": f.name, "default": f.default, **{k: f.metadata[k] for k in ("low", "high", "unit", "help")},
              "choices": list(f.metadata["choices"])} for f in dataclasses.fields(methods.load(name).Knobs)]
+
+
+def said(text: MethodText) -> str:
+    """What a method says of itself, wrapped for a terminal; formulas stand as they are written."""
+    lines = [("  " * (line.depth + 2) + line.text, line.note) for line in text.formula]
+    width = max((len(formula) for formula, note in lines if note), default=0)
+    blocks = [click.wrap_text(idea_of(text), WIDTH),
+              "\n".join(f"{formula:{width}}    {note}" if note else formula for formula, note in lines)]
+    blocks += [click.wrap_text(text.remark, WIDTH)] if text.remark else []
+    blocks += [click.wrap_text(f"{TITLES[part]}: {getattr(text, part)}", WIDTH, subsequent_indent="  ")
+               for part in TITLES]
+    return "\n\n".join(blocks)
 
 
 def _range(knob: dict[str, Any]) -> str:
@@ -41,7 +56,7 @@ def _default(value: Any) -> str:
 @click.argument("name", required=False)
 @json_option
 def methods_command(name: str | None, as_json: bool) -> None:
-    """List the methods, or describe one with its knobs.
+    """List the methods, or describe one: idea, formula, what it prunes, source, cost, knobs.
 
     \b
     Example:
@@ -55,12 +70,13 @@ def methods_command(name: str | None, as_json: bool) -> None:
         else:
             click.echo(table(list(entries[0]), [list(e.values()) for e in entries]))
         return
-    entry, knobs = methods.entry_of(name), knobs_of(name)
+    entry, text, knobs = methods.entry_of(name), text_of(name), knobs_of(name)
     if as_json:
         echo_json({"name": entry.name, "title": entry.title, "training": entry.training, "idea": entry.idea,
-                   "knobs": knobs})
+                   "formula": [{"text": line.text, "note": line.note, "depth": line.depth} for line in text.formula],
+                   **{part: getattr(text, part) for part in TITLES}, "knobs": knobs})
         return
-    click.echo(f"{entry.name}: {entry.title}\n{entry.idea}\n")
+    click.echo(f"{entry.name}: {entry.title}\n\n{said(text)}\n")
     rows = [(k["name"], _default(k["default"]), _range(k), k["unit"], k["help"]) for k in knobs]
     click.echo(table(["knob", "default", "range", "unit", "what it does"], rows) if rows else "It has no knobs.")
 

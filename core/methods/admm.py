@@ -1,16 +1,22 @@
 """ADMM in training, our recipe: start where the layers are already solved, pull W to Z outside Adam, let rho grow.
 
-    after every optimiser step    W <- (W + rho (Z - U)) / (1 + rho), the exact proximal step
-    every `interval` steps        Z <- P(W + U),  U <- W + U - Z              P in the metric of the inputs' norms
-                                  rho grows geometrically,  U <- U rho_old / rho_new
+    after every optimiser step:
+        W <- (W + rho (Z - U)) / (1 + rho)    the exact proximal step
+    every `interval` steps:
+        Z <- P(W + U)                         P in the metric of the inputs' norms
+        U <- W + U - Z
+        rho <- growth * rho                   from rho_start to rho_end
+        U <- U rho_old / rho_new              the force rho U stays what it was
 
+After `share` of the steps the mask is fixed and the rest of the same schedule refines under it.
+
+Prunes: single weights, by |W + U| times the norm of their input; every pattern.
 Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with occasional Z- and
 U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766).
-Ours, and the reason for each: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it
-inside); U is rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W
-through the loss landscape at 1:4 kills the model; P weighs |W + U| by the input columns' norms, the diagonal of the
-layer-wise problem.
-After `share` of the steps the mask is fixed and the rest of the same schedule refines under it.
+Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it inside); U is
+rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W through the
+loss landscape at 1:4 kills the model; P weighs |W + U| by the input columns' norms, the diagonal of the layer-wise
+problem.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two copies of the weights.
 """
 

@@ -1,8 +1,14 @@
 """Layer-wise ADMM: for each layer, the weights that keep its outputs best under the pattern. No training.
 
-    min over W of |X (W0 - W)^T|^2   subject to   W has the pattern
+    minimise over W:  |X (W0 - W)^T|^2    W has the pattern
+    in rounds, with A = X^T X of scaled columns:
+        Z <- P(W + U)                     the largest of every group
+        U <- U + W - Z                    what W and Z disagree on, added up
+        W <- (W0 A + rho (Z - U)) (A + rho I)^-1
 
-The rounds of `core.methods.quadratic` with A = X^T X of the calibration inputs, columns scaled by sqrt(diag A).
+Columns are scaled by sqrt(diag A) of the calibration inputs; see `core.methods.quadratic`.
+
+Prunes: single weights, by what the layer's outputs would lose; those that stay are solved anew. Every pattern.
 Sources: Boza 2024 (arXiv 2401.02938): the scaling, the damping, 20 rounds at a fixed rho, the mask chosen anew in the
 first 15 while the share of zeros rises by a cubic; Meng et al. 2024, ALPS (arXiv 2406.07831): rho that grows with the
 change of the support, then conjugate gradients on the support that was found.

@@ -1,8 +1,16 @@
 """NxMTransformer: ADMM inside fine-tuning, with the penalty's gradient going through Adam.
 
-Source: Holmes et al., NeurIPS 2021 (arXiv 2110.15766). Per optimiser step: task gradient + rho (W - Z + U), the sum
-clipped at global norm 1, AdamW. Z = mask(|W+U|) o (W+U) and U = W + U - Z once before training and at the end of every
-epoch. The final model is plain magnitude of W (U = 0); no masked refinement. Start: the dense fine-tuned checkpoint.
+    after every backward pass:
+        g <- g + rho (W - Z + U)       then clipped at norm 1, AdamW
+    before training, and after every epoch:
+        Z <- P(W + U)                  the largest of every group
+        U <- W + U - Z
+    at the end:
+        W <- P(W)                      U = 0: plain magnitude of W
+
+Prunes: single weights, by the size of W + U, at the end by that of W; every pattern.
+Source: Holmes et al., NeurIPS 2021 (arXiv 2110.15766): the sum of both gradients is clipped; it starts from the dense
+fine-tuned checkpoint; no refinement follows the projection.
 Where we differ: the trained parameters are those of the run's spec, the same for every method of a comparison, and the
 run's budget and schedule are the comparison's (published: batch 16, 10 epochs).
 Cost: one fused multiply-add per step, one selection per epoch; two more copies of the pruned weights.

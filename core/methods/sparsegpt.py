@@ -1,11 +1,13 @@
 """SparseGPT: column by column, drop the cheapest weights and let the columns to their right make up for it.
 
-    H = X^T X + damping * mean(diag X^T X) I,   H^-1 = R^T R  with R upper triangular
+    H = X^T X + damping * mean(diag X^T X) I
+    H^-1 = R^T R                            R upper triangular
+    score of w = w^2 / R_ii^2               what the loss would rise by, w as updated so far
     for every column i, from left to right:
-        e = (w_i - q_i) / R_ii                  q_i: column i with its dropped weights at zero
-        w_j -= e R_ij  for all j > i            the best answer of the columns not yet visited
-    a weight is dropped by its score w^2 / R_ii^2: what the loss would rise by, with the weights as updated so far
+        e = (w_i - q_i) / R_ii              q_i: column i, its dropped weights at zero
+        w_j <- w_j - e R_ij  for all j > i    the best answer of the columns to come
 
+Prunes: single weights, by what the layer's outputs would lose; those that stay are updated. Every pattern.
 Source: Frantar and Alistarh 2023 (arXiv 2301.00774), algorithm 1: N:M chooses the mask of a group when its first column
 is reached, unstructured that of `block` columns at once, at the wanted sparsity; updates beyond those columns wait
 until the block is done. An input that is always zero has its weights set to zero, as in the published code.
