@@ -1,12 +1,13 @@
 """Streams calibration batches through a model and keeps, per prunable layer, X^T X and the column norms of its input.
 
 One pass of the dense model; layers that read the same tensor (query, key, value) share one Gram matrix. Padding tokens
-are left out: they are not data.
+are left out: they are not data. A layer may be shown its input reshaped (`core.methods.pattern_admm`): what will be
+quiet then counts less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -17,15 +18,17 @@ from core.methods.base import LayerStats
 
 @torch.no_grad()
 def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[dict[str, Tensor]],
-              gram: bool = True) -> dict[str, LayerStats]:
-    """Return `LayerStats` by matrix. *batches* hold input_ids and attention_mask `[batch, tokens]`.
+              gram: bool = True, reshape: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+              ) -> dict[str, LayerStats]:
+    """Return `LayerStats` by matrix. *batches* hold input_ids and attention_mask `[batch, tokens]`; *reshape*, by
+    matrix, is applied to the input `[rows, in]` before it is summed.
 
     Raises ValueError when a layer never saw an input. float32 sums: a Gram matrix of 256 sentences stays far from the
     range where that would matter.
     """
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
-    seen: dict[tuple[int, int], str] = {}  # (address of the input, version) -> the layer that summed it first
+    seen: dict[tuple[int, int, int], str] = {}  # (address of the input, version, reshaping) -> who summed it first
     twins: dict[str, str] = {}
     keep: Tensor | None = None
     alive: list[Tensor] = []  # inputs of this batch stay alive, so that an address names one tensor
@@ -33,7 +36,7 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
     def watch(name: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             x = inputs[0]
-            key = (x.data_ptr(), x._version)
+            key = (x.data_ptr(), x._version, id((reshape or {}).get(name)))
             if key in seen:
                 twins[name] = seen[key]
                 return
@@ -44,6 +47,8 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
             if keep is not None and rows.shape[0] == keep.shape[0]:
                 rows = rows[keep]
             rows = rows.float()
+            if reshape and name in reshape:
+                rows = reshape[name](rows)
             part = rows.T @ rows if gram else rows.square().sum(0)
             sums[name] = sums[name] + part if name in sums else part
             counts[name] = counts.get(name, 0) + rows.shape[0]

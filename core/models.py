@@ -259,8 +259,10 @@ def tiny_tokenizer() -> Any:
 
 # --- what may be pruned -----------------------------------------------------------------------------------------------
 
-def _layers(model: Any) -> tuple[str, nn.ModuleList]:
-    """The repeated layers: the list of modules in the base model that holds the most parameters, and its name."""
+def repeated_layers(model: Any) -> tuple[str, nn.ModuleList]:
+    """The repeated layers: the list of modules in the base model that holds the most parameters, and its name.
+
+    Raises InputError when the model has no such list."""
     from torch import nn
 
     base = model.base_model
@@ -278,7 +280,7 @@ def prunable(model: Any) -> dict[str, nn.Linear]:
     `.weight`). Embeddings, pooler and classifier stay dense. Raises InputError when the model has none."""
     from torch import nn
 
-    prefix, layers = _layers(model)
+    prefix, layers = repeated_layers(model)
     found = {f"{prefix}.{name}": module for name, module in layers.named_modules() if isinstance(module, nn.Linear)}
     if not found:
         raise InputError(f"The layers of {type(model).__name__} hold no linear layers", "a transformer encoder",
@@ -288,7 +290,7 @@ def prunable(model: Any) -> dict[str, nn.Linear]:
 
 def layer_count(model: Any) -> int:
     """Number of repeated layers."""
-    return len(_layers(model)[1])
+    return len(repeated_layers(model)[1])
 
 
 def head_count(model: Any) -> int:
