@@ -41,6 +41,8 @@ METHODS: dict[str, Entry] = {
               "through Adam, Z and U move once an epoch.", "#8b5fbf", "nxm_admm:NxmAdmm", "always"),
         Entry("admm", "ADMM in training", "Start from the layer-wise solution, pull W to Z outside Adam with a growing "
               "rho, then refine under the mask.", "#2f6fd0", "admm:Admm", "always"),
+        Entry("pattern-admm", "Pattern ADMM", "ADMM in training, while the feature maps are reshaped until whole "
+              "regions of them go quiet.", "#c837c8", "pattern_admm:PatternAdmm", "always"),
     )
 }
 

@@ -1,0 +1,162 @@
+"""Pattern ADMM: ADMM under a pattern, while the feature maps are reshaped until whole regions of them go quiet. Weights
+are pruned exactly, activations become regionally sparse: blocks of 16 features of a token that carry next to nothing.
+
+    min over W:  f(W) + lambda mean_b |a_b|        W has the pattern
+    a_b = A_b / m                                  a region in the dense model's unit
+    prox(a) = a max(0, 1 - (lambda / rho_a) / |a|)
+    at every optimiser step:
+        gradient of f + rho_a (a - prox(a)) / n    through the network
+        then the proximal pull, Z and U of `admm`
+    start, layer by layer:
+        min |S (W0 - W)^T|^2                       W0 stays the optimum
+        S^T S = (1 - mix) X^T X + mix P^T P        P = m prox(X / m)
+
+A_b is one token's run of 16 features of a watched map, m the dense model's median region norm of that map and layer on
+64 calibration examples, n the number of regions of a batch's real tokens; means over regions are averaged over maps and
+layers. So lambda has no unit: at 1, a map as loud as the dense one costs about 1. The term is the Moreau envelope of
+the group norm (`core.reshaping`): quadratic up to lambda / rho_a, linear beyond.
+
+Prunes: single weights, as `admm`; every pattern: N:M, libraries, blocks. Activations are not cut: they go quiet.
+Source: Wang 2024 (arXiv 2407.08334): a fixed number of weights in each block by ADMM, and an activation map reshaped
+from dense to regionally sparse. Only its abstract and its summaries could be read.
+Our formulation: the regions and their size, the group norm and its envelope, m as the unit, the term's course over the
+run (`until`), and the reshaped inputs of the start solution, in which regions that will go quiet count less; the rest
+is our `admm`.
+Cost: that of `admm`, one pass over the watched maps forward and backward at every step, and with mix > 0 one more pass
+of the calibration text. With strength 0 it is `admm`, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from core.calibration import calibrate
+from core.errors import InputError
+from core.methods.admm import Admm, AdmmKnobs
+from core.methods.base import AnyKnobs, Context, LayerStats, knob
+from core.regions import MAPS
+from core.reshaping import envelope, region_squares, shrink
+from core.sparsity.grids import Grid
+from core.watching import Place, Watch, maps_named, median_norms, places_named, places_of, quiet, sample_of
+
+SAMPLE = 64  # calibration examples behind the dense medians
+Batches = Sequence[dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class PatternAdmmKnobs(AdmmKnobs):
+    """Knobs of `pattern-admm`: those of `admm`, and the activation term's."""
+
+    strength: float = knob(0.3, "lambda, the price of a region as loud as the dense model's median; 0 = no term",
+                           0.0, 100.0)
+    maps: str = knob("ffn", "the feature maps that are reshaped", choices=("ffn", "attention", "block", "all"))
+    layers: str = knob("*", "the encoder layers that are reshaped: names such as encoder.layer.3, with * and commas")
+    rho_a: float = knob(1.0, "penalty between a feature map and its proximal copy; lambda / rho_a is the norm, in "
+                             "medians, under which a region is pulled to zero", 1e-3, 1e3)
+    until: str = knob("end", "how long the term acts: to the hard prune, or to the end of the refinement",
+                      choices=("prune", "end"))
+    mix: float = knob(0.0, "share of the reshaped inputs in what the start solution keeps", 0.0, 1.0)
+
+
+class PatternAdmm(Admm):
+    """See the module's text."""
+
+    Knobs = PatternAdmmKnobs
+
+    def __init__(self, knobs: AnyKnobs, grid: Grid | None = None) -> None:
+        super().__init__(knobs, grid)
+        self.watch: Watch | None = None
+        self.share: Tensor | None = None  # of quiet regions in the last batch
+        self.medians: dict[str, dict[int, float]] = {}  # the dense model's, by map and layer
+
+    @property
+    def _knobs(self) -> PatternAdmmKnobs:
+        return cast(PatternAdmmKnobs, self.knobs)
+
+    def _set_watch(self, model: nn.Module, batches: Batches) -> list[Place]:
+        """Find the maps and measure the dense model's medians; the model must hold the dense weights."""
+        places = places_named(places_of(model), self._knobs.layers)
+        if self.watch is None:
+            maps = maps_named(self._knobs.maps)
+            self.medians = median_norms(model, places, maps, sample_of(batches, SAMPLE))
+            for kind, layers in self.medians.items():
+                for layer, median in layers.items():
+                    if not median > 0.0:
+                        raise InputError(f"Half of the regions of the map {kind!r} of layer {layer} are zero in the "
+                                         "dense model", "a map that is not regionally sparse already",
+                                         f"Choose another of {', '.join(MAPS)}, or other layers.")
+            self.watch = Watch(places, maps)
+        return places
+
+    def calibrated(self, model: nn.Module, layers: dict[str, nn.Linear], batches: Batches,
+                   stats: dict[str, LayerStats]) -> dict[str, LayerStats]:
+        """X^T X of the matrices that read a watched map, mixed with that of their reshaped inputs."""
+        k = self._knobs
+        if not k.strength or not k.mix:
+            return stats
+        places = self._set_watch(model, batches)
+        reshape = self._readers(layers, places_of(model), {p.layer for p in places})
+        watched = {name: layers[name] for name in reshape}
+        mixed = dict(stats)
+        for name, other in calibrate(model, watched, batches, reshape=reshape).items():
+            own = stats[name]
+            assert own.gram is not None and other.gram is not None
+            gram = torch.lerp(own.gram, other.gram, k.mix)
+            mixed[name] = LayerStats(norms=gram.diagonal().clamp_min(0).sqrt(), tokens=own.tokens, gram=gram)
+        return mixed
+
+    def _readers(self, layers: dict[str, nn.Linear], places: Sequence[Place],
+                 chosen: set[int]) -> dict[str, Callable[[Tensor], Tensor]]:
+        """By matrix that reads a watched map: what reshapes its input."""
+        names = {id(module): name for name, module in layers.items()}
+        threshold = self._knobs.strength / self._knobs.rho_a
+        found: dict[str, Callable[[Tensor], Tensor]] = {}
+        for place, after in zip(places, [*places[1:], None], strict=True):
+            readers = {"attention": (place.attention,), "ffn": (place.ffn,), "block": after.entry if after else ()}
+            for kind in self.medians:
+                if place.layer in chosen:
+                    bound = threshold * self.medians[kind][place.layer]
+                    shown = partial(shrink, threshold=bound)
+                    found |= {names[id(m)]: shown for m in readers[kind] if id(m) in names}
+        return found
+
+    def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
+        """As `admm`, once the dense model's medians are known. Without a model to watch there is no term."""
+        if self._knobs.strength and context.model is not None:
+            self._set_watch(context.model, context.batches)
+        super().prepare(layers, context)
+
+    def before_forward(self, step: int) -> None:
+        """Watch the pass that follows."""
+        super().before_forward(step)
+        if self.watch is not None and not (self.masks and self._knobs.until == "prune"):
+            self.watch.start()
+
+    def penalty(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """lambda times the envelope of the watched maps' regions; padding has no part in it."""
+        other = super().penalty(batch)
+        seen = {} if self.watch is None else self.watch.stop()
+        if not seen:
+            self.share = None
+            return other
+        real = batch["attention_mask"].bool()
+        costs, shares = [], []
+        for kind, layers in seen.items():
+            for layer, values in layers.items():
+                squares, median = region_squares(values), self.medians[kind][layer]
+                cost = envelope(squares / median**2, self._knobs.strength, self._knobs.rho_a)
+                costs.append((cost * real.unsqueeze(-1)).sum() / (real.sum() * squares.shape[-1]))
+                shares.append(quiet(squares.detach(), median, real))
+        self.share = torch.stack(shares).mean()
+        term = torch.stack(costs).mean()
+        return term if other is None else other + term
+
+    def measures(self) -> dict[str, float]:
+        """As `admm`, and the share of quiet regions in the last batch."""
+        return super().measures() | ({} if self.share is None else {"quiet": float(self.share)})
