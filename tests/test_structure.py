@@ -31,7 +31,8 @@ from tests.sources import (
 
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "tokenizers", "sentence_transformers"}
 # Modules under core/methods that hold no method: the base classes, and what several methods share.
-METHOD_HELPERS = ("__init__", "base", "masked", "quadratic", "splitting", "straight_through", "cards", "declared")
+METHOD_HELPERS = ("__init__", "base", "masked", "quadratic", "splitting", "straight_through", "cards", "declared",
+                  "levels", "gridded")
 
 
 def test_the_walk_sees_imports_wherever_they_stand() -> None:
@@ -70,7 +71,7 @@ def test_what_opens_recorded_pages_imports_nothing_heavy() -> None:
 # What a part of the house may import of the rest of it (docs/architecture.md). A name ending in "!" is that module
 # alone, not what is inside the package: the lists of names without the code behind them.
 NUMPY_SPARSITY = ("core.sparsity!", "core.sparsity.patterns", "core.sparsity.occupancy", "core.sparsity.verify",
-                  "core.sparsity.library")
+                  "core.sparsity.library", "core.sparsity.grids", "core.sparsity.storage")
 LISTS = ("core.methods!", "core.methods.cards", "core.methods.declared", "core.tasks!")
 RESULTS = ("core.lab!", "core.lab.results_plane", "core.lab.results_group", "core.lab.results_layer")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {

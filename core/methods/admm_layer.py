@@ -16,6 +16,9 @@ Where we differ: by default rho rises in few stages, each with one Cholesky fact
 eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old / rho_new). Boza's form, its 20
 rounds and the Z-step after them, is `--knob rise=fixed --knob rho_end=1 --knob damping=0.1 --knob iterations=21 --knob
 settle=6 --knob polish=0`, with `--knob ramp=15` for the cubic; the form of ALPS is `--knob rise=support`.
+With a grid (NxMiFormer, arXiv 2206.15014, layer by layer), Z is on its levels in every round. The last LAST rounds' Z
+and the rounded end of the conjugate gradients are candidates, row by row the one with the lowest loss is taken, and
+coordinate descent over the codes closes (`core.methods.levels`).
 Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) products [out, in] x [in, in].
 """
 
@@ -29,11 +32,16 @@ import torch
 from torch import Tensor
 
 from core.methods.base import Knobs, LayerMethod, LayerResult, LayerStats, knob
+from core.methods.levels import descend
 from core.methods.quadratic import QuadraticSplit, Round
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
+from core.sparsity.rounding import codes, nearest, spread
 
 Watch = Callable[[QuadraticSplit, Round, Tensor], None]  # called after every round with the columns' scale `[in]`
 LOOK = 3  # rounds between two looks at the support (ALPS)
+LAST = 6  # rounds whose Z on the grid are candidates: judging one costs as much as the round itself
+PASSES = 4  # of the closing step on a grid
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class AdmmLayer(LayerMethod):
 
     Knobs = AdmmLayerKnobs
     needs = "gram"
+    grids = True
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern, watch: Watch | None = None,
               ) -> LayerResult:
@@ -75,18 +84,59 @@ class AdmmLayer(LayerMethod):
             scale = torch.full_like(scale, float(scale.square().mean().sqrt()))
         a = stats.gram / scale.outer(scale)  # unit diagonal where the column is ever non-zero
         a.diagonal().add_(k.damping)
-        split = QuadraticSplit(a, weight * scale, pattern, factor="spectral" if k.rise == "support" else "cholesky")
+        split = QuadraticSplit(a, weight * scale, pattern, factor="spectral" if k.rise == "support" else "cholesky",
+                               grid=self.grid, columns=None if self.grid is None else scale)
+        best = None if self.grid is None else _Best(self.grid, split, scale)
         rho, trace = _Rho(k, split), []
         free = max(k.iterations - k.settle, 1)  # rounds that choose a mask; the last of them must choose the final one
         ramp = min(k.ramp, free)
         for i in range(k.iterations):
             split.set_rho(rho.at(i))
             done = split.step(pattern.eased((i + 1) / ramp) if i < ramp else pattern, fixed=i >= free)
+            if best is not None and i >= k.iterations - LAST:
+                best.offer(split.z, split.scale, split.mask)
             if watch is not None:
                 watch(split, done, scale)
             trace.append({"rho": done.rho, "primal": done.primal, "dual": done.dual, "flips": done.flips})
         polished = polish(split.z, split.mask, split.w0, a, k.polish)
+        if best is not None:
+            values, grid_scale = best.closed(polished)
+            return LayerResult(values, best.mask, w=split.w / scale, z=split.z / scale, trace=trace, scale=grid_scale)
         return LayerResult(polished.div_(scale), split.mask, w=split.w / scale, z=split.z / scale, trace=trace)
+
+
+class _Best:
+    """The best weights on the grid so far, in scaled columns. Under one mask row by row, as rows do not share their
+    loss; between masks as a whole, as a pattern may count over rows."""
+
+    def __init__(self, grid: Grid, split: QuadraticSplit, columns: Tensor) -> None:
+        self.grid, self.split, self.columns = grid, split, columns
+        self.loss = split.w0.new_full((len(split.w0),), float("inf"))
+        self.z, self.mask = torch.zeros_like(split.w0), split.mask
+        self.scale = split.w0.new_zeros(len(split.w0), split.w0.shape[1] // (grid.chunk or split.w0.shape[1]))
+
+    def offer(self, z: Tensor, scale: Tensor | None, mask: Tensor) -> None:
+        """Take *z*, or those of its rows, that lose less; their scales and mask with them."""
+        assert scale is not None
+        loss = self.split.errors(z)
+        if torch.equal(mask, self.mask):
+            better = (loss < self.loss)[:, None]
+            self.loss = torch.minimum(loss, self.loss)
+            self.z, self.scale = torch.where(better, z, self.z), torch.where(better, scale, self.scale)
+        elif loss.sum() < self.loss.sum():
+            self.loss, self.z, self.scale, self.mask = loss, z.clone(), scale, mask
+
+    def closed(self, polished: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and scales of the answer in the units of the weights, after *polished* (under the split's last mask)
+        and plain rounding of W0 under it have been offered too, and the codes have been improved."""
+        split, grid, columns = self.split, self.grid, self.columns
+        for free in (polished, split.w0):
+            values, scale = nearest(grid, free / columns, split.mask, metric=columns.square())
+            self.offer(values.mul_(columns), scale, split.mask)
+        wide = spread(grid, self.scale, len(columns))
+        whole = codes(grid, self.z / columns, wide)
+        whole, self.scale = descend(grid, whole, self.scale, self.mask, split.w0, split.a, columns, PASSES)
+        return whole.mul_(spread(grid, self.scale, len(columns))), self.scale
 
 
 class _Rho:

@@ -98,7 +98,8 @@ class LayerStats:
 @dataclass
 class LayerResult:
     """One layer, solved. weight `[out, in]` obeys mask; w is the last dense iterate W and z the last feasible Z before
-    any polishing (None for methods without them); trace holds one dict per iteration."""
+    any polishing (None for methods without them); trace holds one dict per iteration. scale `[out, chunks]`: of the
+    grid that weight is on, for a method that was given one: every weight is a whole number times it, bit for bit."""
 
     weight: Tensor
     mask: Tensor
@@ -106,6 +107,7 @@ class LayerResult:
     z: Tensor | None = None
     status: str = "solved"
     trace: list[dict[str, float]] = field(default_factory=list)
+    scale: Tensor | None = None
 
 
 AnyKnobs = Knobs  # inside the classes below the name `Knobs` is their attribute
@@ -159,6 +161,7 @@ class TrainingMethod:
         self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}
         self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened
+        self.scales: dict[str, Tensor] = {}  # of the grid, `[out, chunks]`: those of the served weights, with a grid
         self.hard_step = 0
 
     @property

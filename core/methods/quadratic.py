@@ -1,10 +1,11 @@
 """The split behind every ADMM of this project that knows its loss exactly: W, Z and U of a quadratic under a pattern.
 
-    min over W of  1/2 tr((W - W0) A (W - W0)^T)   subject to   W has the pattern
+    min over W of  1/2 tr((W - W0) A (W - W0)^T)   subject to   W has the pattern (and lies on the grid)
 
 One round (scaled dual; Boyd et al. 2011, section 3.1.1; in layers: Boza 2024, arXiv 2401.02938):
 
-    Z = P(W + U)                                    keep the largest of every group, zero the rest
+    Z = P(W + U)                                    keep the largest of every group, zero the rest; then, with a
+                                                    grid, the nearest level (NxMiFormer, arXiv 2206.15014)
     U = U + W - Z                                   what W and Z still disagree on, added up
     W = (W0 A + rho (Z - U)) (A + rho I)^-1         exact; or some gradient steps towards it
 
@@ -19,7 +20,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
+from core.sparsity.rounding import nearest
 from core.sparsity.select import select
 
 
@@ -42,10 +45,14 @@ class QuadraticSplit:
 
     *factor*: "cholesky" pays one factorisation of `[in, in]` for every new rho; "spectral" pays an eigendecomposition
     once and one product for every new rho (Meng et al. 2024, arXiv 2406.07831).
+
+    *grid*: the levels of Z / *columns* (`[in]`, default 1: what the columns were scaled by), nearest in the metric of
+    the scaled columns. `scale` `[out, chunks]` holds Z's, searched in the first round and improved from there.
     """
 
     def __init__(self, a: Tensor, w0: Tensor, pattern: Pattern, start: Tensor | None = None,
-                 factor: Literal["cholesky", "spectral"] = "cholesky") -> None:
+                 factor: Literal["cholesky", "spectral"] = "cholesky", grid: Grid | None = None,
+                 columns: Tensor | None = None) -> None:
         self.a, self.w0, self.pattern, self.rho = a, w0, pattern, 0.0
         self.w0a = w0 @ a
         self.w = (w0 if start is None else start).clone()
@@ -53,6 +60,8 @@ class QuadraticSplit:
         self.target, self.size, self.spare = torch.empty_like(w0), torch.empty_like(w0), torch.empty_like(w0)
         self.mask = torch.ones_like(w0, dtype=torch.bool)
         self.spectrum = torch.linalg.eigh(a) if factor == "spectral" else None
+        self.grid, self.columns = grid, columns
+        self.scale: Tensor | None = None  # of Z's grid, in units of W / columns
 
     def set_rho(self, rho: float) -> None:
         """Prepare (A + rho I)^-1 and rescale U, which stands for the force rho U: U <- U rho_old / rho_new.
@@ -87,6 +96,8 @@ class QuadraticSplit:
         if not fixed:
             self.mask = select(pattern or self.pattern, torch.abs(self.target, out=self.size))
         torch.mul(self.target, self.mask, out=self.spare)
+        if self.grid is not None:
+            self._round(self.grid, self.spare)
         self.z, self.spare = self.spare, self.z  # spare: the Z before
         torch.sub(self.target, self.z, out=self.u)
         dual = float(torch.sub(self.z, self.spare, out=self.size).norm())
@@ -100,6 +111,15 @@ class QuadraticSplit:
         length = float(self.w.norm()) or 1.0
         primal = float(torch.sub(self.w, self.z, out=self.size).norm())
         return Round(rho=self.rho, primal=primal / length, dual=self.rho * dual / length, flips=flips)
+
+    def _round(self, grid: Grid, z: Tensor) -> None:
+        """Put *z* on the grid, in place."""
+        if self.columns is None:
+            values, self.scale = nearest(grid, z, start=self.scale)
+        else:
+            values, self.scale = nearest(grid, z / self.columns, metric=self.columns.square(), start=self.scale)
+            values *= self.columns
+        z.copy_(values)
 
     def _descend(self, steps: int, rate: float) -> None:
         """W <- W - rate ((W - W0) A + rho (W - Z + U)), *steps* times; `target` holds Z - U."""
