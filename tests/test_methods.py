@@ -163,6 +163,7 @@ def drive(method: TrainingMethod, layers: dict[str, nn.Linear], optimizer: torch
         if not method.masks and step == method.hard_step:
             method.hard_prune(method.choose_masks())
         x = torch.randn(32, 8, generator=torch.Generator().manual_seed(seed + step))
+        method.before_forward(step)
         loss = (layers["b"](torch.tanh(layers["a"](x))) - x.flip(1)).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -173,6 +174,8 @@ def drive(method: TrainingMethod, layers: dict[str, nn.Linear], optimizer: torch
             method.end_epoch((step + 1) // 10)
     if not method.masks and stop == method.hard_step:
         method.hard_prune(method.choose_masks())
+    if stop == method.context.total_steps:
+        method.finish()
 
 
 @pytest.mark.parametrize("name", TRAINED)

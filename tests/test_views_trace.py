@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.runs.store import TRACE, Run, Store
-from core.views import stages, trace
+from core.views import stages, style, trace
 from tests import makers
 
 
@@ -155,3 +155,13 @@ def test_drops_on_other_examples_do_not_stand_beside(tmp_path: Path) -> None:
     own = makers.make_run(store.recorded)
     makers.make_run(store.recorded, method="asp", scores={"split": "held out of train"})
     assert list(stages.drop(store.records(), own).table["run"]) == [own]
+
+
+def test_a_mask_that_moves_in_training_is_said_to(shared_store: Store, tmp_path: Path) -> None:
+    run = opened(shared_store, method="asp")
+    rows = [{"step": k, "phase": "moving", "flips": 12_000 // (k + 1), "loss": 0.5, "score": 0.8} for k in range(4)]
+    view = trace.timeline(with_rows(run, rows, tmp_path))
+    assert f"at every step: {style.count(3000)} entries flipped between the last two logged" in view.claim
+    assert f"{style.count(12000)} when most did" in view.claim
+    assert trace.spans(rows) == [("moving", 0, 3)]
+    assert "training, the mask moves" in [a["text"] for a in body(view)["layout"]["annotations"]]

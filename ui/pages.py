@@ -39,6 +39,10 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("occupancy", "pages/occupancy.py", "N:M occupancy", "See", "Does every group hold exactly N?",
                   "A **group** is M consecutive weights of a row. Its **occupancy** is how many of them matter. The "
                   "certificate counts the groups that hold more than N."),
+        PageEntry("patterns", "pages/patterns.py", "Patterns", "See",
+                  "Which shapes may a block take, and what does a small library cost?",
+                  "A **block** is a few rows × columns of weights. A **support** says which of them stay. A **library** "
+                  "is a short list of supports; every block takes the one that keeps most of its squares."),
         PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?",
                   "One panel a task. **Ratio** is sparsity, the share of zeros. All methods start from the same dense "
                   "model of their task and seed."),

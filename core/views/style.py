@@ -154,6 +154,7 @@ PHASES: dict[str, str] = {
     "layer-wise": "ADMM, layer by layer",
     "admm": "ADMM",
     "refine": "refinement under the mask",
+    "moving": "training, the mask moves",
 }
 METRICS: dict[str, str] = {
     "accuracy": "accuracy",
@@ -197,12 +198,19 @@ def task_title(task: str) -> str:
     return TASKS[task].title if task in TASKS else task
 
 
+def pattern_words(pattern: str, bits: int = 0) -> str:
+    """A pattern, and the grid that its weights are on, as written on a page: "2:4", "2:4, 8 bits"."""
+    if not bits:
+        return pattern
+    return f"{bits} bits, all weights" if pattern == "dense" else f"{pattern}, {bits} bits"
+
+
 def run_words(record: RunRecord) -> str:
     """One line that tells a run from its neighbours of the same task."""
     spec = record.spec
     words = [spec.model.rstrip("/").rsplit("/", 1)[-1], method_title(spec.method)]
     if spec.method != "dense":
-        words += [spec.pattern, f"{spec.epochs:g} epochs" if spec.epochs else "no training"]
+        words += [pattern_words(spec.pattern, spec.bits), f"{spec.epochs:g} epochs" if spec.epochs else "no training"]
     if spec.distill:
         words.append(f"distilled {spec.distill:g}")
     words.append(f"seed {spec.seed}")

@@ -184,6 +184,11 @@ def at_hard_prune(rows: Sequence[Row]) -> Row | None:
 
 def _converged(run: Run) -> str:
     last = at_hard_prune(run.trace)
+    moving = [row for row in run.trace if row.get("phase") == "moving" and finite(row.get("flips"))]
+    if last is None and moving:
+        return (f"{style.method_title(run.record.spec.method)} chooses its mask anew at every step: "
+                f"{style.count(int(moving[-1]['flips']))} entries flipped between the last two logged steps, "
+                f"{style.count(int(max(row['flips'] for row in moving)))} when most did.")
     if last is None:
         return (f"{style.method_title(run.record.spec.method)} has no ADMM phase: its mask is fixed from the start, "
                 "and only loss and score move.")

@@ -1,0 +1,57 @@
+"""Patterns: which shapes may a block take, which does it take, and what does a small library cost?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.runs.store import Run
+from core.views import patterns, patterns_block, patterns_cost
+from core.views import patterns_source as source
+from ui import frame, knobs, links
+
+
+def page(run: Run, matrix: str) -> None:
+    """The map with the library as its legend, the knobs, what it costs, and one block."""
+    maps = st.container()
+    first, second, third, fourth = st.columns([4, 5, 5, 5], gap="large", vertical_alignment="bottom")
+    with first:
+        block = links.choose("block", "Block", source.shapes(run, matrix), words=lambda b: source.shape_of(b).words,
+                             help="Rows × columns of a block, and how many of its weights stay.")
+    with third:
+        learned = links.choose("learned", "Supports from", source.sources(run, block), look="segments",
+                               words=source.LEARNED.__getitem__, kind="source")
+    with st.spinner("Counting the supports …"):
+        most = source.most(run, matrix, block, learned)
+    with second:
+        count = most if learned == source.RUN else knobs.slide(
+            "supports", "Supports in the library, K", 1, most, default=min(source.USUAL, most))
+    with fourth:
+        shown = knobs.slide("support", "One support alone (0: all)", 0, count)
+    frame.draw(patterns_cost.cost, run, matrix, block, learned, count, key="cost")
+    close, rank = st.columns([5, 6], gap="large")
+    last = patterns_block.reach(run, matrix, block)
+    with close:
+        numbers = st.container()
+        down = knobs.slide("down", "Row of blocks", 0, last.down)
+        across = knobs.slide("across", "Column of blocks", 0, last.across)
+    choice = (matrix, block, learned, count)
+    with maps:
+        if words := patterns_block.note(run, learned):
+            st.caption(links.plain(words))
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            frame.draw(patterns.block_map, run, *choice, shown, (down, across), key="map")
+        with right:
+            frame.draw(patterns.legend, run, *choice, shown, key="library")
+    with numbers:
+        frame.draw(patterns_block.close_up, run, *choice, down, across, key="block")
+    with rank:
+        frame.draw(patterns_block.ranking, run, *choice, down, across, key="ranking")
+
+
+frame.opening("patterns")
+run = frame.pick_run("any")
+matrix = None if run is None else frame.pick_matrix(run)
+if run is not None and matrix is not None:
+    with frame.guarded():
+        page(run, matrix)
