@@ -1,0 +1,138 @@
+"""Storage: what a pruned and quantised model takes, in bits, if it is written down as compact formats write it.
+
+| part | counted |
+|---|---|
+| values | every kept weight: the grid's bits (2^bits - 1 levels fit), 32 without a grid. N:M stores N a group, always |
+| indices, N:M | a group: the smaller of N positions of ceil(log2 M) bits and a bitmap of M bits; none for N = M |
+| indices, unstructured | a bitmap: 1 bit a weight, also for a pattern over the whole model |
+| indices, blocks | a bitmap: 1 bit a block |
+| indices, library of K supports | ceil(log2 K) bits a block |
+| library | every support as a bitmap of its block, once for all matrices or once for each |
+| scales | 32 bits a chunk: they are float32 here; formats with 16 bits exist, ours is not one |
+| other weights | 32 bits: embeddings, norms, biases, pooler and classifier are neither pruned nor quantised |
+
+Not counted: names, shapes and padding of a file. Entropy coding could go lower; what is
+counted here can be read at random. Nothing of it says how fast a model runs. No torch: pages count storage too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.sparsity.grids import Grid
+from core.sparsity.patterns import NM, Blocks, Dense, Pattern, parse_pattern
+
+FLOAT = 32  # bits of a float32: a weight without a grid, a scale, a weight that is never pruned
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bits of the prunable matrices by part, and of the whole model where *other* is known."""
+
+    weights: int  # prunable weights, zeros included
+    values: int
+    indices: int
+    scales: int
+    library: int
+    other: int | None = None  # weights that are never pruned
+
+    @property
+    def bits(self) -> int:
+        """All that the prunable matrices take."""
+        return self.values + self.indices + self.scales + self.library
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits per prunable weight, zeros included; nan for a model without any. Dense float32 is 32."""
+        return self.bits / self.weights if self.weights else math.nan
+
+    @property
+    def compression(self) -> float:
+        """How many times smaller than float32 the prunable matrices are; nan for a model without any."""
+        return FLOAT * self.weights / self.bits if self.bits else math.nan
+
+    @property
+    def model_bits(self) -> int | None:
+        """The whole model, its other weights as float32; None where their number is not known."""
+        return None if self.other is None else self.bits + FLOAT * self.other
+
+    @property
+    def model_compression(self) -> float | None:
+        """How many times smaller than float32 the whole model is; None where its other weights are not known."""
+        total = self.model_bits
+        return None if total is None or self.other is None else FLOAT * (self.weights + self.other) / total
+
+
+def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, int]], kept: Sequence[int],
+               other: int | None = None) -> Storage:
+    """What matrices of *shapes* `[out, in]` take, of which *kept* weights stay, under *pattern* and on *grid*.
+
+    Raises InputError for a matrix that fits pattern or grid not.
+    """
+    values = indices = scales = 0
+    for shape, stay in zip(shapes, kept, strict=True):
+        pattern.fits("weights", shape)
+        size = math.prod(shape)
+        match pattern:
+            case NM(n, m):
+                stay = size // m * n
+                indices += size // m * (0 if n == m else min(n * _width(m), m))
+            case Dense():
+                pass
+            case Blocks(rows, columns, _):
+                indices += size // (rows * columns)
+            case _:
+                supports = _supports(pattern)
+                block = math.prod(pattern.group or (1, 1))
+                indices += size if supports is None else size // block * _width(supports)
+        values += stay * (FLOAT if grid is None else grid.bits)
+        if grid is not None:
+            grid.fits("weights", shape)
+            scales += shape[0] * (shape[1] // (grid.chunk or shape[1])) * FLOAT
+    known = _supports(pattern)
+    libraries = 0 if known is None else len(shapes) if getattr(pattern, "each", False) else 1
+    library = libraries * (known or 0) * math.prod(pattern.group or (0, 0))
+    return Storage(sum(math.prod(s) for s in shapes), values, indices, scales, library, other)
+
+
+class Recorded(Protocol):
+    """What is read of a `core.runs.records.RunRecord`."""
+
+    @property
+    def spec(self) -> Any:
+        """method, pattern, bits, chunk."""
+
+    @property
+    def matrices(self) -> Any:
+        """shape and density of each."""
+
+    @property
+    def other_weights(self) -> int | None:
+        """Parameters that are never pruned."""
+
+
+def storage_of_record(record: Recorded) -> Storage:
+    """`storage_of` the final model of a run; a dense run is 32 bits a weight.
+
+    Raises InputError for a pattern that is not known.
+    """
+    spec = record.spec
+    pattern = Dense() if spec.method == "dense" else parse_pattern(spec.pattern)
+    grid = Grid(spec.bits, spec.chunk) if spec.bits else None
+    shapes = [(m.shape[0], m.shape[1]) for m in record.matrices]
+    kept = [round(m.density * math.prod(m.shape)) for m in record.matrices]
+    return storage_of(pattern, grid, shapes, kept, record.other_weights)
+
+
+def _width(count: int) -> int:
+    """Bits that tell *count* things apart."""
+    return math.ceil(math.log2(count)) if count > 1 else 0
+
+
+def _supports(pattern: Pattern) -> int | None:
+    """How many supports the pattern's library has; None for a pattern without one."""
+    written = getattr(pattern, "codes", None)
+    return getattr(pattern, "count", None) if written is None else len(written)
