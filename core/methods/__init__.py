@@ -37,6 +37,8 @@ METHODS: dict[str, Entry] = {
               "#c2571a", "asp:Asp", "always"),
         Entry("admm-layer", "ADMM, layer by layer", "Solve each layer for the weights that keep its outputs, "
               "under the pattern; no training needed.", "#1f8a70", "admm_layer:AdmmLayer", "optional"),
+        Entry("sr-ste", "SR-STE", "Train dense weights under a mask chosen anew at every step, and pull what it cuts "
+              "to zero.", "#1095b8", "sr_ste:SrSte", "always"),
         Entry("nxm-admm", "NxMTransformer", "ADMM inside fine-tuning as published: the penalty's gradient goes "
               "through Adam, Z and U move once an epoch.", "#8b5fbf", "nxm_admm:NxmAdmm", "always"),
         Entry("admm", "ADMM in training", "Start from the layer-wise solution, pull W to Z outside Adam with a growing "

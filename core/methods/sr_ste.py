@@ -1,0 +1,175 @@
+"""SR-STE: train the dense weights, let the model see only the largest of every group, and choose those at every step.
+
+    at every forward pass:
+        M = the largest |W| of every group
+        loss = f(M o W)
+    after every backward pass:
+        g <- g + decay (1 - M) o W       g straight through, to all of W
+    at the end:
+        W <- M o W
+
+A weight that is cut still learns and may come back; the decay pulls what is cut to zero, so that the mask can come to
+rest.
+
+Prunes: single weights, by their size at that moment; every pattern.
+Source: Zhou et al., ICLR 2021 (arXiv 2102.04010): both equations, decay = 2e-4, and SAD, the number of mask entries
+that changed between two looks (`flips`; `flipped` is its share). They train with SGD, where it does not matter whether
+the decay joins the gradient or is taken from W beside it. With Adam it does, whose second moment the cut weights spoil
+(STEP, arXiv 2302.01172). `form=gradient` puts it on the gradient, before clipping and Adam, as later work does (arXiv
+2404.01847); `form=weights` keeps it out of Adam: W <- W - lr decay (1 - M) o W, of the W before the step.
+Where we differ: it starts from the dense fine-tuned checkpoint, as every method of a comparison does (published: from
+scratch); optimiser, clipping, weight decay and schedule are the comparison's.
+Cost: one selection over the pruned weights and three passes over them a step; one more copy of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from core.methods.base import Context, Knobs, TrainingMethod, knob
+from core.methods.straight_through import StraightThrough
+from core.sparsity.patterns import Pattern
+from core.sparsity.select import select_all
+
+Sizes = Callable[[str, Tensor, Tensor], Tensor]  # matrix, its weights, where to write -> what its weights are chosen by
+
+
+def magnitude(name: str, weight: Tensor, out: Tensor) -> Tensor:
+    """|W|."""
+    return torch.abs(weight, out=out)
+
+
+class MovingMask:
+    """A mask chosen anew from the latent weights at every forward pass; *decay* pulls what it cuts to zero.
+
+    *reference*: the masks that `moved` counts against; *sizes*: what the weights are chosen by.
+    """
+
+    def __init__(self, layers: dict[str, nn.Linear], pattern: Pattern, decay: float, form: str,
+                 reference: dict[str, Tensor], sizes: Sizes = magnitude) -> None:
+        self.layers, self.pattern, self.decay, self.form, self.sizes = layers, pattern, decay, form, sizes
+        self.through, self.reference = StraightThrough(layers), reference
+        self.part = {name: torch.empty_like(m.weight.data) for name, m in layers.items()}  # M o W, then (1 - M) o W
+        self.count = sum(w.numel() for w in self.part.values())
+        self.seen, self.rested = self.choose(), True  # the mask at the last look; nothing has moved since
+        self.found = {"flips": 0.0, "flipped": 0.0, "moved": self._moved()}
+
+    def choose(self) -> dict[str, Tensor]:
+        """The mask of the latent weights as they are now, bool `[out, in]` by matrix."""
+        return select_all(self.pattern, {name: self.sizes(name, m.weight.data, self.part[name])
+                                         for name, m in self.layers.items()})
+
+    def served(self) -> dict[str, Tensor]:
+        """M o W of this moment, in new tensors."""
+        return {name: self.layers[name].weight.data * mask for name, mask in self.choose().items()}
+
+    def enter(self) -> None:
+        """Before the forward pass: choose, and show the model M o W."""
+        for name, mask in self.choose().items():
+            torch.mul(self.layers[name].weight.data, mask, out=self.part[name])
+        self.through.enter(self.part)
+
+    def leave(self) -> None:
+        """After the backward pass: the latent weights again, the decay on their gradients."""
+        self.through.leave()
+        for name, module in self.layers.items():
+            torch.sub(module.weight.data, self.part[name], out=self.part[name])  # exactly 0 where M keeps
+            if self.form == "gradient":
+                cast(Tensor, module.weight.grad).add_(self.part[name], alpha=self.decay)
+
+    def step(self, lr: float) -> None:
+        """After the optimiser's step at the rate *lr*."""
+        self.rested = False
+        if self.form == "weights":
+            torch._foreach_sub_([m.weight.data for m in self.layers.values()], list(self.part.values()),
+                                alpha=lr * self.decay)
+
+    def _moved(self) -> float:
+        return sum(int((self.seen[n] ^ self.reference[n]).count_nonzero()) for n in self.layers) / self.count
+
+    def measures(self) -> dict[str, float]:
+        """flips and flipped: SAD since the last look, absolute and as a share; moved."""
+        if not self.rested:
+            now = self.choose()
+            flips = sum(int((now[n] ^ self.seen[n]).count_nonzero()) for n in self.layers)
+            self.seen, self.rested = now, True
+            self.found = {"flips": float(flips), "flipped": flips / self.count, "moved": self._moved()}
+        return dict(self.found)
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next look compares with; the rest follows from the weights."""
+        out = {f"seen/{name}": mask.to(torch.uint8) for name, mask in self.seen.items()}
+        out |= {f"found/{key}": torch.tensor(value, dtype=torch.float64) for key, value in self.found.items()}
+        return out | {"rested": torch.tensor(self.rested)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Undo `state`."""
+        self.seen = {n: state[f"seen/{n}"].bool().to(self.part[n].device) for n in self.layers}
+        self.found = {key: float(state[f"found/{key}"]) for key in self.found}
+        self.rested = bool(state["rested"])
+
+
+@dataclass(frozen=True)
+class SrSteKnobs(Knobs):
+    """Knobs of `sr-ste`."""
+
+    decay: float = knob(2e-4, "strength of the decay on what the mask cuts (lambda_w)", 0.0, 1.0)
+    form: str = knob("gradient", "where the decay acts: on the gradient before Adam, or on the weights beside it",
+                     choices=("gradient", "weights"))
+
+
+class SrSte(TrainingMethod):
+    """See the module's text."""
+
+    Knobs = SrSteKnobs
+
+    @property
+    def phase(self) -> str:
+        """The mask moves to the end."""
+        return "moving"
+
+    def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
+        """Start from the dense weights; the mask is fixed after the last step."""
+        super().prepare(layers, context)
+        k = cast(SrSteKnobs, self.knobs)
+        self.hard_step = context.total_steps
+        reference = select_all(context.pattern, {n: w.abs() for n, w in context.dense.items()})
+        self.moving = MovingMask(layers, context.pattern, k.decay, k.form, reference)
+
+    def before_forward(self, step: int) -> None:
+        """Choose the mask."""
+        self.moving.enter()
+
+    def after_backward(self, step: int) -> None:
+        """The gradient of W~ is W's; the decay joins it."""
+        self.moving.leave()
+
+    def after_step(self, step: int) -> None:
+        """The decay beside Adam, in that form."""
+        self.moving.step(self.context.lr(step))
+
+    def served(self) -> dict[str, Tensor] | None:
+        """M o W; after the last step the weights are that themselves."""
+        return None if self.masks else self.moving.served()
+
+    def choose_masks(self) -> dict[str, Tensor]:
+        """The mask of this moment."""
+        return self.moving.choose()
+
+    def measures(self) -> dict[str, float]:
+        """flips, flipped (SAD), moved."""
+        return self.moving.measures()
+
+    def state(self) -> dict[str, Tensor]:
+        """Masks, and what the next look at the mask compares with."""
+        return super().state() | {f"moving/{k}": v for k, v in self.moving.state().items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Undo `state`."""
+        self.moving.load_state({k[7:]: v for k, v in state.items() if k.startswith("moving/")})
+        super().load_state(state)
