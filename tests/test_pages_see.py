@@ -83,6 +83,16 @@ def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch:
     assert any("Within noise of dense" in c.value for c in at.caption)
 
 
+def test_accuracy_over_bits_per_weight_comes_from_the_link(shared_store: Store, monkeypatch: pytest.MonkeyPatch,
+                                                           ) -> None:
+    at = open_page(monkeypatch, shared_store, "accuracy", task="agreement", axis="bits")
+    assert "bits per weight instead of 32" in at.subheader[0].value or "no run is within noise" in at.subheader[0].value
+    assert '"type":"log"' in at.get("plotly_chart")[0].proto.spec and not at.toggle
+    assert any("Ratio is not speed" in c.value and "Dense is 32" in c.value for c in at.caption)
+    wrong = open_page(monkeypatch, shared_store, "accuracy", axis="money")
+    assert "Unknown axis" in wrong.error[0].value and len(wrong.get("plotly_chart")) == 4
+
+
 def test_the_trace_of_a_run_without_admm_says_so(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, shared_store, "trace", run=makers.run_named(shared_store, method="magnitude"))
     assert not at.exception and any("no ADMM phase" in box.value for box in at.info)

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -96,7 +97,7 @@ def test_published_points_are_off_until_asked_for_and_marked_apart(shared_store:
     assert not drawn(curves.panel(records, "cola", "tiny"), "published, another model")
     view = curves.panel(records, "cola", "tiny", True)
     mark = drawn(view, "published, another model")[0]
-    assert (mark["x"], mark["y"], mark["marker"]["symbol"]) == ([0.5], [0.554], "diamond-open")
+    assert (mark["x"], mark["y"], mark["marker"]["symbol"]) == ([0.5], [0.554], "star-open")
     assert "published, another model" in list(view.table["pattern"])
     assert not drawn(curves.panel(records, "agreement", "tiny", True), "published, another model")
 
@@ -131,3 +132,80 @@ def test_without_a_validation_score_the_other_split_is_shown_and_named(tmp_path:
     store = makers.empty_store(tmp_path)
     makers.make_run(store.recorded, method="asp", scores={"split": "held out of train"})
     assert "(held out of train)" in curves.small_print(store.records(), "agreement", "tiny")
+
+
+# -- over bits per weight ----------------------------------------------------------------------------------------
+
+
+def test_bits_per_weight_are_what_a_compact_file_holds(shared_store: Store) -> None:
+    """By hand: 2:4 keeps 2 of 4 values and writes 2 positions of 2 bits; 1:4 keeps 1 and writes 1."""
+    by_hand = {"2:4": (2 * 32 + 2 * 2) / 4, "1:4": (1 * 32 + 1 * 2) / 4}
+    view = curves.panel(shared_store.records(), "agreement", "tiny", False, "bits")
+    table = view.table
+    assert dict(zip(table["pattern"], table["bits per weight"], strict=True)) == by_hand == {"2:4": 17.0, "1:4": 8.5}
+    marks = drawn(view, "ADMM in training")[0]
+    assert sorted(zip(marks["x"], marks["y"], strict=True)) == [(8.5, 0.8595), (17.0, 0.882)]
+    axis = json.loads(view.figure.to_json())["layout"]["xaxis"]
+    assert axis["type"] == "log" and axis["range"][0] > math.log10(32) > math.log10(8.5) > axis["range"][1]
+    dense = [t for t in drawn(view, "Dense") if t["x"] == [32]]
+    assert len(dense) == 1 and dense[0]["y"] == [pytest.approx(0.9)]
+
+
+def quantised(store: Store) -> list:
+    """ASP at 2:4: float32, on 8 bits, on 4; and the whole model on 8 bits with nothing pruned."""
+    makers.make_run(store.recorded, method="asp", scores={"final": 0.85})
+    makers.make_run(store.recorded, method="asp", bits=8, scores={"final": 0.895})
+    makers.make_run(store.recorded, method="asp", bits=4, scores={"final": 0.80})
+    whole = store.open(makers.make_run(store.recorded, method="magnitude", bits=8, scores={"final": 0.899})).record
+    alone = msgspec.structs.replace(
+        whole, spec=msgspec.structs.replace(whole.spec, pattern="dense"),
+        matrices=[msgspec.structs.replace(m, density=1.0) for m in whole.matrices])
+    return [r for r in store.records() if r.id != whole.id] + [alone]
+
+
+def test_a_grid_is_one_point_with_its_own_mark_on_both_axes(tmp_path: Path) -> None:
+    records = quantised(makers.empty_store(tmp_path))
+    for axis, spots in (("zeros", [0.5, 0.5, 0.5]), ("bits", [17.0, 2 * 8 / 4 + 1 + 32 / 64, 2 * 4 / 4 + 1 + 32 / 64])):
+        view = curves.panel(records, "agreement", "tiny", False, axis)
+        own = drawn(view, "ASP")
+        assert [t["marker"]["symbol"] for t in own] == ["circle", "square", "diamond"]
+        assert [x for t in own for x in t["x"]] == [pytest.approx(x) for x in spots]
+        assert [t["showlegend"] for t in own] == [True, False, False]  # one name in the legend, all under it
+        assert {t["legendgroup"] for t in own} == {"ASP"}
+        assert drawn(view, "Magnitude, one-shot")[0]["marker"]["symbol"] == "square-open"
+        for words, symbol in (("float32", "circle"), ("8-bit grid", "square"), ("4-bit grid", "diamond")):
+            assert [t["marker"]["symbol"] for t in drawn(view, words)] == [symbol]
+    assert not drawn(curves.panel(records[:1], "agreement", "tiny"), "float32"), "no grid, nothing to tell apart"
+
+
+def test_the_claim_is_true_on_both_axes(tmp_path: Path) -> None:
+    records = quantised(makers.empty_store(tmp_path))
+    zeros = curves.panel(records, "agreement", "tiny").claim
+    assert "50\N{NARROW NO-BREAK SPACE}% zeros cost nothing" in zeros and "ASP at 2:4, 8 bits has 0.895" in zeros
+    bits = curves.panel(records, "agreement", "tiny", False, "bits")
+    assert "5.5 bits per weight instead of 32 cost nothing" in bits.claim and "ASP at 2:4, 8 bits" in bits.claim
+    assert "0.895 at 2:4, 8 bits (5.5 bits)" in bits.alt and "score over bits per weight" in bits.alt
+    alone = [r for r in records if r.spec.pattern == "dense"]
+    assert "no run here prunes" in curves.panel(alone, "agreement", "tiny").claim
+    assert "8.5 bits per weight instead of 32 cost nothing" in \
+        curves.panel(alone, "agreement", "tiny", False, "bits").claim
+
+
+def test_published_scores_state_no_storage_and_stay_on_their_axis(shared_store: Store) -> None:
+    view = curves.panel(shared_store.records(), "cola", "tiny", True, "bits")
+    assert not drawn(view, "published, another model")
+    assert "Published scores state no storage" in curves.READING["bits"]
+
+
+def test_a_run_whose_storage_is_not_known_is_counted_not_drawn(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    makers.make_run(store.recorded, method="asp")
+    known = store.open(makers.make_run(store.recorded, method="admm")).record
+    odd = msgspec.structs.replace(known, id="odd", spec=msgspec.structs.replace(known.spec, pattern="spiral:7"))
+    records = [*store.records(), odd]
+    assert len(curves.panel(records, "agreement", "tiny", False, "bits").table) == 2
+    assert "their storage is not known: 1." in curves.small_print(records, "agreement", "tiny", "bits")
+    assert "storage" not in curves.small_print(records, "agreement", "tiny")
+    bare = curves.panel([odd], "agreement", "tiny", False, "bits")
+    assert bare.figure is None and "not known" in bare.claim
+    assert curves.small_print([odd], "agreement", "tiny", "bits") == ""

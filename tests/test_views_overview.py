@@ -150,3 +150,13 @@ def test_real_tasks_come_before_synthetic_ones(good_store: Store) -> None:
              for c in overview.cards(good_store.entries())]
     assert set(kinds) == {"glue", "built-in"}
     assert kinds == sorted(kinds, reverse=True)
+
+
+def test_a_card_says_what_its_run_sets_otherwise_once(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    makers.make_run(store.recorded, method="asp", bits=8)
+    for share in (0.5, 0.25):
+        makers.make_run(store.recorded, knobs={"share": share, "dual": True})
+    found = {(c.pattern, c.detail) for c in overview.cards(store.entries())}
+    assert found == {("2:4, 8 bits", "tiny · 4 epochs · seed 0"), ("2:4", "tiny · 4 epochs · seed 0 · share 0.5"),
+                     ("2:4", "tiny · 4 epochs · seed 0 · share 0.25")}

@@ -6,7 +6,7 @@ import msgspec
 
 from core.runs.records import RunRecord
 from core.runs.store import Store
-from core.views.twins import told_apart
+from core.views.twins import off_default, told_apart
 
 
 def variant(base: RunRecord, name: str, **fields: object) -> RunRecord:
@@ -32,3 +32,19 @@ def test_runs_of_two_tasks_are_no_twins_and_equal_ones_show_their_id(good_store:
     base = next(r for r in good_store.records() if r.spec.method == "admm")
     words = told_apart([variant(base, "a-1"), variant(base, "a-2", record="masks"), variant(base, "b", task="rte")])
     assert words == {"a-1": "1", "a-2": "2", "b": ""}
+
+
+def test_a_knob_left_at_its_default_is_said_where_a_twin_turned_it(good_store: Store) -> None:
+    base = next(r for r in good_store.records() if r.spec.method == "admm-layer")
+    words = told_apart([variant(base, "plain", knobs={}), variant(base, "turned", knobs={"rise": "support"})])
+    assert words == {"plain": "rise stages", "turned": "rise support"}
+
+
+def test_what_is_set_otherwise_than_usual_is_said_without_a_twin(good_store: Store) -> None:
+    base = next(r for r in good_store.records() if r.spec.method == "admm")
+    assert off_default(base) == []
+    assert off_default(variant(base, "x", knobs={"dual": True, "share": 0.5, "metric": "norms"})) == []
+    turned = variant(base, "x", knobs={"dual": False, "rho_end": 0.5}, distill_hidden=1.0)
+    assert off_default(turned) == ["distill hidden 1", "rho end 0.5", "dual off"]
+    assert off_default(variant(base, "x", bits=8, chunk=0)) == ["chunk 0"]
+    assert off_default(variant(base, "x", method="not-known", knobs={"a": 1})) == []

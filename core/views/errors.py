@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from core.runs.records import RunRecord
-from core.sparsity.patterns import parse_pattern
 from core.views import curves, style
 from core.views.build import Part, build
 from core.views.view import View
@@ -96,7 +95,8 @@ def panel(records: Sequence[RunRecord], task: str, model: str) -> View:
     dots = [m.point for m in found]
     results = next(r.results for r in records if r.id == dots[0].id)
     assert results is not None
-    patterns = sorted({p.pattern for p in dots}, key=lambda name: (parse_pattern(name).sparsity, name))
+    kinds = {p.words: (round(p.sparsity, 3), -p.bits, p.words) for p in dots}
+    patterns = sorted(kinds, key=kinds.__getitem__)
     symbols = {name: SYMBOLS[i % len(SYMBOLS)] for i, name in enumerate(patterns)}
     span = [min(m.error for m in found) / 1.3, max(m.error for m in found) * 1.3]
     level, half = mean(p.dense for p in dots), mean(p.noise for p in dots)
@@ -126,8 +126,8 @@ def _trace(own: Sequence[Mark], method: str, symbols: dict[str, str]) -> Part:
     return {
         "type": "scatter", "mode": "markers", "name": title, "x": [m.error for m in own],
         "y": [m.point.score for m in own],
-        "marker": {"color": style.colour(method), "size": 12, "symbol": [symbols[m.point.pattern] for m in own]},
-        "customdata": [[m.point.pattern, style.percent(m.error), style.score(m.point.dense), m.calibration, m.point.id]
+        "marker": {"color": style.colour(method), "size": 12, "symbol": [symbols[m.point.words] for m in own]},
+        "customdata": [[m.point.words, style.percent(m.error), style.score(m.point.dense), m.calibration, m.point.id]
                        for m in own],
         "hovertemplate": f"<b>{title} · %{{customdata[0]}}</b><br>%{{y:.3f}}, dense %{{customdata[2]}}<br>"
                          "%{customdata[1]} of a layer's output lost, on average<br>"
@@ -163,8 +163,8 @@ def at_one_pattern(found: Sequence[Mark]) -> tuple[int, int]:
     method: only runs of one pattern say whether the error itself matters.
     """
     held = groups = 0
-    for pattern in dict.fromkeys(m.point.pattern for m in found):
-        own = [m for m in found if m.point.pattern == pattern]
+    for pattern in dict.fromkeys(m.point.words for m in found):
+        own = [m for m in found if m.point.words == pattern]
         if len({m.point.method for m in own}) < 2:
             continue
         least = min(own, key=lambda m: m.error).point
@@ -186,7 +186,7 @@ def small_print(records: Sequence[RunRecord], task: str, model: str) -> str:
 
 
 def _alt(found: Sequence[Mark], task: str, model: str) -> str:
-    listed = "; ".join(f"{style.method_title(m.point.method)} at {m.point.pattern}: error {style.percent(m.error)}, "
+    listed = "; ".join(f"{style.method_title(m.point.method)} at {m.point.words}: error {style.percent(m.error)}, "
                        f"score {style.score(m.point.score)}" for m in sorted(found, key=lambda m: m.error)[:16])
     return (f"{style.task_title(task)}, {model}: score over {ERROR_WORDS} of {len(found)} runs without training, "
             f"dense {style.score(mean(m.point.dense for m in found))}. From the lowest error: {listed}.")
@@ -194,7 +194,7 @@ def _alt(found: Sequence[Mark], task: str, model: str) -> str:
 
 def _table(found: Sequence[Mark]) -> pd.DataFrame:
     return pd.DataFrame([{
-        "method": style.method_title(m.point.method), "pattern": m.point.pattern, ERROR_WORDS: m.error,
+        "method": style.method_title(m.point.method), "pattern": m.point.words, ERROR_WORDS: m.error,
         "score": m.point.score, "dense": m.point.dense, "difference": round(m.point.score - m.point.dense, 4),
         "calibration examples": m.calibration, "seed": m.point.seed, "evaluation examples": m.point.n_eval,
         "run": m.point.id} for m in sorted(found, key=lambda m: m.error)])

@@ -15,7 +15,7 @@ from core.runs.store import Entry, Run
 from core.sparsity.patterns import parse_pattern
 from core.tasks import TASKS
 from core.views import style
-from core.views.twins import told_apart
+from core.views.twins import off_default, told_apart
 from core.views.view import Number, View
 
 TILES = 7  # at most: more would be too small to read from the last row
@@ -207,7 +207,7 @@ class Card:
     method: str
     colour: str
     pattern: str
-    detail: str  # model, epochs, seed
+    detail: str  # model, epochs, seed, and what was set otherwise than usual
     final: float
     dense: float
     score: str
@@ -244,10 +244,12 @@ def _card(record: RunRecord, recorded: bool, apart: str) -> Card:
     final = results.final if results and results.final is not None else float("nan")
     dense = results.dense if results and results.dense is not None else float("nan")
     words = style.run_words(record).split(" · ")
+    turned = off_default(record)
+    turned += [w for w in apart.split(" · ") if w and w not in turned]
     return Card(
         id=record.id, task=style.task_title(spec.task), method=style.method_title(spec.method),
-        colour=style.colour(spec.method), pattern=spec.pattern,
-        detail=" · ".join([words[0], *words[3:], *_split(record), *filter(None, [apart])]), final=final, dense=dense,
+        colour=style.colour(spec.method), pattern=words[2],
+        detail=" · ".join([words[0], *words[3:], *_split(record), *turned]), final=final, dense=dense,
         score=f"{style.score(final)} of {style.score(dense)}", zeros=f"{style.percent(record.sparsity)} zeros",
         made="recorded" if recorded else "made here", trained_with_admm=bool(record.snapshots) or "admm" in spec.method)
 
