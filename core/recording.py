@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from torch import Tensor
@@ -25,6 +26,11 @@ def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> flo
         return None
     gap = dense - pruned
     return float(((gap @ stats.gram) * gap).sum() / ((dense @ stats.gram) * dense).sum())
+
+
+def in_numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """The tensors of a model on the CPU, by matrix."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
 
 
 def gram_owners(stats: dict[str, LayerStats]) -> dict[str, str]:
@@ -66,7 +72,7 @@ def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str,
                   masks: dict[str, Tensor] | None, pattern: Pattern,
                   stats: dict[str, LayerStats]) -> dict[str, np.ndarray]:
     """The arrays that *level* keeps of the weights (activations and snapshots are added by the pipeline)."""
-    out: dict[str, np.ndarray] = {}
+    out: dict[str, np.ndarray] = {} if masks is None else dict(pattern.arrays())
     keep = KEEPS[level]
     for name, weight in final.items():
         w = weight.detach().float().cpu().numpy()

@@ -37,6 +37,8 @@ class Snapshots:
             for what, values in (("w", layer.weight.detach()), ("u", state[f"u/{name}"])):
                 key = f"snapshot/{k}/{what}/{name}"
                 out[key], out[f"{key}.scale"] = enc.encode_rows(values.cpu().numpy())
+            if name in method.scales:
+                out[f"snapshot/{k}/grid/{name}"] = method.scales[name].float().cpu().numpy()
             out[f"snapshot/{k}/mask/{name}"] = enc.pack_mask(state[f"support/{name}"].cpu().numpy())
         self.folder.mkdir(exist_ok=True)
         save_file(out, self.folder / f"{k}.safetensors")

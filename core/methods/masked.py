@@ -1,14 +1,16 @@
 """Training under a mask that is fixed from the first step: what ASP does after magnitude, and what `admm-layer`
-does when epochs are given. Not a method of its own: the mask comes from a layer method's solution."""
+does when epochs are given. With a grid the solution lies on it, and training stays on it, straight through. Not a
+method of its own: the mask comes from a layer method's solution."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from core.methods.base import Context, TrainingMethod
+from core.methods.base import Context
+from core.methods.gridded import Gridded
 
 
-class Masked(TrainingMethod):
+class Masked(Gridded):
     """Start from a layer method's solution, keep its masks, train the rest."""
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:

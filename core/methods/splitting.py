@@ -2,6 +2,8 @@
 
     Z = P(W + U);   U = W + U - Z          (scaled dual; Boyd et al. 2011, section 3.1.1)
 
+With a grid P keeps the largest and then goes to the nearest level (NxMiFormer, arXiv 2206.15014).
+
 primal = |W - Z| / |W| and dual = rho |Z_k - Z_(k-1)| / |W|, over all matrices together.
 """
 
@@ -10,11 +12,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import Context, TrainingMethod
+from core.methods.base import Context
+from core.methods.gridded import Gridded
 from core.sparsity.select import select, select_all
 
 
-class Splitting(TrainingMethod):
+class Splitting(Gridded):
     """The state that every in-training ADMM shares: Z and U, their updates, the residuals, and how they are saved."""
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
@@ -50,6 +53,8 @@ class Splitting(TrainingMethod):
             u.add_(w)
             mask = together[name] if together else select(pattern.of(name), self.scores(name, u, z))
             torch.mul(u, mask, out=z)
+            if self.grid is not None:
+                z.copy_(self.rounded(name, z, mask))
             u.sub_(z)
             if rescale != 1.0:
                 u.mul_(rescale)
