@@ -13,6 +13,11 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `thumbnail/<matrix>` | float16, mean of abs(w) per block, the block a multiple of M |
 | `activation/<probe>/<layer>` (with `.scale`) | int8 `[tokens, hidden]`; layer 0 is the embedding's output |
 | `attention/<probe>/<layer>` | uint8 `[heads, tokens, tokens]`, code / 255 |
+| `library`, or `library/<matrix>` for each | uint8 `[K, ceil(r c / 8)]`: a pattern's learned supports, packed, by row |
+| `region/<k>/<map>/<probe>/<layer>` | float16 `[tokens, regions]`: region norms at moment k, layer 1..L |
+| `distribution/<k>/<map>/<layer>` | int64: how many abs(a) of the sample lie in each bin, first and last moment only |
+| `levels/<matrix>`, `grid/<matrix>`, `code/<matrix>` | weights on a grid: see `core.runs.gridding` |
+| `snapshot/<k>/grid/<matrix>` | float32 `[out, chunks]`: the scales of Z on a grid |
 | `gram/<matrix>` | float32 1-D: upper triangle, by rows, of X^T X of the calibration inputs; see `Matrix.gram` |
 """
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs import arrays as enc
+from core.runs.gridding import expand
 from core.runs.records import ID_RULE, SCHEMA, RunRecord
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -193,7 +194,11 @@ class Run:
         return None if bits is None else enc.unpack_mask(bits, self.width(matrix))
 
     def weight(self, matrix: str) -> NDArray[np.float32] | None:
-        """The final weights, float32 `[out, in]` to within int8 rounding; None when not kept."""
+        """The final weights, float32 `[out, in]`: exact when they lie on a grid, else to within int8 rounding. None
+        when not kept."""
+        code, steps = self.array(f"code/{matrix}"), self.array(f"grid/{matrix}")
+        if code is not None and steps is not None:
+            return expand(code, steps, self.mask(matrix), self.shape(matrix))
         codes, scale = self.array(f"weight/{matrix}"), self.array(f"scale/{matrix}")
         if codes is None or scale is None:
             return None
@@ -220,6 +225,11 @@ class Run:
         """Attention of *layer* (1 = first) for *probe*, float32 `[heads, tokens, tokens]`."""
         codes = self.array(f"attention/{probe}/{layer}")
         return None if codes is None else codes.astype(np.float32) / 255.0
+
+    def region(self, k: int, kind: str, probe: str, layer: int) -> NDArray[np.float32] | None:
+        """Region norms of feature map *kind* of *layer* (1 = first) at moment *k* for *probe*: `[tokens, regions]`."""
+        norms = self.array(f"region/{k}/{kind}/{probe}/{layer}")
+        return None if norms is None else norms.astype(np.float32)
 
 
 @dataclass(frozen=True)
