@@ -12,7 +12,8 @@ Source: Frantar and Alistarh 2023 (arXiv 2301.00774), algorithm 1: N:M chooses t
 is reached, unstructured that of `block` columns at once, at the wanted sparsity; updates beyond those columns wait
 until the block is done. An input that is always zero has its weights set to zero, as in the published code.
 Where we differ: the total that `unstructured` keeps is exact, blocks of columns take its rounding in turn; r x c blocks
-(not in the paper) are chosen once, from the weights as they come. R comes from one Cholesky factorisation of H with
+(not in the paper) are chosen once, from the weights as they come; a library (not in the paper either) chooses like N:M,
+when the first column of its blocks is reached. R comes from one Cholesky factorisation of H with
 rows and columns reversed and one triangular inverse, which is the same matrix as that of H^-1 and safer in float32.
 The mean of the damping leaves out inputs that are always zero.
 Cost per layer: one factorisation of [in, in], one triangular inverse, out * in^2 multiplications, `in` small steps.
@@ -27,7 +28,7 @@ import torch
 from torch import Tensor
 
 from core.methods.base import Knobs, LayerMethod, LayerResult, LayerStats, knob
-from core.sparsity.patterns import NM, Pattern, Unstructured, kept_number
+from core.sparsity.patterns import NM, LibraryPattern, Pattern, Unstructured, kept_number
 from core.sparsity.select import select
 
 PART = 8  # columns that are finished one by one before the rest of the block hears of them, where no group says more
@@ -60,7 +61,7 @@ class SparseGpt(LayerMethod):
         columns = weight.T.clone(memory_format=torch.contiguous_format)  # [in, out]: a column is one stretch of memory
         columns[dead] = 0.0
         chooser = _Chooser(pattern, columns, factor.diagonal())
-        block = -(-k.block // pattern.m) * pattern.m if isinstance(pattern, NM) else k.block  # no group in two blocks
+        block = -(-k.block // chooser.group) * chooser.group  # no group in two blocks
         for start in range(0, len(columns), block):
             _sweep(columns, factor, chooser, start, min(start + block, len(columns)))
         mask = chooser.mask.T.contiguous()
@@ -87,8 +88,9 @@ class _Chooser:
     def __init__(self, pattern: Pattern, columns: Tensor, pivots: Tensor) -> None:
         self.pattern, self.columns = pattern, columns
         self.scale = pivots.reciprocal().unsqueeze(1)  # [in, 1]: 1 / R_ii
-        self.part = pattern.m if isinstance(pattern, NM) else PART
-        if isinstance(pattern, NM | Unstructured):
+        self.group = pattern.multiple if isinstance(pattern, NM | LibraryPattern) else 1  # columns chosen at once
+        self.part = self.group if isinstance(pattern, NM | LibraryPattern) else PART
+        if isinstance(pattern, NM | LibraryPattern | Unstructured):
             self.mask = torch.ones_like(columns, dtype=torch.bool)
         else:
             self.mask = select(pattern, self._scores(0, len(columns))).T.contiguous()
@@ -110,6 +112,9 @@ class _Chooser:
         """Called before the columns of a group are visited."""
         if isinstance(self.pattern, NM):
             self.mask[start:stop] = select(self.pattern, self._scores(start, stop)).T
+        elif isinstance(self.pattern, LibraryPattern):  # it squares by itself
+            magnitudes = (self.columns[start:stop] * self.scale[start:stop]).abs_().T
+            self.mask[start:stop] = select(self.pattern, magnitudes).T
 
 
 def _sweep(columns: Tensor, factor: Tensor, chooser: _Chooser, start: int, stop: int) -> None:

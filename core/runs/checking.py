@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs import arrays as enc
-from core.runs import grams
+from core.runs import grams, gridding
+from core.runs.moments import check_moments
 from core.runs.records import RECORD_LEVELS, STAGES, Matrix
 from core.runs.store import ARRAYS, Run
-from core.sparsity.occupancy import groups_of, occupancy
-from core.sparsity.patterns import NM, Dense, Pattern, kept_number, parse_pattern
+from core.sparsity.occupancy import groups_of, most_of, occupancy
+from core.sparsity.patterns import Dense, Learned, LibraryPattern, Pattern, kept_number, parse_pattern
 from core.sparsity.verify import ALL, Verdict, verify_all
 
 EXAMPLES = 3  # groups spelled out per matrix
@@ -90,22 +91,32 @@ class _Check:
             self.problems.append(f"{ARRAYS} is missing or empty")
             return
         self._readable()
+        self.pattern = self.pattern.restored(self.held)
+        if isinstance(self.pattern, Learned):
+            self.verified.append(f"learned library: {number(self.pattern.count)} supports that all differ, each of "
+                                 f"{self.pattern.keep} in {self.pattern.rows} x {self.pattern.columns}")
         if self.dense:
             self._part("the header says that nothing is pruned", self._dense_digest)
         elif self.level >= LEVELS.index("masks"):
             self._masks()
         else:
             self._summary()
-        if self.level >= LEVELS.index("full"):
+        if self.spec.bits:
+            self._add(gridding.check(self.spec, self.record.matrices, self.held))
+        elif self.level >= LEVELS.index("full"):
             self._part("int8 weights fit their matrices" if self.dense else "kept weights fit their masks",
-                       self._weights)
+                       lambda m: gridding.check_plain(m, self.spec, self.held))
         if self.level >= LEVELS.index("lab"):
-            said, wrong = grams.check(self.record.matrices, self.held)
-            self.verified += said
-            self.problems += wrong
+            self._add(grams.check(self.record.matrices, self.held))
         self._part("thumbnails are there and finite", self._thumbnail)
         self._probes()
         self._snapshots()
+        check_moments(self.record, self.held, self.verified, self.problems)
+
+    def _add(self, found: tuple[list[str], list[str]]) -> None:
+        """What a module of its own verified, and its problems."""
+        self.verified += found[0]
+        self.problems += found[1]
 
     def _part(self, words: str, one: Callable[[Matrix], str | None]) -> None:
         """Check every matrix with *one* (its problem, or None); claim *words* when all are fine."""
@@ -215,8 +226,8 @@ class _Check:
         if enc.mask_digest(bits) == m.mask_sha256:
             return None
         text = "the mask's SHA-256 is not the header's"
-        if isinstance(self.pattern, NM):  # a cleared bit leaves a group short: say where
-            few = _short(mask, self.pattern)
+        if (most := most_of(self.pattern)) is not None:  # a cleared bit leaves a group short: say where
+            few = _short(mask, self.pattern, most)
             text += f": {'; '.join(few[:EXAMPLES])}" if few else ""
             text += f"; and {number(len(few) - EXAMPLES)} more" if len(few) > EXAMPLES else ""
         return text
@@ -233,7 +244,8 @@ class _Check:
             kept = sum(round(m.density * math.prod(m.shape)) for m in self.record.matrices)
             if kept > kept_number(self.pattern.sparsity, size):
                 self.problems.append(f"{ALL}: keep {kept}, allowed {kept_number(self.pattern.sparsity, size)}")
-        self.verified.append("not verified: masks were not kept, so their SHA-256 cannot be recomputed")
+        supports = ", nor which support a block took" if isinstance(self.pattern, LibraryPattern) else ""
+        self.verified.append(f"not verified: masks were not kept, so their SHA-256 cannot be recomputed{supports}")
 
     def _counts(self, m: Matrix) -> str | None:
         counts = self.held.get(f"occupancy/{m.name}")
@@ -244,28 +256,16 @@ class _Check:
         kept = int((counts * np.arange(cells + 1)).sum())
         if self.pattern.group and int(counts.sum()) != size // cells:
             return f"occupancy counts {number(int(counts.sum()))} groups, the matrix has {number(size // cells)}"
-        if isinstance(self.pattern, NM) and (over := int(counts[self.pattern.n + 1:].sum())):
-            return f"occupancy counts {number(over)} groups that keep more than {self.pattern.n}"
-        if self.pattern.scope == "matrix" and not isinstance(self.pattern, NM):
+        most = most_of(self.pattern)
+        if most is not None and (over := int(counts[most + 1:].sum())):
+            return f"occupancy counts {number(over)} groups that keep more than {most}"
+        if self.pattern.scope == "matrix" and most is None:
             units = size // cells if self.pattern.group else size
             allowed = kept_number(self.pattern.sparsity, units) * (size // units)
             if kept > allowed:
                 return f"occupancy counts {number(kept)} kept weights, allowed {number(allowed)}"
         if kept != round(m.density * size):
             return f"occupancy counts {number(kept)} kept weights, the header {number(round(m.density * size))}"
-        return None
-
-    def _weights(self, m: Matrix) -> str | None:
-        codes, scale = self.held.get(f"weight/{m.name}"), self.held.get(f"scale/{m.name}")
-        if codes is None or scale is None:
-            return f"the weights are missing, though the record level is {self.spec.record!r}"
-        shape = m.shape if self.dense else (round(m.density * math.prod(m.shape)),)
-        if not self.dense and (mask := self.held.get(f"mask/{m.name}")) is not None:
-            shape = (int(enc.unpack_mask(mask, m.shape[1]).sum()),)
-        if codes.dtype != np.int8 or codes.shape != shape:
-            return f"the weights are {codes.dtype} {list(codes.shape)}, not int8 {list(shape)}"
-        if scale.shape != (m.shape[0],) or (scale < 0).any():
-            return f"the scales are {list(scale.shape)}, not {m.shape[0]} positive numbers"
         return None
 
     def _thumbnail(self, m: Matrix) -> str | None:
@@ -321,11 +321,13 @@ def _violations(verdict: Verdict) -> str | None:
             + (f"; and {number(more)} more" if more > 0 else ""))
 
 
-def _short(mask: Mask, pattern: NM) -> list[str]:
-    """The groups of `[out, in]` that keep fewer than N, in words."""
-    kept = mask.reshape(mask.shape[0], -1, pattern.m).sum(axis=2)
-    return [f"row {row}, inputs {g * pattern.m}..{(g + 1) * pattern.m - 1} keep {kept[row, g]} of {pattern.n}"
-            for row, g in np.argwhere(kept < pattern.n).tolist()]
+def _short(mask: Mask, pattern: Pattern, most: int) -> list[str]:
+    """The groups of `[out, in]` that keep fewer than *most*, in words."""
+    rows, columns = groups_of(pattern)
+    kept = pattern.counts(mask)
+    where = "rows {}..{}" if rows > 1 else "row {}"
+    return [f"{where.format(i * rows, (i + 1) * rows - 1)}, inputs {j * columns}..{(j + 1) * columns - 1} keep "
+            f"{kept[i, j]} of {most}" for i, j in np.argwhere(kept < most).tolist()]
 
 
 def _density(m: Matrix, mask: Mask) -> str | None:

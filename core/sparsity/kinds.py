@@ -253,15 +253,26 @@ class Blocks(_Shared):
 
     def fits(self, name: str, shape: tuple[int, ...]) -> None:
         super().fits(name, shape)
-        if 0 in shape or shape[0] % self.rows or shape[1] % self.columns:
-            raise InputError(f"Matrix {name!r} is {shape[0]} x {shape[1]}",
-                             f"sides divisible by {self.rows} and {self.columns} for {self.name}",
-                             f"Choose sides that divide them, or 'unstructured:{number_text(self.share)}'.")
+        fits_blocks(self, name, shape, f"unstructured:{number_text(self.share)}")
 
     def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
         self.fits("mask", mask.shape)
-        tiles = (np.asarray(mask) != 0).reshape(mask.shape[0] // self.rows, self.rows, -1, self.columns)
-        return tiles.sum(axis=(1, 3), dtype=np.int32)
+        return block_counts(mask, self.rows, self.columns)
+
+
+def fits_blocks(pattern: Pattern, name: str, shape: tuple[int, ...], instead: str) -> None:
+    """Raise InputError when the sides of matrix *name* are no multiples of the group's; *instead* always fits."""
+    rows, columns = pattern.group or (1, 1)
+    if 0 in shape or shape[0] % rows or shape[1] % columns:
+        raise InputError(f"Matrix {name!r} is {shape[0]} x {shape[1]}",
+                         f"sides divisible by {rows} and {columns} for {clipped(pattern.name)}",
+                         f"Choose sides that divide them, or '{instead}'.")
+
+
+def block_counts(mask: NDArray[np.generic], rows: int, columns: int) -> NDArray[np.integer]:
+    """Kept entries of every block of *mask* `[out, in]`: int32 `[out / rows, in / columns]`."""
+    tiles = (np.asarray(mask) != 0).reshape(mask.shape[0] // rows, rows, -1, columns)
+    return tiles.sum(axis=(1, 3), dtype=np.int32)
 
 
 def check_share(share: float) -> None:
@@ -279,3 +290,8 @@ def number_text(value: float) -> str:
     """The shortest text that reads back as the same number: 0.5, 0.875, 0."""
     short = f"{value:.6g}"
     return short if float(short) == value else repr(float(value))
+
+
+def clipped(text: str, most: int = 60) -> str:
+    """*text* as a message can hold it: no more than its first *most* characters."""
+    return text if len(text) <= most else text[:most - 3] + "..."

@@ -5,12 +5,15 @@ log2(K) bits to say what stays, at the price of some kept energy. Learning by co
 the pattern set of PatDNN (Niu et al. 2020, arXiv 2001.00138, section 4.1), made for the 3 x 3 kernels of convolutions:
 there the centre always stays and whole kernels may go too; here any r x c block of a weight matrix, and nothing else.
 
-numpy alone. A block is given as a row of r * c weights, row by row.
+numpy alone. A block is given as a row of r * c weights, row by row; a support also as a code: one bit an entry, the
+first entry the highest of 64 bits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,8 @@ from numpy.typing import NDArray
 from core.errors import InputError
 
 Floats = NDArray[np.float64]
+Codes = NDArray[np.uint64]
+BITS = 64  # of a code: the most entries of a block whose supports can be counted
 TIE = 1e-12  # relative: the same weights added in another order differ by less, and are the same energy
 
 
@@ -53,6 +58,11 @@ class Library:
         """How many weights of a block stay."""
         return int(self.supports[0].sum())
 
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """The supports as codes. Only for blocks of at most BITS entries."""
+        return tuple(codes_of(self.supports).tolist())
+
     def energies(self, blocks: NDArray[np.floating]) -> Floats:
         """Share of the squared weights of *blocks* `[B, r * c]` that every support keeps: `[B, K]`, 0..1.
 
@@ -79,23 +89,71 @@ def strongest(blocks: NDArray[np.floating], keep: int) -> NDArray[np.bool_]:
     return supports
 
 
-def learn(blocks: NDArray[np.floating], rows: int, columns: int, keep: int, count: int) -> Library:
-    """The *count* supports that are most often the strongest *keep* of *blocks* `[B, rows * columns]`, commonest first.
+def codes_of(supports: NDArray[np.bool_]) -> Codes:
+    """The codes `[B]` of *supports* `[B, r * c]`."""
+    packed = np.packbits(supports, axis=1)
+    whole = np.zeros((len(packed), BITS // 8), dtype=np.uint8)
+    whole[:, :packed.shape[1]] = packed
+    return whole.view(">u8").astype(np.uint64).reshape(-1)
+
+
+def supports_of(codes: Iterable[int], size: int) -> NDArray[np.bool_]:
+    """Undo `codes_of`: `[B, size]`."""
+    packed = np.array(list(codes), dtype=">u8").reshape(-1, 1).view(np.uint8)
+    return np.unpackbits(packed, axis=1, count=size).astype(np.bool_)
+
+
+def tiles(matrix: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    """The blocks `[B, rows * columns]` of a matrix `[out, in]` whose sides they divide, row by row of blocks."""
+    cut = np.asarray(matrix).reshape(matrix.shape[0] // rows, rows, -1, columns)
+    return cut.swapaxes(1, 2).reshape(-1, rows * columns)
+
+
+def tally(blocks: NDArray[np.floating], keep: int) -> tuple[Codes, NDArray[np.int64]]:
+    """The strongest supports that occur in *blocks* `[B, r * c]`, as codes, and how often each does."""
+    codes, often = np.unique(codes_of(strongest(blocks, keep)), return_counts=True)
+    return codes, often.astype(np.int64)
+
+
+def commonest(tallies: Iterable[tuple[Codes, NDArray[np.int64]]], rows: int, columns: int, keep: int,
+              count: int) -> Library:
+    """The *count* supports that occur most often in all *tallies* together, commonest first.
 
     Equally common ones come in lexicographic order of their kept entries: 0, 1 before 0, 2. Raises InputError when
-    the blocks do not fit or hold what is no number, or fewer than *count* supports occur.
+    fewer than *count* occur.
+    """
+    held = list(tallies)
+    codes, place = np.unique(np.concatenate([np.zeros(0, np.uint64), *(c for c, _ in held)]), return_inverse=True)
+    often = np.zeros(len(codes), dtype=np.int64)
+    np.add.at(often, place, np.concatenate([np.zeros(0, np.int64), *(n for _, n in held)]))
+    if not 1 <= count <= len(codes):
+        raise InputError(f"A library of {count} supports", f"1 to {len(codes)}: as many as occur among the "
+                         f"{int(often.sum())} blocks it is learned from", "Take a smaller library, or more blocks.")
+    order = np.lexsort((~codes, -often))[:count]  # ascending in code is descending in kept entries, hence the ~
+    return Library(rows, columns, supports_of(codes[order].tolist(), rows * columns))
+
+
+def learn(blocks: NDArray[np.floating], rows: int, columns: int, keep: int, count: int) -> Library:
+    """The *count* supports that are most often the strongest *keep* of *blocks* `[B, rows * columns]`: see `commonest`.
+
+    Raises InputError when the blocks do not fit or hold what is no number, or fewer than *count* supports occur.
     """
     size = rows * columns
     if not 1 <= keep <= size:
         raise InputError(f"A library that keeps {keep} of {size}", f"1 to {size} kept entries", "Keep fewer.")
-    _squares(blocks, size)
-    # Packed bits, then unique rows: ascending in bits is descending in kept entries, hence the order reversed.
-    codes, often = np.unique(np.packbits(strongest(blocks, keep), axis=1), axis=0, return_counts=True)
-    if not 1 <= count <= len(codes):
-        raise InputError(f"A library of {count} supports", f"1 to {len(codes)}: as many as occur among the "
-                         f"{len(blocks)} blocks it is learned from", "Take a smaller library, or more blocks.")
-    order = np.lexsort((-np.arange(len(codes)), -often))[:count]
-    return Library(rows, columns, np.unpackbits(codes[order], axis=1, count=size).astype(np.bool_))
+    if size > BITS:
+        raise InputError(f"Blocks of {rows} x {columns}", f"at most {BITS} entries", "Take smaller blocks.")
+    return commonest([tally(_checked(blocks, size), keep)], rows, columns, keep, count)
+
+
+def _checked(blocks: NDArray[np.floating], size: int) -> NDArray[np.floating]:
+    """*blocks*, if they are rows of *size* finite numbers."""
+    if blocks.ndim != 2 or blocks.shape[1] != size:
+        raise InputError(f"Blocks of shape {list(blocks.shape)}", f"rows of {size} weights, [B, {size}]",
+                         "Cut the matrix into blocks of the library's sides.")
+    if not np.isfinite(blocks).all():
+        raise InputError("A block holds an infinity, or what is no number", "finite weights", "Correct it first.")
+    return blocks
 
 
 def _squares(blocks: NDArray[np.floating], size: int) -> Floats:
@@ -103,12 +161,7 @@ def _squares(blocks: NDArray[np.floating], size: int) -> Floats:
 
     Divided by the largest first: the squares of very large or small weights would leave the range of numbers.
     """
-    values = np.asarray(blocks, dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] != size:
-        raise InputError(f"Blocks of shape {list(values.shape)}", f"rows of {size} weights, [B, {size}]",
-                         "Cut the matrix into blocks of the library's sides.")
-    if not np.isfinite(values).all():
-        raise InputError("A block holds an infinity, or what is no number", "finite weights", "Correct it first.")
+    values = _checked(np.asarray(blocks, dtype=np.float64), size)
     top = np.abs(values).max(axis=1, keepdims=True)
     squares = np.divide(values, top, out=np.zeros_like(values), where=top > 0) ** 2
     total = squares.sum(axis=1, keepdims=True)

@@ -1,7 +1,7 @@
 """Occupancy: for every group of a matrix, how many of its entries matter. numpy only; the pages draw this.
 
-The groups are the pattern's own: M consecutive inputs of a row for N:M, r x c for blocks. Unstructured patterns and
-`dense` have none, so strips of *strip* consecutive inputs stand in; the last strip of a row may be shorter.
+The groups are the pattern's own: M consecutive inputs of a row for N:M, r x c for blocks and libraries. Unstructured
+patterns and `dense` have none, so strips of *strip* consecutive inputs stand in; the last one of a row may be shorter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, kept_number
+from core.sparsity.library import tiles
+from core.sparsity.patterns import (
+    NM,
+    Blocks,
+    Dense,
+    GlobalUnstructured,
+    LibraryPattern,
+    Pattern,
+    Unstructured,
+    kept_number,
+)
 
 Matrix = NDArray[np.generic]
 STRIP = 8  # long enough for a histogram, short enough for a map
@@ -25,7 +35,7 @@ class Occupancy:
 
     map: NDArray[np.integer]  # [out / r, ceil(in / c)]: how many entries of each group matter; int8 up to 127
     histogram: NDArray[np.int64]  # [r * c + 1]: how many groups hold 0, 1, ..., r * c
-    allowed: int  # the most a group may hold: N, or r * c where the pattern bounds no group
+    allowed: int  # the most a group may hold: N, what a library keeps, or r * c where the pattern bounds none
 
     @property
     def groups(self) -> int:
@@ -56,6 +66,16 @@ def groups_of(pattern: Pattern, strip: int = STRIP) -> tuple[int, int]:
     return pattern.group or (1, strip)
 
 
+def most_of(pattern: Pattern) -> int | None:
+    """How many entries a group of *pattern* may hold; None where no group has a number of its own."""
+    match pattern:
+        case NM():
+            return pattern.n
+        case LibraryPattern():
+            return pattern.keep
+    return None
+
+
 def occupancy(mask: Matrix, pattern: Pattern, strip: int = STRIP) -> Occupancy:
     """Count the non-zero entries of every group of a mask, or of weights, `[out, in]`.
 
@@ -67,7 +87,7 @@ def occupancy(mask: Matrix, pattern: Pattern, strip: int = STRIP) -> Occupancy:
     counts = _sums(np.asarray(mask) != 0, rows, columns, np.dtype(np.int32))
     counts = counts.astype(next(kind for kind in (np.int8, np.int16, np.int32) if size <= np.iinfo(kind).max))
     histogram = np.bincount(counts.ravel(), minlength=size + 1).astype(np.int64)
-    return Occupancy(counts, histogram, pattern.n if isinstance(pattern, NM) else size)
+    return Occupancy(counts, histogram, most_of(pattern) or size)
 
 
 def above(weight: Matrix, threshold: float, pattern: Pattern, strip: int = STRIP) -> Occupancy:
@@ -88,7 +108,8 @@ def free_mask(weight: Matrix, density: float) -> NDArray[np.bool_]:
 def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
     """Share of the energy of *weight* `[out, in]` that must go so that *pattern* holds: the least possible.
 
-    Raises InputError when the matrix does not fit, or when the pattern chooses over several matrices.
+    Raises InputError when the matrix does not fit, when the pattern chooses over several matrices, or when its library
+    is not known yet.
     """
     pattern.fits("weight", weight.shape)
     if isinstance(pattern, GlobalUnstructured):
@@ -101,6 +122,8 @@ def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
         case NM(n, m):
             ordered = np.sort(squares.reshape(weight.shape[0], -1, m), axis=2)
             gone = ordered[:, :, :m - n].sum(axis=2, dtype=np.float64)
+        case LibraryPattern():
+            gone = _least_off(squares, pattern).reshape(energy.shape)
         case Blocks():
             gone = np.where(_largest(energy, kept_number(pattern.share, energy.size)), 0.0, energy)
         case Unstructured():
@@ -116,7 +139,7 @@ def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
 def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = STRIP) -> dict[str, Distance]:
     """`distance` of every matrix of a model; for a pattern of scope "model" the choice is made over all of them."""
     if not isinstance(pattern, GlobalUnstructured):
-        return {name: distance(weight, pattern, strip) for name, weight in weights.items()}
+        return {name: distance(weight, pattern.of(name), strip) for name, weight in weights.items()}
     for name, weight in weights.items():
         pattern.fits(name, weight.shape)
     squares = {name: np.square(weight, dtype=np.float32) for name, weight in weights.items()}
@@ -166,6 +189,13 @@ def _sums(values: Matrix, rows: int, columns: int, dtype: np.dtype) -> NDArray:
         part = values[:, j::columns]
         total[:, :part.shape[1]] += part
     return total
+
+
+def _least_off(squares: NDArray[np.float32], pattern: LibraryPattern) -> NDArray[np.float64]:
+    """What lies off the best support of every block, `[B]`: added up by itself, so that it is 0 where nothing does."""
+    blocks, off = tiles(squares, pattern.rows, pattern.columns), (~pattern.library.supports.T).astype(np.float64)
+    parts = np.array_split(blocks, max(len(blocks) * off.shape[1] >> 20, 1))
+    return np.concatenate([(part @ off).min(axis=1) for part in parts])
 
 
 def _distance(gone: NDArray[np.float64], energy: NDArray[np.float64]) -> Distance:

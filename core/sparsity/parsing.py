@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import InputError, unknown
-from core.sparsity.kinds import NM, WIDEST, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured
+from core.sparsity.kinds import NM, WIDEST, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, clipped
+from core.sparsity.library import BITS
+from core.sparsity.library_pattern import MOST, Given, Learned
 
 LONGEST = 60  # characters of a pattern's text
+LONGEST_GIVEN = 16 + MOST * (BITS // 4 + 1)  # of one that writes its supports down: digits and a comma for each
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def parse_pattern(text: str) -> Pattern:
     if len(clean) <= LONGEST and re.fullmatch(r"[+-]?[0-9.]+:[+-]?[0-9.]+", clean):
         return _nm(clean)
     head = clean.partition(":")[0]
-    if len(clean) <= LONGEST and head in PATTERNS and head != "nm":
+    if len(clean) <= (LONGEST_GIVEN if head == "given" else LONGEST) and head in PATTERNS and head != "nm":
         return PATTERNS[head].parse(clean)
     pair = re.fullmatch(r"([0-9]{1,2})[^0-9]{1,4}([0-9]{1,2})", clean)  # 2/4, 2-4, 2of4
     if pair and 1 <= int(pair[1]) <= int(pair[2]) <= WIDEST:
@@ -58,6 +61,31 @@ def _block(text: str) -> Pattern:
     return Blocks(int(match[1]), int(match[2]), _share(text, match[3]))
 
 
+def _library(text: str) -> Pattern:
+    match = re.fullmatch(r"library:([0-9]{1,6})x([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6})(:each)?", text)
+    if not match:
+        raise InputError(f"Pattern {text!r} is not complete",
+                         "library:ROWSxCOLUMNS:KEEP:SUPPORTS, and :each for a library a matrix",
+                         "library:4x4:8:16 keeps 8 of every 4 x 4 block, in one of 16 ways.")
+    rows, columns, keep, count = (int(part) for part in match.groups()[:4])
+    return Learned(rows, columns, keep, count, match[5] is not None)
+
+
+def _given(text: str) -> Pattern:
+    match = re.fullmatch(r"given:([0-9]{1,6})x([0-9]{1,6}):([0-9a-f]+(?:,[0-9a-f]+)*)", text)
+    if not match:
+        raise InputError(f"Pattern {clipped(text)!r} is not complete", "given:ROWSxCOLUMNS:SUPPORT,SUPPORT,... in "
+                         "hexadecimal", "given:1x4:c,a,9 keeps entries 1 and 2, 1 and 3, or 1 and 4 of every 4.")
+    rows, columns = int(match[1]), int(match[2])
+    digits = -(-rows * columns // 4)
+    for part in match[3].split(","):
+        if len(part) != digits and digits <= BITS // 4:  # larger blocks are refused below
+            raise InputError(f"Support {clipped(part)!r} of pattern {clipped(text)!r}", f"{digits} hexadecimal digits "
+                             f"for the {rows * columns} entries of a block",
+                             "The first entry is the highest bit; fill up with zeros at the end.")
+    return Given(rows, columns, tuple(int(part[:BITS // 4].ljust(BITS // 4, "0"), 16) for part in match[3].split(",")))
+
+
 def _share(text: str, number: str) -> float:
     """The sparsity written in *number*, a part of the pattern *text*."""
     if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", number):
@@ -82,6 +110,11 @@ PATTERNS: dict[str, Kind] = {
              lambda text: GlobalUnstructured(_share(text, text.partition(":")[2]))),
         Kind("block", "block:ROWSxCOLUMNS:SPARSITY", "remove a share of the blocks of every matrix, whole",
              "block:4x4:0.5", _block),
+        Kind("library", "library:ROWSxCOLUMNS:KEEP:SUPPORTS[:each]",
+             "keep KEEP weights of every block on one of SUPPORTS supports learned from the dense model",
+             "library:4x4:8:16", _library),
+        Kind("given", "given:ROWSxCOLUMNS:SUPPORT,...", "the same, the supports written down in hexadecimal",
+             "given:1x4:c,a,9", _given),
         Kind("dense", "dense", "keep everything", "dense", _dense),
     )
 }

@@ -6,16 +6,21 @@
 | `unstructured:0.5` | the share 0.5 of every matrix, anywhere in it |
 | `global:0.5` | the share 0.5 of all matrices of a model together |
 | `block:4x4:0.5` | the share 0.5 of the 4 x 4 blocks of every matrix, whole |
+| `library:4x4:8:16` | exactly 8 of every 4 x 4 block, on one of the 16 supports commonest in the dense model |
+| `library:4x4:8:16:each` | the same, with a library of its own for every matrix |
+| `given:1x4:c,a,9` | one of the supports written down: 1100, 1010 or 1001 of every 4 |
 | `dense` | everything |
 
-The number after a colon is a sparsity: the share of zeros. No torch here.
-`kinds` holds the classes, `parsing` the list PATTERNS and the reading of texts.
+In `unstructured`, `global` and `block` the last number is a sparsity: the share of zeros. Supports are hexadecimal: row
+by row, the first entry the highest bit, zeros at the end up to a whole digit. No torch here.
+`kinds` and `library_pattern` hold the classes, `parsing` the list PATTERNS and the reading of texts.
 """
 
 from __future__ import annotations
 
 from core.sparsity.kinds import NM, WIDEST, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, kept_number
+from core.sparsity.library_pattern import Given, Learned, LibraryPattern
 from core.sparsity.parsing import LONGEST, PATTERNS, Kind, parse_pattern
 
-__all__ = ["LONGEST", "NM", "PATTERNS", "WIDEST", "Blocks", "Dense", "GlobalUnstructured", "Kind", "Pattern",
-           "Unstructured", "kept_number", "parse_pattern"]
+__all__ = ["LONGEST", "NM", "PATTERNS", "WIDEST", "Blocks", "Dense", "Given", "GlobalUnstructured", "Kind", "Learned",
+           "LibraryPattern", "Pattern", "Unstructured", "kept_number", "parse_pattern"]

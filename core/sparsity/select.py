@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import InputError
-from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, kept_number
+from core.sparsity.patterns import (
+    NM,
+    Blocks,
+    Dense,
+    GlobalUnstructured,
+    LibraryPattern,
+    Pattern,
+    Unstructured,
+    kept_number,
+)
 
 PIECE = 1 << 16
+ENERGIES = 1 << 18  # numbers of a piece when a library chooses: 2 MB (measured: four times as many are slower)
 
 
 def select(pattern: Pattern, scores: Tensor) -> Tensor:
@@ -23,7 +33,14 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
     order and must not occur. The number kept is exact: N of every M; `kept_number` of a matrix, or of its blocks. Ties
     go to the lower index (row-major). A block's score is the sum of its scores, in float32 or wider. Deterministic.
 
-    Raises InputError when the matrix does not fit the pattern, or the pattern spans several matrices.
+    A library asks for magnitudes: a support's energy is the sum of their squares on it, a score below zero counting
+    as minus its square, so that the library of all supports of 1 x M chooses what N:M does. The support of most energy
+    stays; before energies are compared, the one with more +inf, less -inf, wins. Sums are in float64, and energies that
+    could differ only because they were added up in another order (by r c 2^-52 of the block's squares at most) tie: the
+    earlier support of the library stays.
+
+    Raises InputError when the matrix does not fit the pattern, the pattern spans several matrices, or its library is
+    not known yet.
     """
     pattern.fits("scores", tuple(scores.shape))
     match pattern:
@@ -39,6 +56,8 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
             sums = tiles.to(torch.promote_types(scores.dtype, torch.float32)).sum(dim=(1, 3))
             kept = _best(sums.reshape(-1), kept_number(share, sums.numel())).view(sums.shape)
             return kept.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
+        case LibraryPattern():
+            return _by_library(pattern, scores)
         case Dense():
             return torch.ones_like(scores, dtype=torch.bool)
     raise TypeError(f"no selection is written for {type(pattern).__name__}")
@@ -114,6 +133,42 @@ def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]
             lost[:-d] -= won_inside
         np.less(lost, n, out=mask[first:first + size])
     return mask
+
+
+def _by_library(pattern: LibraryPattern, scores: Tensor) -> Tensor:
+    """The support of most energy in every block, by the rules of `select`."""
+    if scores.device.type == "mps":  # it has no float64
+        return _by_library(pattern, scores.cpu()).to(scores.device)
+    supports = torch.from_numpy(pattern.library.supports.copy()).to(scores.device)
+    rows, columns, size = pattern.rows, pattern.columns, supports.shape[1]
+    blocks = scores.detach().reshape(scores.shape[0] // rows, rows, -1, columns).transpose(1, 2).reshape(-1, size)
+    kept = torch.empty(blocks.shape, dtype=torch.bool, device=scores.device)
+    step = max(ENERGIES // max(size, len(supports)), 1)
+    for first in range(0, len(blocks), step):
+        best = _best_supports(blocks[first:first + step].double(), supports.double())
+        kept[first:first + step] = supports[best]
+    return kept.view(scores.shape[0] // rows, -1, rows, columns).transpose(1, 2).reshape(scores.shape)
+
+
+def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:
+    """Index `[B]` of the support `[K, r c]` of most energy in every one of *blocks* `[B, r c]`; both float64."""
+    largest = blocks.abs().amax(dim=1, keepdim=True)
+    infinite = largest.isinf()
+    if bool(infinite.any()):
+        count = torch.where(blocks.isinf(), blocks.sign(), 0.0)
+        blocks = torch.where(blocks.isinf(), 0.0, blocks)
+        largest = blocks.abs().amax(dim=1, keepdim=True)
+        lead = count @ supports.T
+        behind = lead < lead.amax(dim=1, keepdim=True)
+    # Divided by a power of two, which is exact: the squares of very large or small numbers would leave the range.
+    largest = largest.clamp_min(2.0**-1000)
+    blocks = blocks * (torch.frexp(largest).mantissa / largest)
+    squares = blocks * blocks.abs()
+    energies = squares @ supports.T
+    if bool(infinite.any()):
+        energies.masked_fill_(behind, -torch.inf)
+    slack = blocks.shape[1] * 2.0**-52 * squares.abs().sum(dim=1, keepdim=True)
+    return (energies >= energies.amax(dim=1, keepdim=True) - slack).to(torch.uint8).argmax(dim=1)
 
 
 @lru_cache(maxsize=8)

@@ -1,8 +1,8 @@
 """The exact check: does a mask keep what its pattern allows? It lists what does not.
 
 It shares no code with the selection or with `Pattern.counts`: the allowed numbers are worked out in fractions, N:M
-groups are differences of one running count, blocks are found from the coordinates of what is kept. A mistake on one
-side cannot hide on the other. numpy only.
+groups are differences of one running count, blocks are found from the coordinates of what is kept, a block under a
+library becomes one number whose bits are compared. A mistake on one side cannot hide on the other. numpy only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured
+from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, LibraryPattern, Pattern, Unstructured
 
 Mask = NDArray[np.generic]
 EXAMPLES = 20  # violations that are spelled out
@@ -24,7 +24,8 @@ ALL = "all matrices"  # the name under which a pattern of scope "model" is judge
 
 @dataclass(frozen=True)
 class Violation:
-    """One group that keeps more than it may: `rows` rows from *row*, inputs *start* up to (not with) *stop*."""
+    """One group that keeps more than it may, or what no support of its library holds: `rows` rows from *row*, inputs
+    *start* up to (not with) *stop*."""
 
     matrix: str
     row: int | None  # None: the group is the whole matrix
@@ -33,6 +34,7 @@ class Violation:
     kept: int
     allowed: int
     rows: int = 1
+    outside: int = 0  # kept weights that the nearest support of its library leaves out
 
     def __str__(self) -> str:
         if self.row is None:
@@ -40,7 +42,8 @@ class Violation:
         where = f"row {self.row}" if self.rows == 1 else f"rows {self.row}..{self.row + self.rows - 1}"
         span = f"inputs {self.start}..{self.stop - 1} keep" if self.stop - self.start > 1 else \
             f"input {self.start} keeps"
-        return f"{self.matrix}: {where}, {span} {self.kept}, allowed {self.allowed}"
+        lost = f"; the nearest support leaves out {self.outside}" if self.outside else ""
+        return f"{self.matrix}: {where}, {span} {self.kept}, allowed {self.allowed}{lost}"
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class Verdict:
     matrix: str
     pattern: str
     groups: int
-    violations: int  # groups that keep more than they may
+    violations: int  # groups that keep more than they may, or what no support of the library holds
     short: int  # groups that keep fewer than they may
     examples: tuple[Violation, ...] = ()  # the first EXAMPLES of them
 
     @property
     def ok(self) -> bool:
-        """No group keeps more than it may."""
+        """No group keeps what it may not."""
         return self.violations == 0
 
 
@@ -68,9 +71,11 @@ def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
 
     N:M: a group is M consecutive inputs of a row and may keep N. Unstructured: one group, the matrix. Blocks: a block
     is there when it keeps anything; what is there beyond the allowed number of blocks is a violation, and the examples
-    are the emptiest of them; a block that is there but not whole is short. Dense: nothing can be violated.
+    are the emptiest of them; a block that is there but not whole is short. A library: what a block keeps must all lie
+    on one of its supports. Dense: nothing can be violated.
 
-    Raises InputError when the matrix does not fit the pattern, ValueError for a pattern over several matrices.
+    Raises InputError when the matrix does not fit the pattern or its library is not known yet, ValueError for a pattern
+    over several matrices.
     """
     pattern.fits(name, mask.shape)
     match pattern:
@@ -82,6 +87,8 @@ def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
             return _whole(int(np.count_nonzero(mask)), _allowed(share, mask.size), pattern.name, name)
         case Blocks(rows, columns, share):
             return _blocks(mask, rows, columns, share, pattern.name, name)
+        case LibraryPattern():
+            return _on_supports(mask, pattern, name)
         case Dense():
             return _whole(int(np.count_nonzero(mask)), mask.size, pattern.name, name)
     raise TypeError(f"no check is written for {type(pattern).__name__}")
@@ -137,3 +144,31 @@ def _blocks(mask: Mask, rows: int, columns: int, share: float, pattern: str, nam
         for b, count in ((int(there[e]), int(kept[e])) for e in emptiest)
     )
     return Verdict(name, pattern, groups, excess, short, examples)
+
+
+def _on_supports(mask: Mask, pattern: LibraryPattern, name: str) -> Verdict:
+    """Every block as one number, an entry a bit: it may have no bit that some support has not."""
+    rows, columns, across = pattern.rows, pattern.columns, mask.shape[1] // pattern.columns
+    there = np.asarray(mask) != 0
+    code = np.zeros((mask.shape[0] // rows, across), dtype=np.uint64)
+    supports = np.zeros(len(pattern.library.supports), dtype=np.uint64)
+    for entry in range(rows * columns):
+        bit = np.uint64(1 << entry)
+        code |= np.where(there[entry // columns::rows, entry % columns::columns], bit, np.uint64(0))
+        supports |= np.where(pattern.library.supports[:, entry], bit, np.uint64(0))
+    kinds, where, often = np.unique(code, return_inverse=True, return_counts=True)
+    bad = np.ones(len(kinds), dtype=np.bool_)
+    for support in supports:
+        bad &= (kinds & ~support) != 0
+    kept = np.array([kind.bit_count() for kind in kinds.tolist()], dtype=np.int64)
+    examples = tuple(_off(name, pattern, block // across, block % across, int(code.flat[block]), supports.tolist())
+                     for block in np.flatnonzero(bad[where].reshape(-1))[:EXAMPLES].tolist())
+    return Verdict(name, pattern.name, code.size, int(often[bad].sum()), int(often[~bad & (kept < pattern.keep)].sum()),
+                   examples)
+
+
+def _off(name: str, pattern: LibraryPattern, down: int, across: int, code: int, supports: list[int]) -> Violation:
+    rows, columns = pattern.rows, pattern.columns
+    outside = min((code & ~support).bit_count() for support in supports)
+    return Violation(name, down * rows, across * columns, (across + 1) * columns, code.bit_count(), pattern.keep, rows,
+                     outside)
