@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from core.errors import InputError
 from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
 from core.methods.masked import Masked
 from core.models import Loaded, head_count, layer_count, load_model, prunable, save_checkpoint
+from core.moments import Moments
 from core.recording import KEEPS, record_arrays, record_matrices
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, read_header, write_arrays, write_header
@@ -34,7 +35,7 @@ from core.sparsity.select import select_all
 from core.specs import dense_spec
 from core.tasks import TaskData, load_task
 from core.tasks.metrics import score
-from core.tasks.probes import PROBES
+from core.tasks.probes import PROBES, ProbeText
 from core.training import Diverged, Loop, Trainer, accelerator, predict
 
 RESUME = "resume.safetensors"
@@ -84,7 +85,8 @@ class Job:
                                 spec=spec, spec_given=given, environment=environment(), pid=os.getpid(),
                                 parent=None if spec.method == "dense" else dense_spec(spec).run_id)
         self.scores: dict[str, float] = {}
-        self.snapshots, self.trace = Snapshots(folder), TraceFile(folder)
+        self.steps = 0  # of training
+        self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder), TraceFile(folder)
         self.stats: dict[str, LayerStats] = {}
         self.sight: dict[str, LayerStats] = {}  # the same, as the method wants it seen
         self.batches: list[dict[str, Tensor]] = []
@@ -207,6 +209,8 @@ class Job:
             kind = methods.load(method.start)
             start = kind(make_knobs(kind.Knobs, {}), self.grid if kind.grids else None)
         self._calibrate()
+        with self._phase("look"):
+            self.moments.begin(self.model, self.loaded.tokenizer, self.batches, self._probes(), spec.max_length)
         self.sight = self.stats if isinstance(method, LayerMethod) else method.calibrated(
             self.model, self.layers, self.batches, self.stats)
         if start is not None:
@@ -266,14 +270,15 @@ class Job:
                 pattern=self.pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=self.dense,
                 stats=self.sight, solution=self.solution, lr=trainer.rate, model=self.model, batches=self.batches))
             small = sum(w.numel() for w in self.dense.values()) <= LIMIT
-            if small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None:
-                loop.snapshot = lambda step: self._snapshot(method, step, loop)
-            loop.hard_prune = lambda: self._at_hard_prune(method)
+            kept = small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None
+            loop.snapshot = lambda step: self._snapshot(method, step, loop, kept)
+            loop.hard_prune = lambda: self._at_hard_prune(method, loop, trainer.total)
         with self._phase("train"):
             resumed = self.resuming and trainer.resume()
             if resumed:
                 self.scores.update(loop.extra.get("scores", {}))
                 self.snapshots.load(loop.extra.get("snapshots", []))
+                self.moments.load(loop.extra.get("moments", []))
                 self.trace.cut(trainer.position)
             else:
                 self.trace.replace()
@@ -283,19 +288,31 @@ class Job:
             loop.extra["scores"] = self.scores
             before = trainer.seconds
             trainer.run()
+            self.steps = trainer.total
         self.record.timing.phases["train"] += round(before, 3)  # what the run spent before it was killed
 
-    def _at_hard_prune(self, method: TrainingMethod) -> None:
+    def _at_hard_prune(self, method: TrainingMethod, loop: Loop, total: int) -> None:
         """The accuracies around the hard prune: W as it is, Z, and W under the final mask."""
         feasible = method.feasible()
         if feasible is not None:
             self.scores["admm_w"] = self._evaluate()["score"]
             self.scores["admm_z"] = self._score_with(feasible)
-        self.scores["hard_pruned"] = self._score_with(method.pruned(method.choose_masks()))
+        pruned = method.pruned(method.choose_masks())
+        self.scores["hard_pruned"] = self._score_with(pruned)
+        if method.hard_step < total:  # otherwise it is the final model
+            self.moments.look("hard-pruned", method.hard_step, pruned, self.layers)
+            loop.extra["moments"] = self.moments.state()
 
-    def _snapshot(self, method: TrainingMethod, step: int, loop: Loop) -> None:
-        self.snapshots.take(method, step)
-        loop.extra["snapshots"] = self.snapshots.state()
+    def _snapshot(self, method: TrainingMethod, step: int, loop: Loop, kept: bool) -> None:
+        if kept:
+            self.snapshots.take(method, step)
+            loop.extra["snapshots"] = self.snapshots.state()
+        if self.moments.during(method, step):
+            loop.extra["moments"] = self.moments.state()
+
+    def _probes(self) -> Sequence[ProbeText]:
+        """The sentences whose inside this run keeps; below the level masks none."""
+        return PROBES[self.spec.task] if KEEPS[self.spec.record] >= KEEPS["masks"] else ()
 
     def _keep(self, masks: dict[str, Tensor] | None) -> None:
         """Final scores, header and arrays; the weights themselves go to the checkpoint folder."""
@@ -313,9 +330,14 @@ class Job:
                                                self.magnitude if masks else shapes, self.pattern, self.stats)
         arrays = record_arrays(spec.record, final, self.dense, masks, self.pattern, self.stats)
         if KEEPS[spec.record] >= KEEPS["masks"]:
-            captured = capture(self.model, self.loaded.tokenizer, PROBES[spec.task], spec.max_length)
+            captured = capture(self.model, self.loaded.tokenizer, self._probes(), spec.max_length)
             self.record.probes = captured.probes
             arrays |= to_arrays(captured)
         self.record.snapshots = self.snapshots.taken
         arrays |= self.snapshots.arrays()
+        if masks is not None:
+            self.moments.look("final", self.steps)
+            self.record.moments = self.moments.taken
+            if KEEPS[spec.record] >= KEEPS["masks"]:
+                arrays |= self.moments.arrays()
         write_arrays(self.folder, arrays)

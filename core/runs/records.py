@@ -154,6 +154,7 @@ class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
     step: int
     phase: str  # "dense", "start", "admm", "hard-pruned", "refine" or "final"
     quiet: dict[str, list[float]] = {}
+    median: dict[str, list[float]] = {}  # the dense model's median region norms, by map; at moment 0 alone
 
 
 class Environment(msgspec.Struct, kw_only=True):

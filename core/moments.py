@@ -1,0 +1,142 @@
+"""Moments of a run at which its feature maps are looked at: how dense maps become regionally sparse, or do not.
+
+At each moment the same texts go through the model as it would be used then: a fixed sample of the calibration text, for
+the shares and the magnitudes, and the probe sentences, one at a time, for the pictures. Whoever looks changes nothing:
+no random number is drawn and the weights go back. What was seen is written as it comes, so that a killed run keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from torch import Tensor, nn
+
+from core.encoding import collate, encode
+from core.errors import InputError
+from core.methods.base import TrainingMethod
+from core.methods.straight_through import holding
+from core.regions import MAPS, QUIET, region_norms, size_counts
+from core.runs.records import Moment
+from core.tasks import Examples
+from core.watching import Place, Watch, look, places_of, sample_of
+
+SAMPLE = 64  # calibration examples behind the shares; the medians of `pattern-admm` come from the same ones
+DURING = 5  # moments inside the ADMM phase, evenly spaced, both ends left out
+
+
+class Moments:
+    """Looks at a model's maps and keeps what it saw in `<run folder>/partial/`.
+
+    A model whose maps cannot be told apart has no moments.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "partial"
+        self.taken: list[Moment] = []
+        self.places: list[Place] = []
+        self.medians: dict[str, dict[int, float]] = {}
+
+    def begin(self, model: nn.Module, tokenizer: Any, batches: Sequence[Mapping[str, Tensor]], probes: Sequence[Any],
+              max_length: int) -> None:
+        """Look at the dense model, which *model* must be, and note its median region norms.
+
+        *batches* is the calibration text; *probes* the sentences whose regions are kept (none: only shares are).
+        """
+        try:
+            self.places = places_of(model)
+        except InputError:
+            return
+        device = next(model.parameters()).device
+        self.model, self.sample = model, sample_of(batches, SAMPLE)
+        self.probes = {p.id: _batch(tokenizer, p, max_length, device) for p in probes}
+        self.look("dense", 0)
+
+    def during(self, method: TrainingMethod, step: int) -> bool:
+        """Look after *step* steps of ADMM if that is one of the moments; tells whether it was."""
+        end = method.hard_step
+        marks = {round(i * end / (DURING + 1)) for i in range(DURING + 1)} - {end}
+        if step not in marks:
+            return False
+        return self.look("admm" if step else "start", step, method.served(), method.layers)
+
+    def look(self, phase: str, step: int, weights: Mapping[str, Tensor] | None = None,
+             layers: Mapping[str, nn.Linear] | None = None) -> bool:
+        """Look at the model with *weights* by matrix in *layers* (None: as it is); False when it has no maps."""
+        if not self.places:
+            return False
+        with holding(layers or {}, weights):
+            norms, counts = self._sample(counted=phase in ("dense", "final"))
+            regions = self._probes()
+        if phase == "dense":
+            self.medians = {kind: {layer: float(np.median(found)) for layer, found in by.items()}
+                            for kind, by in norms.items()}
+        k = len(self.taken)
+        out: dict[str, np.ndarray] = {f"region/{k}/{key}": values for key, values in regions.items()}
+        out |= {f"distribution/{k}/{key}": values for key, values in counts.items()}
+        self._write(k, out)
+        quiet = {kind: [round(float((found < QUIET * self.medians[kind][layer]).mean()), 6)
+                        for layer, found in by.items()] for kind, by in norms.items()}
+        median = {kind: [round(m, 6) for m in by.values()] for kind, by in self.medians.items()} if k == 0 else {}
+        self.taken.append(Moment(k=k, step=step, phase=phase, quiet=quiet, median=median))
+        return True
+
+    def _sample(self, counted: bool) -> tuple[dict[str, dict[int, np.ndarray]], dict[str, np.ndarray]]:
+        """Region norms of the sample's real tokens by map and layer; with *counted* how many |a| are in each bin."""
+        parts: dict[str, dict[int, list[np.ndarray]]] = {m: {p.layer: [] for p in self.places} for m in MAPS}
+        counts: dict[str, np.ndarray] = {}
+        for seen, real in look(self.model, Watch(self.places, tuple(MAPS)), self.sample):
+            for kind, by in seen.items():
+                for layer, tensor in by.items():
+                    values = tensor[real].float().cpu().numpy()
+                    parts[kind][layer].append(region_norms(values).ravel())
+                    if counted:
+                        key = f"{kind}/{layer}"
+                        counts[key] = counts.get(key, 0) + size_counts(values)
+        return {kind: {layer: np.concatenate(found) for layer, found in by.items()}
+                for kind, by in parts.items()}, counts
+
+    def _probes(self) -> dict[str, np.ndarray]:
+        """Region norms of the probe sentences: `<map>/<probe>/<layer>`, float16 `[tokens, regions]`."""
+        out: dict[str, np.ndarray] = {}
+        watch = Watch(self.places, tuple(MAPS))
+        for probe, (seen, _) in zip(self.probes, look(self.model, watch, self.probes.values()), strict=True):
+            for kind, by in seen.items():
+                for layer, tensor in by.items():
+                    norms = region_norms(tensor[0].float().cpu().numpy())
+                    out[f"{kind}/{probe}/{layer}"] = norms.astype(np.float16)
+        return out
+
+    def _write(self, k: int, arrays: Mapping[str, np.ndarray]) -> None:
+        from safetensors.numpy import save_file
+
+        self.folder.mkdir(exist_ok=True)
+        save_file(dict(arrays), self.folder / f"moment-{k}.safetensors")
+
+    def state(self) -> list[dict[str, Any]]:
+        """What was taken, as JSON for the resume file."""
+        return [msgspec.to_builtins(m) for m in self.taken]
+
+    def load(self, state: list[dict[str, Any]]) -> None:
+        """Undo `state`, after `begin`."""
+        self.taken = [msgspec.convert(m, Moment) for m in state] or self.taken
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays that were kept."""
+        from safetensors.numpy import load_file
+
+        out: dict[str, np.ndarray] = {}
+        for m in self.taken:
+            out |= load_file(self.folder / f"moment-{m.k}.safetensors")
+        return out
+
+
+def _batch(tokenizer: Any, probe: Any, max_length: int, device: Any) -> dict[str, Tensor]:
+    """One probe sentence (or pair), ready for the model."""
+    pair = getattr(probe, "pair", None)
+    examples = Examples([probe.text], None if pair is None else [pair], np.zeros(1, dtype=np.int64))
+    encoded = encode(tokenizer, examples, max_length)
+    return {key: value.to(device) for key, value in collate(encoded, [0], tokenizer.pad_token_id).items()}
