@@ -13,13 +13,13 @@ from ui import frame, knobs, links
 def page(run: Run, matrix: str) -> None:
     """The map with the library as its legend, the knobs, what it costs, and one block."""
     maps = st.container()
-    first, second, third, fourth = st.columns([4, 5, 5, 5], gap="large", vertical_alignment="bottom")
+    first, second, third, fourth = st.columns(4, gap="large", vertical_alignment="bottom")
     with first:
         block = links.choose("block", "Block", source.shapes(run, matrix), words=lambda b: source.shape_of(b).words,
                              help="Rows × columns of a block, and how many of its weights stay.")
     with third:
-        learned = links.choose("learned", "Supports from", source.sources(run, block), look="segments",
-                               words=source.LEARNED.__getitem__, kind="source")
+        learned = links.choose("learned", "Supports learned from", source.sources(run, block), kind="source",
+                               words=source.LEARNED.__getitem__)
     with st.spinner("Counting the supports …"):
         most = source.most(run, matrix, block, learned)
     with second:
@@ -28,7 +28,7 @@ def page(run: Run, matrix: str) -> None:
     with fourth:
         shown = knobs.slide("support", "One support alone (0: all)", 0, count)
     frame.draw(patterns_cost.cost, run, matrix, block, learned, count, key="cost")
-    close, rank = st.columns([5, 6], gap="large")
+    close, rank = st.columns(2, gap="large")
     last = patterns_block.reach(run, matrix, block)
     with close:
         numbers = st.container()

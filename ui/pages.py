@@ -41,8 +41,8 @@ PAGES: dict[str, PageEntry] = {
                   "certificate counts the groups that hold more than N."),
         PageEntry("patterns", "pages/patterns.py", "Patterns", "See",
                   "Which shapes may a block take, and what does a small library cost?",
-                  "A **block** is a few rows × columns of weights. A **support** says which of them stay. A **library** "
-                  "is a short list of supports; every block takes the one that keeps most of its squares."),
+                  "A **block** is some rows × columns of weights, a **support** says which of them stay, a **library** "
+                  "is a short list of supports. A block takes the one that keeps most of its squares."),
         PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?",
                   "One panel a task. **Ratio** is sparsity, the share of zeros. All methods start from the same dense "
                   "model of their task and seed."),

@@ -56,11 +56,11 @@ def block_map(run: Run, matrix: str, block: str, learned: str, count: int, shown
         "hovertemplate": "output %{y:.0f}, input %{x:.0f}<br>support %{z}<extra></extra>"}]
     if chosen is not None:
         data.append({"type": "scatter", "mode": "markers", "x": [(chosen[1] + 0.5) * shape.columns - 0.5],
-                     "y": [(chosen[0] + 0.5) * shape.rows - 0.5], "hoverinfo": "skip", "name": "the block below",
+                     "y": [(chosen[0] + 0.5) * shape.rows - 0.5], "hoverinfo": "skip", "name": "the block up close",
                      "marker": {"symbol": "circle-open", "size": 17, "color": PAGE_TEXT, "line": {"width": 3}}})
     data += _legend(found, shown)
     figure = build(data, {
-        "margin": {"t": 8, "b": 104, "r": 12}, "legend": legend_below(),
+        "margin": {"t": 8, "b": 92, "r": 12}, "legend": legend_below(),
         "xaxis": map_axis(title={"text": "input", "standoff": 4},
                           range=[-0.5, across * shape.columns - 0.5]),
         "yaxis": map_axis(title={"text": "output", "standoff": 4}, range=[down * shape.rows - 0.5, -0.5]),
@@ -87,12 +87,9 @@ def _said(found: Found, most: int) -> list[str]:
 
 
 def _legend(found: Found, shown: int) -> list[Part]:
-    if shown:
-        out = [swatch(f"support {shown}", style.ACCENT), swatch("all others", FAINT)]
-    else:
-        named = min(found.count, len(TONES))
-        out = [swatch(str(k + 1), TONES[k]) for k in range(named)]
-        out += [swatch(f"{named + 1} to {found.count}", REST)] if found.count > named else []
+    """What the library beside the map does not say: it is the legend of the coloured supports."""
+    out = [swatch(f"support {shown}", style.ACCENT), swatch("all others", FAINT)] if shown else \
+        [swatch(f"supports {len(TONES) + 1} to {found.count}", REST)] if found.count > len(TONES) else []
     return out + ([swatch("none of the library", BROKEN)] if (found.taken < 0).any() else [])
 
 

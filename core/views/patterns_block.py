@@ -11,8 +11,8 @@ from core.runs.store import Run
 from core.sparsity.library import strongest
 from core.views import projection_library, style
 from core.views.build import build, words_only
-from core.views.patterns import FAINT, across_of, entries, sheet, tones
-from core.views.patterns_source import Floats, Found, load, recorded_shape, shape_of
+from core.views.patterns import across_of, entries, sheet, tones
+from core.views.patterns_source import MOST, RUN, Floats, Found, load, recorded_shape, shape_of
 from core.views.view import View
 
 SHOWN = 16  # supports in the ranking: the rest are far behind, and in the table
@@ -88,7 +88,9 @@ def ranking(run: Run, matrix: str, block: str, learned: str, count: int, down: i
     table = pd.DataFrame({"support": np.arange(1, found.count + 1), "kept energy of the block": energies,
                           "keeps entries": entries(found.library.supports)})
     alt = f"The {len(order)} best supports as small pictures, the best first and framed. {claim}"
-    return View(claim, figure, None, alt, table, "Make the library larger: how soon does a better one come?")
+    return View(claim, figure, None, alt, table, "Move on to another block: how often is one "
+                "support far ahead of the others?" if found.learned == RUN or found.count >= MOST else
+                "Make the library larger: how soon does a better support come?")
 
 
 def _share(weights: Floats, support: np.ndarray) -> float:
@@ -108,6 +110,6 @@ def note(run: Run, learned: str) -> str:
     """Whose weights the page shows, in words; "" for a dense run, whose they plainly are."""
     if run.record.spec.method == "dense":
         return ""
-    if recorded_shape(run) is not None and learned == "run":
+    if recorded_shape(run) is not None and learned == RUN:
         return "This run was pruned with a library: shown are its supports, and what its masks took."
     return f"Shown are the dense weights that this run started from: {run.record.parent or 'its dense run'}."

@@ -1,9 +1,9 @@
 """Which supports do the blocks of a matrix take? The numbers behind the Patterns page. numpy alone.
 
-A library is learned from the dense weights, as `core.sparsity.library.learn` does it: the supports that are most often
-the strongest of a block, commonest first. Here they are counted once for a block shape, for one matrix or matrix by
-matrix for a whole model; then every library of K supports is the first K of that count. A run that was pruned with a
-library shows its own: the supports it recorded, and which of them each block took, from its masks.
+A library is learned from the dense weights as `core.sparsity.library` does it: the supports that are most often the
+strongest of a block, commonest first. They are counted once for a block shape, over one matrix or all of a model; a
+library of K supports is the first K of that count. A run that was pruned with a library shows its own: the supports it
+recorded, and which of them each block took, from its masks.
 
 Recorded weights are int8 codes, one scale a row: entries may tie that differed before the rounding. Counting such
 blocks by the rule that the first of equals stays would fill the library with supports of early entries (in minilm-l6
@@ -22,17 +22,18 @@ from numpy.typing import NDArray
 
 from core.errors import InputError, unknown
 from core.runs.store import ARRAYS, Run, file_times
-from core.sparsity.library import Library, strongest
+from core.sparsity.library import TIE, Library, codes_of, commonest, tally, tiles
+from core.sparsity.patterns import LibraryPattern, parse_pattern
 from core.views.pair import Recent, whole
 
 Floats = NDArray[np.float32]
-Counts = NDArray[np.int64]
+KEY = "library"  # of the arrays of a run; "library/<matrix>" where every matrix has its own
 MOST, USUAL = 64, 16  # supports of a library: 6 bits a block at most; 4 to start with
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A block of *rows* x *columns* weights of which *keep* stay. To be counted, it has at most 16 entries."""
+    """A block of *rows* x *columns* weights of which *keep* stay."""
 
     rows: int
     columns: int
@@ -57,7 +58,33 @@ class Shape:
 SHAPES: dict[str, Shape] = {s.text: s for s in (
     Shape(4, 4, 8), Shape(2, 4, 4), Shape(1, 8, 4), Shape(1, 4, 2), Shape(4, 4, 4), Shape(2, 4, 2), Shape(1, 4, 1))}
 RUN, MATRIX, MODEL = "run", "matrix", "model"
-LEARNED = {RUN: "this run's own", MATRIX: "this matrix", MODEL: "the whole model"}
+LEARNED = {RUN: "as this run recorded", MATRIX: "this matrix", MODEL: "the whole model"}
+
+
+@dataclass(frozen=True)
+class March:
+    """What blocks take of a growing list of supports: of the first 1, 2 ... K."""
+
+    taken: NDArray[np.uint8]  # [K, B]: the support with the most energy among the first k + 1; ties to the lower index
+    kept: NDArray[np.float64]  # [K]: share of the squared weights of all blocks together, 0..1; nan for zeros alone
+
+
+def march(blocks: Floats, held: NDArray[np.bool_]) -> March:
+    """Add the supports *held* `[K <= 256, size]` one by one: what all *blocks* `[B, size]` take after each.
+
+    The same choice as `Library.best` of every first part of the list, at the price of one.
+    """
+    top = float(np.abs(blocks).max(initial=0.0))
+    squares = (blocks.astype(np.float64) / (top or 1.0)) ** 2  # divided first: small weights would leave the range
+    taken, kept = np.empty((len(held), len(blocks)), dtype=np.uint8), np.empty(len(held))
+    best, winner = np.full(len(blocks), -1.0), np.zeros(len(blocks), dtype=np.uint8)
+    for k, support in enumerate(held):
+        energy = squares @ support.astype(np.float64)
+        better = energy > best * (1.0 + TIE)
+        winner[better] = k
+        np.maximum(best, energy, out=best)
+        taken[k], kept[k] = winner, best.sum()
+    return March(taken, kept / squares.sum() if top else np.full(len(held), np.nan))
 
 
 @dataclass(frozen=True)
@@ -85,7 +112,7 @@ class Found:
 
 def shape_of(text: str) -> Shape:
     """Read "4x4:8". Raises InputError when it is no such text."""
-    found = re.fullmatch(r"([0-9]{1,2})x([0-9]{1,2}):([0-9]{1,3})", text)
+    found = re.fullmatch(r"([0-9]{1,2})x([0-9]{1,2}):([0-9]{1,2})", text)
     if found is None:
         raise unknown("block", text, SHAPES)
     return Shape(*(int(part) for part in found.groups()))
@@ -93,8 +120,8 @@ def shape_of(text: str) -> Shape:
 
 def recorded_shape(run: Run) -> Shape | None:
     """The block of the library that this run was pruned with; None for any other run."""
-    found = re.fullmatch(r"library:([0-9]+x[0-9]+:[0-9]+):[0-9]+(?::each)?", run.record.spec.pattern)
-    return shape_of(found[1]) if found else None
+    pattern = parse_pattern(run.record.spec.pattern)
+    return Shape(pattern.rows, pattern.columns, pattern.keep) if isinstance(pattern, LibraryPattern) else None
 
 
 def shapes(run: Run, matrix: str) -> tuple[str, ...]:
@@ -114,7 +141,7 @@ def sources(run: Run, block: str) -> tuple[str, ...]:
     """What a library for *block* can be taken from."""
     own = recorded_shape(run)
     first = () if own is None or own.text != block else (RUN,)
-    return (*first, MATRIX, MODEL) if block in SHAPES else first
+    return (*first, MATRIX, MODEL)
 
 
 def dense_run(run: Run) -> Run | None:
@@ -122,45 +149,21 @@ def dense_run(run: Run) -> Run | None:
     return run if run.record.spec.method == "dense" else run.parent
 
 
-def cut(weight: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    """The blocks of *weight* `[out, in]`, row by row: `[B, rows * columns]`."""
-    down, across = weight.shape[0] // shape.rows, weight.shape[1] // shape.columns
-    return np.ascontiguousarray(
-        weight.reshape(down, shape.rows, across, shape.columns).transpose(0, 2, 1, 3)).reshape(-1, shape.size)
-
-
-def codes(supports: NDArray[Any]) -> NDArray[np.int64]:
-    """Every support of 0/1 `[B, size]`, size <= 16, as one number: the first entry is the highest bit."""
-    packed = np.packbits(supports.astype(np.uint8), axis=1).astype(np.int64)
-    return packed[:, 0] if packed.shape[1] == 1 else packed[:, 0] << 8 | packed[:, 1]
-
-
-def census(blocks: Floats, keep: int) -> Counts:
-    """How often every support is the strongest *keep* of *blocks* `[B, size]`, by its number.
-
-    A block in which the last weight to stay and the first to go are equal has no strongest support and is left out,
-    unless all are like that.
-    """
-    bits = 8 * -(-blocks.shape[1] // 8)
+def clear(blocks: Floats, keep: int) -> Floats:
+    """The *blocks* `[B, size]` that have a strongest support: the last weight to stay is larger than the first to go.
+    All of them when none has."""
+    if keep >= blocks.shape[1]:
+        return blocks
     sizes = np.sort(np.abs(blocks), axis=1)
-    clear = sizes[:, -keep] > sizes[:, -keep - 1] if keep < blocks.shape[1] else np.ones(len(blocks), bool)
-    counted = blocks[clear] if clear.any() else blocks
-    return np.bincount(codes(strongest(counted, keep)), minlength=1 << bits).astype(np.int64)
-
-
-def ranked(counts: Counts, shape: Shape) -> NDArray[np.bool_]:
-    """The supports that occur `[K, size]`, commonest first; equally common ones as `library.learn` orders them."""
-    found = np.flatnonzero(counts)
-    order = found[np.lexsort((-found, -counts[found]))][:MOST]  # higher bits first: entries 0, 1 before 0, 2
-    packed = order.astype(np.uint8 if shape.size <= 8 else ">u2").view(np.uint8).reshape(len(order), -1)
-    return np.unpackbits(packed, axis=1, count=shape.size).astype(np.bool_)
+    found = blocks[sizes[:, -keep] > sizes[:, -keep - 1]]
+    return found if len(found) else blocks
 
 
 # -- reading, kept under the files' times ------------------------------------------------------------------------
 
 _blocks: Recent[Floats | None] = Recent(4)
 _ranks: Recent[NDArray[np.bool_]] = Recent(64)
-_found: Recent[Found] = Recent(8)
+_marches: Recent[March] = Recent(4)
 Key = tuple[Any, ...]
 
 
@@ -177,7 +180,12 @@ def dense_blocks(run: Run, matrix: str, shape: Shape) -> Floats | None:
     dense = dense_run(run)
     weight = None if dense is None else whole(dense.weight(matrix), run.shape(matrix),
                                               f"weight/{matrix} of {dense.record.id}")
-    return None if weight is None else cut(weight, shape)
+    return None if weight is None else tiles(weight, shape.rows, shape.columns)
+
+
+def blocks_of(run: Run, matrix: str, shape: Shape) -> Floats | None:
+    """`dense_blocks`, kept."""
+    return _blocks.get((stamp(run), matrix, shape), lambda: dense_blocks(run, matrix, shape))
 
 
 def supports(run: Run, matrix: str, shape: Shape, learned: str) -> NDArray[np.bool_]:
@@ -191,32 +199,42 @@ def supports(run: Run, matrix: str, shape: Shape, learned: str) -> NDArray[np.bo
         m.name for m in run.record.matrices if m.shape[0] % shape.rows == 0 and m.shape[1] % shape.columns == 0]
 
     def count() -> NDArray[np.bool_]:
-        total: Counts | None = None
+        tallies = []
         for name in names:
             blocks = dense_blocks(run, name, shape)
             if blocks is not None:
-                more = census(blocks, shape.keep)
-                total = more if total is None else total + more
-        if total is None:
+                tallies.append(tally(clear(blocks, shape.keep), shape.keep))
+        if not tallies:
             raise InputError(f"{run.record.id} has no dense weights in the store", "weights to learn a library from",
                              "Choose a run whose dense run keeps its weights (record level full).")
-        return ranked(total, shape)
+        occur = len(np.unique(np.concatenate([codes for codes, _ in tallies])))
+        return commonest(tallies, shape.rows, shape.columns, shape.keep, min(occur, MOST)).supports
 
     return _ranks.get((stamp(run), tuple(names), shape), count)
 
 
 def _recorded(run: Run, matrix: str, shape: Shape) -> NDArray[np.bool_]:
-    kept = run.array(f"library/{matrix}")
-    packed = run.array("library") if kept is None else kept
-    if packed is None or packed.ndim != 2 or packed.shape[1] != -(-shape.size // 8) or shape != recorded_shape(run):
-        raise InputError(f"{run.record.id} holds no library for blocks of {shape.words}",
-                         "packed supports under the key library", "Learn one from this matrix instead.")
-    return np.unpackbits(packed.astype(np.uint8), axis=1, count=shape.size).astype(np.bool_)
+    pattern = parse_pattern(run.record.spec.pattern)
+    if not isinstance(pattern, LibraryPattern) or shape != recorded_shape(run):
+        raise InputError(f"{run.record.id} holds no library for blocks of {shape.words}", "a run pruned with one",
+                         "Learn one from this matrix instead.")
+    held = {key: array for key in (KEY, f"{KEY}/{matrix}") if (array := run.array(key)) is not None}
+    own = pattern.restored(held).of(matrix)
+    assert isinstance(own, LibraryPattern)  # restoring keeps the kind
+    return own.library.supports
 
 
 def most(run: Run, matrix: str, block: str, learned: str) -> int:
     """How many supports the slider may ask for: as many as occur, 64 at most."""
     return len(supports(run, matrix, shape_of(block), learned))
+
+
+def marched(run: Run, matrix: str, shape: Shape, learned: str) -> March | None:
+    """`march` over the blocks of *matrix* and all supports it may have; None without dense weights."""
+    blocks = blocks_of(run, matrix, shape)
+    return None if blocks is None else _marches.get(
+        (stamp(run), run.record.id, matrix, shape, learned),
+        lambda: march(blocks, supports(run, matrix, shape, learned)))
 
 
 def load(run: Run, matrix: str, block: str, learned: str, count: int) -> Found:
@@ -225,32 +243,28 @@ def load(run: Run, matrix: str, block: str, learned: str, count: int) -> Found:
     *learned* RUN: the supports of the run, all of them, and what its masks took where they were kept. Raises
     InputError for damaged arrays, or when there is neither a library nor anything to learn one from.
     """
-    key = (stamp(run), run.record.id, matrix, block, learned, count)
-    return _found.get(key, lambda: _load(run, matrix, shape_of(block), learned, count))
-
-
-def _load(run: Run, matrix: str, shape: Shape, learned: str, count: int) -> Found:
-    rows, columns = run.shape(matrix)
+    shape, (rows, columns) = shape_of(block), run.shape(matrix)
     if rows % shape.rows or columns % shape.columns:
         raise InputError(f"Matrix {matrix!r} is {rows} x {columns}", f"sides that {shape.words} divides",
                          "Choose another block.")
     held = supports(run, matrix, shape, learned)
     library = Library(shape.rows, shape.columns, held if learned == RUN else held[:max(count, 1)])
-    blocks = _blocks.get((stamp(run), matrix, shape), lambda: dense_blocks(run, matrix, shape))
     mask = whole(run.mask(matrix), (rows, columns), f"mask/{matrix} of {run.record.id}") if learned == RUN else None
+    known = marched(run, matrix, shape, learned)
     if mask is not None:
-        taken = _matched(cut(mask, shape) != 0, library.supports)
-    elif blocks is not None:
-        taken = library.best(blocks)
+        taken = _matched(tiles(mask, shape.rows, shape.columns) != 0, library.supports)
+    elif known is not None:
+        taken = known.taken[len(library.supports) - 1].astype(np.intp)
     else:
         raise InputError(f"{run.record.id} keeps neither masks nor dense weights", "something to draw a map from",
                          "Choose a run of record level masks or full.")
-    return Found(matrix, shape, (rows // shape.rows, columns // shape.columns), library, taken, blocks, learned)
+    return Found(matrix, shape, (rows // shape.rows, columns // shape.columns), library, taken,
+                 blocks_of(run, matrix, shape), learned)
 
 
-def _matched(masks: NDArray[np.bool_], supports: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Which support every mask `[B, size]` is; -1 for none."""
-    packed = [np.packbits(a, axis=1) for a in (masks, supports)]
-    places = {row.tobytes(): k for k, row in enumerate(packed[1])}
-    kinds, inverse = np.unique(packed[0], axis=0, return_inverse=True)
-    return np.array([places.get(row.tobytes(), -1) for row in kinds], dtype=np.intp)[inverse.reshape(-1)]
+def _matched(masks: NDArray[np.bool_], held: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Which support of *held* `[K, size]` every mask `[B, size]` is; -1 for none."""
+    wanted, codes = codes_of(masks), codes_of(held)
+    order = np.argsort(codes)
+    place = order[np.searchsorted(codes, wanted, sorter=order).clip(max=len(codes) - 1)]
+    return np.where(codes[place] == wanted, place, -1)
