@@ -8,7 +8,8 @@
         rho <- growth * rho                   from rho_start to rho_end
         U <- U rho_old / rho_new              the force rho U stays what it was
 
-After `share` of the steps the mask is fixed and the rest of the same schedule refines under it.
+After `share` of the steps the mask is fixed and the rest of the same schedule refines under it; with `refine=sr-ste` it
+moves on, chosen from |W| at every forward pass in the same metric (see `sr-ste`), and the last one is final.
 
 Prunes: single weights, by |W + U| times the norm of their input; every pattern.
 Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with occasional Z- and
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 
 from core.methods.base import Context, Knobs, knob
 from core.methods.splitting import Splitting
+from core.methods.sr_ste import MovingMask
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class AdmmKnobs(Knobs):
     interval: int = knob(8, "optimiser steps between two Z- and U-steps", 1, 1000, "steps")
     dual: bool = knob(True, "keep the dual U (off: a penalty method)")
     metric: str = knob("norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
+    refine: str = knob("mask", "how the rest of the steps refines: under the fixed mask, or by SR-STE under one that "
+                       "moves", choices=("mask", "sr-ste"), later=True)
+    decay: float = knob(2e-4, "with refine=sr-ste: strength of the decay on what the mask cuts", 0.0, 1.0, later=True)
 
 
 class Admm(Splitting):
@@ -61,6 +66,12 @@ class Admm(Splitting):
         self.rho = k.rho_start
         self.support = {name: result.mask for name, result in context.solution.items()}
         self.target = {name: w.clone() for name, w in zip(self.layers, self.w, strict=True)}  # Z - U
+        self.moving: MovingMask | None = None  # from the hard prune on, with refine=sr-ste
+
+    @property
+    def phase(self) -> str:
+        """After the hard prune: whether the mask still moves."""
+        return "moving" if self.moving else super().phase
 
     def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
         """|V| in the metric of the inputs' column norms."""
@@ -68,12 +79,19 @@ class Admm(Splitting):
             return super().scores(name, v, out)
         return torch.mul(v, self.context.stats[name].norms, out=out).abs_()
 
+    def importance(self, name: str) -> Tensor | None:
+        """The same metric for the levels of a grid: the norms squared, as the weights' errors are."""
+        plain = cast(AdmmKnobs, self.knobs).metric == "none"
+        return None if plain else self.context.stats[name].norms.square()
+
     def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
         """Z - U, what W is pulled to."""
         torch.sub(z, u, out=self.target[name])
 
     def after_step(self, step: int) -> None:
         """The proximal pull; every `interval` steps the Z- and the U-step, and rho's growth."""
+        if self.moving:
+            return self.moving.step(self.context.lr(step))
         if self.masks:
             return super().after_step(step)
         k = cast(AdmmKnobs, self.knobs)
@@ -89,8 +107,53 @@ class Admm(Splitting):
         """The support of Z."""
         return dict(self.support)
 
+    def hard_prune(self, masks: dict[str, Tensor]) -> None:
+        """Fix *masks*; or let them go on moving, where refinement is by SR-STE: W then stays dense underneath."""
+        k = cast(AdmmKnobs, self.knobs)
+        if k.refine == "mask" or self.hard_step >= self.context.total_steps:
+            return super().hard_prune(masks)
+        self.masks = masks
+        self.moving = MovingMask(self.layers, self.context.pattern, k.decay, "gradient", self.reference, self.scores,
+                                 None if self.grid is None else self.rounded)
+        return None
+
+    def before_forward(self, step: int) -> None:
+        """While the mask moves: choose it."""
+        if self.moving:
+            self.moving.enter()
+        else:
+            super().before_forward(step)
+
+    def after_backward(self, step: int) -> None:
+        """The latent weights again."""
+        if self.moving:
+            self.moving.leave()
+        else:
+            super().after_backward(step)
+
+    def served(self) -> dict[str, Tensor] | None:
+        """While the mask moves: the weights under it."""
+        return self.moving.served() if self.moving else super().served()
+
+    def finish(self) -> None:
+        """The last mask is the final one."""
+        super().finish()
+        if self.moving:
+            self.masks, self.moving = self.moving.masks, None
+
+    def measures(self) -> dict[str, float]:
+        """Of the split; while the mask moves, of that."""
+        return self.moving.measures() if self.moving else super().measures()
+
+    def state(self) -> dict[str, Tensor]:
+        """Of the split, and of the mask that moves."""
+        moving = self.moving.state() if self.moving else {}
+        return super().state() | {f"moving/{k}": v for k, v in moving.items()}
+
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Undo `state`; the target follows from Z and U."""
         super().load_state(state)
+        if self.moving:
+            self.moving.load_state({k[7:]: v for k, v in state.items() if k.startswith("moving/")})
         for name, z, u in zip(self.layers, self.z, self.u, strict=True):
             self.split_moved(name, z, u)

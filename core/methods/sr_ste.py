@@ -37,6 +37,7 @@ from core.sparsity.patterns import Pattern
 from core.sparsity.select import select_all
 
 Sizes = Callable[[str, Tensor, Tensor], Tensor]  # matrix, its weights, where to write -> what its weights are chosen by
+Put = Callable[[str, Tensor, Tensor], Tensor]  # matrix, M o W, M -> what the model sees in its place: M o W on a grid
 
 
 def magnitude(name: str, weight: Tensor, out: Tensor) -> Tensor:
@@ -47,12 +48,14 @@ def magnitude(name: str, weight: Tensor, out: Tensor) -> Tensor:
 class MovingMask:
     """A mask chosen anew from the latent weights at every forward pass; *decay* pulls what it cuts to zero.
 
-    *reference*: the masks that `moved` counts against; *sizes*: what the weights are chosen by.
+    *reference*: the masks that `moved` counts against; *sizes*: what the weights are chosen by; *put*: a last step of
+    the projection.
     """
 
     def __init__(self, layers: dict[str, nn.Linear], pattern: Pattern, decay: float, form: str,
-                 reference: dict[str, Tensor], sizes: Sizes = magnitude) -> None:
+                 reference: dict[str, Tensor], sizes: Sizes = magnitude, put: Put | None = None) -> None:
         self.layers, self.pattern, self.decay, self.form, self.sizes = layers, pattern, decay, form, sizes
+        self.put, self.masks = put, dict[str, Tensor]()
         self.through, self.reference = StraightThrough(layers), reference
         self.part = {name: torch.empty_like(m.weight.data) for name, m in layers.items()}  # M o W, then (1 - M) o W
         self.count = sum(w.numel() for w in self.part.values())
@@ -65,20 +68,25 @@ class MovingMask:
                                          for name, m in self.layers.items()})
 
     def served(self) -> dict[str, Tensor]:
-        """M o W of this moment, in new tensors."""
-        return {name: self.layers[name].weight.data * mask for name, mask in self.choose().items()}
+        """M o W of this moment, in new tensors; its masks are in `masks`."""
+        self.masks = self.choose()
+        out = {name: self.layers[name].weight.data * mask for name, mask in self.masks.items()}
+        return out if self.put is None else {name: self.put(name, w, self.masks[name]) for name, w in out.items()}
 
     def enter(self) -> None:
         """Before the forward pass: choose, and show the model M o W."""
-        for name, mask in self.choose().items():
+        self.masks = self.choose()
+        for name, mask in self.masks.items():
             torch.mul(self.layers[name].weight.data, mask, out=self.part[name])
+            if self.put is not None:
+                self.part[name] = self.put(name, self.part[name], mask)
         self.through.enter(self.part)
 
     def leave(self) -> None:
         """After the backward pass: the latent weights again, the decay on their gradients."""
         self.through.leave()
         for name, module in self.layers.items():
-            torch.sub(module.weight.data, self.part[name], out=self.part[name])  # exactly 0 where M keeps
+            torch.mul(module.weight.data, ~self.masks[name], out=self.part[name])
             if self.form == "gradient":
                 cast(Tensor, module.weight.grad).add_(self.part[name], alpha=self.decay)
 
