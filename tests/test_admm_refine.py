@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -70,7 +72,7 @@ def test_refinement_is_sr_ste_in_the_metric_of_the_projection() -> None:
     assert all(bool((w != 0).all()) for w in free.values())  # W stays dense underneath
     bias = {n: m.bias.detach().clone() for n, m in layers.items()}
     _, other = toy()
-    other.load_state_dict(optimizer.state_dict())
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     ps = other.param_groups[0]["params"]
     for p, value in zip(ps, [free["a"], bias["a"], free["b"], bias["b"]], strict=True):
         p.data = value
