@@ -29,6 +29,7 @@ from tests.making import (
     select,
     trace_rows,
 )
+from tests.making_moments import moments_of
 
 METRICS = {"cola": "matthews_correlation", "mrpc": "accuracy_f1_mean"}
 LABELS = {
@@ -51,12 +52,13 @@ def make_run(
     root: Path, *, id: str | None = None, task: str = "agreement", model: str = "tiny", method: str = "admm",
     pattern: str = "2:4", seed: int = 0, parent: str | None = None, status: str = "succeeded", record: str = "full",
     layers: int = 2, hidden: int = 64, ffn: int = 256, heads: int = 4, scores: dict[str, Any] | None = None,
-    snapshots: int = 5, **overrides: Any,
+    snapshots: int = 5, watched: bool = False, **overrides: Any,
 ) -> str:
     """Write one run folder under *root* and return its id.
 
     *scores* replaces fields of the results; *overrides* are fields of RunSpec (epochs, lr, knobs ...) or of RunRecord
     (created, error, pid, environment ...). A run that did not succeed has a trace, and neither results nor arrays.
+    A *watched* one keeps its feature maps at nine moments.
     """
     spec = _spec(task, model, method, pattern, seed, record, overrides)
     header = {k: v for k, v in overrides.items() if k in RunRecord.__struct_fields__}
@@ -78,6 +80,9 @@ def make_run(
         error="The loss became NaN at step 12" if status == "failed" else None)
     if done:
         arrays, fields = _body(spec, layers, hidden, ffn, heads, snapshots, rows)
+        if watched:
+            regions, fields["moments"] = moments_of(fields.get("probes", []), layers, hidden, ffn)
+            arrays |= regions
         base = msgspec.structs.replace(base, results=_scores(task, method, pattern, scores or {}), **fields)
         st.write_arrays(folder, arrays)
     st.write_header(folder, msgspec.structs.replace(base, **header))

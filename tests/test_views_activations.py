@@ -10,7 +10,17 @@ import pytest
 from core.errors import InputError
 from core.runs.records import Probe
 from core.runs.store import Run, Store, read_header
-from core.views import activations, maps, style
+from core.views import (
+    activations,
+    activations_attention,
+    activations_chain,
+    activations_film,
+    activations_layer,
+    activations_layers,
+    maps,
+    style,
+)
+from core.views.view import View
 from tests.damage import change_header, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -33,6 +43,14 @@ def reopened(run: Run) -> Run:
     return Run(read_header(run.path), run.path, True, parent)
 
 
+def glanced(run: Run) -> View:
+    return activations_layers.glance(run, "p0", "block", 1)
+
+
+def answered(run: Run) -> View:
+    return activations_chain.chain(run, "p0", "block", 1)
+
+
 def with_logits(run: Run, dense: list[float], pruned: list[float], **header: object) -> Run:
     for one, logits in ((run.parent, dense), (run, pruned)):
         probe = {"id": "p0", "text": "a", "tokens": ["a"], "logits": logits}
@@ -40,30 +58,11 @@ def with_logits(run: Run, dense: list[float], pruned: list[float], **header: obj
     return reopened(run)
 
 
-def test_region_norms_equal_a_loop() -> None:
-    values = np.random.default_rng(0).normal(0, 1, (3, 40)).astype(np.float32)  # the last region is 8 wide
-    norms = activations.region_norms(values)
-    assert norms.shape == (3, 3)
-    for t in range(3):
-        for r in range(3):
-            part = values[t, 16 * r:16 * r + 16].tolist()
-            assert norms[t, r] == pytest.approx(sum(v * v for v in part) ** 0.5, rel=1e-5)
-
-
-def test_quiet_regions_are_counted_against_the_dense_median() -> None:
-    dense = np.ones((2, 32), np.float32)
-    pruned = dense.copy()
-    pruned[0, :16] = 0.24  # under a quarter of the median
-    pruned[1, 16:] = 0.26  # over it
-    assert activations.quiet_share(dense, dense) == 0
-    assert activations.quiet_share(pruned, dense) == 0.25
-
-
 def test_the_features_state_the_quiet_share_and_the_change(run: Run) -> None:
     dense = np.full((9, 64), 10)
     pruned = dense.copy()
     pruned[0, :16] = 1
-    view = activations.features(planted(run, "activation/p0/1", dense, pruned), "p0", 1)
+    view = activations_layer.features(planted(run, "activation/p0/1", dense, pruned), "p0", 1)
     change = (16 * 9.0**2) ** 0.5 / (9 * 64 * 100.0) ** 0.5
     assert style.percent(change) in view.claim
     assert "0 % → 2.78 %" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
@@ -78,48 +77,47 @@ def test_the_features_state_the_quiet_share_and_the_change(run: Run) -> None:
     assert "0.25 × the dense model's median region norm" in view.try_this
 
 
-def test_the_layers_write_the_quiet_share_on_every_tile(run: Run) -> None:
+def test_an_older_run_shows_its_block_output_dense_and_final(run: Run) -> None:
     dense = np.full((9, 64), 10)
     pruned = dense.copy()
     pruned[:, :16] = 1  # a quarter of the regions
     run = planted(run, "activation/p0/2", dense, pruned)
-    view = activations.layers(run, "p0")
+    assert activations_film.maps_of(run, "p0") == ["block"]
+    assert activations_film.last_moment(run, "p0", "block") == 0
+    assert "before runs watched" in activations_film.missing(run, "p0")
+    view = activations_layers.glance(run, "p0", "block", 2)
     assert view.table["layer"].tolist() == ["embeddings", "layer 1", "layer 2"]
-    assert view.table["pruned"].tolist()[2] == 0.25
-    assert view.table["dense"].tolist()[2] == 0
-    sheet = view.figure.data[0]
-    assert (sheet.zmin, sheet.zmax) == (0, 2)
-    assert np.nanmin(sheet.z) == pytest.approx(0.1, abs=1e-6)  # the planted regions, over the median
-    assert len([a for a in view.figure.layout.annotations if "25" in a.text]) >= 1
+    assert view.table["quiet, shown"].tolist()[2] == 0.25
+    assert view.table["quiet, dense"].tolist()[2] == 0
     assert "largest change in layer 2" in view.claim
 
 
 def test_an_answer_that_stays_tells_its_margin(run: Run) -> None:
     run = with_logits(run, [0.0, np.log(9.0)], [0.0, np.log(4.0)])
-    claim = activations.answer(run, "p0").claim
-    assert claim.startswith("Both models say “acceptable” (80")
+    claim = answered(run).claim
+    assert "; both models say “acceptable” (80" in claim
     assert "from 80.0 to 60.0 percentage points" in claim
 
 
 def test_an_answer_that_flips_is_called_a_flip(run: Run) -> None:
     run = with_logits(run, [0.0, np.log(9.0)], [np.log(4.0), 0.0])
-    view = activations.answer(run, "p0")
-    assert view.claim.startswith("The answer flips: dense says “acceptable” (90")
+    view = answered(run)
+    assert "; the answer flips: dense says “acceptable” (90" in view.claim
     assert "from 80.0 to −60.0 percentage points" in view.claim
-    bars = {t.name: t for t in view.figure.data}
+    bars = {t.name: t for t in view.figure.data if t.type == "bar"}
     assert np.allclose(bars["dense"].x, [0.1, 0.9])
     assert np.allclose(bars["pruned"].x, [0.8, 0.2])
     assert bars["dense"].marker.color != bars["pruned"].marker.color
 
 
 def test_a_regression_shows_the_value(run: Run) -> None:
-    view = activations.answer(with_logits(run, [3.25], [2.5], labels=[]), "p0")
-    assert view.claim == "The dense model says 3.25; the pruned model says 2.50."
-    assert view.figure is None
+    view = answered(with_logits(run, [3.25], [2.5], labels=[]))
+    assert view.claim.endswith("; the dense model says 3.25; the pruned model says 2.50.")
+    assert [list(t.x) for t in view.figure.data if t.type == "bar"] == [[3.25], [2.5]]
 
 
 def test_labels_that_do_not_fit_are_numbered(run: Run) -> None:
-    view = activations.answer(with_logits(run, [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]), "p0")
+    view = answered(with_logits(run, [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]))
     assert "class 2" in view.claim
 
 
@@ -132,13 +130,13 @@ def test_attention_counts_the_tokens_that_turned(run: Run) -> None:
     for one, values in ((run.parent, dense), (run, pruned)):
         replace_arrays(one.path, {"attention/p0/2": values})
     run = reopened(run)
-    view = activations.attention(run, "p0", 2, 2)
+    view = activations_attention.attention(run, "p0", 2, 2)
     assert "33.3" in view.claim
     assert "3 of 9 tokens now look mostly at another one" in view.claim
-    assert "0 of 9 tokens" in activations.attention(run, "p0", 2, 1).claim
+    assert "0 of 9 tokens" in activations_attention.attention(run, "p0", 2, 1).claim
     left, right = (t for t in view.figure.data if t.type == "heatmap")
     assert np.array_equal(right.z, pruned[1] / np.float32(255))
-    assert (left.zmin, left.zmax) == (0, activations.ATTENTION_TOP)
+    assert (left.zmin, left.zmax) == (0, activations_attention.ATTENTION_TOP)
     assert list(view.figure.layout.xaxis.ticktext) == list(view.figure.layout.yaxis.ticktext)
     assert view.table["pruned looks most at"].tolist()[:4] == [run.record.probes[0].tokens[5]] * 3 + ["[CLS]"]
 
@@ -150,7 +148,7 @@ def test_no_axis_ever_has_more_than_32_tokens(run: Run) -> None:
         replace_arrays(one.path, {"activation/p0/1": np.ones((50, 64), np.int8), "attention/p0/1":
                                   np.ones((4, 50, 50), np.uint8)})
     run = reopened(run)
-    features, attention = activations.features(run, "p0", 1), activations.attention(run, "p0", 1, 1)
+    features, attention = activations_layer.features(run, "p0", 1), activations_attention.attention(run, "p0", 1, 1)
     assert {t.z.shape for t in features.figure.data if t.type == "heatmap"} == {(32, 64)}
     assert {t.z.shape for t in attention.figure.data if t.type == "heatmap"} == {(32, 32)}
     assert len(attention.figure.layout.xaxis.ticktext) == 32
@@ -161,18 +159,20 @@ def test_tokens_are_text_and_never_markup(run: Run) -> None:
         change_header(one.path, labels=["<b>x</b>", "y"], probes=[
             {"id": "p0", "text": "a", "tokens": ["<b>", "&"] + ["w"] * 7, "logits": [1.0, 0.0]}])
     run = reopened(run)
-    assert list(activations.features(run, "p0", 1).figure.layout.yaxis.ticktext)[:2] == ["&lt;b&gt;", "&amp;"]
-    assert activations.answer(run, "p0").figure.data[0].y[0] == "&lt;b&gt;x&lt;/b&gt;"
+    assert list(activations_layer.features(run, "p0", 1).figure.layout.yaxis.ticktext)[:2] == ["&lt;b&gt;", "&amp;"]
+    bars = [t for t in answered(run).figure.data if t.type == "bar"]
+    assert {bar.y[0] for bar in bars} == {"&lt;b&gt;x&lt;/b&gt;"}
 
 
 def test_without_a_parent_only_the_pruned_model_speaks(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost"))
-    assert "what the other one says is not known" in activations.answer(run, "p0").claim
-    assert "the other model's activations are not known" in activations.features(run, "p0", 1).claim
-    assert "the other model's activations are not known" in activations.layers(run, "p0").claim
-    assert "only one of the two models' attention" in activations.attention(run, "p0", 1, 1).claim
-    titles = " ".join(a.text.replace("<br>", " ") for a in activations.features(run, "p0", 1).figure.layout.annotations)
+    assert "what the other one says is not known" in answered(run).claim
+    features = activations_layer.features(run, "p0", 1)
+    assert "the other model's activations are not known" in features.claim
+    assert "the other model's are not known" in glanced(run).claim
+    assert "only one of the two models' attention" in activations_attention.attention(run, "p0", 1, 1).claim
+    titles = " ".join(a.text.replace("<br>", " ") for a in features.figure.layout.annotations)
     assert "the dense run or its activations are not in the store" in titles
 
 
@@ -181,29 +181,29 @@ def test_what_was_not_kept_is_said(run: Run) -> None:
         keys = [k for k in one.keys if k.startswith(("activation/", "attention/"))]
         replace_arrays(one.path, dict.fromkeys(keys))
     run = reopened(run)
-    for view in (activations.layers(run, "p0"), activations.features(run, "p0", 1),
-                 activations.attention(run, "p0", 1, 1)):
+    for view in (glanced(run), activations_layer.features(run, "p0", 1),
+                 activations_attention.attention(run, "p0", 1, 1)):
         assert view.figure is None
         assert "kept" in view.claim
-    assert "choose a layer from 1 on" in activations.attention(run, "p0", 0, 1).claim
+    assert "choose a layer from 1 on" in activations_attention.attention(run, "p0", 0, 1).claim
 
 
 def test_unknown_sentences_and_heads_are_errors(run: Run) -> None:
     with pytest.raises(InputError, match="Unknown sentence 'p9'"):
-        activations.answer(run, "p9")
+        activations_chain.chain(run, "p9", "block", 1)
     with pytest.raises(InputError, match=r"There is no head 5\. Expected 1 to 4"):
-        activations.attention(run, "p0", 1, 5)
+        activations_attention.attention(run, "p0", 1, 5)
 
 
 def test_truncated_arrays_are_an_error(damaged_store: Store) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        activations.layers(damaged_store.open("truncated-arrays"), "p0")
+        glanced(damaged_store.open("truncated-arrays"))
 
 
 def test_truncated_arrays_of_the_parent_count_as_missing(run: Run) -> None:
     file = run.parent.path / "arrays.safetensors"
     file.write_bytes(file.read_bytes()[:500])
-    assert "are not known" in activations.layers(reopened(run), "p0").claim
+    assert "are not known" in glanced(reopened(run)).claim
 
 
 def test_a_sentence_pair_reads_as_one_line() -> None:

@@ -100,6 +100,7 @@ class Panel:
     why: str = ""
     unit: str = "weight"
     bar: bool = True  # a colour bar; without one the title says what colour means
+    colours: list[tuple[float, str]] | None = None  # instead of the house's scale
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _heat(panel: Panel, axes: Axes) -> Part:
         values = np.where(np.asarray(panel.pruned) != 0, np.float32(np.nan), values)
     diverging = panel.scale == "diverging"
     return {"type": "heatmap", "z": values, "zmin": -panel.limit if diverging else 0.0, "zmax": panel.limit,
-            "colorscale": style.DIVERGING if diverging else style.SEQUENTIAL, "hoverongaps": False,
+            "colorscale": panel.colours or (style.DIVERGING if diverging else style.SEQUENTIAL), "hoverongaps": False,
             "hovertemplate": f"{axes.y or 'token'} %{{y}}<br>{axes.x} %{{x}}<br>{panel.unit} %{{z:.3g}}<extra></extra>"}
 
 
