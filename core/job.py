@@ -24,13 +24,14 @@ from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, Tra
 from core.methods.masked import Masked
 from core.models import Loaded, head_count, layer_count, load_model, prunable, save_checkpoint
 from core.moments import Moments
-from core.recording import KEEPS, record_arrays, record_matrices
+from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
+from core.runs import gridding
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, read_header, write_arrays, write_header
 from core.runs.trace import TraceFile
 from core.snapshots import LIMIT, Snapshots
-from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
+from core.sparsity.rounding import put
 from core.sparsity.select import select_all
 from core.specs import dense_spec
 from core.tasks import TaskData, load_task
@@ -78,7 +79,7 @@ class Job:
                  given: dict[str, Any]) -> None:
         self.spec, self.folder, self.store, self.data_dir, self.report = spec, folder, store, data_dir, report
         self.pattern: Pattern = parse_pattern(spec.pattern)
-        self.grid = Grid(spec.bits, spec.chunk) if spec.bits else None
+        self.grid = gridding.grid_of(spec)
         self.resuming = resume and (folder / RESUME).exists()
         old = self._old_record() if self.resuming else None
         self.record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", created=old.created if old else now(),
@@ -91,6 +92,7 @@ class Job:
         self.sight: dict[str, LayerStats] = {}  # the same, as the method wants it seen
         self.batches: list[dict[str, Tensor]] = []
         self.solution: dict[str, LayerResult] = {}
+        self.scales: dict[str, Tensor] = {}  # of the grid that the final weights are on
 
     def _old_record(self) -> RunRecord | None:
         entry = self.store.find(self.spec.run_id)
@@ -218,7 +220,7 @@ class Job:
         if not self.resuming:
             with self._phase("evaluate"):
                 self.scores["dense"] = self._evaluate()["score"]
-                self.scores["one_shot"] = self._score_with({n: w * self.magnitude[n] for n, w in self.dense.items()})
+                self.scores["one_shot"] = self._score_with(put(self.grid, self.dense, self.magnitude))
                 if isinstance(method, LayerMethod):
                     self._score_solution()
         if isinstance(method, LayerMethod):
@@ -229,9 +231,10 @@ class Job:
         if training is None:
             masks = {name: result.mask for name, result in self.solution.items()}
             self._put({name: result.weight for name, result in self.solution.items()})
+            self.scales = {name: r.scale for name, r in self.solution.items() if r.scale is not None}
         else:
             self._train(training)
-            masks = training.masks
+            masks, self.scales = training.masks, training.scales
         return masks
 
     def _score_solution(self) -> None:
@@ -329,6 +332,9 @@ class Job:
         self.record.matrices = record_matrices(spec.record, final, self.dense if masks else final, masks or shapes,
                                                self.magnitude if masks else shapes, self.pattern, self.stats)
         arrays = record_arrays(spec.record, final, self.dense, masks, self.pattern, self.stats)
+        if self.grid is not None and masks is not None:
+            gridding.record(spec.record, self.grid, in_numpy(final), in_numpy(masks), in_numpy(self.scales),
+                            self.record.matrices, arrays)
         if KEEPS[spec.record] >= KEEPS["masks"]:
             captured = capture(self.model, self.loaded.tokenizer, self._probes(), spec.max_length)
             self.record.probes = captured.probes
