@@ -5,14 +5,16 @@
     before training, and after every epoch:
         Z <- P(W + U)                  the largest of every group
         U <- W + U - Z
-    at the end:
+    at every evaluation, and at the end:
         W <- P(W)                      U = 0: plain magnitude of W
 
 Prunes: single weights, by the size of W + U, at the end by that of W; every pattern.
 Source: Holmes et al., NeurIPS 2021 (arXiv 2110.15766): the sum of both gradients is clipped; it starts from the dense
-fine-tuned checkpoint; no refinement follows the projection.
-Where we differ: the trained parameters are those of the run's spec, the same for every method of a comparison, and the
-run's budget and schedule are the comparison's (published: batch 16, 10 epochs).
+fine-tuned checkpoint; Z and U move once before training and once an epoch; what is evaluated is the projection; no
+refinement follows. With a grid the projection goes on to the nearest level (NxMiFormer, arXiv 2206.15014).
+Where we differ: by default the trained parameters are those of the run's spec, the same for every method of a
+comparison; `trains=linears` is the published form, weights and biases of the pruned linears alone. The run's budget and
+schedule are the comparison's (published: batch 16, 10 epochs).
 Cost: one fused multiply-add per step, one selection per epoch; two more copies of the pruned weights.
 """
 
@@ -34,6 +36,8 @@ class NxmAdmmKnobs(Knobs):
     """Knobs of `nxm-admm`; the paper's grid is rho in {1e-3, 4e-3, 1e-2}."""
 
     rho: float = knob(4e-3, "penalty on |W - Z + U|^2 / 2, added to the loss", 1e-6, 1e3)
+    trains: str = knob("spec", "what is trained: what the run's spec says, or only weights and biases of the pruned "
+                       "linears, as published", choices=("spec", "linears"), later=True)
 
 
 class NxmAdmm(Splitting):
@@ -48,6 +52,10 @@ class NxmAdmm(Splitting):
         self.hard_step = context.total_steps
         self.update_split()
 
+    def trains(self, name: str) -> bool:
+        """With trains=linears: whether *name* belongs to a pruned linear."""
+        return cast(NxmAdmmKnobs, self.knobs).trains == "spec" or name.rpartition(".")[0] in self.layers
+
     def after_backward(self, step: int) -> None:
         """grad += rho (W - Z + U): the penalty's gradient, before clipping and Adam."""
         grads = [cast(Tensor, layer.weight.grad) for layer in self.layers.values()]
@@ -59,6 +67,10 @@ class NxmAdmm(Splitting):
         """The Z- and U-step."""
         if not self.masks:
             self.update_split()
+
+    def served(self) -> dict[str, Tensor] | None:
+        """W projected with U = 0, also on the way."""
+        return super().served() if self.masks else self.pruned(self.choose_masks())
 
     def choose_masks(self) -> dict[str, Tensor]:
         """Plain magnitude of W: the published evaluation projects with U = 0."""
