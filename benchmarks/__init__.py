@@ -10,5 +10,6 @@ BENCHMARKS: dict[str, str] = {
     "fine-tuning": "benchmarks.fine_tuning",
     "layerwise": "benchmarks.layerwise",
     "lab": "benchmarks.lab",
+    "patterns": "benchmarks.patterns",
     "first-picture": "benchmarks.first_picture",
 }

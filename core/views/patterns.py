@@ -99,6 +99,10 @@ def _order(found: Found, places: NDArray[np.intp], where: str) -> str:
     broken = int((found.taken < 0).sum())
     if broken:
         return f"{style.count(broken)} of the {total} blocks of {where} take a support that is not in the library."
+    if found.learned == RUN and found.best is not None:
+        share = float((found.taken == found.best).mean())
+        return f"In {where}, the run gave {style.percent(share)} of the {total} blocks the support that keeps most of " \
+               f"their dense weights{'' if share == 1 else '; the others take another'}."
     if found.count == 1:
         return f"With a library of one support all {total} blocks of {where} keep the same entries."
     axis = 0 if places.shape[0] > 1 else 1

@@ -47,7 +47,8 @@ def close_up(run: Run, matrix: str, block: str, learned: str, count: int, down: 
         return words_only(LOST)
     weights, place = picked
     view = projection_library.block(found.library, weights.tolist())
-    best, taken = int(found.library.best(weights[None])[0]), int(found.taken[place])
+    taken = int(found.taken[place])
+    best = taken if found.best is None else int(found.best[place])
     where = _where(found, place)
     if not weights.any():
         return replace(view, claim=f"{where}: all {found.shape.size} weights are zero, and every support keeps the "

@@ -96,6 +96,7 @@ class Found:
     grid: tuple[int, int]  # blocks down, blocks across
     library: Library
     taken: NDArray[np.intp]  # [B]: the support of every block; -1 where the run's mask is none of the library
+    best: NDArray[np.intp] | None  # [B]: the support with the most dense energy; None without dense weights
     blocks: Floats | None  # [B, rows * columns]: the dense weights; None when they were not kept
     learned: str  # RUN, MATRIX or MODEL
 
@@ -251,14 +252,12 @@ def load(run: Run, matrix: str, block: str, learned: str, count: int) -> Found:
     library = Library(shape.rows, shape.columns, held if learned == RUN else held[:max(count, 1)])
     mask = whole(run.mask(matrix), (rows, columns), f"mask/{matrix} of {run.record.id}") if learned == RUN else None
     known = marched(run, matrix, shape, learned)
-    if mask is not None:
-        taken = _matched(tiles(mask, shape.rows, shape.columns) != 0, library.supports)
-    elif known is not None:
-        taken = known.taken[len(library.supports) - 1].astype(np.intp)
-    else:
+    best = None if known is None else known.taken[len(library.supports) - 1].astype(np.intp)
+    taken = best if mask is None else _matched(tiles(mask, shape.rows, shape.columns) != 0, library.supports)
+    if taken is None:
         raise InputError(f"{run.record.id} keeps neither masks nor dense weights", "something to draw a map from",
                          "Choose a run of record level masks or full.")
-    return Found(matrix, shape, (rows // shape.rows, columns // shape.columns), library, taken,
+    return Found(matrix, shape, (rows // shape.rows, columns // shape.columns), library, taken, best,
                  blocks_of(run, matrix, shape), learned)
 
 
