@@ -26,9 +26,11 @@ from core.methods.admm_layer import AdmmLayer
 from core.methods.base import LayerMethod, LayerResult, LayerStats, make_knobs
 from core.methods.quadratic import QuadraticSplit, Round
 from core.runs.arrays import pack_mask
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern, parse_pattern
+from core.sparsity.rounding import codes, spread
 
-STOPS, FEW_STOPS = 26, 14  # of a path, the answer among them; few where a matrix is LARGE: a path stays under 40 MB
+STOPS, FEW_STOPS = 26, 14  # of a path, the answer among them; few where a matrix is LARGE: a path stays near 40 MB
 THINNED = 15  # of a path with more rounds than STOPS: every stop costs a product, and a slider waits for them
 LARGE = 250_000  # weights
 HALF = 6e4  # the largest number that a half-precision float holds, nearly
@@ -41,45 +43,55 @@ def stats_of(layer: Layer) -> LayerStats:
     return LayerStats(norms=gram.diagonal().clamp_min(0).sqrt(), tokens=layer.tokens, gram=gram)
 
 
-def solve(layer: Layer, method: str, pattern: str, knobs: Mapping[str, Any] | None = None, title: str = "") -> Path:
-    """Prune *layer* and return the path.
+def solve(layer: Layer, method: str, pattern: str, knobs: Mapping[str, Any] | None = None, title: str = "",
+          grid: Grid | None = None) -> Path:
+    """Prune *layer*, put it on *grid*, and return the path.
 
-    Raises InputError for a method that solves no single layer, a pattern that does not fit it, or knobs out of range.
+    Raises InputError for a method that solves no single layer or knows no grid, a pattern or a grid that does not fit
+    it, or knobs out of range.
     """
-    rule = pattern_for(pattern, layer)
-    solver = _solver(method, knobs or {})
+    rule = pattern_for(pattern, layer, grid)
+    solver = _solver(method, knobs or {}, grid)
     weight, stats = torch.from_numpy(layer.weight), stats_of(layer)
-    watch = _Watch(weight, stats, getattr(solver.knobs, "iterations", 1))
+    watch = _Watch(weight, stats, getattr(solver.knobs, "iterations", 1), grid)
     try:
         result = solver.solve(weight, stats, rule, watch) if isinstance(solver, AdmmLayer) else \
             solver.solve(weight, stats, rule)
     except torch.linalg.LinAlgError:
         raise InputError(f"{METHODS[method].title}: the Gram matrix of {layer.name} cannot be factorised",
                          "a larger damping or rho", "Raise damping: the layer saw fewer inputs than it has.") from None
-    stops = (*watch.stops, watch.stop(len(watch.seen) + 1, result.weight, result.weight, result.weight, result.mask))
+    stops = (*watch.stops, watch.stop(len(watch.seen) + 1, result.weight, result.weight, result.weight, result.mask,
+                                     result.scale))
     energy = ((weight @ _gram(stats)) * weight).sum(1)
     return Path(layer.name, method, title or METHODS[method].title, rule.name, layer.weight, _numpy(energy), stops,
                 **{key: np.array([getattr(done, key) for done in watch.seen], np.float32)
-                   for key in ("rho", "primal", "dual", "flips")})
+                   for key in ("rho", "primal", "dual", "flips")}, grid=grid)
 
 
-def pattern_for(pattern: str, layer: Layer) -> Pattern:
-    """Parse *pattern* for this one layer. Raises InputError when it does not fit, or counts over a whole model."""
+def pattern_for(pattern: str, layer: Layer, grid: Grid | None = None) -> Pattern:
+    """Parse *pattern* for this one layer; a library is learned from this layer's weights.
+
+    Raises InputError when it or *grid* does not fit, when it counts over a whole model, or keeps all without a grid.
+    """
     rule = parse_pattern(pattern)
-    if rule.scope == "model" or not rule.sparsity:
+    if grid is not None:
+        grid.fits(layer.name, layer.weight.shape)
+    if rule.scope == "model" or not (rule.sparsity or grid):
         raise InputError(f"Pattern {rule.name}", "a pattern of a single matrix, such as 2:4 or unstructured:0.5",
                          "Choose one from the list.")
     rule.fits(layer.name, layer.weight.shape)
-    return rule
+    return rule.bound({layer.name: layer.weight}).of(layer.name)
 
 
-def errors(layer: Layer, pattern: str) -> dict[str, float]:
-    """By layer method, at its defaults: the relative error of its answer."""
+def errors(layer: Layer, pattern: str, grid: Grid | None = None) -> dict[str, float]:
+    """By layer method (of those that know a grid, when there is one), at its defaults: its answer's relative error."""
     weight, stats = torch.from_numpy(layer.weight), stats_of(layer)
-    rule, total = pattern_for(pattern, layer), float(((weight @ _gram(stats)) * weight).sum()) or 1.0
+    rule, total = pattern_for(pattern, layer, grid), float(((weight @ _gram(stats)) * weight).sum()) or 1.0
     out = {}
     for name in LAYER_METHODS:
-        result: LayerResult = _solver(name, {}).solve(weight, stats, rule)
+        if grid is not None and not load(name).grids:
+            continue
+        result: LayerResult = _solver(name, {}, grid).solve(weight, stats, rule)
         out[name] = float(_rows(weight - result.weight, stats).sum()) / total
     return out
 
@@ -93,7 +105,8 @@ def layer_of(source: Source) -> Layer:
 @lru_cache(maxsize=4)
 def path_of(source: Source, choices: Choices) -> Path:
     """`solve` with *choices*, kept. Raises what `solve` and `read_layer` raise."""
-    return solve(layer_of(source), choices.method, choices.pattern, resolved(choices), title_of(choices))
+    return solve(layer_of(source), choices.method, choices.pattern, resolved(choices), title_of(choices),
+                 choices.grid)
 
 
 def pinned(source: Source, pin: str | None) -> Path | None:
@@ -102,16 +115,16 @@ def pinned(source: Source, pin: str | None) -> Path | None:
 
 
 @lru_cache(maxsize=32)
-def errors_of(source: Source, pattern: str) -> tuple[tuple[str, float], ...]:
+def errors_of(source: Source, pattern: str, grid: Grid | None = None) -> tuple[tuple[str, float], ...]:
     """`errors`, kept, as pairs."""
-    return tuple(errors(layer_of(source), pattern).items())
+    return tuple(errors(layer_of(source), pattern, grid).items())
 
 
 class _Watch:
     """Notes every round, and keeps those that are stops."""
 
-    def __init__(self, weight: Tensor, stats: LayerStats, rounds: int) -> None:
-        self.weight, self.stats = weight, stats
+    def __init__(self, weight: Tensor, stats: LayerStats, rounds: int, grid: Grid | None = None) -> None:
+        self.weight, self.stats, self.grid = weight, stats, grid
         room = (STOPS if weight.numel() <= LARGE else FEW_STOPS) - 1
         most = rounds if rounds <= room else min(room, THINNED)
         self.marks = set(np.linspace(0, rounds - 1, most).round().astype(int).tolist())
@@ -121,20 +134,29 @@ class _Watch:
     def __call__(self, split: QuadraticSplit, done: Round, scale: Tensor) -> None:
         if len(self.seen) in self.marks:
             z = split.z / scale
-            self.stops.append(self.stop(len(self.seen) + 1, split.w / scale, z, z + split.u / scale, split.mask))
+            self.stops.append(self.stop(len(self.seen) + 1, split.w / scale, z, z + split.u / scale, split.mask,
+                                        split.scale))
         self.seen.append(done)
 
-    def stop(self, number: int, w: Tensor, z: Tensor, v: Tensor, mask: Tensor) -> Stop:
-        """A stop; all tensors `[out, in]`, in the units of the layer's weights."""
-        return Stop(number, _half(w), _half(v), pack_mask(mask.numpy()), _numpy(_rows(self.weight - z, self.stats)))
+    def stop(self, number: int, w: Tensor, z: Tensor, v: Tensor, mask: Tensor, scale: Tensor | None) -> Stop:
+        """A stop; all tensors `[out, in]`, in the units of the layer's weights, but *scale* `[out, chunks]`."""
+        held = {}
+        if self.grid is not None and scale is not None:
+            whole = codes(self.grid, z, spread(self.grid, scale, z.shape[1]))
+            held = {"codes": whole.to(torch.int8).numpy(), "scale": scale.numpy()}
+        return Stop(number, _half(w), _half(v), pack_mask(mask.numpy()), _numpy(_rows(self.weight - z, self.stats)),
+                    **held)
 
 
-def _solver(method: str, knobs: Mapping[str, Any]) -> LayerMethod:
+def _solver(method: str, knobs: Mapping[str, Any], grid: Grid | None) -> LayerMethod:
     if method not in LAYER_METHODS:
         raise InputError(f"Method {method[:40]!r}", f"one that solves a single layer: {', '.join(LAYER_METHODS)}",
                          "Choose one from the list.")
     kind = load(method)
-    return kind(make_knobs(kind.Knobs, knobs))
+    if grid is not None and not kind.grids:
+        raise InputError(f"{METHODS[method].title} with a grid of {grid.bits} bits", "a method that knows a grid",
+                         "Choose ADMM, layer by layer, or magnitude.")
+    return kind(make_knobs(kind.Knobs, knobs), grid)
 
 
 def _rows(gap: Tensor, stats: LayerStats) -> Tensor:

@@ -30,6 +30,7 @@ class LibraryPattern(Pattern):
     rows: int
     columns: int
     keep: int  # weights of a block that stay
+    count: int  # supports to choose from
 
     @property
     def library(self) -> Library:
@@ -74,6 +75,7 @@ class Given(LibraryPattern):
                                  "The first entry is the highest bit; fill up with zeros at the end.")
         object.__setattr__(self, "_library", Library(self.rows, self.columns, supports_of(self.codes, size)))
         object.__setattr__(self, "keep", self.library.keep)
+        object.__setattr__(self, "count", len(self.codes))
 
     @property
     def library(self) -> Library:

@@ -1,7 +1,8 @@
 """What the groups of a matrix hold: counts, words and tones, for every kind of pattern.
 
-N:M: a group is M consecutive inputs of one output, and may hold N. Blocks: whole or gone. Unstructured: the pattern
-has no groups; its mask is counted on strips of eight consecutive inputs, only to show how ragged it is.
+N:M: a group is M consecutive inputs of one output, and may hold N. A library: a group is a block, and may hold what a
+support keeps. Blocks: whole or gone. Unstructured: the pattern has no groups; its mask is counted on strips of eight
+consecutive inputs, only to show how ragged it is.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.sparsity.occupancy import STRIP, occupancy
-from core.sparsity.patterns import NM, Blocks, Pattern
+from core.sparsity.occupancy import STRIP, most_of, occupancy
+from core.sparsity.patterns import NM, Blocks, LibraryPattern, Pattern
 from core.views import style
 from core.views.build import PAGE_TEXT
 
@@ -28,13 +29,13 @@ def cell_of(pattern: Pattern) -> tuple[int, int]:
 
 
 def allowed_of(pattern: Pattern) -> int | None:
-    """How many entries a group may hold; None when no group has a rule of its own."""
-    return pattern.n if isinstance(pattern, NM) else None
+    """How many entries a group may hold; None when no group has a number of its own."""
+    return most_of(pattern)
 
 
 def group_words(pattern: Pattern, many: bool = True) -> str:
     """What a group of *pattern* is called."""
-    if isinstance(pattern, Blocks):
+    if isinstance(pattern, Blocks | LibraryPattern):
         return f"block{'s' if many else ''} of {pattern.rows} × {pattern.columns}"
     if isinstance(pattern, NM):
         return f"group{'s' if many else ''} of {pattern.m}"
@@ -42,9 +43,12 @@ def group_words(pattern: Pattern, many: bool = True) -> str:
 
 
 def broken(histogram: NDArray[np.integer], pattern: Pattern) -> int:
-    """Groups that break *pattern*, from how many hold 0, 1, 2 ...: more than N, or blocks neither whole nor gone."""
-    if isinstance(pattern, NM):
-        return int(histogram[pattern.n + 1:].sum())
+    """Groups that break *pattern*, from how many hold 0, 1, 2 ...: more than allowed, or blocks neither whole nor gone.
+
+    Of a library's blocks the counts tell how many entries stay, not whether they lie on one support.
+    """
+    if (allowed := allowed_of(pattern)) is not None:
+        return int(histogram[allowed + 1:].sum())
     return int(histogram[1:-1].sum()) if isinstance(pattern, Blocks) else 0
 
 
@@ -57,13 +61,13 @@ def verdict(histogram: NDArray[np.integer], pattern: Pattern) -> str:
     """The clause of `exactness`, from how many groups hold 0, 1, 2 ... entries."""
     total, bad = int(histogram.sum()), broken(histogram, pattern)
     held = style.count(total)
-    if isinstance(pattern, NM):
-        rule = f"{pattern.n} of {pattern.m}"
+    if (allowed := allowed_of(pattern)) is not None:
+        rule, kind = f"{allowed} of {size_of(pattern)}", "groups" if isinstance(pattern, NM) else "blocks"
         if bad:
-            return f"{style.count(bad)} of {held} groups hold more than {rule}"
-        short = int(histogram[:pattern.n].sum())
-        return f"{style.count(short)} of {held} groups hold fewer than {rule}, none more" if short else \
-            f"all {held} groups hold exactly {rule}"
+            return f"{style.count(bad)} of {held} {kind} hold more than {rule}"
+        short = int(histogram[:allowed].sum())
+        return f"{style.count(short)} of {held} {kind} hold fewer than {rule}, none more" if short else \
+            f"all {held} {kind} hold exactly {rule}"
     if isinstance(pattern, Blocks):
         return f"{style.count(bad)} of {held} blocks are neither whole nor gone" if bad else \
             f"all {held} blocks are whole or gone"
@@ -76,10 +80,16 @@ def verdict(histogram: NDArray[np.integer], pattern: Pattern) -> str:
 def palette(pattern: Pattern) -> list[str]:
     """CSS colours of a group that holds 0, 1, ... entries (of the classes, where groups are large)."""
     top = len(class_names(size_of(pattern))) - 1
-    allowed = allowed_of(pattern)
+    allowed = allowed_class(pattern)
     if allowed is None:
         return [style.rgba(style.SEQUENTIAL_HUE, 0.06 + 0.94 * k / top) for k in range(top + 1)]
     return [style.rgba(tone) for tone in style.occupancy_palette(allowed, top)]
+
+
+def allowed_class(pattern: Pattern) -> int | None:
+    """The class (place in `class_names`) of the groups that hold what is allowed; None where nothing is."""
+    allowed = allowed_of(pattern)
+    return None if allowed is None else int(class_of(np.array(allowed), size_of(pattern)))
 
 
 def inks(pattern: Pattern) -> list[str]:

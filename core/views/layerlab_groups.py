@@ -59,5 +59,5 @@ def _claim(path: Path, counts: dict[str, NDArray[np.int64]]) -> str:
     if allowed is None:
         return f"Z: {now}."
     share = {name: style.percent(float(h[allowed]) / max(int(h.sum()), 1)) for name, h in counts.items()}
-    return f"Left to themselves, the dense weights would hold exactly {allowed} of {pattern.multiple} in " \
+    return f"Left to themselves, the dense weights would hold exactly {allowed} of {groups.size_of(pattern)} in " \
            f"{share['dense']} of the groups, W in {share['W']}; in Z, {now}."

@@ -16,9 +16,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.runs.bound import pattern_of
+from core.runs.records import Matrix
 from core.runs.store import Run
 from core.sparsity.occupancy import free_mask, occupancy
-from core.sparsity.patterns import NM, Pattern, parse_pattern
+from core.sparsity.patterns import NM, Learned, LibraryPattern, Pattern, parse_pattern
+from core.sparsity.verify import Violation, verify
 from core.views import groups, maps, style
 from core.views.build import Part, build, legend_below, map_axis, swatch, words_only
 from core.views.pair import FINAL, dense_of, moment_words, moments, whole
@@ -72,11 +75,10 @@ def before(run: Run, matrix: str, share: int | None = None) -> Side:
 def certificate(run: Run) -> View:
     """Every matrix of the run against its pattern: groups, violations. Counted from the masks, where they were kept;
     else from the kept counts; else as the header says. The table says which."""
-    pattern = parse_pattern(run.record.spec.pattern)
+    pattern = pattern_of(run)
     rows = []
     for entry in run.record.matrices:
-        source, held = _source(run, entry.name, pattern)
-        bad = entry.violations if held is None else groups.broken(held, pattern)
+        source, held, bad = _source(run, entry, pattern)
         number = (entry.shape[0] * entry.shape[1]) // groups.size_of(pattern) if held is None else int(held.sum())
         rows.append({"matrix": entry.name, "where": style.matrix_words(entry.name), "groups": number, "violations": bad,
                      "sparsity": 1 - entry.density, "from": source})
@@ -93,6 +95,11 @@ def certificate(run: Run) -> View:
         claim += f"this run does not hold {pattern.name}. Most are in {worst['where']}: {most}."
     elif isinstance(pattern, NM):
         claim += f"no group of {pattern.m} consecutive inputs holds more than {pattern.n}."
+    elif isinstance(pattern, LibraryPattern):
+        own = " of its matrix" if isinstance(pattern, Learned) and pattern.each else ""
+        claim += f"no block holds more than {pattern.keep}, " + (
+            f"and all it holds lies on one of {pattern.count} supports{own}." if set(table["from"]) == {"mask"} else
+            "but masks were not kept: on which support it lies is not known.")
     elif pattern.group is not None:
         claim += "every block is whole or gone."
     else:
@@ -100,24 +107,34 @@ def certificate(run: Run) -> View:
     return words_only(claim, table)
 
 
-def _source(run: Run, matrix: str, pattern: Pattern) -> tuple[str, Counts | None]:
-    """How many groups hold 0, 1, ... entries, and what that is known from."""
-    mask = whole(run.mask(matrix), run.shape(matrix), f"mask/{matrix} of {run.record.id}")
+def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | None, int]:
+    """What is known of a matrix and from where: how many groups hold 0, 1, ... entries, how many break the pattern."""
+    mask = whole(run.mask(entry.name), entry.shape, f"mask/{entry.name} of {run.record.id}")
     if mask is not None:
-        return "mask", occupancy(mask, pattern).histogram
-    kept = run.array(f"occupancy/{matrix}")
-    return ("header", None) if kept is None else ("counts", kept)
+        held = occupancy(mask, pattern).histogram
+        if isinstance(pattern, LibraryPattern):  # counts do not tell on which support the entries lie
+            return "mask", held, verify(mask, pattern.of(entry.name), entry.name).violations
+        return "mask", held, groups.broken(held, pattern)
+    kept = run.array(f"occupancy/{entry.name}")
+    return ("header", None, entry.violations) if kept is None else ("counts", kept, groups.broken(kept, pattern))
 
 
 def violations(run: Run, matrix: str, most: int = 20) -> list[str]:
-    """The first groups of *matrix* that break an N:M pattern, in words: which output, which inputs, how many."""
-    pattern, side = parse_pattern(run.record.spec.pattern), after(run, matrix)
-    if not isinstance(pattern, NM) or side.map is None:
+    """The first groups of *matrix* that break an N:M pattern or a library, in words: which outputs, which inputs, how
+    many."""
+    if not isinstance(pattern := pattern_of(run), NM | LibraryPattern):
         return []
-    rows, cols = np.nonzero(side.map > pattern.n)
-    m, held = pattern.m, side.map
-    return [f"output {r}, inputs {c * m}–{(c + 1) * m - 1}: {int(held[r, c])} kept, {pattern.n} allowed"
-            for r, c in zip(rows[:most].tolist(), cols[:most].tolist(), strict=True)]
+    mask = whole(run.mask(matrix), run.shape(matrix), f"mask/{matrix} of {run.record.id}")
+    found = () if mask is None else verify(mask, pattern.of(matrix), matrix).examples[:most]
+    return [f"{_outputs(v)}, inputs {v.start}–{v.stop - 1}: {v.kept} kept, {v.allowed} allowed{_off(v)}" for v in found]
+
+
+def _outputs(v: Violation) -> str:
+    return f"output {v.row}" if v.rows == 1 or v.row is None else f"outputs {v.row}–{v.row + v.rows - 1}"
+
+
+def _off(v: Violation) -> str:
+    return f"; the nearest support leaves out {v.outside}" if v.outside else ""
 
 
 # -- the map of groups -------------------------------------------------------------------------------------------
@@ -190,7 +207,7 @@ def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int],
                      "showscale": False, "x0": (c - 1) / 2, "dx": c * step[1], "y0": (r - 1) / 2, "dy": r * step[0],
                      "xaxis": f"x{mark}", "yaxis": f"y{mark}",
                      "hovertemplate": "output %{y}, inputs around %{x}<br>%{z} count<extra></extra>"})
-    few = {0, top // 4, top // 2, 3 * top // 4, top, groups.allowed_of(pattern) or 0}
+    few = {0, top // 4, top // 2, 3 * top // 4, top, groups.allowed_class(pattern) or 0}
     data += [swatch(f"{names[k]} of {size}", tones[k]) for k in (range(top + 1) if top <= 8 else sorted(few))]
     return build(data, {**layout, "annotations": notes}, 470, legend=True, revision=keep)
 
@@ -253,7 +270,7 @@ def _history_claim(columns: dict[str, Counts], pattern: Pattern) -> str:
     hits = {name: float(h[allowed] / max(int(h.sum()), 1)) for name, h in parts}
     walk = " → ".join(style.percent(v) for v in hits.values())
     names = f" ({' → '.join(hits)})" if len(hits) < 4 else f", from {parts[0][0]} to {parts[-1][0]}"
-    return f"Groups that hold exactly {allowed} of {pattern.multiple}: {walk}{names}."
+    return f"Groups that hold exactly {allowed} of {groups.size_of(pattern)}: {walk}{names}."
 
 
 # -- all matrices ------------------------------------------------------------------------------------------------
