@@ -27,5 +27,35 @@ CSS = """
 .card .bar { position: relative; height: 0.6rem; background: rgba(128,134,142,0.16); border-radius: 2px; }
 .card .bar i { display: block; height: 100%; border-radius: 2px; }
 .card .bar u { position: absolute; top: -0.2rem; width: 2px; height: 1rem; background: currentColor; opacity: 0.8; }
+.card .name a { color: inherit; text-decoration: none; }
+.card .name span { margin-left: auto; font-weight: 400; font-size: 0.85rem; opacity: 0.75; }
+.card .name a:hover { text-decoration: underline; }
+.formula { font-family: KaTeX_Main, "STIX Two Text", Cambria, "Times New Roman", serif; font-size: 1.1em;
+  line-height: 1.5; padding: 0.5rem 0.8rem; margin: 0.2rem 0 0.6rem; border-left: 3px solid rgba(128,134,142,0.4);
+  background: rgba(128,134,142,0.07); }
+.formula > div { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 1.6em; }
+.formula b { font-weight: 400; }
+.formula span { flex: 1 1 10em; font-family: "Source Sans", sans-serif; font-size: 0.86rem; opacity: 0.78; }
+.formula .words b { font-family: "Source Sans", sans-serif; font-size: 0.92rem; opacity: 0.85; }
+.formula sub, .formula sup, .method sub, .method sup { font-size: 0.72em; line-height: 0; }
+p.method { margin: 0 0 0.4rem; line-height: 1.5; }
+dl.method { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1rem; margin: 0.2rem 0; padding: 0; }
+dl.method dt, dl.method dd { margin: 0; padding: 0; line-height: 1.5; font-weight: 400; }
+dl.method dt { font-size: 0.9rem; opacity: 0.75; }
+.method code, .formula code { font-size: 0.88em; background: none; padding: 0; color: inherit; }
+table.runs td:not(:first-child) { white-space: nowrap; }
+table.method { width: 100%; border-collapse: collapse; margin: 0.3rem 0 0.6rem; font-size: 0.95rem; }
+table.method caption, .printed > small { text-align: left; font-size: 0.85rem; opacity: 0.75; }
+table.method th { text-align: left; font-weight: 400; font-size: 0.85rem; opacity: 0.75; }
+table.method td, table.method th { padding: 0.22rem 0.8rem 0.22rem 0; vertical-align: top;
+  border-bottom: 1px solid rgba(128,134,142,0.2); }
+table.method.wide { max-width: 68rem; }
+table.method td i { display: inline-block; width: 0.7rem; height: 0.7rem; border-radius: 2px; margin-right: 0.5rem; }
+table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-color: rgba(128,134,142,0.7); }
+.printed { border: 1px dashed rgba(128,134,142,0.6); border-radius: 6px; padding: 0.4rem 0.8rem;
+  margin: 0.3rem 0 0.6rem; }
+.printed > div { display: grid; grid-template-columns: minmax(4.5rem, max-content) 1fr; gap: 0.9rem;
+  padding: 0.2rem 0; align-items: baseline; }
+.printed small { font-size: 0.85rem; opacity: 0.78; }
 .card .figures { display: flex; justify-content: space-between; padding: 0.35rem 0 0.1rem; }
 """

@@ -46,6 +46,10 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?",
                   "One panel a task. **Ratio** is sparsity, the share of zeros. All methods start from the same dense "
                   "model of their task and seed."),
+        PageEntry("methods", "pages/methods.py", "Methods", "See", "What is each method, and what does it cost?",
+                  "A card a method, in the words of its own code. **W** is trained, **Z** obeys the pattern, **U** is "
+                  "the dual, **M** the mask, **P** keeps the largest of every group. All prune the encoder's weight "
+                  "matrices; embeddings, pooler and classifier stay dense."),
         PageEntry("trace", "pages/trace.py", "ADMM trace", "See",
                   "Did it converge, and what did the hard prune take?",
                   "**W** is trained, **Z** obeys the pattern, **rho** pulls them together. **Primal residual**: "

@@ -1,0 +1,29 @@
+"""What is each method, and what does it cost? All on one task, then a card each, or one card alone."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.methods import METHODS
+from core.views import methods, style
+from ui import frame, links, method_card
+
+frame.opening("methods")
+name = links.choose("method", "Method", ["", *METHODS], words=lambda m: style.method_title(m) if m else "all methods")
+if name:
+    with frame.guarded():
+        method_card.show(frame.cached_over(methods.card, name), alone=True)
+else:
+    found = frame.cached_over(methods.costs)
+    if found is None:
+        frame.empty()
+    else:
+        st.subheader(links.plain(found.claim), anchor=False)
+        method_card.compare(found)
+        st.caption(links.plain(found.note))
+    names = list(METHODS)
+    for pair in zip(names[::2], [*names[1::2], ""], strict=False):
+        for column, each in zip(st.columns(2, gap="medium"), pair, strict=True):
+            with column, frame.guarded():
+                if each:
+                    method_card.show(frame.cached_over(methods.card, each))
