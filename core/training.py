@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from core.distilling import beside
 from core.encoding import Encoded, collate
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
@@ -146,6 +148,7 @@ class Trainer:
     def __init__(self, model: nn.Module, data: Encoded, pad_id: int, spec: RunSpec, loop: Loop,
                  method: TrainingMethod | None = None, teacher: np.ndarray | None = None) -> None:
         self.accelerator = accelerator()
+        self.live = beside(model, spec)  # a copy: the model must still hold the dense weights
         set_dropout(model, spec.dropout)
         if spec.freeze_embeddings:
             freeze_embeddings(model)
@@ -170,6 +173,10 @@ class Trainer:
 
     def run(self) -> None:
         """Train to the end, from wherever `resume` left it. Raises Diverged when the loss is not a number."""
+        with self.live or nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         began, before = time.perf_counter(), self.seconds
         self.model.train()
         loop, method = self.loop, self.method
@@ -219,8 +226,10 @@ class Trainer:
         if self.method is not None:
             self.method.before_forward(step)
         with self.accelerator.autocast():
-            logits = self.model(**batch).logits.float()
-        loss = task_loss(logits, labels, teacher, self.spec.distill)
+            out = self.model(**batch, **({} if self.live is None else self.live.asks))
+            taught = None if self.live is None else self.live.term(batch, out)
+        loss = task_loss(out.logits.float(), labels, teacher, self.spec.distill)
+        loss = loss if taught is None else loss + taught
         extra = None if self.method is None else self.method.penalty(batch)
         self.accelerator.backward(loss if extra is None else loss + extra)
         if self.method is not None:

@@ -33,7 +33,7 @@ def trainer(rows: list[dict[str, Any]]) -> tuple[Trainer, Doubled]:
     method = Doubled(Knobs())
     method.hard_step = 99
     method.layers = prunable(loaded.model)
-    total = lambda: float(sum(m.weight.sum() for m in method.layers.values()))  # noqa: E731
+    total = lambda: float(sum(m.weight.detach().sum() for m in method.layers.values()))  # noqa: E731
     train = encode(loaded.tokenizer, data.train, SPEC.max_length)
     return Trainer(loaded.model, train, 0, SPEC, Loop(evaluate=total, trace=rows.append), method), method
 
@@ -41,9 +41,9 @@ def trainer(rows: list[dict[str, Any]]) -> tuple[Trainer, Doubled]:
 def test_scores_inside_training_are_those_of_the_served_weights() -> None:
     rows: list[dict[str, Any]] = []
     t, method = trainer(rows)
-    trained = float(sum(m.weight.sum() for m in method.layers.values()))
+    trained = float(sum(m.weight.detach().sum() for m in method.layers.values()))
     assert abs(t.score() - 2 * trained) < 1e-2
-    assert float(sum(m.weight.sum() for m in method.layers.values())) == trained  # and they are gone again
+    assert float(sum(m.weight.detach().sum() for m in method.layers.values())) == trained  # and they are gone again
     seen: dict[str, torch.Tensor] = {}
     method.finish = lambda: seen.update(  # type: ignore[method-assign]
         {n: m.weight.detach().clone() for n, m in method.layers.items()}) or TrainingMethod.finish(method)
