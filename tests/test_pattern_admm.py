@@ -146,34 +146,34 @@ def prepared(model: Any, **knobs: Any) -> PatternAdmm:
 
 
 def naive(model: Any, batch: dict[str, torch.Tensor], medians: dict[str, dict[int, float]], strength: float,
-          rho: float) -> tuple[float, float]:
+          rho: float, own: bool) -> tuple[float, float]:
     """The term and the quiet share, region by region in float64, from the library's own hidden states."""
     with torch.no_grad():
         hidden = model(**batch, output_hidden_states=True).hidden_states
     costs, shares = [], []
     for layer, median in medians["block"].items():
-        found, quiet = [], []
-        for values, mask in zip(hidden[layer].double(), batch["attention_mask"], strict=True):
-            for token, real in zip(values.tolist(), mask.tolist(), strict=True):
-                for i in range(0, len(token), REGION) if real else ():
-                    a = math.sqrt(sum(v * v for v in token[i : i + REGION])) / median
-                    v = max(0.0, a - strength / rho)
-                    found.append(strength * v + rho / 2 * (a - v) ** 2)
-                    quiet.append(a < QUIET)
-        costs.append(sum(found) / len(found))
-        shares.append(sum(quiet) / len(quiet))
+        norms = [math.sqrt(sum(v * v for v in token[i : i + REGION]))
+                 for values, mask in zip(hidden[layer].double(), batch["attention_mask"], strict=True)
+                 for token, real in zip(values.tolist(), mask.tolist(), strict=True) if real
+                 for i in range(0, len(token), REGION)]
+        s = math.sqrt(sum(v * v for v in norms) / len(norms)) if own else median
+        copies = [max(0.0, a / s - 1 / rho) for a in norms]
+        costs.append(strength * sum(v + rho / 2 * (a / s - v) ** 2 for a, v in zip(norms, copies, strict=True))
+                     / len(norms))
+        shares.append(sum(a < QUIET * median for a in norms) / len(norms))
     return sum(costs) / len(costs), sum(shares) / len(shares)
 
 
-def test_the_term_is_the_loop_written_out(bert: Any) -> None:
-    method = prepared(bert, strength=0.8, rho_a=1.0, maps="block")
+@pytest.mark.parametrize("unit", ["own", "dense"])
+def test_the_term_is_the_loop_written_out(bert: Any, unit: str) -> None:
+    method = prepared(bert, strength=0.8, rho_a=1.6, maps="block", unit=unit)
     with torch.no_grad():  # some regions shrink, so that both halves of the cost and the quiet share are tried
         bert.bert.encoder.layer[1].output.LayerNorm.weight[:REGION] *= 0.1
     batch = batches(1, seed=5)[0]
     method.before_forward(0)
     bert(**batch)
     term = method.penalty(batch)
-    cost, share = naive(bert, batch, method.medians, 0.8, 1.0)
+    cost, share = naive(bert, batch, method.medians, 0.8, 1.6, unit == "own")
     assert 0.1 < share < 0.9
     assert term is not None and float(term.detach()) == pytest.approx(cost, rel=1e-5)
     assert method.measures()["quiet"] == pytest.approx(share)
@@ -261,7 +261,7 @@ def test_with_strength_regions_go_quiet_under_the_pattern(bert: Any) -> None:
     twin = copy.deepcopy(bert)
     shares = []
     for model, strength in ((bert, 20.0), (twin, 1e-6)):
-        method = PatternAdmm(PatternAdmmKnobs(strength=strength, rho_a=10.0))
+        method = PatternAdmm(PatternAdmmKnobs(strength=strength))
         weights = train(method, model, steps=60)
         shares.append(method.measures()["quiet"])
         for name, weight in weights.items():
@@ -277,7 +277,7 @@ def test_the_start_sees_the_mixed_gram_of_the_readers(bert: Any) -> None:
     """
     layers = prunable(bert)
     stats = calibrate(bert, layers, batches())
-    method = PatternAdmm(PatternAdmmKnobs(strength=0.9, rho_a=1.0, mix=0.25, maps="all", layers="*.0"))
+    method = PatternAdmm(PatternAdmmKnobs(rho_a=1.0 / 0.9, mix=0.25, maps="all", layers="*.0"))
     mixed = method.calibrated(bert, layers, batches(), stats)
     changed = {n for n in stats if mixed[n] is not stats[n]}
     assert changed == {f"bert.encoder.layer.{n}" for n in (

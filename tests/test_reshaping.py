@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.regions import EDGES, QUIET, REGION, quiet_share, region_norms, size_counts
-from core.reshaping import envelope, region_squares, shrink
+from core.reshaping import envelope, mean_cost, region_squares, shrink
 
 
 def values(rows: int = 3, width: int = 40, seed: int = 0) -> torch.Tensor:
@@ -41,9 +41,9 @@ def test_magnitudes_fall_into_their_bins() -> None:
     assert {i: int(c) for i, c in enumerate(found) if c} == {i: bins.count(i) for i in bins}
 
 
-@pytest.mark.parametrize(("strength", "rho"), [(0.3, 1.0), (2.0, 0.5), (0.05, 4.0)])
-def test_prox_is_the_best_of_a_fine_search_and_the_envelope_its_price(strength: float, rho: float) -> None:
-    """min over v of lambda |v| + rho/2 |a - v|^2: the best v points along a, so its length is searched, by golden
+@pytest.mark.parametrize("rho", [0.3, 1.0, 4.0])
+def test_prox_is_the_best_of_a_fine_search_and_the_envelope_its_price(rho: float) -> None:
+    """min over v of |v| + rho/2 |a - v|^2: the best v points along a, so its length is searched, by golden
     section in float64; and no random step away from it is cheaper."""
     generator = np.random.default_rng(2)
     for a in values().tolist():
@@ -52,17 +52,17 @@ def test_prox_is_the_best_of_a_fine_search_and_the_envelope_its_price(strength: 
             norm = float(np.linalg.norm(a_b))
 
             def price(v: np.ndarray, a_b: np.ndarray = a_b) -> float:
-                return strength * float(np.linalg.norm(v)) + rho / 2 * float(((a_b - v) ** 2).sum())
+                return float(np.linalg.norm(v)) + rho / 2 * float(((a_b - v) ** 2).sum())
 
             low, high, golden = 0.0, 1.0, (math.sqrt(5) - 1) / 2
             for _ in range(80):
                 left, right = high - golden * (high - low), low + golden * (high - low)
                 low, high = (low, right) if price(left * a_b) < price(right * a_b) else (left, high)
             best = a_b * (low + high) / 2
-            found = shrink(torch.from_numpy(a_b), strength / rho).numpy()
+            found = shrink(torch.from_numpy(a_b), 1 / rho).numpy()
             assert np.allclose(found, best, atol=1e-6 * norm)
             assert all(price(found + step) >= price(found) for step in generator.normal(0, 0.05, (20, len(a_b))))
-            cost = envelope(torch.tensor([norm**2], dtype=torch.float64), strength, rho)
+            cost = envelope(torch.tensor([norm**2], dtype=torch.float64), rho)
             assert float(cost) == pytest.approx(price(found), rel=1e-9)
 
 
@@ -72,10 +72,57 @@ def test_the_envelopes_gradient_is_rho_times_what_prox_takes_away() -> None:
     a[0, :REGION] = 0.0
     a.requires_grad_()
     parts = torch.nn.functional.pad(a, (0, 8)).unflatten(-1, (-1, REGION)).square().sum(-1)
-    envelope(parts, 0.4, 0.7).sum().backward()
+    envelope(parts, 1.75).sum().backward()
     assert a.grad is not None and torch.isfinite(a.grad).all()
-    expected = 0.7 * (a - shrink(a, 0.4 / 0.7)).detach()
+    expected = 1.75 * (a - shrink(a, 1 / 1.75)).detach()
     assert torch.allclose(a.grad, expected, atol=1e-12)
     assert float(expected[0, :REGION].abs().sum()) == 0.0 and float(expected.abs().sum()) > 0.0
-    silent = shrink(a, 0.4 / 0.7).detach()[0, REGION : 2 * REGION]  # a region below the threshold vanishes whole
+    silent = shrink(a, 1 / 1.75).detach()[0, REGION : 2 * REGION]  # a region below the threshold vanishes whole
     assert torch.equal(silent, torch.zeros(REGION, dtype=torch.float64))
+
+
+def own_cost(a: torch.Tensor, real: torch.Tensor, unit: float | None = None) -> torch.Tensor:
+    return mean_cost(a.unflatten(-1, (-1, REGION)).square().sum(-1), real, 3.0, unit)
+
+
+def batch(seed: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """`[2, 3, 48]` in float64, the regions of very different sizes, and four real tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    a = torch.randn(2, 3, 48, generator=generator, dtype=torch.float64)
+    a *= torch.rand(2, 3, 3, generator=generator, dtype=torch.float64).square().repeat_interleave(16, -1) * 4
+    return a, torch.tensor([[True, True, False], [True, True, True]])
+
+
+def test_the_gradient_in_the_maps_own_unit_is_the_formula_of_the_method() -> None:
+    """(g_b - a_b mean_c <n g_c, a_c>) / s with g_b = rho (a_b - prox(a_b)) / n, in a loop over regions."""
+    a, real = batch()
+    a.requires_grad_()
+    own_cost(a, real).backward()
+    assert a.grad is not None
+    parts = [part for token, keep in zip(a.detach().reshape(6, 48), real.reshape(6), strict=True) if keep
+             for part in token.reshape(3, 16)]
+    n = len(parts)
+    s = math.sqrt(sum(float(p.square().sum()) for p in parts) / n)
+    units = [p / s for p in parts]
+    pulls = [3.0 * u * min(1.0, 1 / (3.0 * float(u.norm()))) / n for u in units]
+    assert {float(u.norm()) > 1 / 3.0 for u in units} == {True, False}  # both halves are tried
+    radial = sum(float((g * u).sum()) for g, u in zip(pulls, units, strict=True)) / n
+    expected = torch.stack([(g - u * radial) / s for g, u in zip(pulls, units, strict=True)])
+    assert torch.allclose(a.grad[real].reshape(n, 16), expected, atol=1e-12)
+    assert float(a.grad[~real].abs().sum()) == 0.0
+
+
+def test_shrinking_the_whole_map_gains_nothing_in_its_own_unit() -> None:
+    a, real = batch()
+    assert float(own_cost(0.01 * a, real)) == pytest.approx(float(own_cost(a, real)), rel=1e-9)
+    assert float(own_cost(0.01 * a, real, unit=1.0)) < 0.1 * float(own_cost(a, real, unit=1.0))
+    other = a.clone()
+    other[~real] *= 1e6  # nor does padding count
+    assert float(own_cost(other, real)) == float(own_cost(a, real))
+
+
+def test_the_same_norm_in_fewer_regions_is_cheaper() -> None:
+    real = torch.ones(1, 1, dtype=torch.bool)
+    costs = [float(mean_cost(torch.tensor([[squares]], dtype=torch.float64), real, 3.0))
+             for squares in ([1.0, 1.0, 1.0, 1.0], [2.0, 1.0, 0.5, 0.5], [2.0, 2.0, 0.0, 0.0], [4.0, 0.0, 0.0, 0.0])]
+    assert costs == sorted(costs, reverse=True) and len(set(costs)) == 4

@@ -1,27 +1,29 @@
 """Pattern ADMM: ADMM under a pattern, while the feature maps are reshaped until whole regions of them go quiet. Weights
 are pruned exactly, activations become regionally sparse: blocks of 16 features of a token that carry next to nothing.
 
-    min over W:  f(W) + lambda mean_b |a_b|        W has the pattern
-    a_b = A_b / m                                  a region in the dense model's unit
-    prox(a) = a max(0, 1 - (lambda / rho_a) / |a|)
+    min over W:  f(W) + lambda mean_b cost(a_b)    W has the pattern
+    a_b = A_b / s                                  a region in the map's own unit
+    cost(a) = min over v:  |v| + rho_a/2 |a - v|^2
+    prox(a) = a max(0, 1 - 1 / (rho_a |a|))        that v
     at every optimiser step:
-        gradient of f + rho_a (a - prox(a)) / n    through the network
+        g_b = lambda rho_a (a_b - prox(a_b)) / n
+        gradient of f + (g_b - a_b mean_c n g_c a_c) / s
         then the proximal pull, Z and U of `admm`
     start, layer by layer:
         min |S (W0 - W)^T|^2                       W0 stays the optimum
         S^T S = (1 - mix) X^T X + mix P^T P        P = m prox(X / m)
 
-A_b is one token's run of 16 features of a watched map, m the dense model's median region norm of that map and layer on
-64 calibration examples, n the number of regions of a batch's real tokens; means over regions are averaged over maps and
-layers. So lambda has no unit: at 1, a map as loud as the dense one costs about 1. The term is the Moreau envelope of
-the group norm (`core.reshaping`): quadratic up to lambda / rho_a, linear beyond.
+A_b is one token's run of 16 features of a watched map, s the root mean square of the n region norms of a batch's real
+tokens, m the dense model's median region norm; the mean is taken for every map and layer, then over these. So lambda
+has no unit, and shrinking the whole map gains nothing: with s fixed (`unit=dense`) on the tiny model, that is all that
+happens. The cost is the Moreau envelope of the group norm (`core.reshaping`): quadratic up to 1 / rho_a, linear beyond.
 
 Prunes: single weights, as `admm`; every pattern: N:M, libraries, blocks. Activations are not cut: they go quiet.
 Source: Wang 2024 (arXiv 2407.08334): a fixed number of weights in each block by ADMM, and an activation map reshaped
 from dense to regionally sparse. Only its abstract and its summaries could be read.
-Our formulation: the regions and their size, the group norm and its envelope, m as the unit, the term's course over the
-run (`until`), and the reshaped inputs of the start solution, in which regions that will go quiet count less; the rest
-is our `admm`.
+Our formulation: the regions and their size, the group norm and its envelope, the map's own unit, the term's course
+over the run (`until`), and the reshaped inputs of the start solution, in which regions that will go quiet count less;
+the rest is our `admm`.
 Cost: that of `admm`, one pass over the watched maps forward and backward at every step, and with mix > 0 one more pass
 of the calibration text. With strength 0 it is `admm`, bit for bit.
 """
@@ -41,7 +43,7 @@ from core.errors import InputError
 from core.methods.admm import Admm, AdmmKnobs
 from core.methods.base import AnyKnobs, Context, LayerStats, knob
 from core.regions import MAPS
-from core.reshaping import envelope, region_squares, shrink
+from core.reshaping import mean_cost, region_squares, shrink
 from core.sparsity.grids import Grid
 from core.watching import Place, Watch, maps_named, median_norms, places_named, places_of, quiet, sample_of
 
@@ -53,12 +55,13 @@ Batches = Sequence[dict[str, Tensor]]
 class PatternAdmmKnobs(AdmmKnobs):
     """Knobs of `pattern-admm`: those of `admm`, and the activation term's."""
 
-    strength: float = knob(0.3, "lambda, the price of a region as loud as the dense model's median; 0 = no term",
-                           0.0, 100.0)
+    strength: float = knob(0.3, "lambda, the weight of the activation term in the loss; 0 = no term", 0.0, 100.0)
     maps: str = knob("ffn", "the feature maps that are reshaped", choices=("ffn", "attention", "block", "all"))
     layers: str = knob("*", "the encoder layers that are reshaped: names such as encoder.layer.3, with * and commas")
-    rho_a: float = knob(1.0, "penalty between a feature map and its proximal copy; lambda / rho_a is the norm, in "
-                             "medians, under which a region is pulled to zero", 1e-3, 1e3)
+    rho_a: float = knob(4.0, "penalty between a region and its proximal copy: a region under 1 / rho_a of the map's "
+                             "unit is to be silent", 0.1, 1e3)
+    unit: str = knob("own", "what a region is measured by: the map's own root mean square, or the dense model's median "
+                            "(the term then shrinks the whole map)", choices=("own", "dense"))
     until: str = knob("end", "how long the term acts: to the hard prune, or to the end of the refinement",
                       choices=("prune", "end"))
     mix: float = knob(0.0, "share of the reshaped inputs in what the start solution keeps", 0.0, 1.0)
@@ -115,7 +118,7 @@ class PatternAdmm(Admm):
                  chosen: set[int]) -> dict[str, Callable[[Tensor], Tensor]]:
         """By matrix that reads a watched map: what reshapes its input."""
         names = {id(module): name for name, module in layers.items()}
-        threshold = self._knobs.strength / self._knobs.rho_a
+        threshold = 1.0 / self._knobs.rho_a
         found: dict[str, Callable[[Tensor], Tensor]] = {}
         for place, after in zip(places, [*places[1:], None], strict=True):
             readers = {"attention": (place.attention,), "ffn": (place.ffn,), "block": after.entry if after else ()}
@@ -139,7 +142,8 @@ class PatternAdmm(Admm):
             self.watch.start()
 
     def penalty(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """lambda times the envelope of the watched maps' regions; padding has no part in it."""
+        """lambda times the cost of the watched maps' regions; padding has no part in it."""
+        k = self._knobs
         other = super().penalty(batch)
         seen = {} if self.watch is None else self.watch.stop()
         if not seen:
@@ -150,11 +154,10 @@ class PatternAdmm(Admm):
         for kind, layers in seen.items():
             for layer, values in layers.items():
                 squares, median = region_squares(values), self.medians[kind][layer]
-                cost = envelope(squares / median**2, self._knobs.strength, self._knobs.rho_a)
-                costs.append((cost * real.unsqueeze(-1)).sum() / (real.sum() * squares.shape[-1]))
+                costs.append(mean_cost(squares, real, k.rho_a, median if k.unit == "dense" else None))
                 shares.append(quiet(squares.detach(), median, real))
         self.share = torch.stack(shares).mean()
-        term = torch.stack(costs).mean()
+        term = k.strength * torch.stack(costs).mean()
         return term if other is None else other + term
 
     def measures(self) -> dict[str, float]:
