@@ -48,7 +48,8 @@ def draw(shown: Moment) -> None:
         frame.show(shown.error, "error")
     with right:
         frame.show(shown.rounds, "rounds")
-    frame.show(shown.groups, "groups")
+    for key, view in shown.below.items():
+        frame.show(view, key)
 
 
 def page(run: Run, matrix: str) -> None:
@@ -67,7 +68,7 @@ def page(run: Run, matrix: str) -> None:
     path, pinned = layer.path_of(here, choices), None
     with frame.guarded():
         pinned = layer.pinned(here, st.query_params.get("pin"))
-    lines = dict(layer.errors_of(here, path.pattern))
+    lines = dict(layer.errors_of(here, path.pattern, path.grid))
     player.show(lambda k: draw(moment(path, k, lines, pinned)), path.last, words=path.words)
     st.caption(links.plain(source.about(run, matrix)))
 

@@ -187,5 +187,5 @@ def test_a_layer_that_says_nothing_is_drawn_without_dividing_by_zero() -> None:
     path = planted()
     dead = Path(**{**vars(path), "energy": np.zeros(8, np.float32), "stops": tuple(
         Stop(s.round, s.w, s.v, s.bits, np.zeros(8, np.float32)) for s in path.stops)})
-    for view in vars(moment(dead, 1, {"magnitude": 0.0})).values():
+    for view in filter(None, vars(moment(dead, 1, {"magnitude": 0.0})).values()):
         assert "nan" not in view.claim and "inf" not in view.claim

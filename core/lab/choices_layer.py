@@ -14,6 +14,7 @@ from core.errors import InputError, unknown
 from core.methods import METHODS, load
 from core.methods.admm_layer import QUICK
 from core.methods.base import make_knobs
+from core.sparsity.grids import Grid
 from core.sparsity.patterns import Unstructured, parse_pattern
 
 PATTERNS_OFFERED = ("1:4", "2:4", "3:4", "2:8", "4:8", "16:32", "unstructured:0.5", "unstructured:0.75",
@@ -58,7 +59,14 @@ KNOBS: dict[str, Knob] = {
     "ramp": Knob("Rounds until the mask is full", (0, 2, 5, 10, 15, 20, 30, 40)),
     "settle": Knob("Last rounds with a fixed mask", (0, 1, 2, 5, 10, 15, 20, 30)),
 }
-KEYS = ("pattern", "method", "setting", *KNOBS)
+BITS: dict[str, str] = {"0": "none", "8": "8 bits", "4": "4 bits", "3": "3 bits", "2": "2 bits"}
+CHUNK = 64  # the default
+CHUNKS: dict[str, str] = {"0": "a whole row", "128": "128 inputs", "64": "64 inputs", "32": "32 inputs",
+                          "16": "16 inputs"}
+LABELS = {"bits": "Grid", "chunk": "Inputs that share a scale"}
+HELPS = {"bits": "The few levels that every kept weight goes to: 4 bits are 15 levels, -7 to 7, times a scale.",
+         "chunk": "Consecutive inputs of a row with one scale. Fewer: closer levels, more scales to store."}
+KEYS = ("pattern", "method", "setting", "bits", "chunk", *KNOBS)
 SEEN = 4  # choices that are on the page at once; the rest is folded away
 WIDTHS = (3, 4, 4, 4, 3, 3, 3)  # of their columns; the last three for the fold, the pin and the reset
 UNUSED = {"support": ("rho_end",), "fixed": ("rho_start",), "stages": ()}  # by the way in which rho rises
@@ -72,12 +80,21 @@ class Choices:
     method: str = FIRST
     setting: str = "ours"
     knobs: tuple[tuple[str, float], ...] = ()
+    bits: int = 0  # of the grid; 0: none
+    chunk: int = CHUNK
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid, or None."""
+        return Grid(self.bits, self.chunk) if self.bits else None
 
     def link(self, pattern: str) -> dict[str, str]:
         """What the link says when *pattern* is its run's own."""
         plain = Choices(pattern)
         said = {key: getattr(self, key) for key in ("pattern", "method", "setting")
                 if getattr(self, key) != getattr(plain, key)}
+        said |= {key: str(getattr(self, key)) for key in ("bits", "chunk")
+                 if getattr(self, key) != getattr(plain, key)}
         return said | {key: f"{value:g}" for key, value in self.knobs}
 
     def text(self) -> str:
@@ -134,16 +151,33 @@ def with_one(choices: Choices, key: str, text: str) -> Choices:
         names = [e.name for e in METHODS.values() if e.training != "always"]
         if text not in names:
             raise unknown("method of one layer", text, names)
-        return Choices(choices.pattern, text)
+        return _with_grid(Choices(choices.pattern, text), choices.bits, choices.chunk)
     if key == "setting":
         if text not in SETTINGS:
             raise unknown("setting", text, SETTINGS)
-        return Choices(choices.pattern, choices.method, text if choices.method == FIRST else "ours")
+        fresh = Choices(choices.pattern, choices.method, text if choices.method == FIRST else "ours")
+        return _with_grid(fresh, choices.bits, choices.chunk)
+    if key in ("bits", "chunk"):
+        try:
+            number = int(text[:10])
+        except ValueError:
+            raise InputError(f"{key}={text[:40]!r} is no whole number", "a whole number", "Choose from the list.") \
+                from None
+        return _with_grid(choices, number, choices.chunk) if key == "bits" else \
+            _with_grid(choices, choices.bits, number)
     value = check(key, text)
     kept = {k: v for k, v in choices.knobs if k != key}
     if key in offered(choices) and f"{value:g}" != f"{_default(choices, key):g}":
         kept[key] = value
     return replace(choices, knobs=tuple(sorted(kept.items())))
+
+
+def _with_grid(choices: Choices, bits: int, chunk: int) -> Choices:
+    """*choices* on a grid, where the method knows one; without a grid the chunk means nothing and is forgotten."""
+    if not bits or not load(choices.method).grids:
+        return replace(choices, bits=0, chunk=CHUNK)
+    grid = Grid(bits, chunk)  # says what cannot be
+    return replace(choices, bits=grid.bits, chunk=grid.chunk)
 
 
 def check(key: str, text: str) -> float:
@@ -179,7 +213,12 @@ def names(choices: Choices, key: str) -> dict[str, str]:
     """What *key* may be, as the link writes it, and its words; the present value among them."""
     now = value_of(choices, key)
     if key == "pattern":
-        return {name: name for name in dict.fromkeys((*PATTERNS_OFFERED, now))}
+        alone = ("dense",) if choices.bits else ()  # on a grid nothing needs to go
+        return {name: name for name in dict.fromkeys((*PATTERNS_OFFERED, *alone, now))}
+    if key == "bits":
+        return BITS | ({} if now in BITS else {now: f"{now} bits"})
+    if key == "chunk":
+        return CHUNKS | ({} if now in CHUNKS else {now: f"{now} inputs"})
     if key == "method":
         return {e.name: e.title for e in METHODS.values() if e.training != "always"}
     if key == "setting":
@@ -194,16 +233,19 @@ def shown(choices: Choices) -> tuple[list[str], list[str]]:
     for key in ("rho_end", "rho_start", "damping"):
         if key in rest and len(first) < SEEN:
             first.append(key)
-    return first, [key for key in rest if key not in first]
+    grid = ["bits", *(["chunk"] if choices.bits else [])] if load(choices.method).grids else []
+    return first, grid + [key for key in rest if key not in first]
 
 
 def label_of(key: str) -> str:
     """A choice's name as written on a page."""
-    return KNOBS[key].label if key in KNOBS else key.capitalize()
+    return KNOBS[key].label if key in KNOBS else LABELS.get(key, key.capitalize())
 
 
 def help_of(choices: Choices, key: str) -> str | None:
     """What a knob is, in the words of the method that has it."""
+    if key in HELPS:
+        return HELPS[key]
     return next((f.metadata["help"].capitalize() for f in fields(load(choices.method).Knobs) if f.name == key), None)
 
 
@@ -218,6 +260,9 @@ def title_of(choices: Choices) -> str:
     title = METHODS[choices.method].title
     if choices.method == FIRST:
         title = f"{title}, {SETTINGS[choices.setting].title}"
+    if choices.bits:
+        title += f", {choices.bits} bits"
+        title += "" if choices.chunk == CHUNK else f" by {names(choices, 'chunk')[str(choices.chunk)]}"
     turned = ", ".join(f"{key} {value:g}" for key, value in choices.knobs)
     return f"{title} ({turned})" if turned else title
 

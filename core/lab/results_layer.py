@@ -8,9 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from core.sparsity.grids import Grid
+
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
 Bits = NDArray[np.uint8]
+Codes = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stop:
-    """W, Z and U after one round, in two arrays of half precision and a mask: Z = mask o V and U = V - Z."""
+    """W, Z and U after one round, in two arrays of half precision and a mask: Z = mask o V and U = V - Z. On a grid Z
+    is codes times scales instead, and U = V - Z still."""
 
     round: int  # rounds done, from 1; one more for the answer
     w: Halves  # [out, in]
     v: Halves  # [out, in]: Z + U, the point that was projected
     bits: Bits  # the mask, packed along the inputs
     rows: Floats  # [out]: |X (W0 - Z)^T|^2 of every output
+    codes: Codes | None = None  # [out, in], on a grid
+    scale: Floats | None = None  # [out, chunks], on a grid
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Path:
     primal: Floats  # [rounds]: |W - Z| / |W|
     dual: Floats  # [rounds]: rho |Z - Z before| / |W|
     flips: Floats  # [rounds]: share of the mask that changed
+    grid: Grid | None = None  # that Z is on
 
     @property
     def last(self) -> int:
@@ -74,11 +81,23 @@ class Path:
 
     def z(self, k: int) -> Floats:
         """Z at stop *k*, `[out, in]`."""
+        codes = self.stops[k].codes
+        if codes is not None:
+            return codes.astype(np.float32) * self.steps(k)
         return self.stops[k].v.astype(np.float32) * self.mask(k)
 
     def u(self, k: int) -> Floats:
         """U, the scaled dual, at stop *k*, `[out, in]`."""
+        if self.grid is not None:
+            return self.stops[k].v.astype(np.float32) - self.z(k)
         return self.stops[k].v.astype(np.float32) * (1 - self.mask(k))
+
+    def steps(self, k: int) -> Floats:
+        """The distance between two levels for every weight at stop *k*, `[out, in]`. Raises ValueError off a grid."""
+        scale = self.stops[k].scale
+        if scale is None:
+            raise ValueError("this path is on no grid")
+        return np.repeat(scale, self.weight.shape[1] // scale.shape[1], axis=1)
 
     def lost(self, k: int) -> Floats:
         """Share of its own output that every output loses at stop *k*, `[out]`; 0 for one that never says anything."""
