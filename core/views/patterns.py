@@ -24,10 +24,10 @@ FAINT = style.rgba((128, 134, 142), 0.16)
 BROKEN = style.rgba(style.NEGATIVE)
 
 
-def tones(count: int, shown: int = 0) -> list[str]:
-    """The colour of each of *count* supports; *shown* (1 = first): that one in the accent, the others faint."""
+def tones(count: int, shown: int = 0, rest: str = FAINT) -> list[str]:
+    """The colour of each of *count* supports; *shown* (1 = first): that one in the accent, the others in *rest*."""
     if shown:
-        return [style.ACCENT if k + 1 == shown else FAINT for k in range(count)]
+        return [style.ACCENT if k + 1 == shown else rest for k in range(count)]
     return [TONES[k] if k < len(TONES) else REST for k in range(count)]
 
 
@@ -101,8 +101,8 @@ def _order(found: Found, places: NDArray[np.intp], where: str) -> str:
         return f"{style.count(broken)} of the {total} blocks of {where} take a support that is not in the library."
     if found.learned == RUN and found.best is not None:
         share = float((found.taken == found.best).mean())
-        return f"In {where}, the run gave {style.percent(share)} of the {total} blocks the support that keeps most of " \
-               f"their dense weights{'' if share == 1 else '; the others take another'}."
+        return f"In {where}, the run gave {style.percent(share)} of the {total} blocks the support that keeps most " \
+               f"of their dense weights{'' if share == 1 else '; the others take another'}."
     if found.count == 1:
         return f"With a library of one support all {total} blocks of {where} keep the same entries."
     axis = 0 if places.shape[0] > 1 else 1
@@ -168,8 +168,8 @@ def legend(run: Run, matrix: str, block: str, learned: str, count: int, shown: i
     few = found.count <= 4 * wide
     words = [f"{k + 1}: {style.percent(float(s), 2)}" if few else style.percent(float(s), 2)
              for k, s in enumerate(found.shares)]
-    data, layout, height = sheet(found.library.supports, shape.rows, shape.columns, tones(found.count, shown), words,
-                                 wide, None if not shown else shown - 1, 104 if few else 62)
+    data, layout, height = sheet(found.library.supports, shape.rows, shape.columns, tones(found.count, shown, REST),
+                                 words, wide, None if not shown else shown - 1, 104 if few else 62)
     figure = build(data, layout, height, revision=f"{block}/{found.count}")
     often, even = float(found.shares.max()), 1 / found.count
     top = int(found.shares.argmax()) + 1
