@@ -78,10 +78,17 @@ class Moments:
         out: dict[str, np.ndarray] = {f"region/{k}/{key}": values for key, values in regions.items()}
         out |= {f"distribution/{k}/{key}": values for key, values in counts.items()}
         self._write(k, out)
-        quiet = {kind: [round(float((found < QUIET * self.medians[kind][layer]).mean()), 6)
-                        for layer, found in by.items()] for kind, by in norms.items()}
+        quiet = {kind: [_share(found, self.medians[kind][layer]) for layer, found in by.items()]
+                 for kind, by in norms.items()}
+        loudness = {kind: [round(float(np.sqrt(np.square(found, dtype=np.float64).mean())), 6)
+                           for found in by.values()] for kind, by in norms.items()}
+        first = self.taken[0].loudness if k else loudness
+        level = {kind: [_share(found * (before / (now or 1.0)), self.medians[kind][layer])
+                        for (layer, found), before, now in zip(by.items(), first[kind], loudness[kind], strict=True)]
+                 for kind, by in norms.items()}
         median = {kind: [round(m, 6) for m in by.values()] for kind, by in self.medians.items()} if k == 0 else {}
-        self.taken.append(Moment(k=k, step=step, phase=phase, quiet=quiet, median=median))
+        self.taken.append(Moment(k=k, step=step, phase=phase, quiet=quiet, median=median, loudness=loudness,
+                                 level=level))
         return True
 
     def _sample(self, counted: bool) -> tuple[dict[str, dict[int, np.ndarray]], dict[str, np.ndarray]]:
@@ -132,6 +139,10 @@ class Moments:
         for m in self.taken:
             out |= load_file(self.folder / f"moment-{m.k}.safetensors")
         return out
+
+
+def _share(norms: np.ndarray, median: float) -> float:
+    return round(float((norms < QUIET * median).mean()), 6)
 
 
 def _batch(tokenizer: Any, probe: Any, max_length: int, device: Any) -> dict[str, Tensor]:

@@ -92,6 +92,7 @@ def test_dense_shares_and_distributions_equal_a_naive_pass(opened: Run, store: S
     first = opened.record.moments[0]
     assert first.median["block"][1] == pytest.approx(float(np.median(norms)), rel=1e-4)
     assert first.quiet["block"][1] == pytest.approx(float((norms < QUIET * np.median(norms)).mean()), abs=1e-5)
+    assert first.loudness["block"][1] == pytest.approx(float(np.sqrt((norms**2).mean())), rel=1e-4)
     counts = opened.array("distribution/0/block/2")
     assert counts is not None
     inner, _ = np.histogram(np.abs(values), [0, *EDGES, np.inf])
@@ -100,9 +101,36 @@ def test_dense_shares_and_distributions_equal_a_naive_pass(opened: Run, store: S
     assert opened.array("distribution/3/block/2") is None and opened.array("distribution/8/ffn/1") is not None
 
 
+def test_shares_at_one_level_are_those_of_rescaled_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A map that only shrank to a tenth is quiet, and at the dense model's level it is what it was."""
+    moments = Moments(tmp_path)
+    dense = np.random.default_rng(0).gamma(2.0, size=400).astype(np.float32)
+    spread = np.where(np.arange(400) < 40, dense * 10, dense / 10).astype(np.float32)
+    norms = iter([dense, dense / 10, spread])
+    moments.places = [None]  # type: ignore[list-item]
+
+    def sample(self: Moments, counted: bool) -> Any:
+        return {"ffn": {1: now}}, {}
+
+    monkeypatch.setattr(Moments, "_sample", sample)
+    monkeypatch.setattr(Moments, "_probes", lambda self: {})
+    for phase in ("dense", "start", "final"):
+        now = next(norms)
+        moments.look(phase, 0)
+    first, shrunk, gathered = moments.taken
+    limit = QUIET * sorted(dense.tolist())[199:201][0]
+    assert first.quiet == first.level and 0.02 < first.quiet["ffn"][0] < 0.2
+    assert shrunk.quiet["ffn"][0] > 0.9 and shrunk.level["ffn"][0] == pytest.approx(first.quiet["ffn"][0], abs=0.01)
+    rms = [float(np.sqrt((v.astype(float) ** 2).mean())) for v in (dense, spread)]
+    assert gathered.level["ffn"][0] == pytest.approx(float((spread * rms[0] / rms[1] < limit).mean()), abs=0.01)
+    assert gathered.level["ffn"][0] > 0.8
+
+
 def test_strength_is_seen_in_the_shares_and_in_the_trace(opened: Run) -> None:
     moments = opened.record.moments
-    assert np.mean(moments[-1].quiet["ffn"]) > 2 * np.mean(moments[0].quiet["ffn"]) + 0.02
+    for shares in ("quiet", "level"):
+        first, last = (np.mean(getattr(m, shares)["ffn"]) for m in (moments[0], moments[-1]))
+        assert last > 2 * first + 0.02
     rows = [row for row in opened.trace if row["step"]]
     assert all(0.0 <= row["quiet"] <= 1.0 for row in rows) and rows[-1]["quiet"] > rows[0]["quiet"]
 
@@ -191,6 +219,8 @@ DAMAGE: list[tuple[str, Callable[[Any, dict[str, np.ndarray]], None], str]] = [
     ("other numbers of values", lambda r, a: a["distribution/8/ffn/1"].__iadd__(1), "different numbers"),
     ("a share over one", lambda r, a: r.moments[3].quiet["ffn"].__setitem__(0, 1.5), "moment 3, ffn"),
     ("a map is unknown", lambda r, a: r.moments[3].quiet.pop("ffn"), "moment 3"),
+    ("a level is no share", lambda r, a: r.moments[2].level["block"].__setitem__(1, -0.1), "moment 2, block"),
+    ("loudness is gone", lambda r, a: r.moments[2].loudness.clear(), "moment 2"),
     ("medians are gone", lambda r, a: r.moments[0].median.clear(), "moment 0, ffn"),
     ("no dense moment", lambda r, a: r.moments.pop(0), "first moment"),
     ("no final moment", lambda r, a: r.moments.pop(), "last moment"),

@@ -52,11 +52,15 @@ def moments_wrong(record: RunRecord, held: Arrays) -> list[str]:
 
 def _shares(m: Moment, layers: int) -> list[str]:
     wrong = []
-    if set(m.quiet) != set(MAPS):
-        wrong.append(f"moment {m.k}: quiet shares of {', '.join(m.quiet) or 'nothing'}, not of {', '.join(MAPS)}")
-    for kind, shares in m.quiet.items():
-        if len(shares) != layers or not all(0.0 <= s <= 1.0 for s in shares):
+    if any(set(by) != set(MAPS) for by in (m.quiet, m.level, m.loudness)):
+        wrong.append(f"moment {m.k}: shares of {', '.join(m.quiet) or 'nothing'}, not of {', '.join(MAPS)}")
+    for kind in m.quiet:
+        if any(len(by.get(kind, ())) != layers or not all(0.0 <= s <= 1.0 for s in by[kind])
+               for by in (m.quiet, m.level)):
             wrong.append(f"moment {m.k}, {kind}: the quiet shares are not {layers} numbers from 0 to 1")
+        loud = m.loudness.get(kind, [])
+        if len(loud) != layers or not all(0.0 <= v < float("inf") for v in loud):
+            wrong.append(f"moment {m.k}, {kind}: the loudness is not {layers} numbers")
     if m.k == 0:
         for kind in m.quiet:
             medians = m.median.get(kind, [])

@@ -155,6 +155,8 @@ class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
     phase: str  # "dense", "start", "admm", "hard-pruned", "refine" or "final"
     quiet: dict[str, list[float]] = {}
     median: dict[str, list[float]] = {}  # the dense model's median region norms, by map; at moment 0 alone
+    loudness: dict[str, list[float]] = {}  # root mean square region norm of the sample, by map
+    level: dict[str, list[float]] = {}  # quiet shares once every map is as loud as the dense model's
 
 
 class Environment(msgspec.Struct, kw_only=True):
