@@ -20,7 +20,7 @@ from core.views.view import View
 
 FINE = 8  # bars a step, while levels are FEW; beyond, a bar is a whole step and only the right side shows the snapping
 FEW = 15  # levels
-FOLDS = 40  # bars of the right side
+FOLDS = 20  # bars of the right side
 SNAPPED = 0.1  # of a step: a weight this near counts as on its level
 GAP = 0.09
 Numbers = NDArray[np.floating]
@@ -50,7 +50,7 @@ def levels_of_w(path: Path, k: int) -> View:
     alt = f"Left: histogram of the kept weights of W and Z in steps, {2 * top + 1} levels. Right: their distance " \
           f"from the nearest level. {claim}"
     return View(claim, figure, None, alt, table,
-                "Play from the first round: W's bars climb to Z's marks. Then raise rho at the end: W comes nearer.")
+                f"Play from the first round: W's bars climb to Z's marks. {_stored(path, k)}")
 
 
 def _answer(path: Path, k: int) -> bool:
@@ -112,21 +112,26 @@ def _figure(path: Path, w: NDArray[np.floating], dense: NDArray[np.floating], sh
         "xaxis2": {"domain": [mid + GAP, 1], "title": {"text": "steps", "standoff": 4}, "range": [-0.5, 0.5],
                    "tickvals": [-0.5, -0.25, 0, 0.25, 0.5]},
         "yaxis": {"range": [0, 1.08 * peak], "tickformat": ".0%", "title": {"text": "share of the kept weights"}},
-        "yaxis2": {"anchor": "x2", "range": [0, 1.02], "tickformat": ".0%"}}
+        "yaxis2": {"anchor": "x2", "range": [0, 0.52 if float(fold_now.max()) < 0.5 else 1.02], "tickformat": ".0%"}}
 
 
 def _claim(path: Path, k: int, apart: dict[str, NDArray[np.floating]]) -> str:
-    """Levels, groups and storage in one sentence, from the numbers."""
+    """Levels and groups in one sentence, from the numbers."""
     assert path.grid is not None
     pattern, mask = parse_pattern(path.pattern), path.mask(k)
     count = 2 * path.grid.top + 1
     exact = f"; {groups.exactness(mask, pattern)}" if pattern.sparsity else ""
-    size = storage_of(pattern, path.grid, [(mask.shape[0], mask.shape[1])], [int(mask.sum(dtype=np.int64))])
-    stored = f" Written down it takes {size.bits_per_weight:.2f} bits a weight, scales and indices counted"
     if _answer(path, k):
-        return f"In the answer every kept weight is on one of {count} levels{exact}.{stored}."
+        return f"In the answer every kept weight is on one of {count} levels{exact}."
     near = {name: float((np.abs(a) <= SNAPPED).mean()) for name, a in apart.items()}
     middle = float(np.median(np.abs(apart["W"])))
     return f"After {path.words(k)}, {style.percent(near['W'])} of the kept W lie within a tenth of a step of one of " \
            f"{count} levels (dense: {style.percent(near['dense'])}), half of them within {middle:.2g} steps; " \
-           f"Z is on the levels{exact}.{stored}."
+           f"Z is on the levels{exact}."
+
+
+def _stored(path: Path, k: int) -> str:
+    mask = path.mask(k)
+    size = storage_of(parse_pattern(path.pattern), path.grid, [(mask.shape[0], mask.shape[1])],
+                      [int(mask.sum(dtype=np.int64))])
+    return f"Written down, this Z takes {size.bits_per_weight:.3g} bits a weight, scales and indices counted."
