@@ -47,6 +47,7 @@ def close_up(run: Run, matrix: str, block: str, learned: str, count: int, down: 
         return words_only(LOST)
     weights, place = picked
     view = projection_library.block(found.library, weights.tolist())
+    view.figure.layout.height = 190 + 70 * found.shape.rows  # type: ignore[union-attr]  # it always has a figure
     taken = int(found.taken[place])
     best = taken if found.best is None else int(found.best[place])
     where = _where(found, place)
