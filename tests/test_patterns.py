@@ -17,8 +17,10 @@ from core.sparsity.patterns import (
     PATTERNS,
     Blocks,
     Dense,
+    Given,
     GlobalUnstructured,
     Kind,
+    Learned,
     Pattern,
     Unstructured,
     kept_number,
@@ -26,10 +28,18 @@ from core.sparsity.patterns import (
 )
 
 SHARES = st.floats(0, 1, exclude_max=True)
+SIDES = st.sampled_from([(1, 1), (1, 4), (3, 3), (4, 4), (2, 5), (32, 2), (8, 8), (1, 7)])
 ANY = st.one_of(
     st.integers(1, 32).flatmap(lambda m: st.builds(NM, st.integers(1, m), st.just(m))),
     st.builds(Unstructured, SHARES), st.builds(GlobalUnstructured, SHARES),
     st.builds(Blocks, st.integers(1, 64), st.integers(1, 64), SHARES), st.just(Dense()),
+    SIDES.flatmap(lambda s: st.tuples(st.just(s), st.integers(1, s[0] * s[1]))).flatmap(lambda b: st.builds(
+        Learned, st.just(b[0][0]), st.just(b[0][1]), st.just(b[1]),
+        st.integers(1, min(256, math.comb(b[0][0] * b[0][1], b[1]))), st.booleans())),
+    SIDES.flatmap(lambda s: st.tuples(st.just(s), st.integers(1, s[0] * s[1]))).flatmap(lambda b: st.builds(
+        Given, st.just(b[0][0]), st.just(b[0][1]), st.lists(
+            st.permutations(range(b[0][0] * b[0][1])).map(lambda p: sum(1 << 63 - i for i in p[:b[1]])),
+            min_size=1, max_size=9, unique=True).map(tuple))),
 )
 
 
@@ -46,6 +56,12 @@ def test_the_name_reads_back_as_the_same_pattern(pattern: Pattern) -> None:
     ("unstructured:0.9", Unstructured(0.9), 0.1, 1, "remove 90 % of every matrix"),
     ("Global:.29", GlobalUnstructured(0.29), 0.71, 1, "remove 29 % of all matrices together"),
     ("block:4x8:0.75", Blocks(4, 8, 0.75), 0.25, 8, "remove 75 % of the 4 x 8 blocks"),
+    ("library:4x4:4:16", Learned(4, 4, 4, 16), 0.25, 4, "keep 4 of every 4 x 4 block, in one of 16 learned ways"),
+    ("Library:1x8:4:1:each", Learned(1, 8, 4, 1, True), 0.5, 8,
+     "keep 4 of every 1 x 8 block, in one learned way, each matrix its own"),
+    ("given:1x4: C, a,9", Given(1, 4, (0xC << 60, 0xA << 60, 0x9 << 60)), 0.5, 4,
+     "keep 2 of every 1 x 4 block, in one of 3 given ways"),
+    ("given:3x3:ba8", Given(3, 3, (0xBA8 << 52,)), 6 / 9, 3, "keep 6 of every 3 x 3 block, in the one given way"),
     ("dense", Dense(), 1.0, 1, "keep everything"),
 ])
 def test_what_a_text_means(text: str, pattern: Pattern, density: float, multiple: int, title: str) -> None:
@@ -99,6 +115,29 @@ def test_every_kind_reads_its_own_example(kind: Kind) -> None:
                   "block:4x4:0.5 removes half of the 4 x 4 blocks."),
     ("block:0x4:0.5", "Pattern 'block:0x4' has a zero or negative side. Expected sides of at least 1. "
                       "block:4x4:0.5 removes half of the 4 x 4 blocks."),
+    ("library:4x4:8", "Pattern 'library:4x4:8' is not complete. Expected library:ROWSxCOLUMNS:KEEP:SUPPORTS, and :each "
+                      "for a library a matrix. library:4x4:8:16 keeps 8 of every 4 x 4 block, in one of 16 ways."),
+    ("library:9x8:8:16", "Pattern 'library:9x8:8:16' has blocks of 9 x 8. Expected sides of 1 to 32, at most 64 "
+                         "weights in a block. Take a smaller block, such as 4x4."),
+    ("library:33x1:8:16", "Pattern 'library:33x1:8:16' has blocks of 33 x 1. Expected sides of 1 to 32, at most 64 "
+                          "weights in a block. Take a smaller block, such as 4x4."),
+    ("library:4x4:0:1", "Pattern 'library:4x4:0:1' keeps 0 of 16. Expected 1 to 16 kept weights. "
+                        "library:4x4:8:16 keeps 8 of every 4 x 4 block, in one of 16 ways."),
+    ("library:4x4:17:1", "Pattern 'library:4x4:17:1' keeps 17 of 16. Expected 1 to 16 kept weights. "
+                         "library:4x4:8:16 keeps 8 of every 4 x 4 block, in one of 16 ways."),
+    ("library:1x4:2:7", "Pattern 'library:1x4:2:7' has 7 supports. Expected 1 to 6: ways to keep 2 of 4 there are 6, "
+                        "and a library holds at most 256 supports. Change the last number."),
+    ("library:4x4:8:257", "Pattern 'library:4x4:8:257' has 257 supports. Expected 1 to 256: ways to keep 8 of 16 "
+                          "there are 12870, and a library holds at most 256 supports. Change the last number."),
+    ("given:1x4", "Pattern 'given:1x4' is not complete. Expected given:ROWSxCOLUMNS:SUPPORT,SUPPORT,... in "
+                  "hexadecimal. given:1x4:c,a,9 keeps entries 1 and 2, 1 and 3, or 1 and 4 of every 4."),
+    ("given:1x4:cc", "Support 'cc' of pattern 'given:1x4:cc'. Expected 1 hexadecimal digits for the 4 entries of a "
+                     "block. The first entry is the highest bit; fill up with zeros at the end."),
+    ("given:3x3:081", "Support 081 of 'given:3x3' has bits beyond its 9 entries. Expected 3 hexadecimal digits, the "
+                      "bits after entry 9 zero. The first entry is the highest bit; fill up with zeros at the end."),
+    ("given:1x4:c,8", "The supports of the library keep 1, 2 entries. Expected the same number in every support, at "
+                      "least 1. Leave out those that differ."),
+    ("given:1x4:c,c", "A support stands in the library twice. Expected supports that all differ. Leave one out."),
     ("dense:1", "Pattern 'dense:1' has more than its name. Expected dense alone. Write only 'dense'."),
 ])
 def test_a_wrong_text_says_what_to_write(text: str, message: str) -> None:
@@ -108,7 +147,8 @@ def test_a_wrong_text_says_what_to_write(text: str, message: str) -> None:
 
 
 def test_a_million_characters_are_not_repeated() -> None:
-    for text in ("9" * 1_000_000, "2:" + "4" * 1_000_000, "block:" + "4" * 1_000_000):
+    for text in ("9" * 1_000_000, "2:" + "4" * 1_000_000, "block:" + "4" * 1_000_000,
+                 "given:1x4:" + "c" * 1_000_000, "given:1x4:" + "c" * 4000, "library:" + "4" * 1_000_000):
         with pytest.raises(InputError) as caught:
             parse_pattern(text)
         assert len(str(caught.value)) < 400
@@ -121,6 +161,8 @@ def test_a_million_characters_are_not_repeated() -> None:
                         "No M up to 32 divides 37: choose 'unstructured:0.5'."),
     (Blocks(4, 2, 0.5), (6, 8), "Matrix 'query' is 6 x 8. Expected sides divisible by 4 and 2 for block:4x2:0.5. "
                                 "Choose sides that divide them, or 'unstructured:0.5'."),
+    (Learned(4, 2, 4, 2), (8, 9), "Matrix 'query' is 8 x 9. Expected sides divisible by 4 and 2 for library:4x2:4:2. "
+                                  "Choose sides that divide them, or 'unstructured:0.5'."),
     (Unstructured(0.5), (5,), "Matrix 'query' has shape (5,). Expected two dimensions, [out, in]. "
                               "Leave it out of what is pruned."),
 ])
@@ -150,7 +192,8 @@ def test_the_kept_number_follows_the_share_as_written() -> None:
     assert kept_number(0.0, 7) == 7
 
 
-@pytest.mark.parametrize("pattern", [NM(2, 4), NM(3, 6), NM(16, 32), Blocks(3, 4, 0.5), Unstructured(0.5), Dense()],
+@pytest.mark.parametrize("pattern", [NM(2, 4), NM(3, 6), NM(16, 32), Blocks(3, 4, 0.5), Learned(2, 6, 6, 3),
+                                     Unstructured(0.5), Dense()],
                          ids=lambda p: p.name)
 @pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.float32])
 def test_counts_equal_a_naive_loop(pattern: Pattern, kind: type) -> None:

@@ -27,7 +27,8 @@ from tests.makers import make_dense
 
 SMALL = {"task": "agreement", "model": "tiny", "train_examples": 320, "dev_examples": 100, "dense_epochs": 1,
          "epochs": 1, "calibration": 32}
-PATTERNS = ["2:4", "1:4", "4:8", "3:4", "unstructured:0.6", "global:0.6", "block:4x4:0.5"]
+PATTERNS = ["2:4", "1:4", "4:8", "3:4", "unstructured:0.6", "global:0.6", "block:4x4:0.5",
+            "library:4x4:8:16"]
 
 
 @pytest.fixture(scope="module")
