@@ -23,21 +23,34 @@ def moments_of(probes: list[Probe], layers: int, hidden: int, ffn: int, *, most:
     for k, phase in enumerate(phases):
         share = 0.0 if k < 2 else (k - 1) / (len(phases) - 2)
         quiet: dict[str, list[float]] = {}
+        median: dict[str, list[float]] = {}
+        loudness: dict[str, list[float]] = {}
+        level: dict[str, list[float]] = {}
         for name, (spread, size) in LOUD.items():
             regions = (ffn if name == "ffn" else hidden) // REGION
             for layer in range(1, layers + 1):
                 cut = most * share * size * layer / layers
                 sample = _norms(("sample", name, layer), 40, regions, spread, size)
                 left = np.maximum(sample - cut, 0)
-                quiet.setdefault(name, []).append(float((left < 0.25 * np.median(sample)).mean()))
+                middle, before, now = (float(v) for v in (np.median(sample), _rms(sample), _rms(left)))
+                quiet.setdefault(name, []).append(float((left < 0.25 * middle).mean()))
+                loudness.setdefault(name, []).append(now)
+                level.setdefault(name, []).append(float((left * before / (now or 1.0) < 0.25 * middle).mean()))
+                if k == 0:
+                    median.setdefault(name, []).append(middle)
                 for probe in probes:
                     norms = _norms((probe.id, name, layer), len(probe.tokens), regions, spread, size)
                     out[f"region/{k}/{name}/{probe.id}/{layer}"] = np.maximum(norms - cut, 0).astype(np.float16)
                 if k in (0, len(phases) - 1):
                     out[f"distribution/{k}/{name}/{layer}"] = _counts(left, layer)
         step = 0 if k < 2 else 120 * (k - 1)
-        moments.append(Moment(k=k, step=step, phase=phase, quiet=quiet))
+        moments.append(Moment(k=k, step=step, phase=phase, quiet=quiet, median=median, loudness=loudness,
+                              level=level))
     return out, moments
+
+
+def _rms(values: np.ndarray) -> np.floating:
+    return np.sqrt(np.square(values, dtype=np.float64).mean())
 
 
 def _norms(key: tuple[Any, ...], tokens: int, regions: int, spread: float, size: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from statistics import median
 
@@ -49,11 +50,11 @@ def test_every_share_of_the_glance_equals_a_loop(run: Run, name: str, k: int) ->
     view = activations_layers.glance(run, "p1", name, 2, k)
     assert view.table["quiet, shown"].tolist() == [quiet_by_loop(run, k, name, "p1", layer) for layer in (1, 2)]
     assert view.table["quiet, dense"].tolist() == [quiet_by_loop(run, 0, name, "p1", layer) for layer in (1, 2)]
-    texts = " ".join(a.text for a in view.figure.layout.annotations)
+    texts = " ".join(f"{a.text} " for a in view.figure.layout.annotations)
     for layer in (1, 2):
-        assert f"<b>layer {layer}</b>  {style.percent(quiet_by_loop(run, 0, name, 'p1', layer), 2)} quiet" in texts
+        assert f"<b>layer {layer}</b> {style.percent(quiet_by_loop(run, 0, name, 'p1', layer), 2)} " in texts
         points = 100 * (quiet_by_loop(run, k, name, "p1", layer) - quiet_by_loop(run, 0, name, "p1", layer))
-        assert f"{points:+.1f} points".replace("-", "−") in texts
+        assert (f"{points:+.1f} points".replace("-", "−") if points else "same") in texts
 
 
 def test_the_tiles_are_the_norms_over_the_median_and_quiet_ones_are_empty(run: Run) -> None:
@@ -96,12 +97,18 @@ def test_tiles_never_overlap_and_stay_inside(layers: int, lines: int, across: in
     assert seen.max() == 1 and seen.sum() == layers * 3 * 9 * 24
 
 
-def test_the_picture_of_a_large_model_stays_small(tmp_path: Path) -> None:
+def test_a_move_of_the_scrubber_is_small_and_quick_on_a_large_model(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     large = store.open(make_run(store.recorded, layers=12, hidden=64, ffn=1536, record="masks", watched=True))
-    view = activations_layers.glance(large, "p0", "ffn", 12, 4)
-    assert len(view.figure.to_json()) < 300_000
-    assert "12 layers" in view.alt
+    seconds = []
+    for k in range(9):
+        start = time.process_time()
+        views = [make(large, "p0", "ffn", 12, k) for make in (activations_layers.glance, activations_time.over_time)]
+        size = sum(len(view.figure.to_json()) for view in views)
+        seconds.append(time.process_time() - start)
+        assert size < 300_000
+    assert median(seconds) < 0.15  # a slider's budget; measured 0.03
+    assert "12 layers" in views[0].alt
 
 
 def test_the_lines_over_the_run_are_the_headers_and_the_sentences(run: Run) -> None:
@@ -110,6 +117,8 @@ def test_the_lines_over_the_run_are_the_headers_and_the_sentences(run: Run) -> N
     shares = [m.quiet["ffn"] for m in run.record.moments]
     assert lines["training sample, mean over layers"] == pytest.approx([sum(s) / 2 for s in shares])
     assert lines["layer 1, training sample"] == [s[0] for s in shares]
+    assert lines["the same, at the dense loudness"] == pytest.approx(
+        [sum(m.level["ffn"]) / 2 for m in run.record.moments])
     assert lines["this sentence, mean over layers"] == pytest.approx(
         [(quiet_by_loop(run, k, "ffn", "p0", 1) + quiet_by_loop(run, k, "ffn", "p0", 2)) / 2 for k in range(9)])
     cursor, = view.figure.layout.shapes
@@ -141,6 +150,7 @@ def test_the_distribution_is_the_planted_one_and_its_threshold_the_medians(run: 
     dense[30], final[10], final[30] = 400, 300, 100  # three quarters become tiny
     replace_arrays(run.path, {"distribution/0/ffn/2": dense, "distribution/8/ffn/2": final,
                               "region/0/ffn/p0/2": np.full((9, 16), 0.8, np.float16)})
+    change_header(run.path, moments=[{"k": m.k, "step": m.step, "phase": m.phase} for m in run.record.moments])
     run = reopened(run)
     view = activations_sizes.sizes(run, "p0", "ffn", 2)
     assert view.table["dense"].tolist() == [float(i == 30) for i in range(50)]
@@ -150,6 +160,27 @@ def test_the_distribution_is_the_planted_one_and_its_threshold_the_medians(run: 
     assert mark.x0 == mark.x1 == pytest.approx(math.log10(limit), abs=1e-3)
     assert EDGES[9] < limit < EDGES[29]
     assert "0 % → 75 % of the features lie under 0.05" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def test_the_training_samples_median_comes_before_the_sentences(run: Run) -> None:
+    change_header(run.path, moments=[{"k": m.k, "step": m.step, "phase": m.phase, "median": {"ffn": [5.0, 1.6]}}
+                                     for m in run.record.moments])
+    view = activations_sizes.sizes(reopened(run), "p0", "ffn", 2)
+    assert view.figure.layout.shapes[0].x0 == pytest.approx(math.log10(0.25 * 1.6 / 4))
+    assert "lie under 0.1," in view.claim
+
+
+def test_what_lies_under_the_first_bin_is_said_and_does_not_flatten_the_rest(run: Run) -> None:
+    dense, final = (np.zeros(50, np.int64) for _ in range(2))
+    dense[30], final[0], final[30] = 100, 80, 20
+    replace_arrays(run.path, {"distribution/0/ffn/2": dense, "distribution/8/ffn/2": final})
+    view = activations_sizes.sizes(reopened(run), "p0", "ffn", 2)
+    said = [a.text.replace("\N{NARROW NO-BREAK SPACE}", " ") for a in view.figure.layout.annotations]
+    assert "under 0.0001: 0 % → 80 %" in said
+    final[0] = 900_000
+    replace_arrays(run.path, {"distribution/0/ffn/2": final, "distribution/8/ffn/2": final})
+    shared = activations_sizes.sizes(reopened(run), "p0", "ffn", 2).figure.layout.yaxis.range[1]
+    assert shared == pytest.approx(1.18 * 20 / 900_020)
 
 
 def test_the_share_under_a_limit_equals_a_count_of_numbers() -> None:

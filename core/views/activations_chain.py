@@ -94,7 +94,7 @@ def piece(pair: Pair, region: int | None) -> tuple[slice, slice]:
 
 def _weights(pair: Pair | None, region: int | None) -> tuple[list[Part], Part]:
     axes = {"xaxis": map_axis(domain=SPANS[0], anchor="y", title={"text": "input", "standoff": 2}, nticks=5),
-            "yaxis": map_axis(domain=[0, 1], anchor="x", autorange="reversed", showticklabels=False)}
+            "yaxis": map_axis(domain=[0, 1], anchor="x", autorange="reversed", showticklabels=False, ticks="")}
     if pair is None or (pair.after is None and pair.mask is None):
         return [], axes
     cut = piece(pair, region)
@@ -128,7 +128,7 @@ def _felt(found: Film, layer: int, link: _Link, tokens: list[str]) -> tuple[list
     i = found.layers.index(layer) if layer in found.layers else None
     sides = [None, None] if i is None else [found.relative(0, i), found.relative(found.last, i)]
     axes = {"xaxis2": map_axis(domain=SPANS[1], anchor="y2", title={"text": "region", "standoff": 2}, nticks=5),
-            "yaxis2": map_axis(domain=[0, 1], anchor="x2", autorange="reversed", ticklen=0)}
+            "yaxis2": map_axis(domain=[0, 1], anchor="x2", autorange="reversed", ticks="")}
     known = next((v for v in sides if v is not None), None)
     if known is None:
         return [], {**axes, "annotations": [], "shapes": []}
@@ -142,8 +142,9 @@ def _felt(found: Film, layer: int, link: _Link, tokens: list[str]) -> tuple[list
         edge = {"type": "rect", "xref": "x2", "yref": "y2", "y0": k * down - 0.5, "y1": k * down + rows - 0.5}
         boxes.append({**edge, "x0": -0.5, "x1": cols - 0.5, "line": {"width": 1, "color": style.RULE}})
         if link.region is not None:
-            boxes.append({**edge, "x0": link.region - 0.5, "x1": link.region + 0.5,
-                          "line": {"width": 2.5, "color": style.ACCENT}})
+            half = max(0.5, cols / 64)  # a line of 2 pixels would cover a region of one
+            boxes.append({**edge, "x0": link.region - half, "x1": link.region + half,
+                          "line": {"width": 2, "color": style.ACCENT}})
     words = [f"{side}<br>{style.percent(share, 2)} quiet" if np.isfinite(share) else f"{side}<br>not kept"
              for side, share in zip(("dense", "pruned"), link.quiet, strict=True)]
     axes["yaxis2"] |= {"tickvals": [(rows - 1) / 2, down + (rows - 1) / 2], "ticktext": words}
@@ -155,7 +156,7 @@ def _felt(found: Film, layer: int, link: _Link, tokens: list[str]) -> tuple[list
 
 def _note(x: float, y: float, text: str, **more: object) -> Part:
     return {"x": x, "y": y, "xref": "paper", "yref": "paper", "text": text, "showarrow": False,
-            "font": {"size": 15}} | more
+            "xanchor": "center", "font": {"size": 15}} | more
 
 
 def _titles(titles: list[str]) -> list[Part]:

@@ -95,8 +95,9 @@ def glance(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     claim = _claim(found, k, name, table)
     alt = f"Small maps of region norms for {sheet.count} layers, {rows} tokens × {cols} " \
           f"regions each: dense, {moment_words(found.moments[k])}, change. {claim}"
-    return View(claim, figure, None, alt, table, f"{RULE} What is quiet is left empty; colour ends at twice that "
-                "median, layer by layer.")
+    play = "Press Play: regions go empty as they fall quiet. " if found.watched else ""
+    return View(claim, figure, None, alt, table, f"{play}{RULE} Colour ends at twice that median, change at one, layer "
+                "by layer.")
 
 
 def _table(found: Film, k: int) -> pd.DataFrame:
@@ -137,8 +138,8 @@ def _picture(found: Film, k: int, sheet: _Sheet, chosen: int, keep: str) -> go.F
             elif values is not None:
                 change[cut] = change_codes(values)
             text = words[band] if values is not None else "not kept"
-            if band == 0:
-                text = f"<b>{layer_words(layer)}</b>  {text}"
+            if band == 0:  # a narrow tile has room for its name and a number
+                text = f"<b>{layer_words(layer)}</b> {text.removesuffix(' quiet')}"
             notes.append({"text": text, "showarrow": False, "x": left + (sheet.cols - 1) / 2, "y": top - 0.6,
                           "yanchor": "bottom", "font": {"size": 14}})
             boxes.append({"type": "rect", "x0": left - 0.5, "x1": left + sheet.cols - 0.5, "y0": top - 0.5,
@@ -148,14 +149,14 @@ def _picture(found: Film, k: int, sheet: _Sheet, chosen: int, keep: str) -> go.F
     data = [{**place, "z": felt, "zmin": 0, "zmax": STEPS, "colorscale": FELT, "colorbar": _bar(
                 sheet, 0, 2, [STEPS * QUIET / TOP / 2, STEPS / TOP, STEPS], ["quiet", "median", "2 ×"])},
             {**place, "z": change, "zmin": -100, "zmax": 100, "colorscale": style.DIVERGING, "colorbar": _bar(
-                sheet, 2, 3, [-100, 0, 100], ["− median", "same", "+ median"])}]
+                sheet, 2, 3, [-82, 0, 82], ["shrank", "same", "grew"])}]
     middles = [sheet.corner(line * sheet.across, band)[0] + (sheet.rows - 1) / 2
                for line in range(sheet.lines) for band in range(3)]
     names = ["dense", _short(found, k), "change"] * sheet.lines
     return build(data, {
         "margin": {"l": 104, "t": 4, "b": 8, "r": 96}, "annotations": notes, "shapes": boxes,
         "xaxis": map_axis(visible=False, range=[-0.5, sheet.shape[1] - 0.5]),
-        "yaxis": map_axis(tickvals=middles, ticktext=names, range=[sheet.shape[0] - 0.5, -0.5], ticklen=0),
+        "yaxis": map_axis(tickvals=middles, ticktext=names, range=[sheet.shape[0] - 0.5, -0.5], ticks=""),
     }, round(sheet.height) + 12, revision=keep)
 
 
@@ -170,7 +171,7 @@ def _share(value: float) -> str:
 
 def _points(value: float) -> str:
     """A difference of shares in percentage points."""
-    return f"{100 * value:+.1f} points".replace("-", "−")
+    return "same" if value == 0 else f"{100 * value:+.1f} points".replace("-", "−")
 
 
 def _bar(sheet: _Sheet, first: int, last: int, ticks: list[float], texts: list[str]) -> Part:

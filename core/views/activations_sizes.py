@@ -34,28 +34,32 @@ def sizes(run: Run, probe: str, name: str, layer: int) -> View:
     shares = [c / c.sum() for c in counts if c is not None]
     limit = threshold(found, layer)
     data = [_area(share, side, _colour(run, side)) for share, side in zip(shares, SIDES, strict=True)]
-    top = 1.18 * max(float(s.max()) for s in shares)
-    marks: Part = {} if limit is None else {"shapes": [_mark(limit)], "annotations": [
-        {"x": np.log10(limit), "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"size": 14},
-         "text": f"quiet under {limit:.2g}"}]}
+    top = 1.18 * max(float(s[1:].max()) for s in shares)  # the open bin may hold half of all: it is said in words
+    marks: Part = {"shapes": [] if limit is None else [_mark(limit)], "annotations": [
+        *([] if limit is None else [_note(float(np.log10(limit)), f"quiet under {limit:.2g}")]), *_tiny(shares)]}
     decades = range(round(np.log10(EDGES[0])), round(np.log10(EDGES[-1])) + 1)
     figure = build(data, {
         **marks, "legend": legend_below(), "margin": {"t": 36, "b": 100, "l": 72, "r": 12},
         "xaxis": {"title": {"text": "|a|, log scale", "standoff": 6}, "tickvals": list(decades), "showgrid": False,
                   "ticktext": [f"{10.0 ** d:g}" for d in decades], "range": _reach(shares)},
-        "yaxis": {"title": {"text": "share of the features"}, "tickformat": ".1%", "range": [0, top], "nticks": 5},
+        "yaxis": {"title": {"text": "share of the features"}, "tickformat": ".1~%", "range": [0, top or 1],
+                  "nticks": 5},
     }, 420, legend=True, revision=f"{run.record.id}/{name}/{layer}")
     claim = _claim(title, layer, shares, limit)
     table = pd.DataFrame({"from": [0.0, *EDGES], "to": [*EDGES, np.inf], **dict(zip(SIDES, shares, strict=True))})
     return View(claim, figure, None, f"Two distributions over {len(EDGES) + 1} bins. {claim}", table,
-                f"The mark: {QUIET:g} × the dense model's median region norm on this sentence, spread evenly over the "
-                f"{REGION} features of a region (÷ √{REGION}).")
+                f"The mark: {QUIET:g} × the dense model's median region norm, spread evenly over the {REGION} features "
+                f"of a region (÷ √{REGION}). Choose another layer in the bar on top.")
 
 
 def threshold(found: Film, layer: int) -> float | None:
-    """The size that every feature of a region has when the region stands at the quiet threshold. None: not known."""
+    """The size that every feature of a region has when the region stands at the quiet threshold: QUIET x the dense
+    model's median on the training sample, else on this sentence, / sqrt(REGION). None: not known."""
     i = found.layers.index(layer) if layer in found.layers else None
-    return None if i is None or not found.dense[i] else QUIET * found.medians[i] / REGION**0.5 or None
+    sample = found.moments[0].median.get(found.map, [])
+    if i is None or not (found.dense[i] or i < len(sample)):
+        return None
+    return QUIET * (sample[i] if i < len(sample) else found.medians[i]) / REGION**0.5 or None
 
 
 def share_under(shares: NDArray[np.floating], limit: float) -> float:
@@ -92,6 +96,19 @@ def _area(share: NDArray[np.floating], name: str, colour: str) -> Part:
             "fill": "tozeroy", "fillcolor": style.faded(colour, 0.18),
             "line": {"color": colour, "width": 2.5, "shape": "hvh"},
             "hovertemplate": f"{name}: %{{y:.2%}}<extra></extra>"}
+
+
+def _note(x: float, text: str, **more: object) -> Part:
+    return {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"size": 14},
+            "text": text} | more
+
+
+def _tiny(shares: list[NDArray[np.floating]]) -> list[Part]:
+    """What lies under the first edge, in words at the left end, when it is more than one in a hundred."""
+    if max(float(s[0]) for s in shares) < 0.01:
+        return []
+    said = " → ".join(style.percent(float(s[0]), 2) for s in shares)
+    return [_note(0, f"under {EDGES[0]:g}: {said}", xref="paper", xanchor="left")]
 
 
 def _mark(limit: float) -> Part:

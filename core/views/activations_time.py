@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,8 @@ HEIGHT = 330
 
 def over_time(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     """Share of quiet regions at every kept moment: on the training sample (mean over layers, the band from the least to
-    the most quiet layer, and *layer* alone), and on this sentence (mean). The cursor stands at moment *k*.
+    the most quiet layer, *layer* alone, and the mean once every map is made as loud as the dense one), and on this
+    sentence (mean). The cursor stands at moment *k*.
 
     Raises InputError for an unknown sentence, map or moment, and for damaged arrays.
     """
@@ -26,28 +29,36 @@ def over_time(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     if not found.watched:
         return words_only("This run kept no moments between dense and final.")
     k = at(found, found.last if k < 0 else k)
-    sample = sampled(found, name)
+    sample, level = sampled(found, name), sampled(found, name, "level")
     sentence = [found.mean_quiet(i) for i in range(found.last + 1)]
     x = list(range(found.last + 1))
-    data = [*_sample_lines(x, sample, layer), _line(x, sentence, "this sentence, mean over layers", SENTENCE, "dash")]
-    top = max(0.05, 1.12 * float(np.nanmax([*sample.ravel(), *sentence, 0.0])))
+    even = [] if np.isnan(level).all() else \
+        [_line(x, level.mean(axis=1), "the same, at the dense loudness", MEAN, "dot", 2)]
+    data = [*_sample_lines(x, sample, layer), *even,
+            _line(x, sentence, "this sentence, mean over layers", SENTENCE, "dash")]
+    top = max(0.05, 1.12 * float(np.nanmax([*sample.ravel(), *level.mean(axis=1), *sentence, 0.0])))
     cursor = {"type": "line", "x0": k, "x1": k, "y0": 0, "y1": 1, "yref": "paper",
               "line": {"color": style.GREY, "width": 2}}
     ticks = [moment_words(m).replace(", ", "<br>") for m in found.moments]
     figure = build(data, {
-        "shapes": [cursor], "legend": legend_below(), "margin": {"t": 12, "b": 104, "l": 72, "r": 12},
+        "shapes": [cursor], "legend": {**legend_below(), "traceorder": "normal"}, "margin": {"t": 12, "b": 104, "l": 72, "r": 12},
         "xaxis": {"tickvals": x, "ticktext": ticks, "range": [-0.3, found.last + 0.3], "showgrid": False,
                   "tickangle": 0},
         "yaxis": {"tickformat": ".0%", "range": [0, min(top, 1.02)], "title": {"text": "quiet regions"}, "nticks": 5},
     }, HEIGHT, legend=True, revision=f"{run.record.id}/{probe}/{name}")
     claim = _claim(found, sample, sentence, k, name)
-    return View(claim, figure, None, f"Lines over {len(x)} moments. {claim}", _table(found, sample, sentence), "")
+    return View(claim, figure, None, f"Lines over {len(x)} moments. {claim}", _table(found, sample, level, sentence),
+                "Choose another layer in the bar on top: the blue line is that layer alone. Dotted: what stays quiet "
+                "when every map is scaled to the dense one's root mean square, so that being softer does not count.")
 
 
-def sampled(found: Film, name: str) -> np.ndarray:
-    """Quiet shares on the training sample, `[moments, layers]`; NaN where the header has none (or another number)."""
+def sampled(found: Film, name: str, which: Literal["quiet", "level"] = "quiet") -> np.ndarray:
+    """Quiet shares on the training sample, `[moments, layers]`; NaN where the header has none (or another number).
+
+    *which*: as they are ("quiet"), or with every map made as loud as the dense one ("level").
+    """
     layers = len(found.layers)
-    rows = [m.quiet.get(name, []) for m in found.moments]
+    rows = [(m.quiet if which == "quiet" else m.level).get(name, []) for m in found.moments]
     return np.array([row if len(row) == layers else [np.nan] * layers for row in rows], np.float64)
 
 
@@ -84,9 +95,10 @@ def _claim(found: Film, sample: np.ndarray, sentence: list[float], k: int, name:
            f"end{here}{jump}."
 
 
-def _table(found: Film, sample: np.ndarray, sentence: list[float]) -> pd.DataFrame:
+def _table(found: Film, sample: np.ndarray, level: np.ndarray, sentence: list[float]) -> pd.DataFrame:
     return pd.DataFrame([
         {"moment": moment_words(m), "step": m.step, "this sentence": sentence[i],
-         "training sample": float(sample[i].mean())}
+         "training sample": float(sample[i].mean()),
+         "training sample, at the dense loudness": float(level[i].mean())}
         | {f"training sample, {layer_words(layer)}": float(sample[i, j]) for j, layer in enumerate(found.layers)}
         for i, m in enumerate(found.moments)])
