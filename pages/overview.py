@@ -29,6 +29,7 @@ if run is not None:
         frame.link("occupancy", "See its groups", run=run.record.id)
         frame.link("trace", "See it converge", run=run.record.id)
         frame.link("accuracy", "See what sparsity costs")
+        frame.link("methods", "See what each method is")
         frame.link("lesson", "Start the lesson")
         frame.link("lab", "Open the layer lab")
 

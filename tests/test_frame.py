@@ -17,7 +17,7 @@ from core.views import style
 from tests import makers
 from tests.damage import truncated_arrays
 from tests.opening import open_page
-from ui import links
+from ui import frame, links
 from ui.pages import PAGES, ROOT
 
 SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -167,3 +167,9 @@ def test_matrices_in_words() -> None:
     assert style.matrix_words("bert.encoder.layer.0.attention.self.query") == "layer 1 · query"
     assert style.matrix_words("bert.encoder.layer.11.output.dense") == "layer 12 · FFN out"
     assert style.matrix_words("head.proj") == "head.proj"
+
+
+def test_the_default_run_is_on_no_grid_where_one_is_not(empty_store: Store) -> None:
+    plain = makers.make_run(empty_store.recorded)
+    makers.make_run(empty_store.recorded, bits=4)  # newer
+    assert frame.default_run(list(empty_store.records())).id == plain

@@ -111,6 +111,8 @@ def test_formulas_are_set_in_signs_and_escaped() -> None:
         "<i>W</i><sub><i>ij</i></sub> ρ<sub>old</sub> <i>M</i> ∘ <i>W</i>")
     assert formula.typeset("a <b> & `c<d`") == "<i>a</i> &lt;<i>b</i>&gt; &amp; <code>c&lt;d</code>"
     assert formula.typeset("N:M keeps a W", words=True) == "N:M keeps a <i>W</i>"
+    assert formula.typeset("W'") == "<i>W</i><sup>′</sup>"
+    assert formula.typeset("a layer's W * 2", words=True) == "a layer's <i>W</i> · 2"
     assert formula.typeset("fine-tuned by 5e-5") == "fine-tuned by 5e-5"
 
 

@@ -12,7 +12,6 @@ from html import escape
 from core.methods.cards import Line
 
 GREEK = {"rho": "ρ", "lambda": "λ", "sigma": "σ", "alpha": "α", "beta": "β", "mu": "μ", "eps": "ε", "sum": "Σ"}
-SIGNS = {"*": "·", "'": "<sup>′</sup>"}
 TOKEN = re.compile(
     r"(?P<arrow><-)|(?P<le><=)|(?P<ge>>=)|_(?P<sub>[A-Za-z0-9]+)|\^(?P<sup>-?[A-Za-z0-9]+)|`(?P<code>[^`]+)`"
     r"|(?P<plain>\bN:M\b|\d+(?:\.\d+)?(?:e-?\d+)?)|(?P<dot>(?<= )o(?= ))|(?P<minus>(?<= )-(?= ))"
@@ -44,7 +43,14 @@ def _set(found: re.Match[str], words: bool) -> str:
         case "word":
             return _letters(part["word"], words)
         case _:
-            return SIGNS.get(part["other"], escape(part["other"]))
+            return _sign(part["other"], words)
+
+
+def _sign(sign: str, words: bool) -> str:
+    """A product's dot, a prime (in a sentence it is an apostrophe), or the sign itself."""
+    if sign == "'" and not words:
+        return "<sup>′</sup>"
+    return "·" if sign == "*" else escape(sign, quote=False)
 
 
 def _letters(text: str, words: bool) -> str:

@@ -128,9 +128,9 @@ def _asked() -> RunRecord | None:
 
 
 def default_run(records: Sequence[RunRecord]) -> RunRecord:
-    """The run that teaches most: succeeded, with snapshots, ADMM, 2:4; among equals the newest."""
+    """The run that teaches most: succeeded, with snapshots, ADMM, 2:4 in float32; among equals the newest."""
     return max(records, key=lambda r: (r.status == "succeeded", bool(r.snapshots), r.spec.method == "admm",
-                                       r.spec.pattern == "2:4", r.created))
+                                       r.spec.pattern == "2:4", not r.spec.bits, r.created))
 
 
 def _task_box(records: list[RunRecord], now: RunRecord) -> None:

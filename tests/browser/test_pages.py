@@ -53,7 +53,8 @@ def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> No
     painted(page, LIMIT)
     assert complaints(page) == []
     assert errors == []
-    wanted = "[data-testid=stPageLink]" if key == "lesson" else "[data-testid=stMain] img, [data-testid=stPlotlyChart]"
+    wanted = {"lesson": "[data-testid=stPageLink]", "methods": ".formula"}.get(
+        key, "[data-testid=stMain] img, [data-testid=stPlotlyChart]")
     assert page.query_selector(wanted), f"nothing of {wanted}"
 
 
