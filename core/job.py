@@ -17,18 +17,20 @@ from torch import Tensor
 from core import methods
 from core.calibration import calibrate
 from core.capture import capture, to_arrays
+from core.checkpoints import find_checkpoint
 from core.encoding import collate, encode
 from core.environment import environment
 from core.errors import InputError
 from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
 from core.methods.masked import Masked
-from core.models import Loaded, head_count, layer_count, load_model, prunable, save_checkpoint
+from core.models import Loaded, head_count, layer_count, load_model, prunable, repeated_layers, save_checkpoint
 from core.moments import Moments
 from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
 from core.runs import gridding
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
-from core.runs.store import CHECKPOINT, Store, now, read_header, write_arrays, write_header
+from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
 from core.runs.trace import TraceFile
+from core.sequential import solve_in_order
 from core.snapshots import LIMIT, Snapshots
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.rounding import put
@@ -53,23 +55,6 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-
-
-def find_checkpoint(spec: RunSpec, store: Store) -> Path | None:
-    """Where the final weights of a finished run of *spec* lie on this machine, if they do.
-
-    A run that was killed while it wrote them may have left half a file: only a run that succeeded counts.
-    """
-    for root in (store.live, store.recorded):
-        folder = root / spec.run_id / CHECKPOINT
-        if not (folder / "model.safetensors").exists():
-            continue
-        try:
-            if read_header(folder.parent).status == "succeeded":
-                return folder
-        except InputError:
-            continue
-    return None
 
 
 class Job:
@@ -191,15 +176,25 @@ class Job:
                             for i in range(0, len(index), 32)]
             self.stats = calibrate(self.model, self.layers, self.batches, gram=True)
 
-    def _solve(self, method: LayerMethod) -> None:
-        """Solve every layer; for a pattern over the whole model, each layer gets the share magnitude gives it."""
+    def _solve(self, method: LayerMethod, inputs: str) -> None:
+        """Solve every layer, on the inputs it has in the dense model or, with *inputs* "pruned", on those it will get.
+        For a pattern over the whole model, each layer gets the share magnitude gives it."""
+        def solve(name: str, weight: Tensor, stats: LayerStats | None) -> Tensor:
+            pattern = self.pattern.of(name)
+            if pattern.scope == "model":
+                pattern = Unstructured(1.0 - float(self.magnitude[name].float().mean()))
+            self.solution[name] = method.solve(weight, stats, pattern)
+            self.report(Progress("solve", len(self.solution), len(self.dense), name))
+            return self.solution[name].weight
+
         with self._phase("solve"):
-            for done, (name, weight) in enumerate(self.dense.items()):
-                pattern = self.pattern.of(name)
-                if pattern.scope == "model":
-                    pattern = Unstructured(1.0 - float(self.magnitude[name].float().mean()))
-                self.solution[name] = method.solve(weight, self.sight.get(name), pattern)
-                self.report(Progress("solve", done + 1, len(self.dense), name))
+            if inputs == "pruned":
+                solve_in_order(self.model, list(repeated_layers(self.model)[1]), self.layers, self.batches, solve)
+                self._put(self.dense)
+                self.solution = {name: self.solution[name] for name in self.dense}
+            else:
+                for name, weight in self.dense.items():
+                    solve(name, weight, self.sight.get(name))
 
     def _prune(self) -> dict[str, Tensor]:
         """Everything between the dense model and the final one; returns the final masks."""
@@ -216,7 +211,7 @@ class Job:
         self.sight = self.stats if isinstance(method, LayerMethod) else method.calibrated(
             self.model, self.layers, self.batches, self.stats)
         if start is not None:
-            self._solve(start)
+            self._solve(start, getattr(method.knobs, "inputs", "dense"))
         if not self.resuming:
             with self._phase("evaluate"):
                 self.scores["dense"] = self._evaluate()["score"]

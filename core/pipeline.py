@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.checkpoints import find_checkpoint
 from core.errors import InputError
-from core.job import Job, Progress, Report, find_checkpoint
+from core.job import Job, Progress, Report
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
 from core.specs import dense_spec, resolve

@@ -16,8 +16,9 @@ Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on
 U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766).
 Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it inside); U is
 rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W through the
-loss landscape at 1:4 kills the model; P weighs |W + U| by the input columns' norms, the diagonal of the layer-wise
-problem.
+loss landscape at 1:4 kills the model, and each layer is solved on what comes through the layers already pruned
+(`core.sequential`), which at 1:4 more than halves the distance to the dense model's answers; P weighs |W + U| by the
+input columns' norms, the diagonal of the layer-wise problem.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two copies of the weights.
 """
 
@@ -39,10 +40,12 @@ class AdmmKnobs(Knobs):
     """Knobs of `admm`."""
 
     share: float = knob(0.5, "share of the steps spent in ADMM; the rest refines under the final mask", 0.05, 1.0)
-    rho_start: float = knob(3e-3, "penalty at the first step (1 = halfway to Z in one step)", 1e-6, 10.0)
+    rho_start: float = knob(3e-4, "penalty at the first step (1 = halfway to Z in one step)", 1e-6, 10.0)
     rho_end: float = knob(0.3, "penalty at the hard prune", 1e-6, 10.0)
     interval: int = knob(8, "optimiser steps between two Z- and U-steps", 1, 1000, "steps")
     dual: bool = knob(True, "keep the dual U (off: a penalty method)")
+    inputs: str = knob("pruned", "what the start solution solves a layer on: its inputs in the dense model, or those "
+                       "that come through the layers already pruned", choices=("dense", "pruned"))
     metric: str = knob("norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
     refine: str = knob("mask", "how the rest of the steps refines: under the fixed mask, or by SR-STE under one that "
                        "moves", choices=("mask", "sr-ste"), later=True)

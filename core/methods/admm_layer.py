@@ -60,6 +60,8 @@ class AdmmLayerKnobs(Knobs):
     ramp: int = knob(0, "iterations over which the share of zeros rises to the pattern's (0: at once); it ends where "
                      "the mask settles at the latest", 0, 300, later=True)
     settle: int = knob(0, "last iterations in which the mask stays as it is", 0, 300, later=True)
+    inputs: str = knob("dense", "what a layer is solved on: its inputs in the dense model, or those that come through "
+                       "the layers already pruned, one layer after the other", choices=("dense", "pruned"), later=True)
 
 
 # Knobs for a hurry. minilm-l6 to 2:4: a quarter of the default's work for 1.22 times its error, which is still below

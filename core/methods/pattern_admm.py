@@ -64,7 +64,14 @@ class PatternAdmmKnobs(AdmmKnobs):
                             "(the term then shrinks the whole map)", choices=("own", "dense"))
     until: str = knob("end", "how long the term acts: to the hard prune, or to the end of the refinement",
                       choices=("prune", "end"))
-    mix: float = knob(0.0, "share of the reshaped inputs in what the start solution keeps", 0.0, 1.0)
+    mix: float = knob(0.0, "share of the reshaped inputs in what the start solution keeps; above 0 it needs "
+                           "inputs=dense", 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mix > 0 and self.inputs != "dense":
+            raise InputError(f"mix = {self.mix:g} with inputs = {self.inputs!r}", "inputs = 'dense', whose reshaped form "
+                             "is known", "Add --knob inputs=dense, or leave mix at 0.")
 
 
 class PatternAdmm(Admm):
