@@ -117,7 +117,7 @@ def test_the_lines_over_the_run_are_the_headers_and_the_sentences(run: Run) -> N
     shares = [m.quiet["ffn"] for m in run.record.moments]
     assert lines["training sample, mean over layers"] == pytest.approx([sum(s) / 2 for s in shares])
     assert lines["layer 1, training sample"] == [s[0] for s in shares]
-    assert lines["the same, at the dense loudness"] == pytest.approx(
+    assert lines["the same, at one level"] == pytest.approx(
         [sum(m.level["ffn"]) / 2 for m in run.record.moments])
     assert lines["this sentence, mean over layers"] == pytest.approx(
         [(quiet_by_loop(run, k, "ffn", "p0", 1) + quiet_by_loop(run, k, "ffn", "p0", 2)) / 2 for k in range(9)])

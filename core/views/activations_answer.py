@@ -63,7 +63,8 @@ def claim(found: Chances, labels: list[str]) -> str:
 def bars(run: Run, found: Chances, labels: list[str]) -> list[Part]:
     """Horizontal bars, one an answer and model; a regression's value stands on its own bar."""
     names = [maps.wrapped(label, 16) for label in labels] or ["value"]
-    return [{"type": "bar", "orientation": "h", "y": names, "x": values, "name": side, "textposition": "auto",
+    return [{"type": "bar", "orientation": "h", "y": names, "x": values, "name": side, "textposition": "outside",
+             "cliponaxis": False, "textfont": {"size": 14},
              "text": [style.percent(float(v)) if labels else f"{float(v):.2f}" for v in values],
              "marker": {"color": colour(run, side)}, "showlegend": True,
              "hovertemplate": f"{html.escape(side)}: %{{y}} %{{x:{'.1%' if labels else '.2f'}}}<extra></extra>"}

@@ -55,7 +55,7 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
     layout = {**weight_axes, **felt_layout, "barmode": "group", "bargap": 0.3,
               "margin": {"l": 12, "r": 12, "t": 56, "b": 44},
               "annotations": [*_titles(titles), *_arrows(), *_said(empty), *felt_layout["annotations"]],
-              "xaxis3": {"domain": SPANS[2], "anchor": "y3", **({"range": [0, 1], "tickformat": ".0%", "nticks": 3}
+              "xaxis3": {"domain": SPANS[2], "anchor": "y3", **({"range": [0, 1.3], "tickformat": ".0%", "tickvals": [0, 0.5, 1]}
                                                                 if labels else {})},
               "yaxis3": {"domain": [0.08, 0.92], "anchor": "x3", "autorange": "reversed", "showgrid": False},
               "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container",
@@ -93,7 +93,7 @@ def piece(pair: Pair, region: int | None) -> tuple[slice, slice]:
 
 
 def _weights(pair: Pair | None, region: int | None) -> tuple[list[Part], Part]:
-    axes = {"xaxis": map_axis(domain=SPANS[0], anchor="y", title={"text": "input", "standoff": 2}, nticks=5),
+    axes = {"xaxis": map_axis(domain=SPANS[0], anchor="y", title={"text": "input", "standoff": 14}, nticks=5),
             "yaxis": map_axis(domain=[0, 1], anchor="x", autorange="reversed", showticklabels=False, ticks="")}
     if pair is None or (pair.after is None and pair.mask is None):
         return [], axes
@@ -127,7 +127,7 @@ def _felt(found: Film, layer: int, link: _Link, tokens: list[str]) -> tuple[list
     """Dense above, pruned below, in one heatmap; the region that changed most is outlined."""
     i = found.layers.index(layer) if layer in found.layers else None
     sides = [None, None] if i is None else [found.relative(0, i), found.relative(found.last, i)]
-    axes = {"xaxis2": map_axis(domain=SPANS[1], anchor="y2", title={"text": "region", "standoff": 2}, nticks=5),
+    axes = {"xaxis2": map_axis(domain=SPANS[1], anchor="y2", title={"text": "region", "standoff": 14}, nticks=5),
             "yaxis2": map_axis(domain=[0, 1], anchor="x2", autorange="reversed", ticks="")}
     known = next((v for v in sides if v is not None), None)
     if known is None:

@@ -33,7 +33,7 @@ def over_time(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     sentence = [found.mean_quiet(i) for i in range(found.last + 1)]
     x = list(range(found.last + 1))
     even = [] if np.isnan(level).all() else \
-        [_line(x, level.mean(axis=1), "the same, at the dense loudness", MEAN, "dot", 2)]
+        [_line(x, level.mean(axis=1), "the same, at one level", MEAN, "dot", 2)]
     data = [*_sample_lines(x, sample, layer), *even,
             _line(x, sentence, "this sentence, mean over layers", SENTENCE, "dash")]
     top = max(0.05, 1.12 * float(np.nanmax([*sample.ravel(), *level.mean(axis=1), *sentence, 0.0])))
@@ -41,15 +41,17 @@ def over_time(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
               "line": {"color": style.GREY, "width": 2}}
     ticks = [moment_words(m).replace(", ", "<br>") for m in found.moments]
     figure = build(data, {
-        "shapes": [cursor], "legend": {**legend_below(), "traceorder": "normal"}, "margin": {"t": 12, "b": 104, "l": 72, "r": 12},
+        "shapes": [cursor], "legend": {**legend_below(), "traceorder": "normal"},
+        "margin": {"t": 12, "b": 104, "l": 72, "r": 12},
         "xaxis": {"tickvals": x, "ticktext": ticks, "range": [-0.3, found.last + 0.3], "showgrid": False,
                   "tickangle": 0},
         "yaxis": {"tickformat": ".0%", "range": [0, min(top, 1.02)], "title": {"text": "quiet regions"}, "nticks": 5},
     }, HEIGHT, legend=True, revision=f"{run.record.id}/{probe}/{name}")
     claim = _claim(found, sample, sentence, k, name)
     return View(claim, figure, None, f"Lines over {len(x)} moments. {claim}", _table(found, sample, level, sentence),
-                "Choose another layer in the bar on top: the blue line is that layer alone. Dotted: what stays quiet "
-                "when every map is scaled to the dense one's root mean square, so that being softer does not count.")
+                "Choose another layer in the bar on top: the blue line is that layer alone. Dotted, at one level: what "
+                "stays quiet when every map is scaled to the dense one's root mean square, so that a softer map does "
+                "not count.")
 
 
 def sampled(found: Film, name: str, which: Literal["quiet", "level"] = "quiet") -> np.ndarray:
@@ -99,6 +101,6 @@ def _table(found: Film, sample: np.ndarray, level: np.ndarray, sentence: list[fl
     return pd.DataFrame([
         {"moment": moment_words(m), "step": m.step, "this sentence": sentence[i],
          "training sample": float(sample[i].mean()),
-         "training sample, at the dense loudness": float(level[i].mean())}
+         "training sample, at one level": float(level[i].mean())}
         | {f"training sample, {layer_words(layer)}": float(sample[i, j]) for j, layer in enumerate(found.layers)}
         for i, m in enumerate(found.moments)])
