@@ -52,11 +52,11 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
     titles = [_weights_title(pair, link.region), f"{map_title(name)}, {layer_words(layer)}", "The answer"]
     empty = ["" if weights else "No matrix is pruned here." if pair is None else "Neither weights nor mask were kept.",
              "" if felt else "Not kept.", "" if bars else "Not kept."]
+    answer_axis: Part = {"range": [0, 1.3], "tickformat": ".0%", "tickvals": [0, 0.5, 1]} if labels else {}
     layout = {**weight_axes, **felt_layout, "barmode": "group", "bargap": 0.3,
               "margin": {"l": 12, "r": 12, "t": 56, "b": 44},
               "annotations": [*_titles(titles), *_arrows(), *_said(empty), *felt_layout["annotations"]],
-              "xaxis3": {"domain": SPANS[2], "anchor": "y3", **({"range": [0, 1.3], "tickformat": ".0%", "tickvals": [0, 0.5, 1]}
-                                                                if labels else {})},
+              "xaxis3": {"domain": SPANS[2], "anchor": "y3", **answer_axis},
               "yaxis3": {"domain": [0.08, 0.92], "anchor": "x3", "autorange": "reversed", "showgrid": False},
               "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container",
                          "yanchor": "bottom"}}
