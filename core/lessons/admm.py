@@ -8,7 +8,7 @@ from __future__ import annotations
 from core.lessons.base import Lesson, Look, Question, Step
 
 LAYER = "entailment-tiny-admm-layer-2of4-e0-s0-27e89793"  # recorded runs: sweeps/tiny.toml
-TRAINED = "entailment-tiny-admm-2of4-e4-s0-c651dff8"
+TRAINED = "entailment-tiny-admm-2of4-e4-s0-4f5bb55f"
 
 STEPS = (
     Step("cross", "Two weights, one must go",

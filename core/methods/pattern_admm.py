@@ -70,8 +70,9 @@ class PatternAdmmKnobs(AdmmKnobs):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mix > 0 and self.inputs != "dense":
-            raise InputError(f"mix = {self.mix:g} with inputs = {self.inputs!r}", "inputs = 'dense', whose reshaped form "
-                             "is known", "Add --knob inputs=dense, or leave mix at 0.")
+            raise InputError(f"mix = {self.mix:g} with inputs = {self.inputs!r}",
+                             "inputs = 'dense': only the dense model's inputs have a reshaped form",
+                             "Add --knob inputs=dense, or leave mix at 0.")
 
 
 class PatternAdmm(Admm):
