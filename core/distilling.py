@@ -12,7 +12,8 @@ at 0.9 times the number of layers.
 Where we differ: hidden states are averaged over the layers, so that the weight means the same in a deep model;
 attention is compared as probabilities.
 Cost: a forward pass of the dense model a step; the attention term also makes both models compute attention the plain
-way ("eager"), the only way that gives its weights back.
+way ("eager"), the only way that gives its weights back. A step takes 1.3 times as long with either or both (minilm-l6,
+32 x 12 tokens, one thread), 1.4 to 1.6 times on tiny.
 """
 
 from __future__ import annotations

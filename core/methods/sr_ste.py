@@ -19,7 +19,8 @@ the decay joins the gradient or is taken from W beside it. With Adam it does, wh
 2404.01847); `form=weights` keeps it out of Adam: W <- W - lr decay (1 - M) o W, of the W before the step.
 Where we differ: it starts from the dense fine-tuned checkpoint, as every method of a comparison does (published: from
 scratch); optimiser, clipping, weight decay and schedule are the comparison's.
-Cost: one selection over the pruned weights and three passes over them a step; one more copy of them.
+Cost: one selection over the pruned weights and three passes over them a step (1.1 times a dense step on minilm-l6, 32 x
+12 tokens, one thread); one more copy of them.
 """
 
 from __future__ import annotations
