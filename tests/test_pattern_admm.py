@@ -277,7 +277,7 @@ def test_the_start_sees_the_mixed_gram_of_the_readers(bert: Any) -> None:
     """
     layers = prunable(bert)
     stats = calibrate(bert, layers, batches())
-    method = PatternAdmm(PatternAdmmKnobs(rho_a=1.0 / 0.9, mix=0.25, maps="all", layers="*.0"))
+    method = PatternAdmm(PatternAdmmKnobs(rho_a=1.0 / 0.9, mix=0.25, maps="all", layers="*.0", inputs="dense"))
     mixed = method.calibrated(bert, layers, batches(), stats)
     changed = {n for n in stats if mixed[n] is not stats[n]}
     assert changed == {f"bert.encoder.layer.{n}" for n in (
@@ -299,3 +299,8 @@ def test_without_mix_the_start_is_left_alone(bert: Any) -> None:
     layers = prunable(bert)
     stats = calibrate(bert, layers, batches())
     assert PatternAdmm(PatternAdmmKnobs()).calibrated(bert, layers, batches(), stats) is stats
+
+
+def test_reshaped_inputs_are_those_of_the_dense_model() -> None:
+    with pytest.raises(InputError, match="inputs=dense"):
+        PatternAdmmKnobs(mix=0.5, inputs="pruned")
