@@ -9,18 +9,20 @@ import msgspec
 
 from core import methods, tasks
 from core.errors import InputError, unknown
-from core.methods.base import knobs_to_spec, make_knobs
+from core.methods import declared
 from core.runs.records import LATER, MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
 
 
-def resolve(given: Mapping[str, Any]) -> RunSpec:
+def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
     """Fill in what *given* leaves out and check every name and range. Raises InputError.
 
     The defaults depend on the model (`MODEL_DEFAULTS`) and on the method: one-shot methods train for 0 epochs, and a
-    dense run is named by its own training settings alone.
+    dense run is named by its own training settings alone. *light*: from what the methods' files declare, without
+    importing them (their code needs torch); the spec is the same.
     """
+    grids, settled = (declared.grids, declared.settled) if light else (_grids, _settled)
     values = {k: v for k, v in given.items() if v is not None}
     if "task" not in values:
         raise InputError("No task was given", f"one of {', '.join(tasks.TASKS)}", "Add --task NAME.")
@@ -40,10 +42,9 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
                 values[name] = own[f"dense_{name}"]
     else:
         pattern = parse_pattern(values.get("pattern", "2:4"))
-        kind = methods.load(entry.name)
         if values.get("bits"):
-            if not kind.grids:
-                able = [e.name for e in methods.METHODS.values() if e.target and methods.load(e.name).grids]
+            if not grids(entry.name):
+                able = [e.name for e in methods.METHODS.values() if e.target and grids(e.name)]
                 raise InputError(f"{entry.name} with {values['bits']} bits", "a method that can put weights on a grid",
                                  f"Choose one of {', '.join(able)}.")
             Grid(int(values["bits"]), int(values.get("chunk", LATER["chunk"])))
@@ -53,8 +54,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
                 raise InputError(f"Pattern {pattern.name!r} keeps every weight", "a pattern that prunes, or a grid",
                                  "Choose 2:4, add --bits 8, or take --method dense.")
         values["pattern"] = pattern.name
-        knobs = dict(values.get("knobs", {}))
-        values["knobs"] = knobs_to_spec(make_knobs(kind.Knobs, knobs))
+        values["knobs"] = settled(entry.name, dict(values.get("knobs", {})))
         if entry.training == "never":
             if values.get("epochs") not in (None, 0, 0.0) and "epochs" in given:
                 raise InputError(f"{entry.name} with {values['epochs']:g} epochs", "0 epochs: it is one-shot",
@@ -72,6 +72,16 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
                          "Correct it.") from None
     _check_ranges(spec, entry.training)
     return spec
+
+
+def _grids(name: str) -> bool:
+    return bool(methods.load(name).grids)
+
+
+def _settled(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    from core.methods.base import knobs_to_spec, make_knobs
+
+    return knobs_to_spec(make_knobs(methods.load(name).Knobs, given))
 
 
 def _check_ranges(spec: RunSpec, training: str) -> None:

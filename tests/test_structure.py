@@ -56,7 +56,7 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
 
 LIGHT = ("core.errors", "core.methods.cards", "core.methods.declared", "core.runs", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
-         "core.sparsity.verify", "core.sparsity.library", "ui", "pages", "app")
+         "core.sparsity.verify", "core.sparsity.library", "core.live", "core.specs", "ui", "pages", "app")
 
 
 def light_files() -> list[Path]:
@@ -84,11 +84,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
                      "core.calibration"),
     "core.lab": ("core.errors", "core.runs", "core.sparsity", "core.methods"),
     "core.lessons": ("core.errors",),
+    "core.live": ("core.errors", "core.checkpoints", "core.runs", "core.specs", *NUMPY_SPARSITY, *LISTS),
     "core.views": ("core.errors", "core.regions", "core.runs", *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.regions", "core.runs", "core.views", "core.lessons", "core.lab!",
-           "core.lab.reading_group", *NUMPY_SPARSITY, *LISTS),
+           "core.lab.reading_group", "core.live", "core.models", *NUMPY_SPARSITY, *LISTS),
     "pages": ("ui", "core.errors", "core.regions", "core.runs", "core.views", "core.lab", "core.lessons",
-              *NUMPY_SPARSITY, *LISTS),
+              "core.live", *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors"),
 }
 

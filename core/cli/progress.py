@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from core.cli.output import printable
@@ -50,8 +53,36 @@ class Bars:
 
 
 @contextmanager
-def reporter(stream: TextIO | None = None) -> Iterator[Callable[[Any], None]]:
-    """Give a `report` function: bars when *stream* (stderr) is a terminal, nothing otherwise."""
+def stoppable() -> Iterator[None]:
+    """Let a polite kill (SIGTERM) end a run as Ctrl-C does: cancelled, with its header and its resume file in order."""
+    def interrupt(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not disturb the last writing
+        raise KeyboardInterrupt("Cancelled: its process was asked to stop.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def reporter(stream: TextIO | None = None, file: Path | None = None) -> Iterator[Callable[[Any], None]]:
+    """Give a `report` function: bars when *stream* (stderr) is a terminal, nothing otherwise. With a *file*, that too
+    says where the run stands, see `core.live.progress`."""
+    if file is not None:
+        from core.live.progress import ProgressFile
+
+        with ProgressFile(file) as note, reporter(stream) as bars:
+            def both(progress: Any) -> None:
+                note(progress)
+                bars(progress)
+
+            yield both
+        return
     stream = stream or sys.stderr
     if not stream.isatty():
         yield lambda progress: None

@@ -1,4 +1,4 @@
-"""`run`: make one run folder. Its options are the fields of RunSpec; only their help is written here."""
+"""`run`: make one run folder. Its options are the fields of RunSpec, with the words of `core.runs.settings`."""
 
 from __future__ import annotations
 
@@ -11,37 +11,11 @@ import click
 import msgspec
 
 from core.cli.output import echo_json, json_option, record_object, table
-from core.cli.progress import reporter
+from core.cli.progress import reporter, stoppable
 from core.errors import InputError
 from core.runs.records import STAGES, RunRecord, RunSpec
+from core.runs.settings import HELP
 from core.runs.store import Store, default_store
-
-# One line for every field of RunSpec; a test holds the two lists equal.
-HELP: dict[str, str] = {
-    "task": "What is learned; see `tasks`.",
-    "model": "A name of `models`, a local folder in Hugging Face form, or a hub id.",
-    "method": "How to prune; see `methods`. `dense` only fine-tunes.",
-    "pattern": "What may stay, e.g. 2:4 = keep 2 of every 4 consecutive inputs; see `patterns`.",
-    "seed": "Seed of the classifier head, the order of the batches and the dropout.",
-    "epochs": "Epochs of training while or after pruning; 0 = none.",
-    "dense_epochs": "Epochs of the dense parent, made first when it is not there yet.",
-    "lr": "Peak learning rate (AdamW).",
-    "dense_lr": "Peak learning rate of the dense parent.",
-    "batch_size": "Sequences per optimiser step.",
-    "max_length": "Tokens per sequence; longer ones are cut.",
-    "train_examples": "Train on this many examples, the same ones for every seed.  [default: all]",
-    "dev_examples": "Score on this many examples held out of train, for choosing knobs; 0 = the validation set.",
-    "calibration": "Training examples behind the layers' Gram matrices.",
-    "distill": "Weight of the dense teacher's soft targets in the loss, 0 to 1.",
-    "dropout": "Dropout in every training of this run and of its parent, 0 to 1.",
-    "freeze_embeddings": "Train the embeddings too, or keep them frozen (faster).",
-    "record": "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).",
-    "bits": "Put the weights on a grid of this many bits, 2 to 8; 0 = no grid.",
-    "chunk": "Weights along the input that share one scale of the grid; 0 = a whole row.",
-    "distill_hidden": "Weight of the dense teacher's hidden states in the loss, 0 to 100.",
-    "distill_attention": "Weight of the dense teacher's attention in the loss, 0 to 100.",
-    "knobs": "A knob of the method; repeatable. `methods NAME` lists them.",
-}
 
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,10 +114,12 @@ def summary(record: RunRecord) -> str:
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with <task>/{train,validation}.parquet.")
 @click.option("--resume", is_flag=True, help="Continue the unfinished run of this very spec.")
 @click.option("--again", is_flag=True, help="Make the run again though it exists.")
+@click.option("--progress-file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write where the run stands into this file, as JSON, while it goes on.")
 @click.option("--threads", type=click.IntRange(1), help="Processor cores that torch may use.")
 @json_option
-def run_command(data_dir: Path | None, resume: bool, again: bool, threads: int | None, as_json: bool,
-                **options: Any) -> None:
+def run_command(data_dir: Path | None, resume: bool, again: bool, progress_file: Path | None, threads: int | None,
+                as_json: bool, **options: Any) -> None:
     """Train, prune, evaluate and record one model.
 
     The dense parent is made first when it is not on this machine. A finished run of the same settings is not made
@@ -155,7 +131,7 @@ def run_command(data_dir: Path | None, resume: bool, again: bool, threads: int |
       python -m core run --task mrpc --model minilm-l6 --method admm --pattern 2:4 --epochs 4 --seed 0
     """
     set_threads(threads)
-    with reporter() as report:
+    with stoppable(), reporter(file=progress_file) as report:
         record = run_one(options, data_dir=data_dir, resume=resume, again=again, store=default_store(), report=report)
     if as_json:
         echo_json(record_object(record))

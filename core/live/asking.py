@@ -1,0 +1,140 @@
+"""Ask for a run, stop it, go on with it. Everything a person can get wrong is said at once, as an InputError."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from core.errors import InputError
+from core.live import tickets, workers
+from core.live.tickets import VIEWER, Ticket, locked
+from core.methods.declared import declared
+from core.runs.records import RunSpec, command_of
+from core.runs.store import Store, read_header
+from core.specs import resolve
+from core.tasks import TASKS
+
+MOST = 200  # tickets in the queue
+MINE = 20  # of one viewer
+DEMO_EPOCHS = 4.0
+DEMO_DENSE_EPOCHS = 18.0  # what the shipped dense models were trained for
+
+
+def demo() -> bool:
+    """Is this a public demonstration (SPARSESCOPE_DEMO=1), where nobody may ask for much?"""
+    return os.environ.get("SPARSESCOPE_DEMO", "") not in ("", "0")
+
+
+def given_of(said: Mapping[str, str]) -> dict[str, Any]:
+    """Texts of a form as settings: a key is a field of RunSpec, or `knob.<name>`; an empty text is left out.
+
+    Raises InputError for a text that is not of its field's type. Names and ranges are checked by `resolve`.
+    """
+    hints, out, knobs = typing.get_type_hints(RunSpec), {}, {}
+    kinds = {knob.name: type(knob.default) for knob in declared(said.get("method") or "admm")}
+    for key, text in said.items():
+        name = key.removeprefix("knob.")
+        if not text.strip():
+            continue
+        if key.startswith("knob."):
+            if name in kinds:
+                knobs[name] = _typed(name, text, kinds[name])
+        elif name in hints:
+            kind = hints[name]
+            if typing.get_origin(kind) is not Literal:
+                kind = next(t for t in (*typing.get_args(kind), kind) if t is not type(None))
+            out[name] = _typed(name, text, kind)
+    return out | ({"knobs": knobs} if knobs else {})
+
+
+def _typed(name: str, text: str, kind: Any) -> Any:
+    try:
+        return msgspec.convert(text.strip(), kind, strict=False)
+    except msgspec.ValidationError:
+        wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "one of its choices")
+        raise InputError(f"{name} = {text[:60]!r}", wanted, "Correct it.") from None
+
+
+def checked(given: Mapping[str, Any]) -> RunSpec:
+    """The full spec of *given*, within what this machine allows. Raises InputError."""
+    spec = resolve(given, light=True)
+    if demo():
+        fine = (spec.model == "tiny" and TASKS[spec.task].kind == "built-in" and spec.epochs <= DEMO_EPOCHS
+                and spec.dense_epochs <= DEMO_DENSE_EPOCHS and spec.method != "dense")
+        if not fine:
+            raise InputError("More than this demonstration runs", "model tiny, a built-in task, a pruned run, at most "
+                             f"{DEMO_EPOCHS:g} epochs", "On a machine of your own there is no limit: see the README.")
+    return spec
+
+
+def command(given: Mapping[str, Any]) -> str:
+    """The shell command that *given* stands for."""
+    return command_of(resolve(given, light=True))
+
+
+def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool = False) -> str:
+    """Queue a run of *given* for *viewer* (1 to 16 letters and digits) and return its id.
+
+    A run that waits or goes on already is joined, a finished one is left as it is unless *again*; an unfinished one
+    continues. Raises InputError.
+    """
+    if not VIEWER.fullmatch(viewer):
+        raise InputError(f"Viewer {viewer[:40]!r}", "1 to 16 letters a-z and digits", "Choose another name.")
+    spec = checked(given)
+    found, _ = tickets.waiting(store)
+    if any(t.run == spec.run_id for t in found) or any(w.ticket.run == spec.run_id for w in workers.active(store)):
+        return spec.run_id
+    if finished(store, spec.run_id) and not again:
+        return spec.run_id
+    if len(found) >= MOST or sum(t.viewer == viewer for t in found) >= MINE:
+        raise InputError(f"{len(found)} runs are waiting", f"at most {MOST}, and {MINE} of one viewer",
+                         "Wait for some of them, or cancel one.")
+    ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), given=dict(given), again=again)
+    try:
+        tickets.put(store, ticket)
+    except OSError as error:
+        raise InputError(f"Could not write a ticket ({error.strerror})", f"room in {store.live}",
+                         "Free some space, or point SPARSESCOPE_RUNS elsewhere.") from error
+    return spec.run_id
+
+
+def finished(store: Store, run: str) -> bool:
+    """Was *run* made on this machine, to its end?"""
+    try:
+        return read_header(store.live / run).status == "succeeded"
+    except InputError:
+        return False
+
+
+def resume(store: Store, run: str, viewer: str) -> str:
+    """Queue an unfinished run to continue where it was. Raises InputError when there is nothing to go on with."""
+    store.find(run)  # refuses what is no run id
+    worker = workers.read_worker(workers.folder_of(store, run))
+    if worker is not None:
+        return submit(store, worker.ticket.given, viewer)
+    entry = store.find(run)
+    if entry is None or entry.record is None or entry.recorded:
+        raise InputError(f"There is no unfinished run {run!r} here", "a run that was started on this machine",
+                         "Start it from the form.")
+    given = msgspec.to_builtins(entry.record.spec)
+    return submit(store, {k: v for k, v in given.items() if v is not None}, viewer)
+
+
+def cancel(store: Store, run: str) -> None:
+    """Take *run* out of the queue, and ask its worker to stop. Nothing happens when it is in neither."""
+    store.find(run)  # refuses what is no run id
+    with locked(store, patience=5.0) as mine:
+        if not mine:
+            raise InputError("The queue is busy", "a moment's patience", "Press Cancel again.")
+        for ticket in tickets.waiting(store)[0]:
+            if ticket.run == run:
+                tickets.drop(store, ticket)
+        for worker in workers.active(store):
+            if worker.ticket.run == run:
+                (workers.folder_of(store, run) / "cancel").touch()
+                workers.stop(worker)

@@ -1,0 +1,190 @@
+"""A worker: the headless command in a process of its own, and how to tell whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core.live.progress import Said, read_said
+from core.live.tickets import Ticket
+from core.runs.records import ID_RULE
+from core.runs.store import REPOSITORY, Store, write_atomic
+
+SILENT = 30.0  # seconds without a heartbeat after which a process that cannot be looked up counts as gone
+TAIL = 4096  # bytes of a log that are read for its last lines
+LINES = 6
+_started: dict[int, subprocess.Popen[bytes]] = {}  # by this process: to be reaped, nothing else hangs on it
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """`worker.json`: one worker. `ticks`: when its process began, in the system's own count; guards a reused id."""
+
+    ticket: Ticket
+    pid: int
+    ticks: int | None
+    started: float  # seconds since 1970
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """`end.json`: what became of a worker."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    reason: str = ""
+    ended: float = 0.0
+
+
+Command = Callable[[Store, Ticket, Path, int], Sequence[str]]  # store, ticket, its folder, threads -> argv
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def limit() -> int:
+    """How many workers may run at once: SPARSESCOPE_WORKERS, else half the cores."""
+    try:
+        return max(1, int(os.environ["SPARSESCOPE_WORKERS"]))
+    except (KeyError, ValueError):
+        return max(1, cores() // 2)
+
+
+def folder_of(store: Store, run: str) -> Path:
+    """Where the files of the worker of *run* lie."""
+    assert ID_RULE.fullmatch(run) and ".." not in run
+    return store.live / ".work" / run
+
+
+def headless(store: Store, ticket: Ticket, folder: Path, threads: int) -> list[str]:
+    """The command that makes the ticket's run: the same words a person would type, never a shell."""
+    words = [sys.executable, "-m", "core", "run", "--again" if ticket.again else "--resume", f"--threads={threads}",
+             f"--progress-file={folder / 'progress.json'}"]
+    for key, value in ticket.given.items():
+        if key == "knobs" and isinstance(value, dict):
+            words += [f"--knob={name}={text}" for name, text in value.items()]
+        elif key == "freeze_embeddings":
+            words.append("--freeze-embeddings" if value else "--train-embeddings")
+        elif value is not None:
+            words.append(f"--{key.replace('_', '-')}={value}")
+    return words
+
+
+def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
+    """Start a worker for *ticket*. Raises OSError when the system starts none."""
+    folder = folder_of(store, ticket.run)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("end.json", "cancel", "progress.json", "worker.json"):
+        (folder / name).unlink(missing_ok=True)
+    threads = max(1, cores() // limit())
+    env = {**os.environ, "SPARSESCOPE_RUNS": str(store.live.resolve()),
+           "SPARSESCOPE_CACHED": str(store.recorded.resolve()), "PYTHONUNBUFFERED": "1"}
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(list(command(store, ticket, folder, threads)), cwd=REPOSITORY, env=env,
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    _started[process.pid] = process
+    worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time())
+    write_atomic(folder / "worker.json", msgspec.json.encode(worker))
+    return worker
+
+
+def ticks_of(pid: int) -> int | None:
+    """When process *pid* began, in clock ticks since the machine did; None when that cannot be told. A process that has
+    ended and only waits to be noticed by its parent counts as none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, *rest = text.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if state in "ZX" else int(rest[18])
+
+
+def alive(worker: Worker, said: Said | None = None) -> bool:
+    """Is the worker's process still there, and still that process?"""
+    child = _started.get(worker.pid)
+    if child is not None and child.poll() is not None:
+        del _started[worker.pid]
+        return False
+    if worker.ticks is not None and Path("/proc/self/stat").exists():
+        return ticks_of(worker.pid) == worker.ticks
+    try:
+        os.kill(worker.pid, 0)
+    except OSError:
+        return False
+    return time.time() - max(worker.started, said.updated if said else 0.0) < SILENT
+
+
+def gone(pid: int | None) -> bool:
+    """Is there no process *pid* any more? Somebody else's run: when it began is not known."""
+    try:
+        os.kill(pid or 0, 0)
+    except (OSError, OverflowError):
+        return True
+    return not pid
+
+
+def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:
+    """Send *kind* to the worker and to all it started."""
+    if alive(worker):
+        try:
+            os.killpg(worker.pid, kind)
+        except ProcessLookupError:
+            return
+
+
+def read_worker(folder: Path) -> Worker | None:
+    """`worker.json` of *folder*; None when it is not there or is none of ours."""
+    try:
+        worker = msgspec.json.decode((folder / "worker.json").read_bytes(), type=Worker)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return worker if worker.ticket.run == folder.name and worker.pid > 1 else None
+
+
+def read_end(folder: Path) -> End | None:
+    """`end.json` of *folder*; None while the worker goes on."""
+    try:
+        return msgspec.json.decode((folder / "end.json").read_bytes(), type=End)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def folders(store: Store) -> list[Path]:
+    """The folders of all workers there were, the latest change first."""
+    try:
+        found = [p for p in (store.live / ".work").iterdir()
+                 if ID_RULE.fullmatch(p.name) and ".." not in p.name and p.is_dir() and not p.is_symlink()]
+        return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
+    except OSError:
+        return []
+
+
+def active(store: Store) -> list[Worker]:
+    """The workers of which no end is known."""
+    going = (p for p in folders(store) if not (p / "end.json").exists())
+    return [worker for p in going if (worker := read_worker(p)) is not None]
+
+
+def said_of(store: Store, run: str) -> Said | None:
+    """What the worker of *run* last said of itself."""
+    return read_said(folder_of(store, run) / "progress.json")
+
+
+def last_lines(folder: Path) -> str:
+    """The last lines of a worker's log, control characters left out; "" when it printed nothing."""
+    try:
+        with (folder / "worker.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [re.sub(r"[^\x20-\x7e\x80-\U0010ffff]", "", line).strip() for line in text.splitlines()]
+    return "\n".join([line for line in lines if line][-LINES:])

@@ -1,0 +1,83 @@
+"""A live run with the real worker: started from a ticket, killed, resumed, bit for bit as if never disturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.live import asking, workers
+from core.live.status import status
+from core.live.tending import tend
+from core.pipeline import resolve, run
+from core.runs.store import Store, read_header
+
+GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "epochs": 6.0,
+         "train_examples": 640, "dev_examples": 100, "dense_epochs": 1.0, "calibration": 32}
+
+
+def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSESCOPE_WORKERS", str(workers.cores()))  # one thread each, as in the run to compare with
+    (tmp_path / "cached_runs").mkdir()
+    store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
+    made = asking.submit(store, GIVEN, "a")
+    folder, seen, end = store.live / made, set(), time.monotonic() + 100
+    tend(store)
+    worker, = workers.active(store)
+    while not (folder / "resume.safetensors").exists():
+        found = status(store, made)
+        seen.add((found.state, found.phase, found.note))
+        assert workers.alive(worker) and time.monotonic() < end, workers.last_lines(workers.folder_of(store, made))
+        time.sleep(0.01)
+    os.killpg(worker.pid, signal.SIGKILL)
+    while not status(store, made).over and time.monotonic() < end:
+        tend(store)
+    assert status(store, made).state == "failed" and read_header(folder).status == "failed"
+    rows = len((folder / "trace.jsonl").read_text().splitlines())
+    assert rows > 0
+    asking.resume(store, made, "a")
+    while not status(store, made).over:
+        tend(store)
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    done = status(store, made)
+    assert done.state == "succeeded", done.reason
+    assert {state for state, _, _ in seen} == {"running"} and any("dense parent" in note for _, _, note in seen)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        other = Store(recorded=store.recorded, live=tmp_path / "whole")
+        whole = run(resolve(GIVEN), store=other)
+    finally:
+        torch.set_num_threads(threads)
+    record = read_header(folder)
+    assert record.results == whole.results
+    assert [m.mask_sha256 for m in record.matrices] == [m.mask_sha256 for m in whole.matrices]
+    a, b = store.open(made), other.open(made)
+    assert a.keys == b.keys
+    assert all(np.array_equal(a.array(key), b.array(key)) for key in a.keys)  # type: ignore[arg-type]
+    assert [row["step"] for row in a.trace] == [row["step"] for row in b.trace]
+
+
+def test_a_cancelled_live_run_is_a_cancelled_record(tmp_path: Path) -> None:
+    (tmp_path / "cached_runs").mkdir()
+    store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
+    made = asking.submit(store, {"task": "agreement", "model": "tiny", "method": "dense", "epochs": 50}, "a")
+    tend(store)
+    end = time.monotonic() + 60
+    while status(store, made).phase != "train" or status(store, made).done < 2:
+        assert time.monotonic() < end, workers.last_lines(workers.folder_of(store, made))
+        time.sleep(0.05)
+    asking.cancel(store, made)
+    while not status(store, made).over:
+        tend(store)
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    found, record = status(store, made), read_header(store.live / made)
+    assert found.state == record.status == "cancelled" and record.pid is None
+    assert "asked to stop" in found.reason  # it wrote its header itself: nobody had to kill it
