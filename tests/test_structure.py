@@ -56,7 +56,8 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
 
 LIGHT = ("core.errors", "core.methods.cards", "core.methods.declared", "core.runs", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
-         "core.sparsity.verify", "core.sparsity.library", "core.live", "core.specs", "ui", "pages", "app")
+         "core.sparsity.verify", "core.sparsity.library", "core.inspecting", "core.live", "core.specs", "ui", "pages",
+         "app")
 
 
 def light_files() -> list[Path]:
@@ -79,17 +80,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.errors": (),
     "core.sparsity": ("core.errors",),
     "core.runs": ("core.errors", "core.regions", *NUMPY_SPARSITY),
+    "core.inspecting": ("core.errors", *NUMPY_SPARSITY),
     "core.tasks": ("core.errors",),
     "core.methods": ("core.errors", "core.sparsity", "core.regions", "core.reshaping", "core.watching",
                      "core.calibration"),
     "core.lab": ("core.errors", "core.runs", "core.sparsity", "core.methods"),
     "core.lessons": ("core.errors",),
     "core.live": ("core.errors", "core.checkpoints", "core.runs", "core.specs", *NUMPY_SPARSITY, *LISTS),
-    "core.views": ("core.errors", "core.regions", "core.runs", *NUMPY_SPARSITY, *LISTS, *RESULTS),
+    "core.views": ("core.errors", "core.inspecting", "core.regions", "core.runs", *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.regions", "core.runs", "core.views", "core.lessons", "core.lab!",
-           "core.lab.reading_group", "core.live", "core.models", *NUMPY_SPARSITY, *LISTS),
+           "core.lab.reading_group", "core.inspecting", "core.live", "core.models", *NUMPY_SPARSITY, *LISTS),
     "pages": ("ui", "core.errors", "core.regions", "core.runs", "core.views", "core.lab", "core.lessons",
-              "core.live", *NUMPY_SPARSITY, *LISTS),
+              "core.inspecting", "core.live", *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors"),
 }
 

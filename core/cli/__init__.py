@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "list": "browse",
     "show": "browse",
     "check": "check",
+    "inspect": "inspect",
     "keep": "keep",
     "export": "export",
     "methods": "methods",
