@@ -55,8 +55,8 @@ Batches = Sequence[dict[str, Tensor]]
 class PatternAdmmKnobs(AdmmKnobs):
     """Knobs of `pattern-admm`: those of `admm`, and the activation term's."""
 
-    strength: float = knob(0.3, "lambda, the weight of the activation term in the loss; 0 = no term", 0.0, 100.0)
-    maps: str = knob("ffn", "the feature maps that are reshaped", choices=("ffn", "attention", "block", "all"))
+    strength: float = knob(3.0, "lambda, the weight of the activation term in the loss; 0 = no term", 0.0, 100.0)
+    maps: str = knob("attention", "the feature maps that are reshaped", choices=("ffn", "attention", "block", "all"))
     layers: str = knob("*", "the encoder layers that are reshaped: names such as encoder.layer.3, with * and commas")
     rho_a: float = knob(4.0, "penalty between a region and its proximal copy: a region under 1 / rho_a of the map's "
                              "unit is to be silent", 0.1, 1e3)
