@@ -69,6 +69,9 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("lesson", "pages/lesson.py", "The lesson", "Touch",
                   "What do W, Z, U and rho each do?",
                   "A walk over the three pages. Every step sets the real knobs, asks a question, and is a link."),
+        PageEntry("inspect", "pages/inspect.py", "Inspect", "Run", "Is this checkpoint really sparse?",
+                  "A file or folder of weights, read and never run: the zeros of every matrix, the **pattern** that "
+                  "they follow, and every **violation** of it. Embeddings and head are counted apart."),
     )
 }
 

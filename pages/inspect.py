@@ -1,0 +1,40 @@
+"""Inspect: is a checkpoint really sparse? Any one on this machine, read from its bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.views import inspect as views
+from core.views import style
+from ui import frame, inspecting, links
+
+
+def page(path: Path, judge: str) -> None:
+    """The verdict and its numbers, the matrices as squares and as a table, one of them up close."""
+    report = inspecting.report(path, judge)
+    top = st.container()
+    names = [m.name for m in report.matrices]
+    for remark in report.remarks:
+        st.info(links.plain(remark))
+    st.caption(links.plain(str(report.path)))
+    if not names:
+        st.subheader(links.plain(report.verdict[0]), anchor=False)
+        return
+    frame.figures(views.numbers(report))
+    matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", width=370)
+    with top:
+        frame.show(views.overview(report, matrix), "squares")
+        for sentence in report.verdict[2:]:
+            st.markdown(links.plain(sentence))
+    frame.show(views.certificate(report, matrix), "certificate")
+    for line in views.violations(report, matrix):
+        st.warning(links.plain(line))
+
+
+frame.opening("inspect")
+picked = inspecting.pick()
+if picked is not None:
+    with frame.guarded():
+        page(*picked)
