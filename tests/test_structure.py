@@ -138,7 +138,7 @@ import sys
 from streamlit.testing.v1 import AppTest
 from ui.pages import PAGES
 app = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=60).run()
-pages = [page for page in PAGES.values() if page.group == "See"]  # the others compute: they may import torch
+pages = [p for p in PAGES.values() if p.group == "See" or p.key == "run"]  # the others compute: they may import torch
 for page in pages:
     app.switch_page(page.file).run()
     assert not app.exception, (page.key, app.exception)

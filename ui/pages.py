@@ -72,6 +72,9 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("inspect", "pages/inspect.py", "Inspect", "Run", "Is this checkpoint really sparse?",
                   "A file or folder of weights, read and never run: the zeros of every matrix, the **pattern** that "
                   "they follow, and every **violation** of it. Embeddings and head are counted apart."),
+        PageEntry("run", "pages/run.py", "Run", "Run", "What happens if I prune it differently?",
+                  "A form for the headless command. A run goes on when the page is closed; its link finds it again. "
+                  "**Queue**: viewers take turns."),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 import typing
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from core.errors import InputError
 from core.live import tickets, workers
 from core.live.tickets import VIEWER, Ticket, locked
 from core.methods.declared import declared
-from core.runs.records import RunSpec, command_of
+from core.runs.records import RunSpec
 from core.runs.store import Store, read_header
 from core.specs import resolve
 from core.tasks import TASKS
@@ -73,8 +74,8 @@ def checked(given: Mapping[str, Any]) -> RunSpec:
 
 
 def command(given: Mapping[str, Any]) -> str:
-    """The shell command that *given* stands for."""
-    return command_of(resolve(given, light=True))
+    """The shell command that *given* stands for: what was said, nothing of what is the default."""
+    return shlex.join(["python", "-m", "core", "run", *(word for flag in workers.flags(given) for word in flag)])
 
 
 def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool = False) -> str:

@@ -35,7 +35,7 @@ def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = 
     if own is None:
         return Estimate(None, dense, _memory(store, spec), "no run of this task and model was timed here yet")
     here = (store.live / own.id).is_dir()
-    where = "made on this machine" if here else "recorded on another machine"
+    where = "made on this machine" if here else "recorded with the repository"
     return Estimate(_seconds(own, spec), dense, _memory(store, spec), f"{own.id}, {where}")
 
 

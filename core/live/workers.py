@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -66,16 +66,23 @@ def folder_of(store: Store, run: str) -> Path:
 
 def headless(store: Store, ticket: Ticket, folder: Path, threads: int) -> list[str]:
     """The command that makes the ticket's run: the same words a person would type, never a shell."""
-    words = [sys.executable, "-m", "core", "run", "--again" if ticket.again else "--resume", f"--threads={threads}",
-             f"--progress-file={folder / 'progress.json'}"]
-    for key, value in ticket.given.items():
+    own = [f"--threads={threads}", f"--progress-file={folder / 'progress.json'}"]
+    return [sys.executable, "-m", "core", "run", "--again" if ticket.again else "--resume", *own,
+            *("=".join(flag) for flag in flags(ticket.given))]
+
+
+def flags(given: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Settings as options of the command: (option, value), or (option,) for a switch."""
+    out: list[tuple[str, ...]] = []
+    for key, value in given.items():
         if key == "knobs" and isinstance(value, dict):
-            words += [f"--knob={name}={text}" for name, text in value.items()]
+            out += [("--knob", f"{name}={text}") for name, text in value.items()]
         elif key == "freeze_embeddings":
-            words.append("--freeze-embeddings" if value else "--train-embeddings")
+            out.append(("--freeze-embeddings" if value else "--train-embeddings",))
         elif value is not None:
-            words.append(f"--{key.replace('_', '-')}={value}")
-    return words
+            out.append((f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) and
+                        float(f"{value:g}") == value else str(value)))
+    return out
 
 
 def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:

@@ -235,10 +235,11 @@ def history(run: Run, matrix: str, share: int | None = None) -> View:
         columns["pruned"] = last.histogram
     if not columns:
         return words_only("No counts of this matrix were kept.")
-    return _history_view(columns, pattern, run, matrix)
+    return history_view(columns, pattern, run, matrix)
 
 
-def _history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix: str) -> View:
+def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix: str) -> View:
+    """Stacked bars of *columns* (how many groups of *matrix* hold 0, 1, ... entries, at each moment)."""
     names = groups.class_names(groups.size_of(pattern))
     shares = {k: groups.classes(h) / max(int(h.sum()), 1) for k, h in columns.items()}
     data: list[Part] = []

@@ -1,0 +1,19 @@
+"""Start a run from a form, and watch it: the headless command with a face."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import frame, run_form, run_live
+
+frame.opening("run")
+run_live.refused()
+found = run_live.asked()
+if found is not None:
+    run_live.watch(found)
+    st.subheader("Another run", anchor=False)
+run_form.note()
+wish = run_form.draw()
+if wish is not None:
+    run_live.begin(*wish)
+run_live.history()

@@ -1,0 +1,201 @@
+"""The Run page on an empty store and with a run waiting, going on, failed, done. No worker is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from streamlit.testing.v1 import AppTest
+
+from core.live import asking, tending, tickets, workers
+from core.live.workers import End, Worker
+from core.methods import METHODS
+from core.methods.declared import declared
+from core.runs import arrays as enc
+from core.runs.records import RunSpec
+from core.runs.store import Store, read_header
+from core.specs import resolve
+from core.views import live
+from tests.makers import make_dense, make_run
+from tests.opening import charts, open_page, said
+
+GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
+RUN = resolve(GIVEN, light=True).run_id
+
+
+@pytest.fixture(autouse=True)
+def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tickets stay in the queue: these tests are about the page."""
+    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
+
+
+@pytest.fixture
+def going(empty_store: Store) -> Store:
+    """A run of this very process (so it lives), half way through ADMM."""
+    ticket = tickets.Ticket(run=RUN, viewer="a", created=time.time(), given=GIVEN)
+    tickets.queue_of(empty_store).mkdir()
+    folder = workers.folder_of(empty_store, RUN)
+    folder.mkdir(parents=True)
+    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=workers.ticks_of(os.getpid()), started=time.time() - 9)
+    (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
+    moment = time.time()
+    (folder / "progress.json").write_text(msgspec.json.encode(
+        {"phase": "train", "done": 40, "total": 120, "started": moment - 9, "phase_started": moment - 8,
+         "updated": moment}).decode())
+    make_run(empty_store.live, status="running", id=RUN, pid=os.getpid())
+    return empty_store
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(b for b in app.button if b.label == label).click().run()
+    assert not app.exception, [e.value for e in app.exception]
+    return app
+
+
+def test_an_empty_store_offers_the_form_with_its_command(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    app = open_page(monkeypatch, empty_store, "run")
+    assert not app.error
+    assert app.code[0].value == \
+        "python -m core run --task agreement --model tiny --method admm --pattern 2:4"
+    assert "is not known" in said(app) and "Nothing was started from here yet" in said(app)
+    press(app, "Start")
+    assert not app.error
+    ticket, = tickets.waiting(empty_store)[0]
+    assert ticket.run == RUN == app.query_params["run"]
+    assert "waiting, 1 of 1 in the queue" in said(app)
+    press(app, "Cancel")
+    assert tickets.waiting(empty_store)[0] == []
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "dense"])
+def test_every_field_and_every_knob_has_its_widget(monkeypatch: pytest.MonkeyPatch, empty_store: Store,
+                                                   method: str) -> None:
+    app = open_page(monkeypatch, empty_store, "run", method=method)
+    assert not app.error
+    keys = {w.key for w in (*app.selectbox, *app.text_input)}
+    assert {f"run.{name}" for name in RunSpec.__struct_fields__ if name != "knobs"} <= keys
+    assert {key for key in keys if key.startswith("run.knob.")} == {f"run.knob.{k.name}" for k in declared(method)}
+
+
+def test_the_form_lives_in_the_link_and_says_the_command(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    app = open_page(monkeypatch, empty_store, "run", pattern="1:4", epochs="2", **{"knob.rho_end": "0.5"})
+    assert "--pattern 1:4" in app.code[0].value and "--epochs 2" in app.code[0].value
+    assert "--knob rho_end=0.5" in app.code[0].value
+    app.text_input(key="run.seed").set_value("7").run()
+    assert app.query_params["seed"] == "7" and "--seed 7" in app.code[0].value
+    app.selectbox(key="run.method").select("asp").run()
+    assert not app.error and "knob.rho_end" not in app.query_params and "--method asp" in app.code[0].value
+
+
+@pytest.mark.parametrize(("query", "words"), [
+    ({"seed": "first"}, "a whole number"), ({"pattern": "4:2"}, "did you mean"), ({"method": "adm"}, "Did you mean"),
+    ({"knob.share": "9"}, "0.05 to 1.0"), ({"run": "nobody-knows"}, "There is no run"), ({"run": "../x"}, "no run id"),
+    ({"task": "x" * 100_000}, "Unknown task")])
+def test_mistakes_get_a_red_box_and_the_page_lives(monkeypatch: pytest.MonkeyPatch, empty_store: Store,
+                                                   query: dict[str, str], words: str) -> None:
+    app = open_page(monkeypatch, empty_store, "run", **query)
+    assert words in app.error[0].value
+    assert "Queue and history" in said(app)
+
+
+def test_a_running_run_shows_where_it_stands_and_what_it_logged(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:
+    app = open_page(monkeypatch, going, "run", run=RUN)
+    words = said(app)
+    bar, = app.get("progress")
+    assert "train 40 of 120" in bar.proto.text and "9 s so far" in bar.proto.text and "16 s left" in bar.proto.text
+    assert bar.proto.value == 33
+    assert "began at" in words and "running" in words and charts(app) == 1
+    assert [b.label for b in app.button if b.label in ("Cancel", "Resume")] == ["Cancel", "Cancel"]
+
+
+def test_moments_already_kept_are_counted_and_half_a_file_is_left_out(monkeypatch: pytest.MonkeyPatch,
+                                                                      going: Store) -> None:
+    name = "bert.encoder.layer.0.output.dense"
+    folder = going.live / RUN / "partial"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    free = rng.normal(size=(8, 16)).astype(np.float32)
+    order = np.argsort(-np.abs(free).reshape(-1, 4), axis=1)
+    held = np.zeros((32, 4), np.float32)
+    np.put_along_axis(held, order[:, :2], 1.0, axis=1)  # 2 of every 4, by hand
+    for k, w in enumerate([free, free * held.reshape(8, 16)]):
+        codes, scale = enc.encode_rows(w)
+        save_file({f"snapshot/{k}/w/{name}": codes, f"snapshot/{k}/w/{name}.scale": scale}, folder / f"{k}.safetensors")
+    (folder / "2.safetensors").write_bytes((folder / "1.safetensors").read_bytes()[:60])
+    run = going.open(RUN)
+    assert live.watched(run) == [name]
+    table = live.groups_so_far(run, name).table
+    assert list(table.columns)[1:] == ["W, moment 1", "W, moment 2"]
+    assert list(table["W, moment 2"]) == [0, 0, 32, 0, 0]
+    kept = np.abs(free).ravel() >= np.sort(np.abs(free).ravel())[-64]
+    counts = np.bincount(kept.reshape(-1, 4).sum(axis=1), minlength=5)
+    assert np.abs(np.array(table["W, moment 1"]) - counts).sum() <= 2  # int8 may swap one pair at the border
+    assert charts(open_page(monkeypatch, going, "run", run=RUN)) == 2
+
+
+def test_a_failed_run_says_why_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:
+    folder = workers.folder_of(going, RUN)
+    (folder / "worker.log").write_text("step 3\nNo space left on *device*\n")
+    worker = workers.read_worker(folder)
+    assert worker is not None
+    (folder / "worker.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(worker, ticks=1)))  # it is gone
+    app = open_page(monkeypatch, going, "run", run=RUN)
+    assert "No space left on" in app.error[0].value
+    assert read_header(going.live / RUN).status == "failed"
+    assert charts(app) == 1  # what it logged stays
+    press(app, "Resume")
+    ticket, = tickets.waiting(going)[0]
+    assert ticket.run == RUN and not ticket.again
+
+
+def test_a_finished_run_is_opened_or_made_again(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    make_run(empty_store.live, id=RUN, parent=make_dense(empty_store.recorded))
+    folder = workers.folder_of(empty_store, RUN)
+    folder.mkdir(parents=True)
+    (folder / "end.json").write_bytes(msgspec.json.encode(End(state="succeeded", ended=1.0)))
+    app = open_page(monkeypatch, empty_store, "run", run=RUN)
+    assert f"{RUN}: done" in said(app) and not app.error
+    assert "This run was made on this machine." in " ".join(m.value for m in app.markdown)
+    press(app, "Make it again")
+    assert tickets.waiting(empty_store)[0][0].again
+
+
+def test_a_recorded_run_of_that_name_is_not_taken_for_the_live_one(monkeypatch: pytest.MonkeyPatch,
+                                                                   going: Store) -> None:
+    shutil.rmtree(going.live / RUN)  # the worker has not written its header yet
+    make_run(going.recorded, id=RUN, parent=make_dense(going.recorded))
+    app = open_page(monkeypatch, going, "run", run=RUN)
+    assert "Nothing is recorded of it yet" in said(app) and charts(app) == 0
+
+
+def test_a_demonstration_offers_little_and_says_so(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    monkeypatch.setenv("SPARSESCOPE_DEMO", "1")
+    app = open_page(monkeypatch, empty_store, "run", epochs="9")
+    assert "demonstration" in app.info[0].value and "at most 4 epochs" in app.error[0].value
+    assert app.selectbox(key="run.model").options == ["tiny (2 layers x 64)"]
+    assert len(app.selectbox(key="run.task").options) == 3
+
+
+def test_foreign_files_in_the_queue_are_named(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    asking.submit(empty_store, GIVEN, "a")
+    (tickets.queue_of(empty_store) / "notes.txt").write_text("x")
+    app = open_page(monkeypatch, empty_store, "run")
+    assert "notes.txt" in app.warning[0].value and "1 of 1" in " ".join(m.value for m in app.markdown)
+
+
+@pytest.mark.parametrize("make", [lambda p: p.write_text("{"), lambda p: p.symlink_to("/"), lambda p: p.mkdir()])
+def test_damaged_worker_files_are_no_crash(monkeypatch: pytest.MonkeyPatch, going: Store,
+                                           make: Callable[[Path], None]) -> None:
+    for name in ("worker.json", "progress.json", "end.json"):
+        folder = workers.folder_of(going, f"x-{name}")
+        folder.mkdir()
+        make(folder / name)
+    open_page(monkeypatch, going, "run", run=RUN)

@@ -1,0 +1,142 @@
+"""The form of the Run page: one widget per field of RunSpec and per knob of the method, from the lists.
+
+The link holds what differs from the form's defaults. Emptied, a box says the default that stands in it in grey.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import streamlit as st
+
+from core.errors import InputError
+from core.live.asking import DEMO_EPOCHS, checked, demo, given_of
+from core.methods import METHODS
+from core.methods.declared import Declared, declared
+from core.models import MODELS
+from core.runs.records import RunSpec
+from core.runs.settings import HELP
+from core.sparsity.patterns import PATTERNS
+from core.tasks import TASKS
+from core.views import style
+from ui import kept, links
+
+START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
+FEW = ("epochs", "seed")
+REST = tuple(name for name in RunSpec.__struct_fields__ if name not in (*START, *FEW, "knobs"))
+KEYS = (*START, *FEW, *REST,
+        *dict.fromkeys(f"knob.{knob.name}" for name in METHODS for knob in declared(name)))
+
+
+def read() -> dict[str, str]:
+    """What the form says, as texts: field of RunSpec, or `knob.<name>` -> text. Nothing empty."""
+    return START | kept.read("run", KEYS)
+
+
+def draw() -> tuple[dict[str, Any], RunSpec] | None:
+    """Draw the form; what it asks for as settings, and as a full spec. None, with a red box, when it cannot be used."""
+    said, found = read(), None
+    problem = st.container()
+    try:
+        given = given_of(said)
+        found = given, checked(given)
+    except InputError as error:
+        problem.error(links.plain(str(error)))
+    spec = found[1] if found else None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        tasks = [task for task, entry in TASKS.items() if not demo() or entry.kind == "built-in"]
+        _choice("task", "Task", {task: style.task_title(task) for task in tasks}, said, HELP["task"])
+        _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo() or m == "tiny"}, said,
+                HELP["model"], new=not demo())
+        _choice("method", "Method", {m: style.method_title(m) for m in METHODS}, said, METHODS_HELP)
+        _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values()}, said,
+                HELP["pattern"], new=True)
+        for name in FEW:
+            _text(name, said, _default(spec, name), HELP[name], width=110)
+    knobs = declared(said["method"]) if said["method"] in METHODS else ()
+    with st.expander("More knobs"):
+        if knobs:
+            st.caption(f"Of {style.method_title(said['method'])}")
+            _grid([knob.name for knob in knobs], lambda k, name: _knob(knobs[k], said))
+        st.caption("Of every run")
+        _grid(REST, lambda k, name: _field(name, said, spec))
+    return found
+
+
+METHODS_HELP = "How to prune; the Methods page has a card for each."
+
+
+def _grid(names: Sequence[str], make: Any, across: int = 4) -> None:
+    for start in range(0, len(names), across):
+        for k, column in enumerate(st.columns(across)):
+            if start + k < len(names):
+                with column:
+                    make(start + k, names[start + k])
+
+
+def _default(spec: RunSpec | None, name: str) -> str:
+    value = getattr(spec, name) if spec is not None else None
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _field(name: str, said: Mapping[str, str], spec: RunSpec | None) -> None:
+    kind = typing.get_type_hints(RunSpec)[name]
+    if typing.get_origin(kind) is Literal:
+        names = {value: value for value in typing.get_args(kind)}
+        _choice(name, _label(name), names, said, HELP[name], default=_default(spec, name))
+    elif kind is bool:
+        _choice(name, _label(name), {"true": "yes", "false": "no"}, said, HELP[name], default=_default(spec, name))
+    else:
+        _text(name, said, _default(spec, name), HELP[name].replace("  [default: all]", " Empty: all."))
+
+
+def _knob(knob: Declared, said: Mapping[str, str]) -> None:
+    key, words = f"knob.{knob.name}", knob.help[:1].upper() + knob.help[1:]
+    if isinstance(knob.default, bool):
+        _choice(key, knob.name, {"true": "on", "false": "off"}, said, words, default=str(knob.default).lower())
+    elif knob.choices:
+        _choice(key, knob.name, {c: c for c in knob.choices}, said, words, default=str(knob.default))
+    else:
+        span = f" {knob.low:g} to {knob.high:g} {knob.unit}".rstrip() if knob.low is not None and \
+            knob.high is not None else ""
+        _text(key, said, f"{knob.default:g}" if isinstance(knob.default, float) else str(knob.default),
+              f"{words}.{span}", label=knob.name)
+
+
+def _write(key: str, value: str, default: str, said: Mapping[str, str]) -> None:
+    """Put *value* into the link; another method forgets the knobs of the old one."""
+    new = {k: v for k, v in said.items() if START.get(k) != v and not (key == "method" and k.startswith("knob."))}
+    new.pop(key, None)
+    kept.write("run", KEYS, new | ({key: value} if value not in ("", default) else {}), drops=("run",))
+
+
+def _choice(key: str, label: str, names: Mapping[str, str], said: Mapping[str, str], help: str, *,
+            default: str | None = None, new: bool = False) -> None:
+    """A select box; *new*: it also takes what is typed."""
+    first = START.get(key) or default or next(iter(names))
+    value, widget = said.get(key) or first, f"run.{key}"
+    options = [*names, *([] if value in names else [value])]
+    st.session_state[widget] = value
+    st.selectbox(label, options, format_func=lambda v: names.get(v, v), key=widget, help=links.plain(help),
+                 accept_new_options=new, width=230 if key in START else "stretch",
+                 on_change=lambda: _write(key, (st.session_state[widget] or first).strip(), first, said))
+
+
+def _text(key: str, said: Mapping[str, str], default: str, help: str, *, label: str | None = None,
+          width: int | Literal["stretch"] = "stretch") -> None:
+    widget = f"run.{key}"
+    st.session_state[widget] = said.get(key, "")
+    st.text_input(label or _label(key), key=widget, placeholder=default or "all", help=links.plain(help), width=width,
+                  max_chars=60, on_change=lambda: _write(key, st.session_state[widget].strip(), "", said))
+
+
+def note() -> None:
+    """What a public demonstration allows, in words; nothing on a machine of one's own."""
+    if demo():
+        st.info(f"This is a demonstration: model tiny, the built-in tasks, at most {DEMO_EPOCHS:g} epochs.")

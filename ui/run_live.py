@@ -1,0 +1,171 @@
+"""The living half of the Run page: start, watch, cancel, resume, open. Two fragments poll while something goes on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.errors import InputError
+from core.live import asking, estimates, tickets
+from core.live.status import LiveStatus, jobs, status
+from core.live.tending import tend
+from core.runs.records import RunSpec
+from core.runs.store import Run
+from core.views import live, style
+from ui import cache, frame, links
+from ui.run_words import STATES, expectation, standing
+
+PACE = 1.0  # seconds between two looks
+
+
+def _viewer() -> str:
+    """Who asks: a random name for this browser session, so that all viewers get their turn."""
+    return st.session_state.setdefault("run.viewer", secrets.token_hex(4))
+
+
+def _do(act: Callable[..., Any], *args: Any, watch: bool = False, **more: Any) -> None:
+    """Carry out what a button says; a refusal becomes a red box. *watch*: the page then shows that run."""
+    try:
+        run = act(cache.store(), *args, **more)
+        tend(cache.store())
+        if watch:
+            links.remember("run", run)
+    except InputError as error:
+        st.session_state["run.refused"] = str(error)
+
+
+def refused() -> None:
+    """What the last button could not do, once."""
+    words = st.session_state.pop("run.refused", None)
+    if words:
+        st.error(links.plain(words))
+
+
+def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
+    """The command that the form stands for, what to expect, and the button that starts it."""
+    store = cache.store()
+    st.code(asking.command(given), language="bash", wrap_lines=True)
+    records = [entry.record for entry in frame.entries() if entry.record is not None]
+    st.caption(links.plain(expectation(estimates.estimate(store, spec, records))))
+    done = asking.finished(store, spec.run_id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,
+                  args=(asking.submit, given, _viewer()), kwargs={"again": done, "watch": True},
+                  icon=":material/play_arrow:")
+        if done:
+            st.markdown("This run was made on this machine.", width="content")
+            _open(spec.run_id)
+
+
+def _open(run: str) -> None:
+    frame.link("weights", "Weights", run=run)
+    frame.link("trace", "ADMM trace", run=run)
+
+
+def asked() -> LiveStatus | None:
+    """The run that the link names, as it stands; a red box for one that nobody knows. None when the link names none."""
+    run = st.query_params.get("run")
+    if run is None:
+        return None
+    with frame.guarded():
+        tend(cache.store())
+        found = status(cache.store(), run)
+        if found.state == "unknown":
+            raise InputError(f"There is no run {run[:80]!r}", "a run of this machine", "Start one below.")
+        return found
+    return None
+
+
+def watch(found: LiveStatus) -> None:
+    """The run of the link, live: progress, numbers and pictures that grow. Once it is over the polling ends."""
+    run, over = found.run, found.over
+
+    def body() -> None:
+        tend(cache.store())
+        now = status(cache.store(), run)
+        if now.over and not over:
+            st.rerun()  # of the whole page: only that ends the timer
+        _head(now)
+        _pictures(now)
+
+    st.fragment(body, run_every=None if over else PACE)()
+
+
+def _head(now: LiveStatus) -> None:
+    st.subheader(links.plain(f"{now.run}: {STATES[now.state]}"), anchor=False)
+    if now.state == "running":
+        st.progress(now.share, text=links.plain(standing(now)))
+    elif now.state == "queued":
+        st.info(f"It is {standing(now)}. It starts by itself.")
+    elif now.state in ("failed", "cancelled"):
+        st.error(links.plain(f"This run {'failed' if now.state == 'failed' else 'was cancelled'}. {now.reason}"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _buttons(now, "watch")
+
+
+def _buttons(now: LiveStatus, where: str) -> None:
+    if not now.over and now.watched:
+        st.button("Cancel", key=f"{where}.cancel.{now.run}", on_click=_do, args=(asking.cancel, now.run))
+    elif now.state in ("failed", "cancelled"):
+        st.button("Resume", key=f"{where}.resume.{now.run}", on_click=_do,
+                  args=(asking.resume, now.run, _viewer()), kwargs={"watch": True})
+    if now.state == "succeeded":
+        _open(now.run)
+
+
+def _pictures(now: LiveStatus) -> None:
+    if now.state == "queued":
+        return
+    try:
+        run = cache.open_run(now.run)
+    except InputError:
+        st.caption("Nothing is recorded of it yet." if now.state == "running" else "It left no record.")
+        return
+    if run.recorded and now.state != "succeeded":
+        st.caption("Nothing is recorded of it yet.")  # the recorded run of the same name is another one
+        return
+    with frame.guarded():
+        frame.figures(frame.cached(live.numbers, run))
+    frame.draw(live.growing, run, key="live.trace")
+    _groups(run)
+
+
+def _groups(run: Run) -> None:
+    """The groups of one matrix over the moments kept so far, while there are such."""
+    with frame.guarded():
+        names = live.watched(run)
+        if names:
+            matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix")
+            frame.show(live.groups_so_far(run, matrix), "live.groups")
+
+
+def history() -> None:
+    """All that runs, waits and lately ended, each with what can be done about it."""
+    busy = any(not found.over for found in jobs(cache.store()))
+
+    def body() -> None:
+        tend(cache.store())
+        rows = jobs(cache.store())
+        if busy and all(found.over for found in rows):
+            st.rerun()
+        if not rows:
+            st.caption("Nothing was started from here yet.")
+        for found in rows:
+            with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"job-{found.run}"):
+                st.markdown(f"**{links.plain(found.run)}**  \n{links.plain(_line(found))}", width="stretch")
+                st.button("Watch", key=f"job.watch.{found.run}", on_click=links.remember, args=("run", found.run))
+                _buttons(found, "job")
+        damaged = tickets.waiting(cache.store())[1]
+        if damaged:
+            st.warning(links.plain(f"Cannot be read, and left alone in the queue's folder: {', '.join(damaged[:5])}."))
+
+    st.subheader("Queue and history", anchor=False)
+    st.fragment(body, run_every=PACE if busy else None)()
+
+
+def _line(found: LiveStatus) -> str:
+    last = found.reason.strip().splitlines()[-1][:200] if found.reason.strip() else ""
+    return standing(found) + (f": {last}" if last else "")

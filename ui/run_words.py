@@ -1,0 +1,50 @@
+"""The words of the Run page: how long, how far, how much."""
+
+from __future__ import annotations
+
+from core.live.estimates import Estimate
+from core.live.status import LiveStatus
+
+STATES = {"queued": "waiting", "running": "running", "succeeded": "done", "failed": "failed", "cancelled": "cancelled",
+          "unknown": "not known"}
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit a person would say: "12 s", "3 min 20 s", "2 h 5 min"."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def expectation(estimate: Estimate) -> str:
+    """What to expect, and from which measurement."""
+    if estimate.seconds is None:
+        time = f"How long it takes is not known: {estimate.source}."
+    else:
+        time = f"About {duration(estimate.seconds)}, and a few seconds to start. An estimate from {estimate.source}."
+    if estimate.dense_seconds is None:
+        time += " The dense parent is made first: how long that takes is not known."
+    elif estimate.dense_seconds:
+        time += f" The dense parent is made first, about {duration(estimate.dense_seconds)} more."
+    memory = "not measured on this machine yet" if estimate.memory_mb is None else \
+        f"about {estimate.memory_mb:.0f} MB, as the last worker with this model"
+    return f"{time} Memory: {memory}."
+
+
+def standing(found: LiveStatus) -> str:
+    """One line on a run: where it stands, since when, how long still."""
+    if found.state == "queued":
+        return f"waiting, {found.place} of {found.of} in the queue, for {duration(found.elapsed)}"
+    if found.state != "running":
+        return STATES[found.state]
+    if not found.watched:
+        return "running, started from the command line"
+    parts = [f"{found.phase} {found.done} of {found.total}" if found.total > 1 else found.phase]
+    parts += [found.note] if found.note else []
+    parts += [f"{duration(found.elapsed)} so far"]
+    parts += [f"about {duration(found.remaining)} left in this phase"] if found.remaining is not None else []
+    parts += [f"no sign of life for {duration(found.silent)}"] if found.silent else []
+    return ", ".join(parts)
