@@ -17,4 +17,4 @@ groups: dict[str, list] = {}
 for entry in PAGES.values():
     page = st.Page(ROOT / entry.file, title=entry.title, url_path=entry.key, default=entry.key == "overview")
     groups.setdefault(entry.group, []).append(page)
-st.navigation(groups).run()
+st.navigation(groups, expanded=True).run()  # no page hides behind "View more"

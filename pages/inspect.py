@@ -22,15 +22,21 @@ def page(path: Path, judge: str) -> None:
     if not names:
         st.subheader(links.plain(report.verdict[0]), anchor=False)
         return
-    frame.figures(views.numbers(report))
-    matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", width=370)
+    left, right = st.columns([4, 3], gap="large")
+    with left:
+        st.dataframe(views.short(report), hide_index=True, key="matrices", height=460, column_config={
+            "zeros": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)})
+    with right:
+        matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", width="stretch")
+        close = views.certificate(report, matrix)
+        st.subheader(links.plain(close.claim), anchor=False)
+        for line in views.violations(report, matrix):
+            st.warning(links.plain(line))
+        st.dataframe(close.table, hide_index=True, key="certificate")
     with top:
         frame.show(views.overview(report, matrix), "squares")
-        for sentence in report.verdict[2:]:
-            st.markdown(links.plain(sentence))
-    frame.show(views.certificate(report, matrix), "certificate")
-    for line in views.violations(report, matrix):
-        st.warning(links.plain(line))
+        st.markdown(links.plain(" ".join(report.verdict[2:])))
+        frame.figures(views.numbers(report))
 
 
 frame.opening("inspect")

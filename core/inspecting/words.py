@@ -65,24 +65,25 @@ def _patterns(judged: Sequence[Matrix]) -> list[str]:
     kinds = Counter((m.found.pattern, m.found.violations > 0) for m in judged)
     if set(kinds) == {("dense", False)}:
         return [f"Not sparse: {share(zeros / size)} zeros in the {of}{place}."]
-    out = []
-    for (pattern, broken), number in kinds.most_common():
-        which = (f"All {number} matrices{place}" if number > 1 else f"The one matrix{place}") \
-            if number == len(judged) else f"{number} of {of}{place}"
-        one = number == 1
-        if broken:
-            bad = [m for m in judged if (m.found.pattern, m.found.violations > 0) == (pattern, True)]
-            held = sum(m.found.violations for m in bad)
-            out.append(f"{which} nearly obey{'s' * one} {pattern}: {many(held, 'violation')} in "
-                       f"{many(sum(m.found.groups for m in bad), 'group')}.")
-        elif pattern in PHRASES:
-            phrase = PHRASES[pattern]
-            first, _, rest = phrase.partition(" ")
-            verb = {"lose": "loses", "have": "has", "are": "is"}[first] if one else first
-            out.append(f"{which} {verb} {rest}.")
-        else:
-            out.append(f"{which} obey{'s' * one} {pattern}.")
-    return [*out, f"{share(zeros / size)} of their weights are zero."]
+    said = [f"{number} {_obeys(pattern, broken, number, judged)}" for (pattern, broken), number in kinds.most_common()]
+    if len(said) > 1:
+        first = f"Of {of}{place}, {', '.join(said[:-1])} and {said[-1]}."
+    else:
+        whole = f"All {of}" if len(judged) > 1 else "The one matrix"
+        first = f"{whole}{place} {said[0].partition(' ')[2]}."
+    return [first, f"{share(zeros / size)} of their weights are zero."]
+
+
+def _obeys(pattern: str, broken: bool, number: int, judged: Sequence[Matrix]) -> str:
+    """What *number* matrices with this finding do: "obey 2:4", "loses whole rows"."""
+    phrase = PHRASES.get(pattern) or (f"lose whole {pattern}" if pattern.endswith("blocks") else f"obey {pattern}")
+    verb, _, rest = phrase.partition(" ")
+    verb = {"lose": "loses", "have": "has", "are": "is", "obey": "obeys"}[verb] if number == 1 else verb
+    if not broken:
+        return f"{verb} {rest}"
+    bad = [m.found for m in judged if m.found.pattern == pattern and m.found.violations]
+    groups = many(sum(f.groups for f in bad), "block" if pattern.endswith("blocks") else "group")
+    return f"nearly {verb} {rest} ({many(sum(f.violations for f in bad), 'violation')} in {groups})"
 
 
 def _rest(report: Report) -> str:

@@ -54,8 +54,9 @@ def overview(report: Report, chosen: str = "") -> View:
     extremes = f"{style.percent(low.sparsity)} of every matrix is zero." if low.sparsity == high.sparsity else \
         f"From {style.percent(low.sparsity)} zeros in {low.name} to {style.percent(high.sparsity)} in {high.name}."
     return View(claim, figure, None, f"{many(len(judged), 'square')}, one a matrix, darker with more zeros. {claim} "
-                f"{extremes}", table(report), "Choose a matrix above: its certificate follows. The command "
-                "`python -m core inspect PATH --pattern 2:4` says the same, and ends with 1 where the pattern breaks.")
+                f"{extremes}", table(report), "Choose a matrix below: its certificate follows, and every picture. "
+                "On the command line, python -m core inspect PATH --pattern 2:4 says the same, and ends with exit code "
+                "1 where the pattern breaks.")
 
 
 def _places(judged: tuple[Matrix, ...]) -> tuple[dict[str, tuple[int, int]], list[str], list[str]]:
@@ -108,6 +109,14 @@ def table(report: Report) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def short(report: Report) -> pd.DataFrame:
+    """What of `table` a person reads first: zeros, pattern, violations, and columns that say anything at all."""
+    full = table(report).drop(columns=["type", "shape", "bytes", "compact bytes"])
+    full = full.drop(columns="violations") if report.pattern else full
+    full["matrix"] = [m.name if m.place != "layers" else style.matrix_words(m.name) for m in report.matrices]
+    return full.drop(columns=[name for name in ("wholly zero", "grid") if not full[name].any()])
+
+
 def gone(m: Matrix) -> str:
     """What of a matrix is wholly zero: "2 rows, 1 of 12 heads"."""
     parts = [many(n, word) for word, n in (("row", m.found.rows), ("column", m.found.columns)) if n]
@@ -127,9 +136,12 @@ def certificate(report: Report, matrix: str) -> View:
     if f.rule is not None and not f.violations:
         unit, allowed = ("groups", f"none holds more than {f.rule.n}") if isinstance(f.rule, NM) else \
             ("blocks", "every one is whole or gone")
-        claim = f"{head} obeys {f.pattern}: {style.count(f.groups)} {unit}, {allowed}."
+        verb = "obeys" if isinstance(f.rule, NM) else "loses whole"
+        claim = f"{head} {verb} {f.pattern}: {style.count(f.groups)} {unit}, {allowed}."
     elif f.rule is not None:
-        claim = f"{head} nearly obeys {f.pattern}: {many(f.violations, 'violation')} in {style.count(f.groups)} groups."
+        verb, unit = ("obeys", "groups") if isinstance(f.rule, NM) else ("loses whole", "blocks")
+        claim = f"{head} nearly {verb} {f.pattern}: {many(f.violations, 'violation')} in {style.count(f.groups)} " \
+                f"{unit}."
     else:
         words = {"dense": "is dense", "unstructured": "has zeros in no pattern", "all zero": "is zero throughout"}
         claim = f"{head} {words.get(f.pattern, f'loses whole {f.pattern}')}: {style.percent(m.sparsity)} zeros."
