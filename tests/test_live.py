@@ -246,7 +246,8 @@ def test_every_word_of_the_command_is_one_argument_and_makes_this_run(live: Stor
     ticket = Ticket(run=resolve(wish, light=True).run_id, viewer="a", created=1.0, given=wish)  # type: ignore[arg-type]
     words = workers.headless(live, ticket, live.live, 2)[4:]
     assert asking.command(wish) == ("python -m core run --task agreement --model tiny --method admm --pattern 2:4 "
-                                    "--seed 3 --epochs 1.5 --bits 4 --train-embeddings --knob rho_end=0.5 --knob dual=False")
+                                    "--seed 3 --epochs 1.5 --bits 4 --train-embeddings --knob rho_end=0.5 "
+                                    "--knob dual=False")
     options = run_command.make_context("run", words).params
     assert options["resume"] and options["threads"] == 2 and options["progress_file"] == live.live / "progress.json"
     fields = {k: v for k, v in options.items() if k in RunSpec.__struct_fields__}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def test_a_running_run_shows_where_it_stands_and_what_it_logged(monkeypatch: pyt
     app = open_page(monkeypatch, going, "run", run=RUN)
     words = said(app)
     bar, = app.get("progress")
-    assert "train 40 of 120" in bar.proto.text and "9 s so far" in bar.proto.text and "16 s left" in bar.proto.text
+    assert re.fullmatch(r"train 40 of 120, \d+ s so far, about 16 s left in this phase", bar.proto.text)
     assert bar.proto.value == 33
     assert "began at" in words and "running" in words and charts(app) == 1
     assert [b.label for b in app.button if b.label in ("Cancel", "Resume")] == ["Cancel", "Cancel"]
@@ -172,6 +173,13 @@ def test_a_recorded_run_of_that_name_is_not_taken_for_the_live_one(monkeypatch: 
                                                                    going: Store) -> None:
     shutil.rmtree(going.live / RUN)  # the worker has not written its header yet
     make_run(going.recorded, id=RUN, parent=make_dense(going.recorded))
+    app = open_page(monkeypatch, going, "run", run=RUN)
+    assert "Nothing is recorded of it yet" in said(app) and charts(app) == 0
+
+
+def test_what_is_made_again_does_not_show_the_old_run_as_live(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:
+    header = going.live / RUN / "run.json"
+    os.utime(header, (1.0, 1.0))
     app = open_page(monkeypatch, going, "run", run=RUN)
     assert "Nothing is recorded of it yet" in said(app) and charts(app) == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from core.live import asking, estimates, tickets
 from core.live.status import LiveStatus, jobs, status
 from core.live.tending import tend
 from core.runs.records import RunSpec
-from core.runs.store import Run
+from core.runs.store import HEADER, Run, file_times
 from core.views import live, style
 from ui import cache, frame, links
 from ui.run_words import STATES, expectation, standing
@@ -124,13 +125,19 @@ def _pictures(now: LiveStatus) -> None:
     except InputError:
         st.caption("Nothing is recorded of it yet." if now.state == "running" else "It left no record.")
         return
-    if run.recorded and now.state != "succeeded":
-        st.caption("Nothing is recorded of it yet.")  # the recorded run of the same name is another one
+    if now.state != "succeeded" and (run.recorded or _before(run, now)):
+        st.caption("Nothing is recorded of it yet.")  # what stands under its name is an earlier run
         return
     with frame.guarded():
         frame.figures(frame.cached(live.numbers, run))
     frame.draw(live.growing, run, key="live.trace")
     _groups(run)
+
+
+def _before(run: Run, now: LiveStatus) -> bool:
+    """Was the header written before the worker that is under way began?"""
+    written = file_times(run.path, (HEADER,))[0][0] / 1e9
+    return now.state == "running" and now.watched and written < time.time() - now.elapsed - 1.0
 
 
 def _groups(run: Run) -> None:

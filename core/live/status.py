@@ -51,13 +51,19 @@ class LiveStatus:
 
 def status(store: Store, run: str) -> LiveStatus:
     """How *run* stands. Raises InputError for what is no run id; a run nobody knows is "unknown"."""
-    entry = store.find(run)
+    store.find(run)  # refuses what is no run id
     for worker in workers.active(store):
         if worker.ticket.run == run:
             return _running(store, worker)
     for found in _queued(store):
         if found.run == run:
             return found
+    return _over(store, run)
+
+
+def _over(store: Store, run: str) -> LiveStatus:
+    """A run that neither waits nor is under way here, from its header or its worker's end."""
+    entry = store.find(run)
     end = workers.read_end(workers.folder_of(store, run))
     record = entry.record if entry is not None else None
     if record is not None and record.status != "queued":
@@ -77,7 +83,7 @@ def jobs(store: Store, most: int = 12) -> list[LiveStatus]:
     out = [_running(store, worker) for worker in sorted(going, key=lambda w: w.started)] + _queued(store)
     known = {found.run for found in out}
     ended = [p.name for p in workers.folders(store) if p.name not in known and (p / "end.json").exists()]
-    return out + [status(store, run) for run in ended[:most]]
+    return out + [_over(store, run) for run in ended[:most]]
 
 
 def _queued(store: Store) -> list[LiveStatus]:

@@ -15,7 +15,7 @@ from core.live import tickets, workers
 from core.live.tickets import Ticket, locked
 from core.live.workers import Command, End, Worker, headless
 from core.runs.records import RunRecord
-from core.runs.store import Store, read_header, write_atomic, write_header
+from core.runs.store import HEADER, Store, read_header, write_atomic, write_header
 from core.specs import dense_spec
 
 GRACE = 20.0  # seconds a cancelled worker has to write its header before it is killed
@@ -96,7 +96,8 @@ def _bury(store: Store, worker: Worker) -> None:
     with suppress(InputError):  # the settings of an older version: its dense run cannot be told
         _settle(store.live / dense_spec(worker.ticket.spec).run_id, worker, cancelled, reason)
     if record is not None and record.status in ("succeeded", "failed", "cancelled"):
-        stale = record.status != "succeeded" and _older(store.live / record.id / "run.json", worker.started)
+        old = _older(store.live / record.id / HEADER, worker.started)
+        stale = old and (record.status != "succeeded" or worker.ticket.again)
         if not stale:
             _end(folder, End(state=record.status, reason=record.error or "", ended=time.time()))
             return

@@ -143,8 +143,8 @@ def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:
     if alive(worker):
         try:
             os.killpg(worker.pid, kind)
-        except ProcessLookupError:
-            return
+        except (ProcessLookupError, PermissionError):
+            return  # gone this very moment, or another user's: it stays what it is
 
 
 def read_worker(folder: Path) -> Worker | None:
