@@ -148,6 +148,25 @@ def test_free_values_and_few_values_are_on_no_grid(tmp_path: Path, kind: type) -
     assert report_on(tmp_path, one_off).matrices[0].grid is None
 
 
+def test_a_grid_is_found_where_no_two_values_are_one_step_apart(tmp_path: Path) -> None:
+    codes = np.array([-7, -5, 0, 5, 7])[np.random.default_rng(0).integers(0, 5, (64, 64))]
+    assert report_on(tmp_path, codes * np.float32(0.03)).matrices[0].grid == (4, 0)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(6, "float16"), (5, "float16"), (4, "bf16"), (2, "bf16")])
+def test_a_grid_rounded_to_half_precision_is_found(tmp_path: Path, bits: int, kind: str) -> None:
+    top, chance = 2 ** (bits - 1) - 1, np.random.default_rng(bits)
+    codes = chance.integers(-top, top + 1, (64, 192))
+    codes[:, 0] = top
+    weights = codes.astype(np.float32) * chance.uniform(0.01, 0.1, (64, 1)).astype(np.float32)
+    stored = ((weights.view(np.uint32) + 0x8000) >> 16).astype(np.uint16) if kind == "bf16" else weights.astype(kind)
+    assert report_on(tmp_path, stored).matrices[0].grid == (bits, 0)
+
+
+def test_one_weight_a_row_is_no_evidence_of_a_grid(tmp_path: Path) -> None:
+    assert report_on(tmp_path, nm(1, 16, 64, 16)).matrices[0].grid is None
+
+
 # -- types -------------------------------------------------------------------------------------------------------
 
 def test_bf16_is_decoded_as_a_naive_decoder_does() -> None:
