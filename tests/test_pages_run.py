@@ -184,6 +184,13 @@ def test_what_is_made_again_does_not_show_the_old_run_as_live(monkeypatch: pytes
     assert "Nothing is recorded of it yet" in said(app) and charts(app) == 0
 
 
+def test_watching_a_row_of_the_history_names_it_in_the_link(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:
+    app = open_page(monkeypatch, going, "run")
+    assert charts(app) == 0
+    press(app, "Watch")
+    assert app.query_params["run"] == RUN and charts(app) == 1
+
+
 def test_a_demonstration_offers_little_and_says_so(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     monkeypatch.setenv("SPARSESCOPE_DEMO", "1")
     app = open_page(monkeypatch, empty_store, "run", epochs="9")

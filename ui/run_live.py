@@ -108,11 +108,16 @@ def _head(now: LiveStatus) -> None:
 
 
 def _buttons(now: LiveStatus, where: str) -> None:
-    if not now.over and now.watched:
-        st.button("Cancel", key=f"{where}.cancel.{now.run}", on_click=_do, args=(asking.cancel, now.run))
-    elif now.state in ("failed", "cancelled"):
-        st.button("Resume", key=f"{where}.resume.{now.run}", on_click=_do,
-                  args=(asking.resume, now.run, _viewer()), kwargs={"watch": True})
+    """What can be done about a run. A callback would run the fragment alone again: each runs the whole page."""
+    if where == "job" and st.button("Watch", key=f"job.watch.{now.run}"):
+        links.remember("run", now.run)
+        st.rerun()
+    if not now.over and now.watched and st.button("Cancel", key=f"{where}.cancel.{now.run}"):
+        _do(asking.cancel, now.run)
+        st.rerun()
+    if now.state in ("failed", "cancelled") and st.button("Resume", key=f"{where}.resume.{now.run}"):
+        _do(asking.resume, now.run, _viewer(), watch=True)
+        st.rerun()
     if now.state == "succeeded":
         _open(now.run)
 
@@ -163,7 +168,6 @@ def history() -> None:
         for found in rows:
             with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"job-{found.run}"):
                 st.markdown(f"**{links.plain(found.run)}**  \n{links.plain(_line(found))}", width="stretch")
-                st.button("Watch", key=f"job.watch.{found.run}", on_click=links.remember, args=("run", found.run))
                 _buttons(found, "job")
         damaged = tickets.waiting(cache.store())[1]
         if damaged:
