@@ -42,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def opened(store: Store) -> Run:
-    return store.open(run(spec("pattern-admm", knobs={"strength": 5.0}), store=store).id)
+    return store.open(run(spec("pattern-admm", knobs={"strength": 5.0, "maps": "ffn"}), store=store).id)
 
 
 def test_moments_run_from_the_dense_model_to_the_final_one(opened: Run) -> None:
