@@ -14,10 +14,12 @@ from core.views import (
     activations_layers,
     activations_sizes,
     activations_time,
+    activations_trade,
 )
 from ui import frame, links, player
 
-PARTS = {"layers": "All layers", "layer": "One layer", "attention": "Attention", "sizes": "Distribution"}
+PARTS = {"layers": "All layers", "layer": "One layer", "attention": "Attention", "sizes": "Distribution",
+         "trade": "Price"}
 
 
 def page(run: Run) -> None:
@@ -42,6 +44,10 @@ def page(run: Run) -> None:
         frame.draw(activations_layer.one_layer, run, probe, name, layer, key="layer")
     elif part == "sizes":
         frame.draw(activations_sizes.sizes, run, probe, name, layer, key="sizes")
+    elif part == "trade":
+        spec = run.record.spec
+        frame.show(frame.cached_over(activations_trade.trade, spec.task, spec.model, spec.pattern, name, run.record.id),
+                   "trade")
     else:
         heads = [str(k) for k in range(1, run.record.heads + 1)]
         picture = st.container()
