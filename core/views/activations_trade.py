@@ -100,10 +100,11 @@ def _series(method: str, runs: list[Trade]) -> Part:
     joined = sum(bool(t.label) for t in runs) > 1
     return {"type": "scatter", "mode": "lines+markers+text" if joined else "markers+text",
             "name": style.method_title(method), "x": [t.after for t in runs], "y": [t.score for t in runs],
-            "text": [t.label for t in runs], "textposition": "top center", "textfont": {"size": 13},
+            "text": [t.label.partition(",")[0] for t in runs], "textposition": "top center", "textfont": {"size": 13},
             "marker": {"color": style.colour(method), "size": 12}, "cliponaxis": False,
             "line": {"color": style.colour(method), "width": 1.5, "dash": "dot"},
-            "hovertemplate": "%{x:.1%} quiet, %{y:.3f} %{text}<extra></extra>"}
+            "customdata": [t.label for t in runs],
+            "hovertemplate": "%{x:.1%} quiet, %{y:.3f} %{customdata}<extra></extra>"}
 
 
 def _claim(title: str, found: list[Trade]) -> str:
