@@ -113,7 +113,8 @@ def panel(records: Sequence[RunRecord], task: str, model: str) -> View:
     room = 0.06 * (high - low or 0.1)
     figure = build(data, {
         "shapes": [band], "margin": {"t": 12, "b": 158}, "legend": {"y": -0.27, "yanchor": "top"},
-        "xaxis": {"type": "log", "range": [math.log10(v) for v in span], "tickformat": "~%", "dtick": "D2" if span[1] / span[0] < 1e4 else 1,
+        "xaxis": {"type": "log", "range": [math.log10(v) for v in span], "tickformat": "~%",
+                  "dtick": "D2" if span[1] / span[0] < 1e4 else 1,
                   "title": {"text": f"{ERROR_WORDS}, mean over matrices (log)"}},
         "yaxis": {"range": [low - room, high + room], "title": {"text": style.metric_words(results.metric)}},
     }, HEIGHT, legend=True, revision=f"errors/{task}/{model}")
