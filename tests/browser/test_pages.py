@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.first_picture import BYTES_BAR, page_megabytes, time_to_picture
 from tests.browser.serving import ROOT, browser, complaints, painted, server
+from tests.checkpoints import LAYER, QUERY, nm, write
 from tests.makers import make_run, make_store, run_named
 from ui.pages import PAGES
 
@@ -25,8 +26,9 @@ def chrome() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The made-up runs, and one that keeps Gram matrices: the lab has something to draw."""
+    """The made-up runs, one that keeps Gram matrices for the lab, and a checkpoint to inspect."""
     made = make_store(tmp_path_factory.mktemp("store"))
+    write(made.recorded / run_named(made, method="dense") / "checkpoint", {LAYER.format(0, QUERY): nm(2, 4)})
     make_run(made.recorded, method="admm-layer", pattern="3:4", record="lab", parent=run_named(made, method="dense"))
     return made
 
@@ -53,7 +55,8 @@ def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> No
     painted(page, LIMIT)
     assert complaints(page) == []
     assert errors == []
-    wanted = {"lesson": "[data-testid=stPageLink]", "methods": ".formula"}.get(
+    wanted = {"lesson": "[data-testid=stPageLink]", "methods": ".formula",
+              "run": "[data-testid=stCode]"}.get(
         key, "[data-testid=stMain] img, [data-testid=stPlotlyChart]")
     assert page.query_selector(wanted), f"nothing of {wanted}"
 
