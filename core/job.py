@@ -23,6 +23,7 @@ from core.environment import environment
 from core.errors import InputError
 from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
 from core.methods.masked import Masked
+from core.methods.straight_through import holding
 from core.models import Loaded, head_count, layer_count, load_model, prunable, repeated_layers, save_checkpoint
 from core.moments import Moments
 from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
@@ -155,11 +156,8 @@ class Job:
 
     def _score_with(self, weights: Mapping[str, Tensor]) -> float:
         """The main score with *weights* in place of the prunable ones; the model is left as it was."""
-        kept = {name: layer.weight.detach().clone() for name, layer in self.layers.items()}
-        self._put(weights)
-        value = self._evaluate()["score"]
-        self._put(kept)
-        return value
+        with holding(self.layers, weights):
+            return self._evaluate()["score"]
 
     def _put(self, weights: Mapping[str, Tensor]) -> None:
         for name, layer in self.layers.items():
