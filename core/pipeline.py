@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.job import Job, Progress, Report
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
+from core.runs.writers import gone
 from core.specs import dense_spec, resolve
 
 __all__ = ["Progress", "export", "find_checkpoint", "resolve", "run"]
@@ -34,7 +35,7 @@ def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bo
         record = entry.record if entry else None
         if record is not None and record.status == "succeeded" and not again:
             return record
-        if record is not None and record.status == "running" and record.pid != os.getpid() and _alive(record.pid):
+        if record is not None and record.status == "running" and record.pid != os.getpid() and not gone(record.pid):
             raise InputError(f"{spec.run_id} is being written by process {record.pid}", "one writer a run",
                              "Wait for it, or stop that process.")
         if not resume and not again:
@@ -67,11 +68,3 @@ def export(run_id: str, *, store: Store, to: Path) -> Path:
         raise InputError(f"{to} is not empty", "an empty or new folder", "Choose another --to.")
     shutil.copytree(source, to, dirs_exist_ok=True)
     return to
-
-
-def _alive(pid: int | None) -> bool:
-    try:
-        os.kill(pid or 0, 0)
-    except (OSError, OverflowError):
-        return False
-    return bool(pid)

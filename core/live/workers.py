@@ -129,15 +129,6 @@ def alive(worker: Worker, said: Said | None = None) -> bool:
     return time.time() - max(worker.started, said.updated if said else 0.0) < SILENT
 
 
-def gone(pid: int | None) -> bool:
-    """Is there no process *pid* any more? Somebody else's run: when it began is not known."""
-    try:
-        os.kill(pid or 0, 0)
-    except (OSError, OverflowError):
-        return True
-    return not pid
-
-
 def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:
     """Send *kind* to the worker and to all it started."""
     if alive(worker):
