@@ -1,12 +1,13 @@
-"""Where the final weights of a finished run lie on this machine."""
+"""Where the final weights of a finished run lie on this machine, and the model that they make."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from core.errors import InputError
-from core.runs.records import RunSpec
-from core.runs.store import CHECKPOINT, Store, read_header
+from core.models import Loaded, load_model
+from core.runs.records import RunRecord, RunSpec
+from core.runs.store import CHECKPOINT, HEADER, Store, read_header
 
 
 def find_checkpoint(spec: RunSpec, store: Store) -> Path | None:
@@ -24,3 +25,20 @@ def find_checkpoint(spec: RunSpec, store: Store) -> Path | None:
         except InputError:
             continue
     return None
+
+
+def open_model(record: RunRecord, store: Store) -> Loaded:
+    """The final model of the run *record* with its tokenizer: float32, on the CPU, in eval mode, with as many outputs
+    as the run's task has classes (1 for regression). The header names the classes, so a task of one's own needs
+    neither its data nor its description.
+
+    Raises InputError when no checkpoint is at hand, with the command that makes it, or when it cannot be loaded.
+    """
+    folder = find_checkpoint(record.spec, store)
+    if folder is None:
+        again = " --again" if (store.live / record.id / HEADER).exists() else ""
+        raise InputError(f"There is no checkpoint of {record.id} at hand", "a run whose weights are on this machine",
+                         f"Make it here: {record.command}{again}")
+    loaded = load_model(record.spec.model, labels=len(record.labels) or 1, seed=record.spec.seed, checkpoint=folder)
+    loaded.model.eval()
+    return loaded
