@@ -54,7 +54,7 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
     assert offenders([p for p in SHIPPED if not within(module_of(p), "core.tasks")], "datasets") == []
 
 
-LIGHT = ("core.errors", "core.methods.cards", "core.methods.declared", "core.runs", "core.views",
+LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.declared", "core.runs", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.inspecting", "core.live", "core.specs", "ui", "pages",
          "app")
@@ -78,6 +78,7 @@ LISTS = ("core.methods!", "core.methods.cards", "core.methods.declared", "core.t
 RESULTS = ("core.lab!", "core.lab.results_plane", "core.lab.results_group", "core.lab.results_layer")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.errors": (),
+    "core.demo": ("core.errors",),
     "core.sparsity": ("core.errors",),
     "core.runs": ("core.errors", "core.regions", *NUMPY_SPARSITY),
     "core.inspecting": ("core.errors", *NUMPY_SPARSITY),
@@ -86,9 +87,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
                      "core.calibration"),
     "core.lab": ("core.errors", "core.runs", "core.sparsity", "core.methods"),
     "core.lessons": ("core.errors",),
-    "core.live": ("core.errors", "core.checkpoints", "core.runs", "core.specs", *NUMPY_SPARSITY, *LISTS),
+    "core.live": ("core.errors", "core.demo", "core.checkpoints", "core.runs", "core.specs", *NUMPY_SPARSITY, *LISTS),
     "core.views": ("core.errors", "core.inspecting", "core.regions", "core.runs", *NUMPY_SPARSITY, *LISTS, *RESULTS),
-    "ui": ("core.errors", "core.regions", "core.runs", "core.views", "core.lessons", "core.lab!",
+    "ui": ("core.errors", "core.demo", "core.regions", "core.runs", "core.views", "core.lessons", "core.lab!",
            "core.lab.reading_group", "core.inspecting", "core.live", "core.models", *NUMPY_SPARSITY, *LISTS),
     "pages": ("ui", "core.errors", "core.regions", "core.runs", "core.views", "core.lab", "core.lessons",
               "core.inspecting", "core.live", *NUMPY_SPARSITY, *LISTS),

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from core import demo
 from core.errors import InputError
 from core.inspecting.folder import open_checkpoint
 from core.inspecting.report import Report, inspect
-from core.live.asking import demo
 from core.runs.store import CHECKPOINT, file_times
 from core.sparsity.patterns import parse_pattern
 from core.views import style
@@ -23,7 +23,7 @@ LONGEST = 1000  # characters of a path
 def at_hand() -> dict[str, Path]:
     """Run id -> the folder of its checkpoint, of finished runs that have one; in a demonstration of recorded ones."""
     return {e.id: e.path / CHECKPOINT for e in cache.entries()
-            if e.record is not None and e.record.status == "succeeded" and (e.recorded or not demo())
+            if e.record is not None and e.record.status == "succeeded" and (e.recorded or not demo.on())
             and (e.path / CHECKPOINT / "model.safetensors").is_file()}
 
 
@@ -53,10 +53,10 @@ def pick() -> tuple[Path, str] | None:
 
 def _path() -> str:
     """The path that was typed; "" for none. In a demonstration there is no box, and a path in the link is refused."""
-    if demo():
+    if demo.on():
         if "path" in st.query_params:
-            st.error("Paths cannot be opened in this demonstration. Expected a checkpoint of the list. "
-                     "Run SparseScope on your own machine to inspect your own.")
+            with frame.guarded():
+                demo.closed("Paths cannot be opened", "a checkpoint of the list")
         return ""
     text = typed.read("path", "", _short_enough)
     typed.box("path", "Or a path on this machine", default="",

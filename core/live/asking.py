@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 import typing
@@ -11,7 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.errors import InputError
+from core import demo as demonstration
+from core.demo import on as demo
+from core.errors import InputError, unknown
 from core.live import tickets, workers
 from core.live.tickets import VIEWER, Ticket, locked
 from core.methods.declared import declared
@@ -22,13 +23,7 @@ from core.tasks import TASKS
 
 MOST = 200  # tickets in the queue
 MINE = 20  # of one viewer
-DEMO_EPOCHS = 4.0
-DEMO_DENSE_EPOCHS = 18.0  # what the shipped dense models were trained for
-
-
-def demo() -> bool:
-    """Is this a public demonstration (SPARSESCOPE_DEMO=1), where nobody may ask for much?"""
-    return os.environ.get("SPARSESCOPE_DEMO", "") not in ("", "0")
+DEMO_EPOCHS = demonstration.EPOCHS
 
 
 def given_of(said: Mapping[str, str]) -> dict[str, Any]:
@@ -63,14 +58,22 @@ def _typed(name: str, text: str, kind: Any) -> Any:
 
 def checked(given: Mapping[str, Any]) -> RunSpec:
     """The full spec of *given*, within what this machine allows. Raises InputError."""
+    if demo():  # first: the names of a task and of a model may be paths, and none is looked at here
+        task = str(given.get("task", ""))
+        if task not in TASKS:
+            raise unknown("task", task, [name for name, entry in TASKS.items() if entry.kind == "built-in"])
+        _small(TASKS[task].kind == "built-in" and given.get("model") == demonstration.MODEL)
     spec = resolve(given, light=True)
     if demo():
-        fine = (spec.model == "tiny" and TASKS[spec.task].kind == "built-in" and spec.epochs <= DEMO_EPOCHS
-                and spec.dense_epochs <= DEMO_DENSE_EPOCHS and spec.method != "dense")
-        if not fine:
-            raise InputError("More than this demonstration runs", "model tiny, a built-in task, a pruned run, at most "
-                             f"{DEMO_EPOCHS:g} epochs", "On a machine of your own there is no limit: see the README.")
+        _small(spec.epochs <= demonstration.EPOCHS and spec.dense_epochs <= demonstration.DENSE_EPOCHS
+               and spec.method != "dense")
     return spec
+
+
+def _small(fine: bool) -> None:
+    if not fine:
+        raise InputError("More than this demonstration runs", "model tiny, a built-in task, a pruned run, at most "
+                         f"{demonstration.EPOCHS:g} epochs", demonstration.OWN)
 
 
 def command(given: Mapping[str, Any]) -> str:
@@ -95,6 +98,8 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
     if len(found) >= MOST or sum(t.viewer == viewer for t in found) >= MINE:
         raise InputError(f"{len(found)} runs are waiting", f"at most {MOST}, and {MINE} of one viewer",
                          "Wait for some of them, or cancel one.")
+    if demo():
+        _room(store, spec.run_id, len(found))
     ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), given=dict(given), again=again)
     try:
         tickets.put(store, ticket)
@@ -102,6 +107,14 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
         raise InputError(f"Could not write a ticket ({error.strerror})", f"room in {store.live}",
                          "Free some space, or point SPARSESCOPE_RUNS elsewhere.") from error
     return spec.run_id
+
+
+def _room(store: Store, run: str, waiting: int) -> None:
+    """A demonstration keeps a bounded number of runs; going on with one that is there adds none."""
+    there = {entry.id for entry in store.entries() if not entry.recorded}
+    if run not in there and len(there) + waiting >= demonstration.KEPT:
+        raise InputError(f"This demonstration keeps {len(there)} runs, and {waiting} wait", f"at most "
+                         f"{demonstration.KEPT}", "Look at one that is there, or ask whoever runs it to remove some.")
 
 
 def finished(store: Store, run: str) -> bool:
