@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.models import Loaded, load_model
+from core.runs.owned import owned
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import CHECKPOINT, HEADER, Store, read_header
 
@@ -20,7 +21,7 @@ def find_checkpoint(spec: RunSpec, store: Store) -> Path | None:
         if not (folder / "model.safetensors").exists():
             continue
         try:
-            if read_header(folder.parent).status == "succeeded":
+            if owned(folder) and read_header(folder.parent).status == "succeeded":
                 return folder
         except InputError:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,28 @@ def bad_name(root: Path) -> str:
     return folder.name
 
 
+def linked(name: str, file: str) -> Callable[[Path], str]:
+    """A maker: a whole run *name*, of which *file* (or folder) lies elsewhere, and a link leads there."""
+
+    def make(root: Path) -> str:
+        folder = root / make_run(root, id=name)
+        (folder / st.CHECKPOINT).mkdir()
+        outside = root.parent / f"outside-{name}"
+        (folder / file).rename(outside)
+        (folder / file).symlink_to(outside)
+        return name
+
+    return make
+
+
+def pipe(root: Path) -> str:
+    """The arrays are a pipe: whoever opens it waits for ever."""
+    folder = root / make_run(root, id="pipe")
+    (folder / st.ARRAYS).unlink()
+    os.mkfifo(folder / st.ARRAYS)
+    return folder.name
+
+
 # name of the folder -> (its maker, words of the reason that the list gives; "" = the run still lists as a run)
 DAMAGES: dict[str, tuple[Callable[[Path], str], str]] = {
     "truncated-arrays": (truncated_arrays, ""),
@@ -114,6 +137,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], str], str]] = {
     "no-header": (no_header, "has no readable run.json"),
     "link-out": (link_out, "a link out of the store"),
     "Bad Name": (bad_name, "the folder's name is no run id"),
+    "linked-header": (linked("linked-header", st.HEADER), "run.json of linked-header is a link"),
+    "linked-trace": (linked("linked-trace", st.TRACE), "trace.jsonl of linked-trace is a link"),
+    "linked-arrays": (linked("linked-arrays", st.ARRAYS), "arrays.safetensors of linked-arrays is a link"),
+    "linked-checkpoint": (linked("linked-checkpoint", st.CHECKPOINT), "checkpoint of linked-checkpoint is a link"),
+    "pipe": (pipe, "arrays.safetensors of pipe is no regular file"),
 }
 
 

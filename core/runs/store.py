@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from core.errors import InputError
 from core.runs import arrays as enc
 from core.runs.gridding import expand
+from core.runs.owned import check_owned
 from core.runs.records import ID_RULE, SCHEMA, RunRecord
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEADER, TRACE, ARRAYS, CHECKPOINT = "run.json", "trace.jsonl", "arrays.safetensors", "checkpoint"
 MAX_HEADER = 4 << 20  # a header larger than this is not ours
+MAX_TRACE = 64 << 20  # a trace: half a million steps
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ def file_times(path: Path, names: Iterable[str]) -> tuple[tuple[int, int], ...]:
 
 
 def read_header(path: Path) -> RunRecord:
-    """Read `run.json` of the folder *path*. Raises InputError with the reason when it cannot be used."""
+    """Read `run.json` of the folder *path*. Raises InputError with the reason when it cannot be used, and when a file
+    of the run is none of its own."""
     file = path / HEADER
+    check_owned(path, (HEADER, TRACE, ARRAYS, CHECKPOINT))
     try:
         if file.stat().st_size > MAX_HEADER:
             raise InputError(f"{file.name} of {path.name} is over {MAX_HEADER >> 20} MB", "a run header", "Remove it.")
@@ -124,9 +128,13 @@ class Run:
 
     @cached_property
     def trace(self) -> list[dict[str, Any]]:
-        """The logged steps. Half a last line (a run killed while writing) is left out."""
+        """The logged steps. Half a last line (a run killed while writing) is left out. Raises InputError when the
+        file is larger than a trace of ours can be."""
         rows = []
         try:
+            if (self.path / TRACE).stat().st_size > MAX_TRACE:
+                raise InputError(f"{TRACE} of {self.record.id} is over {MAX_TRACE >> 20} MB", "a run's trace",
+                                 "Remove it.")
             lines = (self.path / TRACE).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
