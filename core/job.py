@@ -28,6 +28,7 @@ from core.models import Loaded, head_count, layer_count, load_model, prunable, r
 from core.moments import Moments
 from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
 from core.runs import gridding
+from core.runs.answers import answers_of
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
 from core.runs.trace import TraceFile
@@ -39,7 +40,7 @@ from core.sparsity.select import select_all
 from core.specs import dense_spec
 from core.tasks import TaskData, load_task
 from core.tasks.metrics import score
-from core.tasks.probes import PROBES, ProbeText
+from core.tasks.probes import ProbeText, probes_of
 from core.training import Diverged, Loop, Trainer, accelerator, predict
 
 RESUME = "resume.safetensors"
@@ -308,12 +309,13 @@ class Job:
 
     def _probes(self) -> Sequence[ProbeText]:
         """The sentences whose inside this run keeps; below the level masks none."""
-        return PROBES[self.spec.task] if KEEPS[self.spec.record] >= KEEPS["masks"] else ()
+        return probes_of(self.spec.task) if KEEPS[self.spec.record] >= KEEPS["masks"] else ()
 
     def _keep(self, masks: dict[str, Tensor] | None) -> None:
         """Final scores, header and arrays; the weights themselves go to the checkpoint folder."""
         save_checkpoint(self.model, self.loaded.tokenizer, self.folder / CHECKPOINT)
-        detail = self._evaluate()
+        logits = predict(self.model, self.eval_set, self.pad)
+        detail = score(self.data.entry, logits, self.eval_set.labels)
         final = {name: layer.weight.detach() for name, layer in self.layers.items()}
         spec = self.spec
         same = "dense" if masks is None else "hard_pruned"  # nothing was trained after it: the final model is that one
@@ -325,6 +327,7 @@ class Job:
         self.record.matrices = record_matrices(spec.record, final, self.dense if masks else final, masks or shapes,
                                                self.magnitude if masks else shapes, self.pattern, self.stats)
         arrays = record_arrays(spec.record, final, self.dense, masks, self.pattern, self.stats)
+        arrays |= answers_of(logits, self.eval_set.labels).arrays()
         if self.grid is not None and masks is not None:
             gridding.record(spec.record, self.grid, in_numpy(final), in_numpy(masks), in_numpy(self.scales),
                             self.record.matrices, arrays)

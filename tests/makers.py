@@ -29,6 +29,7 @@ from tests.making import (
     select,
     trace_rows,
 )
+from tests.making_answers import answers_for
 from tests.making_moments import moments_of
 
 METRICS = {"cola": "matthews_correlation", "mrpc": "accuracy_f1_mean"}
@@ -52,13 +53,15 @@ def make_run(
     root: Path, *, id: str | None = None, task: str = "agreement", model: str = "tiny", method: str = "admm",
     pattern: str = "2:4", seed: int = 0, parent: str | None = None, status: str = "succeeded", record: str = "full",
     layers: int = 2, hidden: int = 64, ffn: int = 256, heads: int = 4, scores: dict[str, Any] | None = None,
-    snapshots: int = 5, watched: bool = False, **overrides: Any,
+    snapshots: int = 5, watched: bool = False, answers: bool = True, **overrides: Any,
 ) -> str:
     """Write one run folder under *root* and return its id.
 
     *scores* replaces fields of the results; *overrides* are fields of RunSpec (epochs, lr, knobs ...) or of RunRecord
     (created, error, pid, environment ...). A run that did not succeed has a trace, and neither results nor arrays.
-    A *watched* one keeps its feature maps at nine moments.
+    A *watched* one keeps its feature maps at nine moments. Answers are kept (see `tests.making_answers`) where the main
+    metric is accuracy and the header's scores are a count of examples, as those of 2:4 are; else, or without *answers*,
+    there are none, as in an old recording.
     """
     spec = _spec(task, model, method, pattern, seed, record, overrides)
     header = {k: v for k, v in overrides.items() if k in RunRecord.__struct_fields__}
@@ -84,6 +87,7 @@ def make_run(
             regions, fields["moments"] = moments_of(fields.get("probes", []), layers, hidden, ffn)
             arrays |= regions
         base = msgspec.structs.replace(base, results=_scores(task, method, pattern, scores or {}), **fields)
+        arrays |= _answers(base) if answers else {}
         st.write_arrays(folder, arrays)
     st.write_header(folder, msgspec.structs.replace(base, **header))
     return run_id
@@ -152,6 +156,17 @@ def _scores(task: str, method: str, pattern: str, given: dict[str, Any]) -> Scor
     metric = METRICS.get(task, "accuracy")
     fields = {"metric": metric, "n_eval": 1000, **fields, **given}
     return Scores(**({"detail": {"score": fields["final"], metric: fields["final"]}} | fields))
+
+
+def _answers(record: RunRecord) -> dict[str, np.ndarray]:
+    """What the model says to every example, if any count of right answers gives the header's scores."""
+    spec, results = record.spec, record.results
+    assert results is not None
+    if results.metric != "accuracy" or results.dense is None or results.final is None or len(record.labels) < 2:
+        return {}
+    said = answers_for(spec.task, spec.seed, len(record.labels), results.n_eval, results.dense, results.final,
+                       spec.method != "dense", spec.run_id)
+    return {} if said is None else {"answers/logits": said[0], "answers/labels": said[1]}
 
 
 def _body(spec: RunSpec, layers: int, hidden: int, ffn: int, heads: int, snapshots: int,

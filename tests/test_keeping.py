@@ -36,7 +36,7 @@ def test_a_kept_run_holds_what_its_level_says_and_checks(store: Store, level: st
         keep(store, name, level)  # type: ignore[arg-type]
     kept = Store(recorded=store.recorded, live=store.recorded / "none").open(record.id)
     words = {key.split("/", 1)[0] for key in kept.keys}
-    expected = {"summary": {"thumbnail", "occupancy", "occupancy.free"}}
+    expected = {"summary": {"thumbnail", "occupancy", "occupancy.free", "answers"}}
     expected["masks"] = expected["summary"] | {"mask", "activation", "attention"}
     expected["full"] = expected["masks"] | {"weight", "scale", "snapshot"}
     assert words == expected[level]

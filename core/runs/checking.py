@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.runs import answers, grams, gridding
 from core.runs import arrays as enc
-from core.runs import grams, gridding
 from core.runs.moments import check_moments
 from core.runs.records import RECORD_LEVELS, STAGES, Matrix
 from core.runs.store import ARRAYS, Run
@@ -109,6 +109,7 @@ class _Check:
         if self.level >= LEVELS.index("lab"):
             self._add(grams.check(self.record.matrices, self.held))
         self._part("thumbnails are there and finite", self._thumbnail)
+        self._add(answers.check(self.record, self.held))
         self._probes()
         self._snapshots()
         check_moments(self.record, self.held, self.verified, self.problems)

@@ -16,8 +16,8 @@ from core.runs.store import CHECKPOINT, TRACE, Store, write_arrays, write_header
 
 LEVELS = list(RECORD_LEVELS)
 # From which level on an array is kept, by the first word of its key.
-FIRST_KEPT = {"thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary", "mask": "masks",
-              "activation": "masks", "attention": "masks", "region": "masks", "distribution": "masks",
+FIRST_KEPT = {"answers": "summary", "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
+              "mask": "masks", "activation": "masks", "attention": "masks", "region": "masks", "distribution": "masks",
               "weight": "full", "scale": "full", "snapshot": "full",
               "gram": "lab", "levels": "summary", "grid": "masks", "code": "full", "library": "summary"}
 CELLS = 32  # a side of a thumbnail that may stay as it is below the level full
