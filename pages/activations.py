@@ -74,7 +74,7 @@ def watch(run: Run, probe: str, name: str, layer: int) -> None:
 
 
 frame.opening("activations")
-run = frame.pick_run()
+run = frame.pick_run(method="pattern-admm")
 if run is not None:
     with frame.guarded():
         page(run)

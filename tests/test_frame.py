@@ -173,3 +173,10 @@ def test_the_default_run_is_on_no_grid_where_one_is_not(empty_store: Store) -> N
     plain = makers.make_run(empty_store.recorded)
     makers.make_run(empty_store.recorded, bits=4)  # newer
     assert frame.default_run(list(empty_store.records())).id == plain
+
+
+def test_a_page_may_prefer_the_runs_of_a_method(empty_store: Store) -> None:
+    wanted = makers.make_run(empty_store.recorded, method="nxm-admm")
+    plain = makers.make_run(empty_store.recorded)
+    records = list(empty_store.records())
+    assert (frame.default_run(records).id, frame.default_run(records, "nxm-admm").id) == (plain, wanted)

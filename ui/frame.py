@@ -73,8 +73,8 @@ def guarded() -> Iterator[None]:
 # -- the bar on top ----------------------------------------------------------------------------------------------
 
 
-def pick_run(kind: Literal["pruned", "any"] = "pruned") -> Run | None:
-    """Draw the bar with task and run (`?run=`), and return the run chosen.
+def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm") -> Run | None:
+    """Draw the bar with task and run (`?run=`), and return the run chosen. *method*: whose runs teach most here.
 
     None, with words on the page, when there is no run to choose. A bad, unknown or damaged `?run=` gets a red box; the
     page goes on with the default run.
@@ -89,7 +89,7 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned") -> Run | None:
         return None
     by_id = {r.id: r for r in records}
     wanted = links.remembered("run")
-    run_id = wanted if wanted in by_id else default_run(records).id
+    run_id = wanted if wanted in by_id else default_run(records, method).id
     links.remember("run", run_id)
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
     _bar.set(bar)
@@ -127,9 +127,9 @@ def _asked() -> RunRecord | None:
     return None
 
 
-def default_run(records: Sequence[RunRecord]) -> RunRecord:
-    """The run that teaches most: succeeded, with snapshots, ADMM, 2:4 in float32; among equals the newest."""
-    return max(records, key=lambda r: (r.status == "succeeded", bool(r.snapshots), r.spec.method == "admm",
+def default_run(records: Sequence[RunRecord], method: str = "admm") -> RunRecord:
+    """The run that teaches most: succeeded, with snapshots, of *method*, 2:4 in float32; among equals the newest."""
+    return max(records, key=lambda r: (r.status == "succeeded", bool(r.snapshots), r.spec.method == method,
                                        r.spec.pattern == "2:4", not r.spec.bits, r.created))
 
 
