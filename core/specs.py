@@ -26,7 +26,7 @@ def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
     values = {k: v for k, v in given.items() if v is not None}
     if "task" not in values:
         raise InputError("No task was given", f"one of {', '.join(tasks.TASKS)}", "Add --task NAME.")
-    tasks.entry_of(values["task"])
+    values["task"] = tasks.entry_of(str(values["task"])).name  # of an own task, the name with the digest of its data
     known = set(RunSpec.__struct_fields__)
     for name in values:
         if name not in known:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,26 +23,8 @@ from core.live.tickets import Ticket
 from core.runs.records import RunSpec
 from core.runs.store import REPOSITORY, Store, read_header
 from core.specs import resolve
+from tests.live_workers import end_all, given, running, until
 from tests.makers import make_dense, make_run
-
-SLEEPER = "import sys, time; print('started', flush=True); time.sleep(60)"
-
-
-def given(seed: int = 0, **more: object) -> dict[str, object]:
-    return {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "seed": seed, **more}
-
-
-def running(code: str = SLEEPER) -> Callable[[Store, Ticket, Path, int], list[str]]:
-    """A worker that runs *code* with the ticket's folder as its one argument."""
-    return lambda store, ticket, folder, threads: [sys.executable, "-S", "-c", code, str(folder)]
-
-
-def until(true: Callable[[], bool], limit: float = 8.0) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -51,9 +33,7 @@ def live(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]
     monkeypatch.setenv("SPARSESCOPE_WORKERS", "1")
     monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
     yield empty_store
-    for worker in workers.active(empty_store):
-        workers.stop(worker, signal.SIGKILL)
-        until(lambda w=worker: not workers.alive(w))  # type: ignore[misc]
+    end_all(empty_store)
 
 
 def test_ten_viewers_take_turns_whoever_asks_most(live: Store) -> None:

@@ -82,7 +82,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.sparsity": ("core.errors",),
     "core.runs": ("core.errors", "core.regions", *NUMPY_SPARSITY),
     "core.inspecting": ("core.errors", *NUMPY_SPARSITY),
-    "core.tasks": ("core.errors",),
+    "core.tasks": ("core.errors", "core.demo", "core.runs.store"),
     "core.methods": ("core.errors", "core.sparsity", "core.regions", "core.reshaping", "core.watching",
                      "core.calibration"),
     "core.lab": ("core.errors", "core.runs", "core.sparsity", "core.methods"),
@@ -90,9 +90,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.live": ("core.errors", "core.demo", "core.checkpoints", "core.runs", "core.specs", *NUMPY_SPARSITY, *LISTS),
     "core.views": ("core.errors", "core.inspecting", "core.regions", "core.runs", *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.demo", "core.regions", "core.runs", "core.views", "core.lessons", "core.lab!",
-           "core.lab.reading_group", "core.inspecting", "core.live", "core.models", *NUMPY_SPARSITY, *LISTS),
+           "core.lab.reading_group", "core.inspecting", "core.live", "core.models", "core.sentence",
+           "core.tasks.probes", "core.tasks.own", "core.tasks.preparing", "core.tasks.tables", *NUMPY_SPARSITY, *LISTS),
     "pages": ("ui", "core.errors", "core.regions", "core.runs", "core.views", "core.lab", "core.lessons",
-              "core.inspecting", "core.live", *NUMPY_SPARSITY, *LISTS),
+              "core.inspecting", "core.live", "core.sentence", *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors"),
 }
 

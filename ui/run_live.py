@@ -10,14 +10,14 @@ from typing import Any
 import streamlit as st
 
 from core.errors import InputError
-from core.live import asking, estimates, tickets
+from core.live import asking, estimates, tickets, workers
 from core.live.status import LiveStatus, jobs, status
 from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views import live, style
 from ui import cache, frame, links
-from ui.run_words import STATES, expectation, standing
+from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
 
@@ -99,6 +99,8 @@ def _head(now: LiveStatus) -> None:
     st.subheader(links.plain(f"{now.run}: {STATES[now.state]}"), anchor=False)
     if now.state == "running":
         st.progress(now.share, text=links.plain(standing(now)))
+        if now.stalled:
+            st.warning(f"It lives, but has said nothing for {duration(now.silent)}. Nobody stops it but you.")
     elif now.state == "queued":
         st.info(f"It is {standing(now)}. It starts by itself.")
     elif now.state in ("failed", "cancelled"):
@@ -169,9 +171,9 @@ def history() -> None:
             with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"job-{found.run}"):
                 st.markdown(f"**{links.plain(found.run)}**  \n{links.plain(_line(found))}", width="stretch")
                 _buttons(found, "job")
-        damaged = tickets.waiting(cache.store())[1]
+        damaged = [*tickets.waiting(cache.store())[1], *workers.damaged(cache.store())]
         if damaged:
-            st.warning(links.plain(f"Cannot be read, and left alone in the queue's folder: {', '.join(damaged[:5])}."))
+            st.warning(links.plain(f"Cannot be used, and left alone: {'; '.join(damaged[:5])}."))
 
     st.subheader("Queue and history", anchor=False)
     st.fragment(body, run_every=PACE if busy else None)()

@@ -9,6 +9,7 @@ from __future__ import annotations
 COMMANDS: dict[str, str] = {
     "run": "run",
     "sweep": "sweep",
+    "work": "work",
     "list": "browse",
     "show": "browse",
     "check": "check",

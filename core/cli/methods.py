@@ -12,6 +12,7 @@ from core.cli.output import echo_json, json_option, printable, table
 from core.methods.cards import TITLES, MethodText, idea_of, text_of
 from core.models import MODELS
 from core.sparsity.patterns import PATTERNS
+from core.tasks.own import registered
 
 WIDTH = 100  # columns of the text about a method
 
@@ -107,14 +108,14 @@ def patterns_command(as_json: bool) -> None:
 @click.command("tasks")
 @json_option
 def tasks_command(as_json: bool) -> None:
-    """List the tasks: GLUE, and our own synthetic ones.
+    """List the tasks: GLUE, our own synthetic ones, and what was added with `task add`.
 
     \b
     Example:
       python -m core tasks
     """
     _print([{"name": t.name, "kind": t.kind, "metric": t.metric, "question": t.question}
-            for t in tasks.TASKS.values()], as_json)
+            for t in (*tasks.TASKS.values(), *(own.entry for own in registered()))], as_json)
 
 
 @click.command("models")

@@ -17,7 +17,7 @@ from core.live import tickets, workers
 from core.live.tickets import VIEWER, Ticket, locked
 from core.methods.declared import declared
 from core.runs.records import RunSpec
-from core.runs.store import Store, read_header
+from core.runs.store import Store, read_header, write_atomic
 from core.specs import resolve
 from core.tasks import TASKS
 
@@ -100,7 +100,8 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
                          "Wait for some of them, or cancel one.")
     if demo():
         _room(store, spec.run_id, len(found))
-    ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), given=dict(given), again=again)
+    ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), given={**given, "task": spec.task},
+                    again=again)
     try:
         tickets.put(store, ticket)
     except OSError as error:
@@ -150,5 +151,5 @@ def cancel(store: Store, run: str) -> None:
                 tickets.drop(store, ticket)
         for worker in workers.active(store):
             if worker.ticket.run == run:
-                (workers.folder_of(store, run) / "cancel").touch()
+                write_atomic(workers.folder_of(store, run) / "cancel", b"")  # never through a link
                 workers.stop(worker)

@@ -7,28 +7,34 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from core.live.places import read_own
 from core.runs.store import write_atomic
 
 PACE = 0.5  # seconds between two writings at least
 BEAT = 2.0  # and at most: the file's moment is the worker's heartbeat
 
 
+# A file of a worker may be anybody's: a number out of these ranges would break the sums made with it.
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e10)]
+
+
 class Said(msgspec.Struct, kw_only=True):
     """Where a worker stands. Moments are seconds since 1970."""
 
     phase: str = "start"
-    done: int = 0
-    total: int = 0
+    done: Count = 0
+    total: Count = 0
     note: str = ""
-    started: float = 0.0  # the worker
-    phase_started: float = 0.0
-    phase_first: int = 0  # `done` when the phase was first counted: more than 0 in a run that continues
-    updated: float = 0.0
-    peak_mb: float = 0.0  # most memory it held so far, 10^6 bytes
+    started: Amount = 0.0  # the worker
+    phase_started: Amount = 0.0
+    phase_first: Count = 0  # `done` when the phase was first counted: more than 0 in a run that continues
+    updated: Amount = 0.0
+    peak_mb: Amount = 0.0  # most memory it held so far, 10^6 bytes
 
 
 class ProgressFile:
@@ -85,6 +91,6 @@ def peak_memory() -> float:
 def read_said(path: Path) -> Said | None:
     """What the worker said; None when nothing, or nothing that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Said)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(read_own(path), type=Said)
+    except (OSError, RecursionError, msgspec.MsgspecError):
         return None

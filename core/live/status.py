@@ -18,6 +18,7 @@ from core.specs import dense_spec
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
 QUIET = 10.0  # seconds without a heartbeat that are worth a word
+LONG = 600.0  # and a warning. Never a kill: a stopped process, a sleeping machine or a full disk may yet go on
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class LiveStatus:
     def over(self) -> bool:
         """Nothing will change any more unless somebody asks."""
         return self.state in ("succeeded", "failed", "cancelled", "unknown")
+
+    @property
+    def stalled(self) -> bool:
+        """Alive, and yet silent for so long that somebody should decide whether to cancel it."""
+        return self.state == "running" and self.silent >= LONG
 
     @property
     def share(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import time
 from collections import Counter
@@ -12,12 +13,14 @@ import msgspec
 
 from core.errors import InputError
 from core.live import tickets, workers
+from core.live.places import own_folder
 from core.live.tickets import Ticket, locked
 from core.live.workers import Command, End, Worker, headless
 from core.runs.records import RunRecord
 from core.runs.store import HEADER, Store, read_header, write_atomic, write_header
 from core.specs import dense_spec
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 GRACE = 20.0  # seconds a cancelled worker has to write its header before it is killed
 
 
@@ -37,7 +40,8 @@ def tend(store: Store, command: Command = headless) -> bool:
                 _press(store, worker)
                 going.append(worker)
             else:
-                _bury(store, worker)
+                with suppress(OSError):  # a full disk: the next look writes it down
+                    _bury(store, worker)
         _start(store, going, command)
     return True
 
@@ -66,20 +70,20 @@ def _start(store: Store, going: list[Worker], command: Command) -> None:
 
 
 def refuse(store: Store, ticket: Ticket, reason: str) -> None:
-    """A ticket that cannot be started: it fails with *reason*, where that can be written down."""
-    tickets.drop(store, ticket)
+    """A ticket that cannot be started: it fails with *reason*. On a full disk it waits on: nobody could read why."""
     try:
-        folder = workers.folder_of(store, ticket.run)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = own_folder(workers.folder_of(store, ticket.run))
         _end(folder, End(state="failed", reason=reason, ended=time.time()))
-    except (OSError, AssertionError):
-        return
+    except OSError as error:
+        if error.errno in FULL:
+            return
+    tickets.drop(store, ticket)
 
 
 def _press(store: Store, worker: Worker) -> None:
     """Kill a worker that was asked to stop long ago."""
     try:
-        asked = (workers.folder_of(store, worker.ticket.run) / "cancel").stat().st_mtime
+        asked = (workers.folder_of(store, worker.ticket.run) / "cancel").lstat().st_mtime
     except OSError:
         return
     if time.time() - asked > GRACE:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from core.errors import InputError
+from core.live.places import LARGEST, QUEUE, linked, own_folder, read_own
 from core.runs.records import ID_RULE, RunSpec
 from core.runs.store import Store, write_atomic
 from core.specs import resolve
 
 NAME = re.compile(r"[0-9]{1,20}-[a-z0-9]{1,16}-[0-9a-f]{8}\.json")
 VIEWER = re.compile(r"[a-z0-9]{1,16}")
-LARGEST = 64 << 10  # bytes of a ticket: a longer one is not ours
+Moment = Annotated[float, msgspec.Meta(ge=0.0, le=1e10)]  # seconds since 1970, until the year 2286
 Given = dict[str, bool | int | float | str | dict[str, bool | int | float | str] | None]
 
 
@@ -29,7 +31,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     run: str  # the run's id
     viewer: str
-    created: float  # seconds since 1970
+    created: Moment
     given: Given  # fields of RunSpec, as given
     again: bool = False
 
@@ -50,14 +52,12 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def queue_of(store: Store) -> Path:
     """The folder of the tickets."""
-    return store.live / ".queue"
+    return store.live / QUEUE
 
 
 def put(store: Store, ticket: Ticket) -> None:
-    """Add *ticket* to the queue."""
-    folder = queue_of(store)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / ticket.name, msgspec.json.encode(ticket))
+    """Add *ticket* to the queue. Raises OSError when it cannot be written."""
+    write_atomic(own_folder(queue_of(store)) / ticket.name, msgspec.json.encode(ticket))
 
 
 def drop(store: Store, ticket: Ticket) -> None:
@@ -66,10 +66,12 @@ def drop(store: Store, ticket: Ticket) -> None:
 
 
 def waiting(store: Store) -> tuple[list[Ticket], list[str]]:
-    """The tickets of the queue, oldest first, and the names of the files there that are none."""
-    good, bad = [], []
+    """The tickets of the queue, oldest first, and the files there that are none: "name: reason"."""
+    good, bad, folder = [], [], queue_of(store)
+    if linked(folder):
+        return [], [f"{QUEUE}: a link, which is not followed"]
     try:
-        paths = sorted(p for p in queue_of(store).iterdir() if not p.name.startswith("."))
+        paths = sorted(p for p in folder.iterdir() if not p.name.startswith(".") or p.is_symlink())
     except OSError:
         return [], []
     for path in paths:
@@ -79,16 +81,24 @@ def waiting(store: Store) -> tuple[list[Ticket], list[str]]:
             good.append(_read(path))
         except FileNotFoundError:
             continue  # started, or cancelled, this very moment
-        except (OSError, ValueError, msgspec.MsgspecError):
-            bad.append(path.name)
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            bad.append(f"{path.name[:80]}: {reason_of(error)}")
     return good, bad
 
 
+def reason_of(error: Exception) -> str:
+    """Why a file of ours cannot be read, in a few words."""
+    if isinstance(error, OSError):
+        return (error.strerror or "cannot be read").lower()
+    return f"damaged ({error})"[:120] if isinstance(error, msgspec.MsgspecError) else str(error)[:120]
+
+
 def _read(path: Path) -> Ticket:
-    status = path.lstat()
-    if not NAME.fullmatch(path.name) or not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-        raise ValueError("not a ticket of ours")
-    ticket = msgspec.json.decode(path.read_bytes(), type=Ticket)
+    if path.is_symlink():
+        raise ValueError("a link, which is not followed")
+    if not NAME.fullmatch(path.name):
+        raise ValueError("its name is no ticket's")
+    ticket = msgspec.json.decode(read_own(path, LARGEST), type=Ticket)
     named = VIEWER.fullmatch(ticket.viewer) and ID_RULE.fullmatch(ticket.run) and ".." not in ticket.run
     if not named or ticket.name != path.name:
         raise ValueError("a ticket under another's name")
@@ -116,8 +126,8 @@ def fair(tickets: Sequence[Ticket], running: Mapping[str, int], turns: Mapping[s
 def turns(store: Store) -> dict[str, float]:
     """When each viewer's last run started, in seconds since 1970."""
     try:
-        return msgspec.json.decode((queue_of(store) / "turns.json").read_bytes(), type=dict[str, float])
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(read_own(queue_of(store) / "turns.json"), type=dict[str, Moment])
+    except (OSError, RecursionError, msgspec.MsgspecError):
         return {}
 
 
@@ -129,13 +139,18 @@ def took_turn(store: Store, viewer: str, when: float, most: int = 200) -> None:
 
 @contextmanager
 def locked(store: Store, patience: float = 0.0) -> Iterator[bool]:
-    """Hold the one lock of the queue; gives False when another process holds it for longer than *patience* seconds.
+    """Hold the one lock of the queue; gives False when another process holds it for longer than *patience* seconds, or
+    when there can be none.
 
     The system lets go of it when its holder dies, so a killed server never leaves it shut.
     """
-    queue_of(store).mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + patience
-    with (queue_of(store) / ".lock").open("a") as stream:
+    try:
+        handle = os.open(own_folder(queue_of(store)) / ".lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError:  # a link in its place, a full disk: as if somebody else held it
+        yield False
+        return
+    with os.fdopen(handle, "wb") as stream:
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from core.live.places import WORK, linked, own_folder, read_own
 from core.live.progress import Said, read_said
-from core.live.tickets import Ticket
+from core.live.tickets import Moment, Ticket, reason_of
 from core.runs.records import ID_RULE
 from core.runs.store import REPOSITORY, Store, write_atomic
 
@@ -29,9 +30,9 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """`worker.json`: one worker. `ticks`: when its process began, in the system's own count; guards a reused id."""
 
     ticket: Ticket
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=2, le=1 << 31)]
     ticks: int | None
-    started: float  # seconds since 1970
+    started: Moment
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
     state: Literal["succeeded", "failed", "cancelled"]
     reason: str = ""
-    ended: float = 0.0
+    ended: Moment = 0.0
 
 
 Command = Callable[[Store, Ticket, Path, int], Sequence[str]]  # store, ticket, its folder, threads -> argv
@@ -61,7 +62,7 @@ def limit() -> int:
 def folder_of(store: Store, run: str) -> Path:
     """Where the files of the worker of *run* lie."""
     assert ID_RULE.fullmatch(run) and ".." not in run
-    return store.live / ".work" / run
+    return store.live / WORK / run
 
 
 def headless(store: Store, ticket: Ticket, folder: Path, threads: int) -> list[str]:
@@ -87,19 +88,22 @@ def flags(given: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
     """Start a worker for *ticket*. Raises OSError when the system starts none."""
-    folder = folder_of(store, ticket.run)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("end.json", "cancel", "progress.json", "worker.json"):
+    folder = own_folder(folder_of(store, ticket.run))
+    for name in ("end.json", "cancel", "progress.json", "worker.json", "worker.log"):
         (folder / name).unlink(missing_ok=True)
     threads = max(1, cores() // limit())
     env = {**os.environ, "SPARSESCOPE_RUNS": str(store.live.resolve()),
            "SPARSESCOPE_CACHED": str(store.recorded.resolve()), "PYTHONUNBUFFERED": "1"}
-    with (folder / "worker.log").open("wb") as log:
+    with (folder / "worker.log").open("xb") as log:  # a new file: never through a link
         process = subprocess.Popen(list(command(store, ticket, folder, threads)), cwd=REPOSITORY, env=env,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     _started[process.pid] = process
     worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time())
-    write_atomic(folder / "worker.json", msgspec.json.encode(worker))
+    try:
+        write_atomic(folder / "worker.json", msgspec.json.encode(worker))
+    except OSError:
+        stop(worker, signal.SIGKILL)  # nobody would ever find it again
+        raise
     return worker
 
 
@@ -141,28 +145,60 @@ def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:
 def read_worker(folder: Path) -> Worker | None:
     """`worker.json` of *folder*; None when it is not there or is none of ours."""
     try:
-        worker = msgspec.json.decode((folder / "worker.json").read_bytes(), type=Worker)
-    except (OSError, msgspec.MsgspecError):
+        worker = msgspec.json.decode(read_own(folder / "worker.json"), type=Worker)
+    except (OSError, RecursionError, msgspec.MsgspecError):
         return None
-    return worker if worker.ticket.run == folder.name and worker.pid > 1 else None
+    return worker if worker.ticket.run == folder.name else None
 
 
 def read_end(folder: Path) -> End | None:
     """`end.json` of *folder*; None while the worker goes on."""
     try:
-        return msgspec.json.decode((folder / "end.json").read_bytes(), type=End)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(read_own(folder / "end.json"), type=End)
+    except (OSError, RecursionError, msgspec.MsgspecError):
         return None
 
 
 def folders(store: Store) -> list[Path]:
     """The folders of all workers there were, the latest change first."""
+    if linked(store.live / WORK):
+        return []
     try:
-        found = [p for p in (store.live / ".work").iterdir()
+        found = [p for p in (store.live / WORK).iterdir()
                  if ID_RULE.fullmatch(p.name) and ".." not in p.name and p.is_dir() and not p.is_symlink()]
         return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
     except OSError:
         return []
+
+
+def damaged(store: Store) -> list[str]:
+    """What lies among the workers and is none, or can no longer be read: "name: reason"."""
+    root, out = store.live / WORK, []
+    if linked(root):
+        return [f"{WORK}: a link, which is not followed"]
+    try:
+        paths = sorted(root.iterdir())
+    except OSError:
+        return []
+    for path in paths:
+        reason = "a link, which is not followed" if path.is_symlink() else \
+            "no folder of a worker" if not path.is_dir() or not ID_RULE.fullmatch(path.name) or ".." in path.name else \
+            _damage(path)
+        out += [f"{path.name[:80]}: {reason}"] if reason else []
+    return out
+
+
+def _damage(folder: Path) -> str:
+    for name, kind in (("end.json", End), ("worker.json", Worker)):
+        try:
+            found = msgspec.json.decode(read_own(folder / name), type=kind)
+            other = isinstance(found, Worker) and found.ticket.run != folder.name
+            return "worker.json names another run" if other else ""
+        except FileNotFoundError:
+            continue
+        except (OSError, RecursionError, msgspec.MsgspecError) as error:
+            return f"{name} is {why}" if (why := reason_of(error)).startswith("damaged") else f"{name}: {why}"
+    return ""
 
 
 def active(store: Store) -> list[Worker]:
@@ -179,9 +215,11 @@ def said_of(store: Store, run: str) -> Said | None:
 def last_lines(folder: Path) -> str:
     """The last lines of a worker's log, control characters left out; "" when it printed nothing."""
     try:
-        with (folder / "worker.log").open("rb") as log:
+        if linked(folder):
+            return ""
+        with os.fdopen(os.open(folder / "worker.log", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL))
-            text = log.read().decode(errors="replace")
+            text = log.read(TAIL).decode(errors="replace")
     except OSError:
         return ""
     lines = [re.sub(r"[^\x20-\x7e\x80-\U0010ffff]", "", line).strip() for line in text.splitlines()]

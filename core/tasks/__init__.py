@@ -2,10 +2,12 @@
 
 GLUE tasks (Wang et al., 2019, https://gluebenchmark.com) come by their Hugging Face names and with GLUE's own metrics.
 The built-in tasks are synthetic: generated from a grammar of ours, for a machine without data and for the lessons.
+Beside the list there are a person's own tasks, `core.tasks.own`: a table of theirs, kept on this machine.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,9 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import InputError, unknown
+from core.errors import InputError
 
 PERMUTATION_SEED = 0  # of the training subset: the same for every run, whatever the run's own seed
+OWN_TASK = re.compile(r"own-([a-z0-9][a-z0-9-]{0,30})-([0-9a-f]{8})")  # the full name of an own task: with its digest
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class TaskEntry:
     name: str
     title: str
     question: str  # what the model is asked, in one friendly sentence
-    kind: Literal["glue", "built-in"]
+    kind: Literal["glue", "built-in", "own"]
     columns: tuple[str, str | None]  # of the text, and of the second text where there are pairs
     labels: tuple[str, ...]  # class names in the order of their codes; empty = regression
     metric: str  # the main score
@@ -108,10 +111,19 @@ class TaskData:
 
 
 def entry_of(name: str) -> TaskEntry:
-    """Look a task up. Raises InputError, with a suggestion, for a name that is not in TASKS."""
-    if name not in TASKS:
-        raise unknown("task", name, TASKS)
-    return TASKS[name]
+    """Look a task up: in TASKS, then among the own tasks of this machine (`own:NAME` or NAME is the version added
+    last; the entry's own name says which). Raises InputError, with a suggestion, for a name that is in neither."""
+    if name in TASKS:
+        return TASKS[name]
+    from core.tasks.own import find
+
+    return find(name).entry
+
+
+def title_of(name: str) -> str:
+    """A task's name as written on a page; the bare name for one that this version does not know."""
+    own = OWN_TASK.fullmatch(name)
+    return TASKS[name].title if name in TASKS else f"{own[1]} (own data, {own[2][:4]})" if own else name
 
 
 def load_task(name: str, *, data_dir: Path | None = None, train_examples: int | None = None,
@@ -155,6 +167,10 @@ def _read(entry: TaskEntry, data_dir: Path | None, need_validation: bool) -> tup
         from core.tasks.grammars import generate
 
         return generate(entry.name)
+    if entry.kind == "own":
+        from core.tasks import own
+
+        return own.read(entry)
     from core.tasks.glue import read
 
     return read(entry, data_dir, need_validation)

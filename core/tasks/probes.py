@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.errors import unknown
+from core.tasks import entry_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ PROBES: dict[str, tuple[ProbeText, ...]] = {
 
 
 def probes_of(task: str) -> tuple[ProbeText, ...]:
-    """The four probe sentences of *task*. Raises InputError for an unknown task."""
+    """The four probe sentences of *task*. An own task gets ours, of a review or a pair of news, so that a record never
+    holds a text of somebody's data. Raises InputError for an unknown task."""
     if task not in PROBES:
-        raise unknown("task", task, PROBES)
+        return PROBES["sst2" if entry_of(task).columns[1] is None else "mrpc"]
     return PROBES[task]

@@ -193,9 +193,9 @@ def matrix_words(matrix: str) -> str:
 
 def task_title(task: str) -> str:
     """A task's name as written on a page; the bare name for a task that this version does not know."""
-    from core.tasks import TASKS
+    from core.tasks import title_of
 
-    return TASKS[task].title if task in TASKS else task
+    return title_of(task)
 
 
 def pattern_words(pattern: str, bits: int = 0) -> str:

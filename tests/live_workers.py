@@ -1,0 +1,40 @@
+"""Stand-in workers for the tests of the queue: any Python code instead of the headless command."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.live import workers
+from core.live.tickets import Ticket
+from core.runs.store import Store
+
+SLEEPER = "import sys, time; print('started', flush=True); time.sleep(60)"
+
+
+def given(seed: int = 0, **more: object) -> dict[str, object]:
+    """The settings of a small run."""
+    return {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "seed": seed, **more}
+
+
+def running(code: str = SLEEPER) -> Callable[[Store, Ticket, Path, int], list[str]]:
+    """A worker that runs *code* with the ticket's folder as its one argument."""
+    return lambda store, ticket, folder, threads: [sys.executable, "-S", "-c", code, str(folder)]
+
+
+def until(true: Callable[[], bool], limit: float = 30.0) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + limit
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def end_all(store: Store) -> None:
+    """Kill what still runs."""
+    for worker in workers.active(store):
+        workers.stop(worker, signal.SIGKILL)
+        until(lambda w=worker: not workers.alive(w))  # type: ignore[misc]
