@@ -15,13 +15,15 @@ from core.errors import InputError
 from core.live.asking import DEMO_EPOCHS, checked, demo, given_of
 from core.methods import METHODS
 from core.methods.declared import Declared, declared
+from core.model_source import source_of
 from core.models import MODELS
 from core.runs.records import RunSpec
 from core.runs.settings import HELP
 from core.sparsity.patterns import PATTERNS
 from core.tasks import TASKS
+from core.tasks.own import registered
 from core.views import style
-from ui import kept, links
+from ui import kept, links, run_own
 
 START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 FEW = ("epochs", "seed")
@@ -38,15 +40,19 @@ def read() -> dict[str, str]:
 def draw() -> tuple[dict[str, Any], RunSpec] | None:
     """Draw the form; what it asks for as settings, and as a full spec. None, with a red box, when it cannot be used."""
     said, found = read(), None
-    problem = st.container()
+    problem, model = st.container(), None
     try:
         given = given_of(said)
+        if not demo():  # there no path is looked at
+            model = source_of(said["model"])
+            given["model"] = model.name
         found = given, checked(given)
     except InputError as error:
         problem.error(links.plain(str(error)))
     spec = found[1] if found else None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tasks = [task for task, entry in TASKS.items() if not demo() or entry.kind == "built-in"]
+        tasks += [] if demo() else [task.full for task in registered()]
         _choice("task", "Task", {task: style.task_title(task) for task in tasks}, said, HELP["task"])
         _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo() or m == "tiny"}, said,
                 HELP["model"], new=not demo())
@@ -55,6 +61,8 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
                 HELP["pattern"], new=True)
         for name in FEW:
             _text(name, said, _default(spec, name), HELP[name], width=110)
+    if model is not None and model.words:
+        st.caption(links.plain(model.words))
     knobs = declared(said["method"]) if said["method"] in METHODS else ()
     with st.expander("More knobs"):
         if knobs:
@@ -62,6 +70,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
             _grid([knob.name for knob in knobs], lambda k, name: _knob(knobs[k], said))
         st.caption("Of every run")
         _grid(REST, lambda k, name: _field(name, said, spec))
+    run_own.draw(lambda task: _write("task", task, START["task"], read()))
     return found
 
 

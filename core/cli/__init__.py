@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "methods": "methods",
     "patterns": "methods",
     "tasks": "methods",
+    "task": "task",
     "models": "methods",
     "bench": "bench",
 }

@@ -1,0 +1,112 @@
+"""Your own data on the Run page: a table is taken in, its columns are chosen, and it is a task like any other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import demo
+from core.errors import InputError
+from core.tasks import own
+from core.tasks.preparing import METRICS, NAME, Prepared, prepare
+from core.tasks.tables import KINDS, LARGEST, TableFile, columns_of, head, table_file
+from ui import frame, links
+
+NONE = ""  # no second text
+LABELS = ("label", "labels", "class", "target", "category", "sentiment", "stars", "score", "rating")
+LIMITS = f"UTF-8, at most {LARGEST // 10**6} MB. It is copied into the folder of the live runs and goes nowhere else."
+
+
+def draw(chosen: Callable[[str], None]) -> None:
+    """The folded part of the form: upload, preview, columns, "Add task". *chosen* gets the name of what was added."""
+    if demo.on():
+        return
+    with st.expander("Your own data"):
+        done = st.session_state.pop("run.own.done", None)
+        if done:
+            st.success(links.plain(done))
+        upload = st.file_uploader("A table with a text and a label in every row", type=list(KINDS), key="run.own.file",
+                                  help=LIMITS)
+        if upload is None:
+            st.caption(f"{LIMITS} From the command line: `python -m core task add --help`.")
+            return
+        with frame.guarded():
+            table = _taken(upload)
+            names = columns_of(table)
+            st.dataframe(pd.DataFrame(head(table)), hide_index=True)  # cells are drawn as text, whatever they hold
+            _columns(upload, table, names, chosen)
+
+
+def _taken(upload: Any) -> TableFile:
+    return table_file(upload.name, upload.getvalue())
+
+
+def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[str], None]) -> None:
+    """Which column is what; what the table then comes to; and the button."""
+    first_label, first_text = _first(table, names)
+    tag = upload.file_id  # other files, other columns: their boxes start anew
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.selectbox("Text", names, index=names.index(first_text), key=f"run.own.text.{tag}", width=210)
+        pair = st.selectbox("Second text", [NONE, *names], format_func=lambda c: c or "none", width=210,
+                            key=f"run.own.pair.{tag}", help="For pairs of texts.")
+        label = st.selectbox("Label", names, index=names.index(first_label), key=f"run.own.label.{tag}", width=210,
+                             help="2 to 20 classes, or numbers with a decimal point for a regression.")
+        metric = st.selectbox("Score", [NONE, *METRICS], format_func=lambda m: m.replace("_", " ") or "the usual one",
+                              key=f"run.own.metric.{tag}", width=190,
+                              help="Usual: accuracy; for numbers the mean of Pearson and Spearman.")
+        name = st.text_input("Name", _name(upload.name), key=f"run.own.name.{tag}", max_chars=31, width=190,
+                             help="a-z, 0-9 and -; the task is then own:NAME on the command line.")
+    held = st.file_uploader("Validation rows, if they are in a file of their own", type=list(KINDS),
+                            key="run.own.held", help="Otherwise the last 20 % of a fixed permutation are kept for it.")
+    key = (tag, held.file_id if held is not None else "", text, pair, label, metric, name)
+    data = _prepared(key, lambda: prepare(name.strip(), table, text=text, pair=pair or None, label=label,
+                                          metric=metric or None, validation=None if held is None else _taken(held)))
+    st.markdown(f"**{len(data.train)}** rows to learn from, **{len(data.validation)}** to score on.")
+    if data.labels:
+        st.dataframe(pd.DataFrame(data.counts, columns=["class", "train", "validation"]), hide_index=True,
+                     width="content")
+    st.caption(links.plain(" ".join(data.remarks)))
+    st.button("Add task", key="run.own.add", type="primary", on_click=_add, args=(data, chosen))
+
+
+def _prepared(key: Sequence[str], make: Callable[[], Prepared]) -> Prepared:
+    """What *make* gives, kept for the session until *key* changes: a large table is read once. Raises InputError."""
+    kept = st.session_state.get("run.own.kept")
+    if kept is None or kept[0] != key:
+        try:
+            kept = key, make()
+        except InputError as error:
+            kept = key, error
+        st.session_state["run.own.kept"] = kept
+    if isinstance(kept[1], InputError):
+        raise kept[1]
+    found: Prepared = kept[1]
+    return found
+
+
+def _add(data: Prepared, chosen: Callable[[str], None]) -> None:
+    try:
+        task = own.add(data)
+    except InputError as error:
+        st.session_state["run.refused"] = str(error)
+        return
+    st.session_state["run.own.done"] = f"{task.full} is in the list of tasks now, and chosen."
+    chosen(task.full)
+
+
+def _first(table: TableFile, names: list[str]) -> tuple[str, str]:
+    """The columns that the boxes start with: label by its name, else the last; text the one with the longest cells."""
+    label = next((name for name in names if name.lower() in LABELS), names[-1])
+    cells = head(table)
+    rest = [name for name in names if name != label] or names
+    return label, max(rest, key=lambda name: sum(len(cell) for cell in cells[name]))
+
+
+def _name(file: str) -> str:
+    """A name for the task from the file's."""
+    name = re.sub(r"[^a-z0-9]+", "-", file.rpartition(".")[0].lower()).strip("-")[:31].strip("-")
+    return name if NAME.fullmatch(name) and not name.startswith("own-") else "mine"
