@@ -118,6 +118,13 @@ def linked(name: str, file: str) -> Callable[[Path], str]:
     return make
 
 
+def parent_outside(root: Path) -> str:
+    """It names a parent that lies outside the store."""
+    folder = root / make_run(root, id="parent-outside")
+    change_header(folder, parent="../../etc")
+    return folder.name
+
+
 def pipe(root: Path) -> str:
     """The arrays are a pipe: whoever opens it waits for ever."""
     folder = root / make_run(root, id="pipe")
@@ -141,6 +148,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], str], str]] = {
     "linked-trace": (linked("linked-trace", st.TRACE), "trace.jsonl of linked-trace is a link"),
     "linked-arrays": (linked("linked-arrays", st.ARRAYS), "arrays.safetensors of linked-arrays is a link"),
     "linked-checkpoint": (linked("linked-checkpoint", st.CHECKPOINT), "checkpoint of linked-checkpoint is a link"),
+    "parent-outside": (parent_outside, "its parent '../../etc' is no run id"),
     "pipe": (pipe, "arrays.safetensors of pipe is no regular file"),
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
+from ui import blame
 
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
@@ -49,7 +50,7 @@ def stamp(run: Run) -> Stamp:
 
 def open_run(run_id: str) -> Run:
     """Open a run. Raises InputError when there is none, or it is damaged. Opening reads two headers, no arrays."""
-    return store().open(run_id)
+    return blame.note(store().open(run_id))
 
 
 def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
@@ -57,13 +58,19 @@ def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
 
     *args* must be plain values. *make* is a function of a module, never a lambda: its name is part of the key.
     """
-    return _made(f"{make.__module__}.{make.__qualname__}", stamp(run), args, make, run)
+    with blame.blamed(run):
+        return _made(f"{make.__module__}.{make.__qualname__}", stamp(run), args, make, run)
 
 
 def cached_over(make: Callable[..., T], *args: Any) -> T:
     """`make(records, *args)` over all readable records of the store, kept until a header changes."""
     records = [entry.record for entry in entries() if entry.record is not None]
     return _made(f"{make.__module__}.{make.__qualname__}", shelf(), args, make, records)
+
+
+def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:
+    """`make(runs, *args)`, kept under the file times of every one of *runs*, in their order."""
+    return _made(f"{make.__module__}.{make.__qualname__}", tuple(map(stamp, runs)), args, make, list(runs))
 
 
 @st.cache_data(max_entries=96, show_spinner=False)

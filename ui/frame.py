@@ -25,7 +25,7 @@ from core.runs.store import Run
 from core.views import style
 from core.views.twins import told_apart
 from core.views.view import Number, View
-from ui import cache, lesson, links
+from ui import blame, cache, lesson, links
 from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
 from ui.pages import PAGES, enter
@@ -43,6 +43,7 @@ def opening(key: str) -> None:
     """The page's title and the question it answers."""
     enter()
     _bar.set(None)
+    blame.forget()
     st.html(f"<style>{CSS}</style>")
     st.title(PAGES[key].title, anchor=False)
     st.caption(PAGES[key].question)
@@ -65,7 +66,8 @@ def breathe() -> None:
 def guarded() -> Iterator[None]:
     """Show a person's mistake, or a damaged file, as a red box and go on with the page."""
     try:
-        yield
+        with blame.blamed():
+            yield
     except InputError as error:
         st.error(links.plain(str(error)))
 

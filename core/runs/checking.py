@@ -54,6 +54,9 @@ def check(run: Run) -> CheckReport:
         job.carry_out()
     except InputError as error:  # a damaged array file, a pattern that does not fit a matrix
         job.problems.append(str(error))
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        # numbers and shapes that no part below expects: the files of another run, or a hand's
+        job.problems.append(f"its files do not fit together ({type(error).__name__}: {str(error)[:200]})")
     return CheckReport(run.record.id, run.record.spec.record, job.verified, job.problems,
                        round(time.perf_counter() - began, 3))
 

@@ -3,7 +3,6 @@ followed, whoever put it there."""
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,7 @@ def check_owned(folder: Path, names: Iterable[str]) -> None:
     no harm."""
     for name in names:
         try:
-            mode = os.lstat(os.path.join(folder, name)).st_mode
+            mode = (folder / name).lstat().st_mode
         except (OSError, ValueError):
             continue
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -29,7 +28,7 @@ def owned(folder: Path) -> bool:
     """Is everything in *folder* its own, and the folder itself no link? Only its first level is looked at."""
     try:
         check_owned(folder.parent, (folder.name,))
-        check_owned(folder, os.listdir(folder))
+        check_owned(folder, [path.name for path in folder.iterdir()])
     except (InputError, OSError):
         return False
     return True

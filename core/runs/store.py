@@ -7,7 +7,6 @@ is listed as damaged with the reason; it never stops the list and is never delet
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,7 @@ from core.runs import arrays as enc
 from core.runs.gridding import expand
 from core.runs.owned import check_owned
 from core.runs.records import ID_RULE, SCHEMA, RunRecord
+from core.runs.rows import row_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEADER, TRACE, ARRAYS, CHECKPOINT = "run.json", "trace.jsonl", "arrays.safetensors", "checkpoint"
@@ -78,6 +78,9 @@ def read_header(path: Path) -> RunRecord:
     except msgspec.MsgspecError as error:
         raise InputError(f"{HEADER} of {path.name} is damaged ({error})", "a run header",
                          "Make the run again.") from None
+    if record.parent is not None and not (ID_RULE.fullmatch(record.parent) and ".." not in record.parent):
+        raise InputError(f"{HEADER} of {path.name} is damaged (its parent {record.parent[:80]!r} is no run id)",
+                         "a run header", "Make the run again.")
     if record.id != path.name:
         raise InputError(f"{path.name} says that it is {record.id!r}", "the folder's own name", "Rename the folder.")
     return record
@@ -128,9 +131,8 @@ class Run:
 
     @cached_property
     def trace(self) -> list[dict[str, Any]]:
-        """The logged steps. Half a last line (a run killed while writing) is left out. Raises InputError when the
-        file is larger than a trace of ours can be."""
-        rows = []
+        """The logged steps, as `core.runs.rows` reads them. Raises InputError when the file is larger than a trace of
+        ours can be."""
         try:
             if (self.path / TRACE).stat().st_size > MAX_TRACE:
                 raise InputError(f"{TRACE} of {self.record.id} is over {MAX_TRACE >> 20} MB", "a run's trace",
@@ -138,14 +140,7 @@ class Run:
             lines = (self.path / TRACE).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
-        return rows
+        return [row for line in lines if (row := row_of(line)) is not None]
 
     @cached_property
     def keys(self) -> frozenset[str]:
