@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "list": "browse",
     "show": "browse",
     "check": "check",
+    "evaluate": "evaluate",
     "inspect": "inspect",
     "keep": "keep",
     "export": "export",

@@ -153,7 +153,7 @@ def flips(before: Answers, after: Answers) -> Flips:
 
 def check(record: RunRecord, held: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
     """What was verified of the answers among the arrays *held*, and the problems: their shapes and types, and every
-    score of the final model, counted again from them by `core.runs.scoring` (no scikit-learn, no scipy)."""
+    score of the final model, counted again from them by `core.runs.scoring`."""
     if LOGITS not in held and LABELS not in held:
         return ["not verified: the run does not keep its answers, so its score cannot be counted again"], []
     if wrong := _wrong(held, record):
@@ -161,16 +161,16 @@ def check(record: RunRecord, held: dict[str, np.ndarray]) -> tuple[list[str], li
     results = record.results
     assert results is not None  # _wrong has seen it
     known, main = values_of(held[LOGITS], held[LABELS]), measures_of(results.metric)
-    said = {name: value for name, value in results.detail.items() if name in known}
+    said = [(name, value, known[name]) for name, value in results.detail.items() if name in known]
     if results.final is not None and main:
-        said[results.metric] = results.final
-        known[results.metric] = float(np.mean([known[name] for name in main]))
-    problems = [f"answers: they give {name} {known[name]:.6f}, the header says {value:.6f}"
-                for name, value in said.items() if not abs(known[name] - value) <= EXACT]
+        said.append((results.metric, results.final, float(np.mean([known[name] for name in main]))))
+    problems = [f"answers: they give {name} {ours:.6f}, the header says {value:.6f}"
+                for name, value, ours in said if not abs(ours - value) <= EXACT]
+    problems = list(dict.fromkeys(problems))
     if problems or not said:
         return ([] if problems else [f"not verified: no count of ours gives {results.metric}"]), problems
     count = f"{len(held[LABELS]):,}".replace(",", " ")
-    return [f"answers to {count} examples give the header's {', '.join(sorted(said))}"], []
+    return [f"answers to {count} examples give the header's {', '.join(sorted({name for name, *_ in said}))}"], []
 
 
 def _wrong(held: dict[str, np.ndarray], record: RunRecord) -> str | None:

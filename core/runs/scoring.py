@@ -1,7 +1,7 @@
 """Scores counted again from kept answers, by their definitions in numpy.
 
-Written apart from `core.tasks.metrics`, which made the recorded scores with scikit-learn and scipy: a check that used
-the same code could not find a fault in it.
+Written apart from `core.tasks.metrics`, which made the recorded scores: a check by the same code could not find a fault
+in it.
 """
 
 from __future__ import annotations
