@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.runs.store import Run
 from core.views import modelmap, pair, tile, weights
-from ui import frame, knobs, links
+from ui import comparing, frame, knobs, links
 
 
 def page(run: Run, matrix: str) -> None:
@@ -42,6 +42,7 @@ def page(run: Run, matrix: str) -> None:
                           words=lambda k: modelmap.FIGURES[k].title)
     with model:
         frame.draw(modelmap.model_map, run, figure, matrix, key="model")
+    comparing.link_around(run)
 
 
 frame.opening("weights")

@@ -46,6 +46,9 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?",
                   "One panel a task. **Ratio** is sparsity, the share of zeros. All methods start from the same dense "
                   "model of their task and seed."),
+        PageEntry("compare", "pages/compare.py", "Compare", "See", "What differs between these runs?",
+                  "Two to four runs, recorded or made here. **A** is the pinned **reference**: scores, masks, weights "
+                  "and answers are measured from it. One matrix, one colour range."),
         PageEntry("methods", "pages/methods.py", "Methods", "See", "What is each method, and what does it cost?",
                   "A card a method, in the words of its own code. **W** is trained, **Z** obeys the pattern, **U** is "
                   "the dual, **M** the mask, **P** keeps the largest of every group. All prune the encoder's weight "

@@ -9,6 +9,7 @@ their own flat grey, so that "small" and "gone" never look alike.
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal
@@ -116,11 +117,13 @@ class Axes:
 
 
 def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False, keep: str = "",
-         tile: tuple[slice, slice] | None = None, room: dict[str, int] | None = None, tick: int = 14) -> go.Figure:
+         tile: tuple[slice, slice] | None = None, room: dict[str, int] | None = None, tick: int = 14,
+         key: Sequence[tuple[str, str]] = ()) -> go.Figure:
     """Draw *panels* side by side (or *stacked*) with linked zoom.
 
     *keep*: while it stays the same, so does the zoom. *tile*: rows and columns to put a box around. *room*: margins in
-    pixels for long tick texts, *tick* their size.
+    pixels for long tick texts, *tick* their size. *key*: names and colours for the legend,
+    where a cell stands for a kind.
     """
     margin = {"l": 64, "r": 84 if stacked else 12, "t": 44, "b": 56 if stacked else 100} | (room or {})
     spans = _spans(len(panels), stacked, height - margin["t"] - margin["b"])
@@ -156,7 +159,9 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
     gone = any(p.pruned is not None and p.values is not None for p in panels)
     if gone:
         data.append(swatch("pruned: exactly zero", style.rgba(style.PRUNED)))
-    return build(data, {**layout, "annotations": notes, "shapes": boxes}, height, legend=gone, revision=keep or "keep")
+    data += [swatch(name, colour) for name, colour in key]
+    return build(data, {**layout, "annotations": notes, "shapes": boxes}, height, legend=gone or bool(key),
+                 revision=keep or "keep")
 
 
 def _follows(axis: str, panel: int) -> Part:

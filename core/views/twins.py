@@ -27,18 +27,18 @@ def told_apart(records: Iterable[RunRecord]) -> dict[str, str]:
         alike[record.spec.task, style.run_words(record)].append(record)
     out: dict[str, str] = {}
     for twins in alike.values():
-        settings = {r.id: _settings(r) for r in twins}
-        names = [n for n in dict.fromkeys(n for s in settings.values() for n in s)
-                 if len({s.get(n) for s in settings.values()}) > 1]
+        said = {r.id: settings(r) for r in twins}
+        names = [n for n in dict.fromkeys(n for s in said.values() for n in s)
+                 if len({s.get(n) for s in said.values()}) > 1]
         for r in twins:
-            words = " · ".join(_words(n, settings[r.id][n]) for n in names if n in settings[r.id])
+            words = " · ".join(_words(n, said[r.id][n]) for n in names if n in said[r.id])
             out[r.id] = "" if len(twins) == 1 else words or r.id.rsplit("-", 1)[-1]
     return out
 
 
 def off_default(record: RunRecord) -> list[str]:
     """What a run sets otherwise than its method, or the grid, does by itself: ["metric none", "chunk 0"]."""
-    spec, said = record.spec, _settings(record)
+    spec, said = record.spec, settings(record)
     usual: dict[str, Any] = {k: v for k, v in LATER.items() if k != "bits"}  # bits stand beside the pattern
     usual |= _usual(record)
     given = msgspec.structs.asdict(spec) | spec.knobs
@@ -55,7 +55,7 @@ def _words(name: str, value: str) -> str:
     return f"{name.replace('_', ' ')} {value}"
 
 
-def _settings(record: RunRecord) -> dict[str, str]:
+def settings(record: RunRecord) -> dict[str, str]:
     """All that a spec says, as text; of its knobs also those that it leaves at their default without a word."""
     fields: dict[str, Any] = msgspec.structs.asdict(record.spec)
     values = {k: v for k, v in fields.items() if k not in QUIET} | _usual(record) | fields["knobs"]

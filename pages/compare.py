@@ -1,0 +1,66 @@
+"""Compare: two to four runs side by side: settings, one matrix, and the answers that flipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.runs.store import Run
+from core.views import compare_answers, compare_flips, compare_maps, compare_sides, compare_specs
+from ui import comparing, frame, knobs, links
+from ui.cache import cached_across
+
+
+def maps(runs: Sequence[Run]) -> None:
+    """The same matrix in every run, and against the reference."""
+    st.header("The same matrix", anchor="matrix")
+    bar = st.container(horizontal=True, gap="large", vertical_alignment="bottom")
+    with bar:
+        matrix = comparing.pick_matrix(runs)
+    if matrix is None:
+        return
+    reach = compare_sides.reach(runs, matrix)
+    with bar:
+        zoom = "off" if reach.whole else links.choose(
+            "zoom", "Zoom", ["off", "on"], look="segments",
+            words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
+        what = links.choose("by", "Against the reference", list(compare_maps.AGAINST), look="segments",
+                            words=compare_maps.AGAINST.__getitem__, kind="comparison")
+    pictures = st.container()
+    row = column = 0
+    if zoom == "on":
+        row = knobs.slide("row", "First output of the window", 0, reach.last[0], step=8)
+        column = knobs.slide("column", "First input of the window", 0, reach.last[1], step=8)
+    with pictures:
+        comparing.draw(compare_maps.panels, runs, matrix, zoom == "on", row, column, key="maps")
+        comparing.draw(compare_maps.differences, runs, matrix, what, zoom == "on", row, column, key="differences")
+
+
+def flips(runs: Sequence[Run]) -> None:
+    """Which answers flipped against the reference, and by what margin."""
+    st.header("The answers", anchor="answers")
+    if lines := cached_across(compare_answers.notes, runs):
+        st.info(links.plain("\n\n".join(lines)))
+    comparing.draw(compare_answers.bars, runs, key="flips")
+    known = cached_across(compare_answers.comparable, runs)
+    if not known:
+        return
+    with st.container(horizontal=True, gap="large"):
+        run = comparing.pick_against(runs, known)
+        across = links.choose("across", "Across", list(compare_flips.ACROSS), look="segments",
+                              words=compare_flips.ACROSS.__getitem__, kind="axis")
+    comparing.draw(compare_flips.scatter, runs, run, across, key="margins")
+    st.caption(links.plain(cached_across(compare_flips.listed_words, runs, run)))
+    st.dataframe(cached_across(compare_flips.listed, runs, run), hide_index=True, key="flips.list")
+
+
+frame.opening("compare")
+runs = comparing.pick()
+if runs:
+    comparing.heads(runs)
+    comparing.table(compare_specs.differing, runs, key="settings")
+    with frame.guarded():
+        maps(runs)
+    with frame.guarded():
+        flips(runs)

@@ -1,0 +1,170 @@
+"""Two to four runs side by side: the bar that chooses them (`?runs=a,b,c`, the first is the reference), their heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.errors import InputError
+from core.runs.records import RunRecord
+from core.runs.store import Run
+from core.views import compare_choice as choice
+from core.views import style
+from core.views.compare_specs import against, final
+from core.views.twins import told_apart
+from core.views.view import View
+from ui import cache, frame, links
+
+KEY = "runs"
+
+
+def pick() -> list[Run]:
+    """Draw the bar and return the runs chosen, the reference first; with words on the page when there are fewer than
+    two. Ids of the link that cannot be shown are said in one line, and the others stay."""
+    records = [e.record for e in frame.entries() if e.record is not None and e.record.status != "queued"]
+    if not records:
+        frame.empty()
+        return []
+    asked = links.remembered(KEY)
+    runs, wrong = _opened(choice.parse(asked or ""))
+    if asked is None or (wrong and not runs):
+        runs, _ = _opened(_telling(records))
+    left = runs[choice.MOST:]
+    runs = runs[:choice.MOST]
+    if wrong:
+        more = f" And {len(wrong) - 3} more." if len(wrong) > 3 else ""
+        st.error(links.plain("Left out of the comparison: " + "; ".join(wrong[:3]) + "." + more))
+    refused = st.session_state.pop("compare.refused", "") or ", ".join(r.record.id for r in left)
+    if refused:
+        st.warning(links.plain(f"At most {choice.MOST} runs stand side by side: {refused} is left out. Take one away "
+                               "first."))
+    links.remember(KEY, _text(runs))
+    _bar(records, [r.record for r in runs])
+    if len(runs) < 2:
+        st.info("A comparison takes two to four runs: add one above.")
+        return []
+    return runs
+
+
+def _text(runs: Sequence[Run]) -> str:
+    return ",".join(r.record.id for r in runs)
+
+
+def _opened(ids: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """The runs that can be shown, and for each other id why it cannot."""
+    runs, wrong = [], []
+    for run_id in ids:
+        try:
+            runs.append(cache.open_run(run_id))
+        except InputError as error:
+            wrong.append(error.given[:200])
+    return runs, wrong
+
+
+def _telling(records: Sequence[RunRecord]) -> list[str]:
+    """The runs to begin with: around the run that another page showed last, else those that teach most."""
+    last = links.remembered("run")
+    return choice.telling(records, next((r for r in records if r.id == last), None))
+
+
+def _bar(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> None:
+    """The task, whose telling runs then are compared, and the list of runs."""
+    first = chosen[0] if chosen else frame.default_run(records)
+    words = choice.listed(records, first)
+    ids = [r.id for r in chosen]
+    st.session_state["compare.task"], st.session_state["compare.runs"] = first.spec.task, ids
+
+    def moved() -> None:
+        there = [r for r in records if r.spec.task == st.session_state["compare.task"]]
+        links.remember(KEY, ",".join(choice.telling(there)))
+
+    def picked() -> None:
+        wanted = list(st.session_state["compare.runs"])
+        if len(wanted) > choice.MOST:
+            st.session_state["compare.refused"] = ", ".join(wanted[choice.MOST:])
+        links.remember(KEY, ",".join(wanted[:choice.MOST]))
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
+        st.selectbox("Task", sorted({r.spec.task for r in records}), format_func=style.task_title, key="compare.task",
+                     on_change=moved, width=180, help="Begins anew with the runs of a task that tell most.")
+        st.multiselect("Runs, the reference first", list(words), format_func=words.__getitem__,
+                       key="compare.runs", on_change=picked, placeholder="Choose two to four runs")
+
+
+def heads(runs: Sequence[Run]) -> None:
+    """A card a run: its name, where it comes from, its score against the reference; buttons that pin another one."""
+    records = [r.record for r in runs]
+    names, apart = choice.titles(records), told_apart(records)
+    for column, run, name in zip(st.columns(len(runs)), runs, names, strict=True):
+        with column, st.container(border=True, gap="small", height="stretch"):
+            record = run.record
+            made = "recorded" if run.recorded else "made on this machine"
+            st.markdown(f"**{links.plain(name)}**")
+            said = [style.task_title(record.spec.task), *style.run_words(record).split(" · "), apart[record.id], made]
+            st.caption(links.plain(" · ".join(filter(None, said))))
+            score = style.score(final(record))
+            note = "the reference" if run is runs[0] else against(records[0], record)
+            st.markdown(f"Score **{score}** · {links.plain(note)}")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                if run is not runs[0]:
+                    st.button("Pin as reference", key=f"compare.pin.{name[0]}", on_click=_pin, args=(runs, record.id))
+                frame.link("weights", "Weights", run=record.id)
+
+
+def _pin(runs: Sequence[Run], run_id: str) -> None:
+    ids = [r.record.id for r in runs]
+    links.remember(KEY, ",".join([run_id, *(i for i in ids if i != run_id)]))
+
+
+def draw(make: Callable[..., View], runs: Sequence[Run], *args: Any, key: str) -> None:
+    """Show a view of all *runs*; a damaged file becomes a red box."""
+    with frame.guarded():
+        frame.show(cache.cached_across(make, runs, *args), key)
+
+
+def table(make: Callable[..., View], runs: Sequence[Run], key: str) -> None:
+    """Show a view that is a table, open, with a button that saves it."""
+    with frame.guarded():
+        view = cache.cached_across(make, runs)
+        st.subheader(links.plain(view.claim), anchor=False)
+        st.dataframe(view.table, hide_index=True, key=f"{key}.table", height="content",
+                     column_config={"setting": st.column_config.TextColumn(width=130),
+                                    "what it is": st.column_config.TextColumn(width="large")})
+        st.caption(f"**Try this.** {links.plain(view.try_this)}")
+        st.download_button("Save as CSV", lambda: view.table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
+                           key=f"{key}.csv", on_click="ignore")
+
+
+def pick_matrix(runs: Sequence[Run]) -> str | None:
+    """Choose one matrix for all (`?matrix=`); None, with words, when no run lists any."""
+    from core.views.compare_sides import matrices
+
+    names = matrices(runs)
+    if not names:
+        st.info("None of these runs lists its matrices: they ended before pruning.")
+        return None
+    return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True, width=210)
+
+
+def pick_against(runs: Sequence[Run], ids: Sequence[str]) -> str:
+    """Choose the run whose answers are set against the reference's (`?against=`)."""
+    names = dict(zip((r.record.id for r in runs), choice.titles([r.record for r in runs]), strict=True))
+    return links.choose("against", "Against the reference", list(ids), words=names.__getitem__, look="segments",
+                        kind="run")
+
+
+def link_around(run: Run) -> None:
+    """A link that compares *run* with the runs of its task that tell most."""
+    records = [e.record for e in frame.entries() if e.record is not None]
+    ids = choice.telling(records, run.record)
+    if len(ids) > 1:
+        frame.link("compare", "Compare with other runs", runs=",".join(ids))
+
+
+def link_mates(run_id: str) -> None:
+    """A link that compares a run that has ended with the last one and its dense parent; nothing when there is none."""
+    ids, words = choice.mates([e.record for e in frame.entries() if e.record is not None], run_id)
+    if ids:
+        frame.link("compare", words, runs=",".join(ids))
