@@ -10,10 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.encoding import collate, encode
 from core.methods.base import LayerStats
+from core.runs.records import RunSpec
+from core.tasks import Examples
+
+BATCH = 32  # calibration examples at a time
+
+
+def text_of(train: Examples, spec: RunSpec, tokenizer: Any, pad_id: int) -> list[dict[str, Tensor]]:
+    """The calibration text of a run: `spec.calibration` of the training examples, drawn by its seed, in padded batches
+    of similar length."""
+    order = np.random.default_rng([spec.seed, 1]).permutation(len(train))
+    texts = encode(tokenizer, train.take(order[: spec.calibration]), spec.max_length)
+    index = sorted(range(len(texts)), key=lambda i: len(texts.ids[i]))
+    return [collate(texts, index[i : i + BATCH], pad_id) for i in range(0, len(index), BATCH)]
 
 
 @torch.no_grad()

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from core import methods
-from core.calibration import calibrate
+from core.calibration import calibrate, text_of
 from core.capture import capture, to_arrays
 from core.checkpoints import find_checkpoint
-from core.encoding import collate, encode
+from core.encoding import encode
 from core.environment import environment
 from core.errors import InputError
 from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
@@ -27,7 +27,7 @@ from core.methods.straight_through import holding
 from core.models import Loaded, head_count, layer_count, load_model, prunable, repeated_layers, save_checkpoint
 from core.moments import Moments
 from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
-from core.runs import gridding
+from core.runs import gridding, solved
 from core.runs.answers import answers_of
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
@@ -40,6 +40,7 @@ from core.sparsity.select import select_all
 from core.specs import dense_spec
 from core.tasks import TaskData, load_task
 from core.tasks.metrics import score
+from core.tasks.parts import scored_on
 from core.tasks.probes import ProbeText, probes_of
 from core.training import Diverged, Loop, Trainer, accelerator, predict
 
@@ -125,8 +126,8 @@ class Job:
     def _load(self) -> None:
         """Data, model, tokenised examples; the dense weights by matrix."""
         spec = self.spec
-        self.data: TaskData = load_task(spec.task, data_dir=self.data_dir, train_examples=spec.train_examples,
-                                        dev_examples=spec.dev_examples)
+        self.data: TaskData = scored_on(load_task(spec.task, data_dir=self.data_dir, train_examples=spec.train_examples,
+                                                  dev_examples=spec.dev_examples), spec.eval_examples)
         torch.manual_seed(spec.seed)
         checkpoint = None if spec.method == "dense" else find_checkpoint(dense_spec(spec), self.store)
         self.loaded: Loaded = load_model(spec.model, labels=self.data.entry.outputs, seed=spec.seed,
@@ -134,7 +135,8 @@ class Job:
         self.model, tokenizer = self.loaded.model, self.loaded.tokenizer
         self.model.to(accelerator().device)
         self.pad = int(tokenizer.pad_token_id or 0)
-        self.train_set = encode(tokenizer, self.data.train, spec.max_length)
+        needed = self.data.train if spec.epochs else self.data.train.take(np.arange(0))  # one-shot: calibration alone
+        self.train_set = encode(tokenizer, needed, spec.max_length)
         self.eval_set = encode(tokenizer, self.data.evaluation, spec.max_length)
         self.layers = prunable(self.model)
         if not self.layers:
@@ -167,12 +169,9 @@ class Job:
     def _calibrate(self) -> None:
         """What every layer sees. A method that does not ask for it is calibrated too: its output error is recorded."""
         with self._phase("calibrate"):
-            rng = np.random.default_rng([self.spec.seed, 1])
-            index = rng.permutation(len(self.train_set.ids))[: self.spec.calibration].tolist()
-            index.sort(key=lambda i: len(self.train_set.ids[i]))
             device = next(self.model.parameters()).device
-            self.batches = [{k: v.to(device) for k, v in collate(self.train_set, index[i : i + 32], self.pad).items()}
-                            for i in range(0, len(index), 32)]
+            self.batches = [{k: v.to(device) for k, v in batch.items()} for batch in text_of(
+                self.data.train, self.spec, self.loaded.tokenizer, self.pad)]
             self.stats = calibrate(self.model, self.layers, self.batches, gram=True)
 
     def _solve(self, method: LayerMethod, inputs: str) -> None:
@@ -183,10 +182,13 @@ class Job:
             if pattern.scope == "model":
                 pattern = Unstructured(1.0 - float(self.magnitude[name].float().mean()))
             self.solution[name] = method.solve(weight, stats, pattern)
+            mask, energy = self.solution[name].mask, self.dense[name].square()
+            solved.add(self.folder, name, float(mask.float().mean()), float((energy * mask).sum() / energy.sum()))
             self.report(Progress("solve", len(self.solution), len(self.dense), name))
             return self.solution[name].weight
 
         with self._phase("solve"):
+            solved.begin(self.folder, self.dense)
             if inputs == "pruned":
                 solve_in_order(self.model, list(repeated_layers(self.model)[1]), self.layers, self.batches, solve)
                 self._put(self.dense)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from core.methods import declared
 from core.runs.records import LATER, MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
+
+HINTS = typing.get_type_hints(RunSpec)
 
 
 def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
@@ -31,6 +34,11 @@ def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
     for name in values:
         if name not in known:
             raise unknown("setting", name, known)
+        try:
+            msgspec.convert(values[name], HINTS[name], strict=False)
+        except msgspec.ValidationError as error:
+            raise InputError(f"The settings do not fit ({name}: {error})", "the types of `python -m core run --help`",
+                             "Correct it.") from None
     own = MODEL_DEFAULTS.get(values.get("model", ""), {})
     values = {**own, **values}
     entry = methods.entry_of(values.get("method", "admm"))
@@ -90,7 +98,8 @@ def _check_ranges(spec: RunSpec, training: str) -> None:
         ("lr", 0 < spec.lr < 1, "between 0 and 1"), ("batch_size", 1 <= spec.batch_size <= 4096, "1 to 4096"),
         ("max_length", 4 <= spec.max_length <= 8192, "4 to 8192 tokens"),
         ("train_examples", spec.train_examples is None or spec.train_examples >= 1, "1 or more"),
-        ("dev_examples", spec.dev_examples >= 0, "0 or more"), ("distill", 0 <= spec.distill <= 1, "0 to 1"),
+        ("dev_examples", spec.dev_examples >= 0, "0 or more"),
+        ("eval_examples", spec.eval_examples >= 0, "0 or more"), ("distill", 0 <= spec.distill <= 1, "0 to 1"),
         ("distill_hidden", 0 <= spec.distill_hidden <= 100, "0 to 100"),
         ("distill_attention", 0 <= spec.distill_attention <= 100, "0 to 100"),
         ("calibration", spec.calibration >= 1 or spec.method == "dense", "1 or more examples"),

@@ -53,6 +53,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     chunk: int = 64  # weights along the input that share a scale of the grid; 0 = a whole row
     distill_hidden: float = 0.0  # weight of the dense teacher's hidden states in the loss
     distill_attention: float = 0.0  # weight of the dense teacher's attention in the loss
+    eval_examples: int = 0  # >0: score on this many of the evaluation examples only, evenly spaced: a run in a hurry
 
     @property
     def digest(self) -> str:
@@ -76,7 +77,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 # Fields added when runs were already recorded, with their defaults: at its default such a field is no part of a digest.
-LATER: dict[str, Any] = {"bits": 0, "chunk": 64, "distill_hidden": 0.0, "distill_attention": 0.0}
+LATER: dict[str, Any] = {"bits": 0, "chunk": 64, "distill_hidden": 0.0, "distill_attention": 0.0,
+                         "eval_examples": 0}
 
 # A model trained from scratch wants other settings than a pretrained one.
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {

@@ -26,5 +26,6 @@ HELP: dict[str, str] = {
     "chunk": "Weights along the input that share one scale of the grid; 0 = a whole row.",
     "distill_hidden": "Weight of the dense teacher's hidden states in the loss, 0 to 100.",
     "distill_attention": "Weight of the dense teacher's attention in the loss, 0 to 100.",
+    "eval_examples": "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.",
     "knobs": "A knob of the method; repeatable. `methods NAME` lists them.",
 }
