@@ -57,5 +57,11 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
 .printed > div { display: grid; grid-template-columns: minmax(4.5rem, max-content) 1fr; gap: 0.9rem;
   padding: 0.2rem 0; align-items: baseline; }
 .printed small { font-size: 0.85rem; opacity: 0.78; }
+.tokens { display: flex; flex-wrap: wrap; gap: 0.25rem; line-height: 1.5; font-size: 0.95rem; }
+.tokens span { padding: 0 0.4rem; border-radius: 4px; background: rgba(47,111,208,0.16); overflow-wrap: anywhere; }
+.tokens .second { background: rgba(20,140,140,0.2); }
+.tokens .special { background: rgba(128,134,142,0.14); opacity: 0.75; }
+.tokens .unknown { background: none; outline: 1px dashed rgba(217,116,38,0.9); text-decoration: line-through; }
+.tokens .more { background: none; opacity: 0.75; }
 .card .figures { display: flex; justify-content: space-between; padding: 0.35rem 0 0.1rem; }
 """

@@ -72,6 +72,11 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("lesson", "pages/lesson.py", "The lesson", "Touch",
                   "What do W, Z, U and rho each do?",
                   "A walk over the three pages. Every step sets the real knobs, asks a question, and is a link."),
+        PageEntry("sentence", "pages/sentence.py", "Your sentence", "Run",
+                  "What do the dense and the pruned model make of a sentence of mine?",
+                  "A text that you type, as both models read it: **tokens**, answers, activations, attention. The "
+                  "**lead** is how far an answer is before the next best. What is typed stays in this session: it is "
+                  "not in the link."),
         PageEntry("inspect", "pages/inspect.py", "Inspect", "Run", "Is this checkpoint really sparse?",
                   "A file or folder of weights, read and never run: the zeros of every matrix, the **pattern** that "
                   "they follow, and every **violation** of it. Embeddings and head are counted apart."),

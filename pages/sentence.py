@@ -1,0 +1,61 @@
+"""Your sentence: what the dense and the pruned model make of a text that somebody types, side by side."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import sentence
+from core.sentence import Reading
+from core.views import activations_attention, activations_layer, activations_layers
+from core.views import sentence as views
+from core.views.activations_film import BLOCK
+from ui import frame, links, sentence_text
+from ui import sentence as bar
+
+PARTS = {"layer": "One layer", "layers": "All layers", "attention": "Attention"}
+
+
+def page(choice: bar.Choice) -> None:
+    """The boxes, the tokens, the answers, and one part of the inside at a time."""
+    text, pair = sentence_text.ask(choice.record)
+    reader = bar.reader(choice)
+    reading = sentence_text.read(reader, (choice.record.id, choice.pattern), text, pair)
+    sentence_text.tokens(reading, sentence.words_known(reader.pruned.tokenizer))
+    answers = st.container()
+    with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+        part = links.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
+        layer = frame.pick_layer(reading.run)
+        heads = [str(k) for k in range(1, reading.run.record.heads + 1)]
+        head = links.choose("head", "Head", heads, words="head {}".format) if part == "attention" else "1"
+    with answers:
+        answer(reading, layer)
+    inside(reading, part, layer, int(head))
+    st.caption(links.plain(bar.about(choice)))
+
+
+def answer(reading: Reading, layer: int) -> None:
+    """What both models say."""
+    left, right = st.columns([7, 2], gap="large", vertical_alignment="center")
+    with left:
+        frame.show(views.answer(reading.run, reading.probe), "answer")
+    with right:
+        for number in views.numbers(reading.run, reading.probe, layer):
+            frame.figures([number])
+
+
+def inside(reading: Reading, part: str, layer: int, head: int) -> None:
+    """Activations before, after and their difference; or the attention of one head."""
+    with frame.guarded():
+        if part == "layer":
+            frame.show(activations_layer.one_layer(reading.run, reading.probe, BLOCK, layer), "layer")
+        elif part == "layers":
+            frame.show(activations_layers.glance(reading.run, reading.probe, BLOCK, layer), "layers")
+        else:
+            frame.show(activations_attention.attention(reading.run, reading.probe, layer, head), "attention")
+
+
+frame.opening("sentence")
+picked = bar.pick()
+if picked is not None:
+    with frame.guarded():
+        page(picked)
