@@ -136,6 +136,19 @@ def test_recording_adds_the_answers_and_changes_nothing_else(
     assert again.exit_code == 0 and "has its answers already" in again.stdout and digests(folder) == after
 
 
+def test_a_run_scored_on_a_part_is_scored_on_that_part_again(made: tuple[Store, Path, dict[str, str]]) -> None:
+    store, data, _ = made
+    run = store.open(pipeline.run(pipeline.resolve({**SMALL, "task": "cola", "eval_examples": 9}), store=store,
+                                  data_dir=data).id)
+    found = evaluate(run.record, store, data)
+    assert len(found.answers) == 9 and found.reproduced and not check(run).problems
+    whole = load_task("cola", data_dir=data).evaluation.labels
+    assert found.answers.labels.tolist() == [int(whole[int(i * 40 / 9)]) for i in range(9)]
+    assert run.parent is not None
+    with pytest.raises(InputError, match="different examples"):
+        flips(read(run.parent), read(run))
+
+
 def test_another_model_than_the_recorded_is_not_reproduced_and_not_kept(
         copied: tuple[Store, Path, dict[str, str]], cli: Any) -> None:
     store, _, ids = copied
