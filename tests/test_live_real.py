@@ -19,6 +19,8 @@ from core.runs.store import Store, read_header
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "epochs": 6.0,
          "train_examples": 640, "dev_examples": 100, "dense_epochs": 1.0, "calibration": 32}
+LIMIT = 400.0  # seconds: a busy machine is slow, not wrong
+pytestmark = pytest.mark.timeout(500)
 
 
 def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +28,7 @@ def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch
     (tmp_path / "cached_runs").mkdir()
     store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
     made = asking.submit(store, GIVEN, "a")
-    folder, seen, end = store.live / made, set(), time.monotonic() + 100
+    folder, seen, end = store.live / made, set(), time.monotonic() + LIMIT
     tend(store)
     worker, = workers.active(store)
     while not (folder / "resume.safetensors").exists():
@@ -44,7 +46,7 @@ def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch
     while not status(store, made).over:
         tend(store)
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.2)
     done = status(store, made)
     assert done.state == "succeeded", done.reason
     assert {state for state, _, _ in seen} == {"running"} and any("dense parent" in note for _, _, note in seen)
@@ -69,15 +71,15 @@ def test_a_cancelled_live_run_is_a_cancelled_record(tmp_path: Path) -> None:
     store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
     made = asking.submit(store, {"task": "agreement", "model": "tiny", "method": "dense", "epochs": 50}, "a")
     tend(store)
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT
     while status(store, made).phase != "train" or status(store, made).done < 2:
         assert time.monotonic() < end, workers.last_lines(workers.folder_of(store, made))
-        time.sleep(0.05)
+        time.sleep(0.2)
     asking.cancel(store, made)
     while not status(store, made).over:
         tend(store)
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.2)
     found, record = status(store, made), read_header(store.live / made)
     assert found.state == record.status == "cancelled" and record.pid is None
     assert "asked to stop" in found.reason  # it wrote its header itself: nobody had to kill it

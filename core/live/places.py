@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 QUEUE, WORK = ".queue", ".work"
 LARGEST = 64 << 10  # bytes of a file of ours: a longer one is somebody else's
@@ -27,15 +30,30 @@ def own_folder(folder: Path) -> Path:
     return folder
 
 
-def read_own(path: Path, most: int = LARGEST) -> bytes:
-    """The bytes of a plain file of at most *most* bytes. Raises OSError for a link, a pipe, a folder, a longer file."""
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A plain file for reading. Raises OSError for a link, a pipe, a folder, and for what is behind a link."""
     if linked(path.parent):
         raise OSError(errno.ELOOP, "behind a link", path.name)
-    # without O_NONBLOCK a named pipe would hold the page for ever
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
+    try:  # without O_NONBLOCK a named pipe would hold the page for ever
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "a link, which is not followed", path.name) from None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "no plain file", path.name)
-        if status.st_size > most:
-            raise OSError(errno.EFBIG, f"over {most >> 10} KB", path.name)
-        return stream.read(most)
+        with open(handle, "rb", closefd=False) as stream:
+            yield stream
+    finally:
+        os.close(handle)
+
+
+def read_own(path: Path, most: int = LARGEST) -> bytes:
+    """The bytes of a plain file of at most *most* bytes. Raises OSError, as `opened` does and for a longer one."""
+    with opened(path) as stream:
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise OSError(errno.EFBIG, f"over {most >> 10} KB", path.name)
+    return found

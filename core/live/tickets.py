@@ -89,8 +89,10 @@ def waiting(store: Store) -> tuple[list[Ticket], list[str]]:
 def reason_of(error: Exception) -> str:
     """Why a file of ours cannot be read, in a few words."""
     if isinstance(error, OSError):
-        return (error.strerror or "cannot be read").lower()
-    return f"damaged ({error})"[:120] if isinstance(error, msgspec.MsgspecError) else str(error)[:120]
+        words = error.strerror or "cannot be read"
+        return words[:1].lower() + words[1:]
+    foreign = isinstance(error, (msgspec.MsgspecError, RecursionError))
+    return f"damaged ({error})"[:120] if foreign else str(error)[:120]
 
 
 def _read(path: Path) -> Ticket:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from core.live.places import WORK, linked, own_folder, read_own
+from core.live.places import WORK, linked, opened, own_folder, read_own
 from core.live.progress import Said, read_said
 from core.live.tickets import Moment, Ticket, reason_of
 from core.runs.records import ID_RULE
@@ -215,9 +215,7 @@ def said_of(store: Store, run: str) -> Said | None:
 def last_lines(folder: Path) -> str:
     """The last lines of a worker's log, control characters left out; "" when it printed nothing."""
     try:
-        if linked(folder):
-            return ""
-        with os.fdopen(os.open(folder / "worker.log", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
+        with opened(folder / "worker.log") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL))
             text = log.read(TAIL).decode(errors="replace")
     except OSError:
