@@ -19,7 +19,7 @@ from core.views import maps
 from core.views.compare_choice import titles
 from core.views.pair import load
 
-TOGETHER = 65_536  # cells of all panels of a row: four whole matrices of 64 x 256 stay under 0.5 MB on the wire
+TOGETHER = 60_000  # cells of all panels of a row: with 8 bytes a cell on the wire they stay under 0.5 MB
 
 
 @dataclass(frozen=True)
