@@ -12,4 +12,5 @@ BENCHMARKS: dict[str, str] = {
     "lab": "benchmarks.lab",
     "patterns": "benchmarks.patterns",
     "first-picture": "benchmarks.first_picture",
+    "live-queue": "benchmarks.live_queue",
 }
