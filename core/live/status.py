@@ -81,6 +81,8 @@ def _over(store: Store, run: str) -> LiveStatus:
         return LiveStatus(run, record.status, reason=record.error or "")
     if end is not None:
         return LiveStatus(run, end.state, reason=end.reason)
+    if entry is not None and entry.damage:
+        return LiveStatus(run, "failed", reason=entry.damage)
     return LiveStatus(run, "unknown")
 
 
