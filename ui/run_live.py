@@ -16,7 +16,7 @@ from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views import live, style
-from ui import cache, frame, links
+from ui import cache, comparing, frame, links
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
@@ -64,6 +64,7 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
 def _open(run: str) -> None:
     frame.link("weights", "Weights", run=run)
     frame.link("trace", "ADMM trace", run=run)
+    comparing.link_mates(run)
 
 
 def asked() -> LiveStatus | None:
