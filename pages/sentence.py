@@ -17,9 +17,11 @@ PARTS = {"layer": "One layer", "layers": "All layers", "attention": "Attention"}
 
 def page(choice: bar.Choice) -> None:
     """The boxes, the tokens, the answers, and one part of the inside at a time."""
-    text, pair = sentence_text.ask(choice.record)
+    texts = sentence_text.ask(choice.record)
+    if texts is None:
+        return
     reader = bar.reader(choice)
-    reading = sentence_text.read(reader, (choice.record.id, choice.pattern), text, pair)
+    reading = sentence_text.read(reader, (choice.record.id, choice.pattern), *texts)
     sentence_text.tokens(reading, sentence.words_known(reader.pruned.tokenizer))
     answers = st.container()
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):

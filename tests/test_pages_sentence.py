@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.models import load_model
 from core.runs.store import CHECKPOINT, REPOSITORY, Store
 from tests import makers
 from tests.opening import charts, open_page, said
@@ -15,6 +16,12 @@ from tests.opening import charts, open_page, said
 DENSE = "agreement-tiny-dense-s0-62cf933b"
 PAIR = "entailment-tiny-dense-s0-bf53fd76"
 HERE = "pruned here by magnitude, not trained"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    """Import what opens models before any page's own time runs: on a busy machine that alone takes half a minute."""
+    load_model("tiny", labels=2, seed=0)
 
 
 @pytest.fixture
@@ -126,6 +133,15 @@ def test_without_any_weights_it_says_so(monkeypatch: pytest.MonkeyPatch, small_s
     app = open_page(monkeypatch, small_store, "sentence")
     assert "are not on this machine" in app.info[0].value and charts(app) == 0
     assert not app.text_input and not app.error
+
+
+def test_a_task_without_sentences_of_ours_waits_for_one(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    run = makers.make_run(store.recorded, parent=DENSE, task="own-mine-12345678", record="summary")
+    app = open_page(monkeypatch, store, "sentence", run=run)
+    assert "Type a sentence" in app.info[1].value and charts(app) == 0 and not app.error
+    app = type_in(app, "the dog sleeps")
+    assert charts(app) == 2 and not app.error
+    assert "is empty" in type_in(app, "").error[0].value
 
 
 def test_an_empty_store_says_how_to_make_a_run(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

@@ -18,7 +18,7 @@ from core.live.tending import tend
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
 from core.sentence import Reader
-from core.tasks import TASKS
+from core.tasks import entry_of
 from core.views import style
 from core.views.twins import told_apart
 from ui import cache, frame, links, typed
@@ -179,9 +179,10 @@ def _reader(stamp: tuple[Any, ...], pattern: str | None, _record: RunRecord, _pa
 
 def paired(record: RunRecord) -> bool:
     """Does the task ask about two texts?"""
-    if record.spec.task in TASKS:
-        return TASKS[record.spec.task].columns[1] is not None
-    return any(probe.text_pair is not None for probe in record.probes)
+    try:
+        return entry_of(record.spec.task).columns[1] is not None
+    except InputError:  # an own task that was removed since
+        return any(probe.text_pair is not None for probe in record.probes)
 
 
 def about(choice: Choice) -> str:

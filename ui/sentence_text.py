@@ -21,8 +21,9 @@ WHAT = {"word": "", "special": "a mark of the tokenizer's own", "unknown": "a wo
 NAMES = {"text": "The sentence", "pair": "The second sentence"}
 
 
-def ask(record: RunRecord) -> tuple[str, str | None]:
-    """Draw the box (or two) and our own sentences beneath; the text (and the second one), checked.
+def ask(record: RunRecord) -> tuple[str, str | None] | None:
+    """Draw the box (or two) and our own sentences beneath; the text (and the second one), checked. None, with words on
+    the page, while nothing was typed for a task of which there are no sentences of ours.
 
     Raises InputError, as `core.sentence.checked` does, after everything is drawn.
     """
@@ -33,12 +34,16 @@ def ask(record: RunRecord) -> tuple[str, str | None]:
         _box(task, "text", "The first sentence" if two else "Your sentence", first.text)
         if two:
             _box(task, "pair", "The second sentence", first.pair or "")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("One of ours:", width="content")
-        for probe in ours:
-            words = probe.text if probe.pair is None else f"{probe.text} / {probe.pair}"
-            st.button(links.plain(words), key=f"sentence.ours.{probe.id}", type="tertiary",
-                      on_click=_take, args=(task, probe))
+    if ours:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("One of ours:", width="content")
+            for probe in ours:
+                words = probe.text if probe.pair is None else f"{probe.text} / {probe.pair}"
+                st.button(links.plain(words), key=f"sentence.ours.{probe.id}", type="tertiary", on_click=_take,
+                          args=(task, probe))
+    elif not any(f"sentence.{which}.{task}" in st.session_state for which in NAMES):
+        st.info("Type a sentence as this task has them: both models answer.")
+        return None
     said = [_checked(task, "text", first.text)] + ([_checked(task, "pair", first.pair or "")] if two else [])
     return said[0], said[1] if two else None
 
