@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from core.errors import InputError
 from core.job import Job, Progress, Report
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
-from core.runs.writers import gone
+from core.runs.writers import alone, gone
 from core.specs import dense_spec, resolve
 
 __all__ = ["Progress", "export", "find_checkpoint", "resolve", "run"]
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP)
 
 
 def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bool = False, again: bool = False,
@@ -29,10 +30,37 @@ def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bo
     *resume*. Raises InputError for what a person can mend; on any other failure the folder's status says failed, with
     the reason, and the error goes on.
     """
+    record = _record(spec, store)
+    if record is not None and record.status == "succeeded" and not again:
+        return record
+    with _writing(spec, store):
+        return _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}))
+
+
+def _record(spec: RunSpec, store: Store) -> RunRecord | None:
+    entry = store.find(spec.run_id) if (store.live / spec.run_id / HEADER).exists() else None
+    return entry.record if entry else None
+
+
+@contextmanager
+def _writing(spec: RunSpec, store: Store, waiting: Callable[[], object] | None = None) -> Iterator[None]:
+    """Alone at the folder of *spec*; a disk that does not take it becomes an InputError."""
+    try:
+        with alone(store, spec.run_id, waiting):
+            yield
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        raise InputError(f"Could not write {spec.run_id} ({error.strerror})", f"room in {store.live}",
+                         "Free some space, or point SPARSESCOPE_RUNS elsewhere; then --resume.") from error
+
+
+def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again: bool, report: Report,
+         given: dict[str, Any]) -> RunRecord:
+    """The same, as the only writer of its folder."""
     folder = store.live / spec.run_id
     if (folder / HEADER).exists():
-        entry = store.find(spec.run_id)
-        record = entry.record if entry else None
+        record = _record(spec, store)
         if record is not None and record.status == "succeeded" and not again:
             return record
         if record is not None and record.status == "running" and record.pid != os.getpid() and not gone(record.pid):
@@ -43,16 +71,14 @@ def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bo
                              "Add --resume to continue it, or --again to start over.")
         if again and not resume:
             shutil.rmtree(folder)
-    if spec.method != "dense" and find_checkpoint(dense_spec(spec), store) is None:
-        run(dense_spec(spec), store=store, data_dir=data_dir, resume=True, again=True, report=report)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Job(spec, folder, store, data_dir, resume, report or (lambda p: None), dict(given or {})).carry_out()
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        raise InputError(f"Could not write {folder.name} ({error.strerror})", f"room in {store.live}",
-                         "Free some space, or point SPARSESCOPE_RUNS elsewhere; then --resume.") from error
+    parent = dense_spec(spec)
+    if spec.method != "dense" and find_checkpoint(parent, store) is None:
+        # two runs may want the same parent at once: one makes it, the other waits, and goes on if the first gave up
+        with _writing(parent, store, lambda: report(Progress("load", 0, 1, "another run makes the dense parent"))):
+            if find_checkpoint(parent, store) is None:
+                _run(parent, store, data_dir, True, True, report, {})
+    folder.mkdir(parents=True, exist_ok=True)
+    return Job(spec, folder, store, data_dir, resume, report, given).carry_out()
 
 
 def export(run_id: str, *, store: Store, to: Path) -> Path:

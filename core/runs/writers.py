@@ -1,8 +1,17 @@
-"""Who writes a run folder: one process at a time, named by `pid` in its `run.json`."""
+"""Who writes a run folder: one process at a time, by a lock of the system, and named by `pid` in its `run.json`."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from core.errors import InputError
+from core.runs.store import Store
+
+PAUSE = 0.2  # seconds between two tries
 
 
 def gone(pid: int | None) -> bool:
@@ -12,3 +21,27 @@ def gone(pid: int | None) -> bool:
     except (OSError, OverflowError):
         return True
     return not pid
+
+
+@contextmanager
+def alone(store: Store, run: str, waiting: Callable[[], object] | None = None) -> Iterator[None]:
+    """Be the only writer of *run* under the live root. The system lets go when the holder dies, however it dies.
+
+    Raises InputError when another process is at it; with *waiting*, calls that between two tries until it is not.
+    """
+    folder = store.live / ".writers"
+    folder.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(folder / run, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644), "wb") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if waiting is None:
+                    raise InputError(f"{run} is being written by another process", "one writer a run",
+                                     "Wait for it, or stop that process.") from None
+                waiting()
+                time.sleep(PAUSE)
+            except OSError:  # a file system without locks: `pid` alone guards the folder
+                break
+        yield
