@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import frame, run_form, run_live
+from ui import frame, run_demo, run_form, run_live
 
 frame.opening("run")
 run_live.refused()
@@ -13,6 +13,7 @@ if found is not None:
     run_live.watch(found)
     st.subheader("Another run", anchor=False)
 run_form.note()
+run_demo.offer()
 wish = run_form.draw()
 if wish is not None:
     run_live.begin(*wish)

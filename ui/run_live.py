@@ -16,10 +16,11 @@ from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views import live, style
-from ui import cache, comparing, frame, links
+from ui import cache, comparing, frame, links, run_demo
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
+HURRY = 0.5  # while matrices are solved one by one: of a small model several a second
 
 
 def _viewer() -> str:
@@ -93,7 +94,7 @@ def watch(found: LiveStatus) -> None:
         _head(now)
         _pictures(now)
 
-    st.fragment(body, run_every=None if over else PACE)()
+    st.fragment(body, run_every=None if over else HURRY if run_demo.layered(run) else PACE)()
 
 
 def _head(now: LiveStatus) -> None:
@@ -136,6 +137,7 @@ def _pictures(now: LiveStatus) -> None:
     if now.state != "succeeded" and (run.recorded or _before(run, now)):
         st.caption("Nothing is recorded of it yet.")  # what stands under its name is an earlier run
         return
+    run_demo.matrices(run)
     with frame.guarded():
         frame.figures(frame.cached(live.numbers, run))
     frame.draw(live.growing, run, key="live.trace")

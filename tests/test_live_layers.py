@@ -1,0 +1,127 @@
+"""The lecture demo: the map of matrices against what was written of them, the preset, and the page while it runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from core.live import asking, presets, tending, tickets, workers
+from core.live.workers import Worker
+from core.runs import solved
+from core.runs.store import Store
+from core.specs import dense_spec, resolve
+from core.views import live_layers
+from tests.makers import make_dense, make_run
+from tests.opening import charts, open_page, said
+
+GIVEN = {"task": "agreement", "model": "tiny", "method": "admm-layer", "pattern": "2:4"}
+RUN = resolve(GIVEN, light=True).run_id
+NAMES = [f"bert.encoder.layer.{k}.{part}" for k in range(2) for part in (
+    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+    "intermediate.dense", "output.dense")]
+
+
+@pytest.fixture
+def half(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A layer-wise run of this very process, five of its twelve matrices solved."""
+    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
+    make_run(empty_store.live, method="admm-layer", status="running", id=RUN, pid=os.getpid())
+    solved.begin(empty_store.live / RUN, NAMES)
+    for k, name in enumerate(NAMES[:5]):
+        solved.add(empty_store.live / RUN, name, 0.5, 0.9 - 0.1 * k)
+    ticket = tickets.Ticket(run=RUN, viewer="a", created=time.time(), given=GIVEN)
+    tickets.queue_of(empty_store).mkdir()
+    folder = workers.folder_of(empty_store, RUN)
+    folder.mkdir(parents=True)
+    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=workers.ticks_of(os.getpid()), started=time.time() - 3)
+    (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
+    moment = time.time()
+    (folder / "progress.json").write_bytes(msgspec.json.encode(
+        {"phase": "solve", "done": 5, "total": 12, "note": NAMES[4], "started": moment - 3, "phase_started": moment - 1,
+         "updated": moment}))
+    return empty_store
+
+
+def test_the_map_shows_what_is_solved_and_what_is_dense(half: Store) -> None:
+    view = live_layers.strip(half.open(RUN))
+    assert view.figure is not None
+    heat = view.figure.data[0]
+    assert np.array_equal(np.asarray(heat.z, float), [[1, 1, 1, 1, 1, 0], [0] * 6])  # layers down, parts across
+    assert (heat.zmin, heat.zmax) == (0, 1)
+    assert heat.text[0][2].startswith("70") and heat.text[0][5] == "" and heat.text[1][0] == ""
+    assert view.claim.startswith("5 of 12 matrices obey 2:4") and "70" in view.claim  # the mean of 0.9 ... 0.5
+    assert "FFN in: 50" in view.alt and len(view.table) == 5
+    assert len(view.figure.to_json()) < 500_000
+
+
+def test_a_run_that_has_ended_is_told_by_its_header(empty_store: Store) -> None:
+    made = make_run(empty_store.live, method="admm-layer")
+    run = empty_store.open(made)
+    view = live_layers.strip(run)
+    assert view.figure is not None and np.nanmin(np.asarray(view.figure.data[0].z, float)) == 1
+    assert view.claim.startswith(f"All {len(run.record.matrices)} matrices obey 2:4")
+
+
+def test_before_the_first_matrix_the_view_says_so(half: Store) -> None:
+    solved.begin(half.live / RUN, NAMES)
+    view = live_layers.strip(half.open(RUN))
+    assert view.figure is not None and "dense still" in view.claim and not view.table.size
+    (half.live / RUN / solved.FOLDER / solved.FILE).write_bytes(b"{")
+    assert live_layers.strip(half.open(RUN)).figure is None
+
+
+def test_the_page_draws_the_map_while_the_layers_are_solved(monkeypatch: pytest.MonkeyPatch, half: Store) -> None:
+    app = open_page(monkeypatch, half, "run", run=RUN)
+    assert not app.error
+    assert "solve 5 of 12" in "".join(p.proto.text for p in app.get("progress"))
+    assert any("5 of 12 matrices obey 2:4" in head.value for head in app.subheader)
+    shown = charts(app)
+    (half.live / RUN / solved.FOLDER / solved.FILE).write_bytes(b"\xff\n{")
+    app.run()
+    assert charts(app) == shown - 1
+    assert not app.exception and "No matrix is solved yet" in said(app) + "".join(h.value for h in app.subheader)
+
+
+def test_the_button_fills_the_form_with_the_preset(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
+    app = open_page(monkeypatch, empty_store, "run")
+    assert "fine-tuned first, once" in said(app)
+    next(b for b in app.button if b.label.startswith("Lecture demo")).click().run()
+    assert not app.exception and not app.error
+    words = app.code[0].value
+    assert "--task cola" in words and "--eval-examples 128" in words and "--knob iterations=4" in words
+    assert "admm-layer" in app.query_params["method"]
+
+
+def test_a_public_demonstration_offers_no_lecture_demo(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    monkeypatch.setenv("SPARSESCOPE_DEMO", "1")
+    app = open_page(monkeypatch, empty_store, "run")
+    assert not [b for b in app.button if b.label.startswith("Lecture demo")]
+
+
+def test_the_preset_is_the_methods_own_hurry_and_starts_from_the_usual_dense_model() -> None:
+    from core.methods.admm_layer import QUICK
+
+    knobs = {key.removeprefix("knob."): float(text) for key, text in presets.LECTURE.items() if key.startswith("knob.")}
+    assert knobs == QUICK
+    spec = asking.checked(asking.given_of({"task": "cola", **presets.LECTURE}))
+    usual = resolve({"task": "cola", "model": "minilm-l6"}, light=True)
+    assert dense_spec(spec) == dense_spec(usual) and spec.eval_examples == 128 and spec.epochs == 0
+
+
+def test_the_preset_takes_the_task_whose_dense_model_is_at_hand(empty_store: Store) -> None:
+    assert presets.lecture(empty_store)[1] is False
+    spec = dense_spec(resolve({"task": "mrpc", "model": "minilm-l6"}, light=True))
+    made = make_dense(empty_store.live, id=spec.run_id, task="mrpc")
+    checkpoint: Path = empty_store.live / made / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "model.safetensors").write_bytes(b"")
+    told, ready = presets.lecture(empty_store)
+    assert ready and told["task"] == "mrpc"

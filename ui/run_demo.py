@@ -1,0 +1,45 @@
+"""The lecture demo of the Run page: one button fills the form; the matrices are drawn as they go sparse."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.live import presets
+from core.live.asking import demo
+from core.methods import METHODS
+from core.runs.store import Run
+from core.views import live_layers
+from ui import cache, frame, kept
+from ui.run_form import KEYS, START
+
+LAYERED = tuple(name for name, entry in METHODS.items() if entry.training != "always" and name != "dense")
+FIRST = "Its dense model is fine-tuned first, once: that takes minutes, do it before the lecture."
+
+
+def offer() -> None:
+    """The button "Watch minilm-l6 go sparse": it fills the form, and says what is missing for it."""
+    if demo():
+        return
+    said, ready = presets.lecture(cache.store())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Lecture demo: watch minilm-l6 go sparse", icon=":material/co_present:", key="run.lecture",
+                  on_click=_fill, args=(said,), help="Fills the form: 2:4 by layer-wise ADMM with few rounds, scored "
+                  f"on {said['eval_examples']} examples only. About 15 s on two free cores.")
+        if not ready:
+            st.caption(FIRST)
+
+
+def _fill(said: dict[str, str]) -> None:
+    kept.write("run", KEYS, {key: value for key, value in said.items() if START.get(key) != value}, drops=("run",))
+
+
+def layered(run: str) -> bool:
+    """Does this run solve its layers one by one? Its name says by which method it is."""
+    return any(f"-{name}-" in run for name in LAYERED)
+
+
+def matrices(run: Run) -> None:
+    """The map of what is solved, of a run that solves its layers one by one."""
+    if layered(run.record.id):
+        with frame.guarded():  # not cached: the list grows while header and trace stay as they are
+            frame.show(live_layers.strip(run), "live.layers")
