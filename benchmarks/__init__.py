@@ -12,5 +12,6 @@ BENCHMARKS: dict[str, str] = {
     "lab": "benchmarks.lab",
     "patterns": "benchmarks.patterns",
     "first-picture": "benchmarks.first_picture",
+    "viewers": "benchmarks.viewers",
     "live-queue": "benchmarks.live_queue",
 }
