@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.errors import InputError, unknown
 
 KINDS = ("csv", "jsonl", "parquet")
@@ -146,19 +148,27 @@ def _values(file: TableFile, wanted: list[str], some: int = BATCH) -> Iterator[t
     return _json_values(file, wanted) if file.kind == "jsonl" else _parquet_values(file, wanted, some)
 
 
-def _decoded(file: TableFile) -> str:
+def _lines(file: TableFile, newline: str) -> Iterator[str]:
+    """The lines of a text file, decoded as they are asked for: a preview reads no further than it shows."""
     try:
-        return file.data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = file.data[:error.start].count(b"\n") + 1
-        raise InputError(f"{file.name}, line {line} of the file, is not UTF-8 text", "UTF-8",
+        yield from io.TextIOWrapper(io.BytesIO(file.data), encoding="utf-8-sig", newline=newline)
+    except UnicodeDecodeError:
+        raise InputError(f"{file.name}, line {_undecodable(file.data)} of the file, is not UTF-8 text", "UTF-8",
                          "Save it as UTF-8.") from None
+
+
+def _undecodable(data: bytes) -> int:
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return data[:error.start].count(b"\n") + 1
+    return data.count(b"\n") + 1
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------------------
 
 def _csv_rows(file: TableFile) -> Iterator[list[str]]:
-    reader = csv.reader(io.StringIO(_decoded(file), newline=""), strict=True)
+    reader = csv.reader(_lines(file, ""), strict=True)
     try:
         yield from (cells for cells in reader if cells)
     except csv.Error as error:
@@ -188,7 +198,7 @@ def _csv_values(file: TableFile, wanted: list[str]) -> Iterator[tuple[int, list[
 # -- JSON lines --------------------------------------------------------------------------------------------------------
 
 def _json_rows(file: TableFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(io.StringIO(_decoded(file), newline="\n"), 1):
+    for number, line in enumerate(_lines(file, "\n"), 1):
         if not line.strip():
             continue
         try:
@@ -270,14 +280,15 @@ def _parquet_values(file: TableFile, wanted: list[str], some: int) -> Iterator[t
     if unpacked > UNPACKED:
         raise InputError(f"{file.name} unpacks to {unpacked // 10**6} MB", f"at most {UNPACKED // 10**6} MB",
                          "Keep fewer rows.")
-    number = 0
+    number, lengths = 0, {name: _Lengths() for name in wanted}
     try:
         for batch in opened.iter_batches(batch_size=some, columns=wanted):
             columns = []
             for name in wanted:
                 column = batch.column(name)
-                if isinstance(column, pa.DictionaryArray):
-                    _short(file, number, name, column)
+                if isinstance(column, pa.DictionaryArray) and _texts(column.type.value_type):
+                    for k, length in lengths[name].beyond(column):
+                        _fits(file, number + k, name, length)
                 columns.append(column.to_pylist())
             for cells in zip(*columns, strict=True):
                 number += 1
@@ -287,14 +298,28 @@ def _parquet_values(file: TableFile, wanted: list[str], some: int) -> Iterator[t
                          "a whole parquet file in UTF-8", "Save it anew.") from None
 
 
-def _short(file: TableFile, before: int, name: str, column: Any) -> None:
-    """Refuse a text of the batch *column* that is too long before it is spelled out once a row."""
-    import pyarrow.compute as pc
+class _Lengths:
+    """Lengths of a column's texts, told before they are spelled out once a row. Batches share a dictionary: its texts
+    are counted once."""
 
-    if not _texts(column.type.value_type):
-        return
-    long = pc.greater(pc.utf8_length(column.dictionary), LETTERS).to_pylist()
-    if any(long):
-        for k, index in enumerate(column.indices.to_pylist(), 1):
-            if index is not None and long[index]:
-                _fits(file, before + k, name, len(column.dictionary[index].as_py()))
+    def __init__(self) -> None:
+        self.dictionary: Any = None
+        self.lengths = np.zeros(0, np.int64)
+
+    def beyond(self, column: Any) -> list[tuple[int, int]]:
+        """(row of the batch *column*, from 1, length) of the first text that is longer than LETTERS; [] if none is."""
+        import pyarrow.compute as pc
+
+        if self.dictionary is None or not _shared(self.dictionary, column.dictionary):
+            self.dictionary = column.dictionary
+            self.lengths = pc.utf8_length(column.dictionary).fill_null(0).to_numpy(zero_copy_only=False)
+        there = np.flatnonzero(column.indices.is_valid().to_numpy(zero_copy_only=False))
+        found = self.lengths[column.indices.drop_null().to_numpy(zero_copy_only=False)]
+        long = np.flatnonzero(found > LETTERS)[:1]
+        return [(int(there[k]) + 1, int(found[k])) for k in long]
+
+
+def _shared(one: Any, two: Any) -> bool:
+    """Do two arrays lie at the same place? (*one* is held, so its place is not given to another.)"""
+    places = [[(b.address, b.size) if b is not None else None for b in array.buffers()] for array in (one, two)]
+    return (one.offset, len(one)) == (two.offset, len(two)) and places[0] == places[1]
