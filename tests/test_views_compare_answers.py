@@ -44,7 +44,7 @@ def planted(store: Store) -> list[Run]:
 def test_planted_flips_are_found_one_by_one(planted: list[Run]) -> None:
     found = compare_answers.compared(planted)
     assert [compare_answers.KINDS[k] for k in found.flips[0].kinds] == [
-        "same answer", "broken", "mended", "same answer", "changed, still wrong", "same answer"]
+        "same answer", "broken", "mended", "same answer", "both wrong", "same answer"]
     assert found.notes == []
     table = compare_answers.bars(planted).table
     assert table.iloc[0].tolist()[1:] == [1, 1, 1, 3]
@@ -58,7 +58,7 @@ def test_the_list_names_answers_and_margins(planted: list[Run]) -> None:
                            r["margin after"], r["kind"]) for r in rows} == {
         1: ("entailment", "entailment", "neutral", 1.0, -3.0, "broken"),
         2: ("neutral", "contradiction", "neutral", -2.0, 1.0, "mended"),
-        4: ("contradiction", "entailment", "neutral", -4.0, -4.0, "changed, still wrong")}
+        4: ("contradiction", "entailment", "neutral", -4.0, -4.0, "both wrong")}
     assert [r["example"] for r in rows] == [1, 2, 4]  # the farthest moved first: 4, 3, 0
     words = compare_flips.listed_words(planted, planted[1].record.id)
     assert "validation split" in words and "texts are not stored" in words
@@ -73,7 +73,7 @@ def test_counts_and_margins_are_those_of_a_loop(store: Store) -> None:
     for i in range(400):
         was, now, right = (int(np.argmax(v)) for v in (before[i], after[i], np.eye(3)[labels[i]]))
         kind = "same answer" if was == now else "mended" if now == right else "broken" if was == right \
-            else "changed, still wrong"
+            else "both wrong"
         held[kind] += 1
         margin = [z[i][right] - max(z[i][c] for c in range(3) if c != right) for z in (before, after)]
         dots[i] = (kind, *margin)

@@ -21,14 +21,14 @@ from core.views.build import Part, build, words_only
 from core.views.compare_choice import letter, titles
 from core.views.view import View
 
-KINDS = ("same answer", "mended", "broken", "changed, still wrong")
+KINDS = ("same answer", "mended", "broken", "both wrong")
 SAME, MENDED, BROKEN, CHANGED = range(4)
 TONES = {MENDED: style.rgba(style.POSITIVE, 0.95), CHANGED: style.rgba(style.PRUNED),
          BROKEN: style.rgba(style.NEGATIVE, 0.95)}
 
 
 def margins(answers: Answers) -> NDArray[np.float64]:
-    """Logit of the right class minus the largest other one, `[n]`: positive = right. It is the logarithm of how many
+    """Signed margins: logit of the right class minus the largest other one, `[n]`: positive = right. It is the logarithm of how many
     times likelier the right class is than the next."""
     rows, right = np.arange(len(answers)), answers.labels.astype(np.int64)
     rest = answers.logits.astype(np.float64)
@@ -47,7 +47,7 @@ def apart(reference: RunRecord, one: Answers, other: RunRecord, two: Answers) ->
 
 
 def kinds(reference: Answers, other: Answers) -> NDArray[np.int8]:
-    """For every example one of KINDS: the same answer, a wrong one mended, a right one broken, or wrong otherwise."""
+    """For every example one of KINDS: the same answer, a wrong one mended, a right one broken, or another wrong one."""
     was, now, right = reference.classes, other.classes, other.labels
     out = np.full(len(right), CHANGED, np.int8)
     out[(was == right) & (now != right)] = BROKEN
@@ -126,7 +126,7 @@ def comparable(runs: Sequence[Run]) -> list[str]:
 
 
 def bars(runs: Sequence[Run]) -> View:
-    """One bar a run: how many answers were mended, changed and still wrong, broken, against the first run's."""
+    """One bar a run: how many answers were mended, broken, or wrong in both and changed, against the first run's."""
     found = compared(runs)
     if len(found.numbers) > 1:
         said = "; ".join(f"{letter(name)} {value:.2f}" for name, value in found.numbers)

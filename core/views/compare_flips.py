@@ -21,7 +21,7 @@ HEIGHT = 470
 MOST_SAME = 2500  # dots of unchanged answers that are drawn; flips are always all there
 MOST_ROWS = 200  # of the list of flips
 MARGIN, INDEX = "margin", "index"
-ACROSS = {MARGIN: "margin in the reference", INDEX: "index of the example"}
+ACROSS = {MARGIN: "signed margin in the reference", INDEX: "index of the example"}
 DOTS = {SAME: ("circle", 5, style.faded(style.GREY, 0.35)), MENDED: ("triangle-up", 10, style.rgba(style.POSITIVE, 1)),
         BROKEN: ("triangle-down", 10, style.rgba(style.NEGATIVE, 1)), CHANGED: ("x", 8, style.faded(style.GREY, 0.9))}
 QUADRANTS = ((1, 1, "right in both"), (0, 1, "mended"), (1, 0, "broken"), (0, 0, "wrong in both"))
@@ -41,9 +41,9 @@ def names_of(runs: Sequence[Run], classes: int) -> list[str]:
 
 
 def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
-    """Margin of every example in *run* over its margin in the first run, or over its index in the split.
+    """Signed margin of every example in *run* over that in the first run, or over its index in the split.
 
-    Margin: logit of the right answer minus the largest other, positive = right. All flips are drawn; of unchanged
+    Signed margin: logit of the right answer minus the largest other, positive = right. All flips are drawn; of unchanged
     answers at most MOST_SAME, evenly taken. Raises InputError for an unknown run or *across*.
     """
     if across not in ACROSS:
@@ -76,13 +76,13 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
     zero = {"zeroline": True, "zerolinewidth": 2, "zerolinecolor": style.faded(style.GREY, 0.7)}
     figure = build(data, {
         "annotations": notes, "margin": {"t": 36, "l": 72, "b": 60},
-        "xaxis": {"title": {"text": f"margin in {html.escape(first)}" if across == MARGIN else ACROSS[INDEX]},
+        "xaxis": {"title": {"text": f"signed margin in {html.escape(first)}" if across == MARGIN else ACROSS[INDEX]},
                   **(zero if across == MARGIN else {})},
-        "yaxis": {"title": {"text": f"margin in {html.escape(flips.title)}"}, **zero}}, HEIGHT, legend=True,
+        "yaxis": {"title": {"text": f"signed margin in {html.escape(flips.title)}"}, **zero}}, HEIGHT, legend=True,
         revision=f"{run}/{across}")
     claim = _claim(flips, first, before, after)
     alt = f"{len(before)} examples as dots. {', '.join(f'{flips.count(k)} {KINDS[k]}' for k in range(4))}. {claim}"
-    return View(claim, figure, None, alt, listed(runs, run), "Margin: the logarithm of how many times likelier the "
+    return View(claim, figure, None, alt, listed(runs, run), "Signed margin: the logarithm of how many times likelier the "
                 "right answer is than the next; above zero is right. Point at a triangle to read its example's index.")
 
 
