@@ -13,6 +13,7 @@ from core.errors import InputError
 from core.runs.answers import EXACT, LABELS, LOGITS, Answers, answers_of
 from core.runs.records import RunRecord
 from core.runs.store import Run, Store, write_arrays
+from core.runs.writers import alone
 from core.tasks import load_task
 from core.tasks.metrics import score
 from core.tasks.parts import scored_on
@@ -72,8 +73,8 @@ def keep_answers(run: Run, evaluation: Evaluation, store: Store) -> bool:
     """Add the answers of *evaluation* to the folder of the live *run*; nothing else in it changes. False when it holds
     answers already: they stay.
 
-    Raises InputError for a recorded run, for a checkpoint that lies elsewhere, and when the recorded score was not
-    reproduced: such answers would contradict the header.
+    Raises InputError for a recorded run, for a checkpoint that lies elsewhere, when the recorded score was not
+    reproduced (such answers would contradict the header), and when another process writes the run or has made it again.
     """
     run_id = run.record.id
     assert evaluation.run_id == run_id
@@ -81,11 +82,16 @@ def keep_answers(run: Run, evaluation: Evaluation, store: Store) -> bool:
     if run.recorded or folder is None or folder.parent != run.path:
         raise InputError(f"{run_id} is a recorded run, or its checkpoint lies elsewhere", "a run made on this machine",
                          f"Make it here: {run.record.command}")
-    if {LOGITS, LABELS} & run.keys:
-        return False
-    if not evaluation.reproduced:
+    if not evaluation.reproduced and not {LOGITS, LABELS} & run.keys:
         raise InputError(f"The checkpoint of {run_id} scores {evaluation.found:.6f}, the run recorded "
                          f"{evaluation.recorded:.6f}: its answers are not added", "the recorded score",
                          "Evaluate it on the machine that made it, or make it again.")
-    write_arrays(run.path, {**run.arrays(), **evaluation.answers.arrays()})
+    with alone(store, run_id):
+        fresh = store.open(run_id)  # scoring took a while
+        if fresh.record != run.record:
+            raise InputError(f"{run_id} was made again while it was scored", "a run that stays as it is",
+                             "Give the command again.")
+        if {LOGITS, LABELS} & fresh.keys:
+            return False
+        write_arrays(fresh.path, {**fresh.arrays(), **evaluation.answers.arrays()})
     return True

@@ -20,10 +20,11 @@ from core.evaluating import evaluate, keep_answers
 from core.runs.answers import flips, read
 from core.runs.checking import check
 from core.runs.store import ARRAYS, CHECKPOINT, Store
+from core.runs.writers import alone
 from core.tasks import load_task
 from tests import makers
 from tests.commands import refused
-from tests.damage import replace_arrays
+from tests.damage import change_header, replace_arrays
 
 SMALL = {"model": "tiny", "train_examples": 64, "dense_epochs": 1, "calibration": 16, "pattern": "2:4",
          "method": "magnitude", "record": "summary"}
@@ -74,7 +75,7 @@ def digests(folder: Path) -> dict[str, str]:
             for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def alone(result: Any) -> dict[str, Any]:
+def told_by(result: Any) -> dict[str, Any]:
     assert result.exit_code in (0, 1), result.output
     return json.loads(result.stdout)[0]  # type: ignore[no-any-return]
 
@@ -122,9 +123,9 @@ def test_recording_adds_the_answers_and_changes_nothing_else(
     run_id, folder = ids[task], store.live / ids[task]
     forget(store, run_id)
     files, arrays = digests(folder), load_file(folder / ARRAYS)
-    told = alone(cli("evaluate", run_id, "--data-dir", str(data), "--json"))
+    told = told_by(cli("evaluate", run_id, "--data-dir", str(data), "--json"))
     assert told["reproduced"] and told["answers_added"] is None and digests(folder) == files
-    told = alone(cli("evaluate", run_id, "--data-dir", str(data), "--record", "--json"))
+    told = told_by(cli("evaluate", run_id, "--data-dir", str(data), "--record", "--json"))
     assert told["answers_added"] is True
     after = digests(folder)
     assert {name for name in files if files[name] != after.get(name)} == {ARRAYS} and set(after) == set(files)
@@ -184,6 +185,23 @@ def test_what_cannot_be_scored_is_refused_plainly(copied: tuple[Store, Path, dic
     shutil.copyfile(data / "cola" / "train.parquet", other / "cola" / "train.parquet")
     parquet.write_table(rows.slice(0, 30), other / "cola" / "validation.parquet")
     assert "30 examples" in refused(cli("evaluate", ids["cola"], "--data-dir", str(other)))
+
+
+def test_answers_wait_for_no_other_writer_and_are_not_put_into_another_run(
+        copied: tuple[Store, Path, dict[str, str]]) -> None:
+    store, _, ids = copied
+    run_id = ids["agreement"]
+    forget(store, run_id)
+    run, files = store.open(run_id), digests(store.live / run_id)
+    found = evaluate(run.record, store)
+    with alone(store, run_id), pytest.raises(InputError, match="another process"):
+        keep_answers(run, found, store)
+    assert digests(run.path) == files
+    change_header(run.path, created="2026-02-02T00:00:00+00:00")
+    files = digests(run.path)
+    with pytest.raises(InputError, match="made again"):
+        keep_answers(run, found, store)
+    assert digests(run.path) == files
 
 
 def test_a_recorded_run_is_never_written_to(copied: tuple[Store, Path, dict[str, str]]) -> None:
