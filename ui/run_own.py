@@ -78,7 +78,8 @@ def _prepared(key: Sequence[str], make: Callable[[], Prepared]) -> Prepared:
     kept = st.session_state.get("run.own.kept")
     if kept is None or kept[0] != key:
         try:
-            kept = key, make()
+            with st.spinner("Every row is read once."):
+                kept = key, make()
         except InputError as error:
             kept = key, error
         st.session_state["run.own.kept"] = kept
