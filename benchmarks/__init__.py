@@ -10,6 +10,7 @@ BENCHMARKS: dict[str, str] = {
     "fine-tuning": "benchmarks.fine_tuning",
     "layerwise": "benchmarks.layerwise",
     "lab": "benchmarks.lab",
+    "live": "benchmarks.live",
     "patterns": "benchmarks.patterns",
     "first-picture": "benchmarks.first_picture",
     "viewers": "benchmarks.viewers",

@@ -16,7 +16,7 @@ from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views import live, style
-from ui import cache, comparing, frame, links, run_demo
+from ui import cache, comparing, frame, links, run_demo, run_probe
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
@@ -51,7 +51,9 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
     store = cache.store()
     st.code(asking.command(given), language="bash", wrap_lines=True)
     records = [entry.record for entry in frame.entries() if entry.record is not None]
-    st.caption(links.plain(expectation(estimates.estimate(store, spec, records))))
+    found = estimates.estimate(store, spec, records)
+    st.caption(links.plain(expectation(found)))
+    run_probe.offer(spec, found)
     done = asking.finished(store, spec.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,

@@ -30,7 +30,7 @@ def expectation(estimate: Estimate) -> str:
     elif estimate.dense_seconds:
         time += f" The dense parent is made first, about {duration(estimate.dense_seconds)} more."
     memory = "not measured on this machine yet" if estimate.memory_mb is None else \
-        f"about {estimate.memory_mb:.0f} MB, as the last worker with this model"
+        f"about {estimate.memory_mb:.0f} MB, {estimate.memory_source}"
     return f"{time} Memory: {memory}."
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.checkpoints import find_checkpoint
-from core.live import workers
+from core.live import probing, workers
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store
 from core.specs import dense_spec
@@ -20,23 +20,41 @@ class Estimate:
     dense_seconds: float | None  # of the dense parent, which has to be made first; 0 when it is at hand
     memory_mb: float | None  # most memory of the worker, 10^6 bytes
     source: str  # the run whose timing it is, in words
+    memory_source: str = ""  # where the memory was measured, in words
+    here: bool = False  # measured on this machine: nothing is gained by measuring it again
 
 
 def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = None) -> Estimate:
     """What to expect of *spec* from the timing of a run of the same task and model (of the same method and from this
-    machine, if there is one): its seconds per epoch, and the rest of it as it is. *records*: those of the store."""
+    machine, if there is one): its seconds per epoch, and the rest of it as it is. A run recorded elsewhere is scaled by
+    what was measured here (`core.live.probing`), where that was asked for. *records*: those of the store."""
     records = store.records() if records is None else records
     own = _nearest(store, spec, records)
     parent = dense_spec(spec)
+    probe = probing.read(store, spec)
+    slower = probing.ratio(store, probe, spec, records) if probe else None
     dense: float | None = 0.0
     if spec.method != "dense" and find_checkpoint(parent, store) is None:
         like = _nearest(store, parent, records)
-        dense = None if like is None else _seconds(like, parent)
+        dense = None if like is None else _seconds(like, parent) * (1.0 if _here(store, like) else slower or 1.0)
+    memory, told = _memory(store, spec), "as the last worker with this model"
+    if memory is None and probe is not None:
+        memory, told = probe.memory_mb, "or more, from a few training steps and the copies that pruning holds"
     if own is None:
-        return Estimate(None, dense, _memory(store, spec), "no run of this task and model was timed here yet")
-    here = (store.live / own.id).is_dir()
-    where = "made on this machine" if here else "recorded with the repository"
-    return Estimate(_seconds(own, spec), dense, _memory(store, spec), f"{own.id}, {where}")
+        words = f"a training step takes {probe.step:.2g} s on this machine, but no run tells how many there will be" \
+            if probe else "no run of this task and model was timed here yet"
+        return Estimate(None, dense, memory, words, told, probe is not None)
+    if _here(store, own):
+        return Estimate(_seconds(own, spec), dense, memory, f"{own.id}, made on this machine", told, True)
+    if slower is None:
+        return Estimate(_seconds(own, spec), dense, memory, f"{own.id}, recorded with the repository", told,
+                        probe is not None)
+    return Estimate(_seconds(own, spec) * slower, dense, memory, f"{own.id}, recorded elsewhere; measured here, a step "
+                    f"takes {slower:.2g} times as long", told, True)
+
+
+def _here(store: Store, record: RunRecord) -> bool:
+    return (store.live / record.id).is_dir()
 
 
 def _nearest(store: Store, spec: RunSpec, records: Sequence[RunRecord]) -> RunRecord | None:
