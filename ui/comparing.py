@@ -129,9 +129,9 @@ def table(make: Callable[..., View], runs: Sequence[Run], key: str) -> None:
     with frame.guarded():
         view = cache.cached_across(make, runs)
         st.subheader(links.plain(view.claim), anchor=False)
+        wide = {name: 130 if name == "setting" else 400 if name == "what it is" else 190 for name in view.table}
         st.dataframe(view.table, hide_index=True, key=f"{key}.table", height="content",
-                     column_config={"setting": st.column_config.TextColumn(width=130),
-                                    "what it is": st.column_config.TextColumn(width="large")})
+                     column_config={n: st.column_config.TextColumn(width=w) for n, w in wide.items()})
         st.caption(f"**Try this.** {links.plain(view.try_this)}")
         st.download_button("Save as CSV", lambda: view.table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
                            key=f"{key}.csv", on_click="ignore")

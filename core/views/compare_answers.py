@@ -28,8 +28,9 @@ TONES = {MENDED: style.rgba(style.POSITIVE, 0.95), CHANGED: style.rgba(style.PRU
 
 
 def margins(answers: Answers) -> NDArray[np.float64]:
-    """Signed margins: logit of the right class minus the largest other one, `[n]`: positive = right. It is the logarithm of how many
-    times likelier the right class is than the next."""
+    """Signed margins: logit of the right class minus the largest other one, `[n]`: positive = right.
+
+    It is the logarithm of how many times likelier the right class is than the next."""
     rows, right = np.arange(len(answers)), answers.labels.astype(np.int64)
     rest = answers.logits.astype(np.float64)
     own = rest[rows, right].copy()

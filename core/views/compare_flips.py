@@ -43,8 +43,8 @@ def names_of(runs: Sequence[Run], classes: int) -> list[str]:
 def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
     """Signed margin of every example in *run* over that in the first run, or over its index in the split.
 
-    Signed margin: logit of the right answer minus the largest other, positive = right. All flips are drawn; of unchanged
-    answers at most MOST_SAME, evenly taken. Raises InputError for an unknown run or *across*.
+    Signed margin: logit of the right answer minus the largest other, positive = right. All flips are drawn; of
+    unchanged answers at most MOST_SAME, evenly taken. Raises InputError for an unknown run or *across*.
     """
     if across not in ACROSS:
         raise unknown("axis", across, ACROSS)
@@ -82,8 +82,8 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
         revision=f"{run}/{across}")
     claim = _claim(flips, first, before, after)
     alt = f"{len(before)} examples as dots. {', '.join(f'{flips.count(k)} {KINDS[k]}' for k in range(4))}. {claim}"
-    return View(claim, figure, None, alt, listed(runs, run), "Signed margin: the logarithm of how many times likelier the "
-                "right answer is than the next; above zero is right. Point at a triangle to read its example's index.")
+    return View(claim, figure, None, alt, listed(runs, run), "Signed margin: the logarithm of how many times likelier "
+                "the right answer is than the next; above zero is right. Point at a triangle to read its index.")
 
 
 def _drawn(places: NDArray[np.intp], kind: int) -> NDArray[np.intp]:
