@@ -24,7 +24,7 @@ from core.views.twins import told_apart
 from ui import cache, frame, links, typed
 
 HERE = "pruned here by magnitude, not trained"
-PATTERNS = ["2:4", "1:4", "4:8", "1:2", "unstructured:0.75", "block:4x4:0.5"]
+PRUNABLE = ["2:4", "1:4", "4:8", "1:2", "unstructured:0.75", "block:4x4:0.5"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def pick() -> Choice | None:
         _run_box(shelf, record)
         if record.spec.method == "dense":
             pattern = typed.read("prune", "2:4", lambda text: sentence.rule_of(text).name)
-            typed.pick("prune", "Prune to", PATTERNS, default="2:4", help="Another pattern can be typed.")
+            typed.pick("prune", "Prune to", PRUNABLE, default="2:4", help="Another pattern can be typed.")
     if record.spec.method == "dense":
         return Choice(record, record, pattern)
     parent = shelf.records.get(record.parent or "")
