@@ -6,7 +6,7 @@ ARGS ?=
 RUN := .venv/bin/python
 export PYTHON
 
-.PHONY: app test lint browser screenshots bench runs tiny slow offline clean help setup setup-dev
+.PHONY: app test lint browser browser-run screenshots bench runs tiny slow offline clean help setup setup-dev
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ slow: setup-dev  ## run the long tests that `make test` leaves out
 browser: setup-dev  ## run the browser tests and take a screenshot of every page (needs Chromium)
 	@$(RUN) -m pytest -q -m browser $(ARGS)
 	@$(RUN) -m tests.browser.screenshots build/screenshots
+
+browser-run: setup-dev  ## of the browser tests, only those that start, watch, kill and resume live runs
+	@$(RUN) -m pytest -q -m browser tests/browser/test_run.py $(ARGS)
 
 lint: setup-dev  ## ruff over everything, mypy over core/
 	@$(RUN) -m ruff check .

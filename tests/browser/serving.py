@@ -35,16 +35,28 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def server(script: Path = ROOT / "app.py", environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start `streamlit run` on *script*; yields the address. The process ends with the block."""
-    port = free_port()
+def started(script: Path = ROOT / "app.py", environment: Mapping[str, str] | None = None,
+            port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start `streamlit run` on *script*; its process and its address, once it answers. Whoever calls ends it."""
+    port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)], cwd=ROOT,
         env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_up(process, address)
+    except BaseException:
+        process.kill()
+        process.wait(timeout=20)
+        raise
+    return process, address
+
+
+@contextmanager
+def server(script: Path = ROOT / "app.py", environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Start `streamlit run` on *script*; yields the address. The process ends with the block."""
+    process, address = started(script, environment)
+    try:
         yield address
     finally:
         process.terminate()
