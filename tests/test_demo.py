@@ -99,7 +99,8 @@ def test_on_it_says_what_is_closed_and_what_there_is_instead() -> None:
 
 
 @pytest.mark.parametrize("more", [{"model": "/etc"}, {"model": "a/b"}, {"task": "/etc"}, {"task": "cola"},
-                                  {"model": ""}, {"task": "../x"}, {"epochs": 4.01}, {"dense_epochs": 18.5}, {"method": "dense"}])
+                                  {"model": ""}, {"task": "../x"}, {"epochs": 4.01}, {"dense_epochs": 18.5},
+                                  {"method": "dense"}])
 def test_no_path_is_looked_at_and_no_run_is_large(more: dict[str, Any], empty_store: Store, watched: list[str]) -> None:
     with pytest.raises(InputError):
         asking.submit(empty_store, {**GIVEN, **more}, "a")

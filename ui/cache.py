@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -19,8 +20,9 @@ def store() -> Store:
     return default_store()
 
 
-def shelf() -> Stamp:
-    """A value that changes whenever a header of the store does (names and times only: nothing is read)."""
+def shelf() -> str:
+    """A value that changes whenever a header of the store does (names and times only: nothing is read). One word: the
+    cache takes a tuple of hundreds apart piece by piece, which took longer than the page."""
     out: list[Stamp] = []
     here = store()
     for root in (here.live, here.recorded):
@@ -29,7 +31,7 @@ def shelf() -> Stamp:
         except OSError:
             paths = []
         out.append((str(root), *((p.name, *file_times(p, (HEADER,))) for p in paths)))
-    return tuple(out)
+    return hashlib.blake2b(repr(out).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def entries() -> tuple[Entry, ...]:
@@ -38,7 +40,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _entries(shelf: Stamp, _store: Store) -> tuple[Entry, ...]:
+def _entries(shelf: str, _store: Store) -> tuple[Entry, ...]:
     return tuple(_store.entries())
 
 
@@ -74,5 +76,5 @@ def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:
 
 
 @st.cache_data(max_entries=96, show_spinner=False)
-def _made(name: str, stamp: Stamp, args: tuple[Any, ...], _make: Callable[..., T], _given: Any) -> T:
+def _made(name: str, stamp: Stamp | str, args: tuple[Any, ...], _make: Callable[..., T], _given: Any) -> T:
     return _make(_given, *args)
