@@ -1,6 +1,6 @@
-"""From asking for a run to its final score: the default run of `tiny`, and the lecture demo. `python -m benchmarks.live`.
+"""From asking for a run to its final score: the default run of `tiny`, and the lecture demo.
 
-Each is the real worker, started from a ticket in a live root of its own: the start of its process is in it. The demo
+`python -m benchmarks.live`. Each is the real worker, started from a ticket in a live root of its own: the start of its process is in it. The demo
 needs a fine-tuned minilm-l6 in the live root (SPARSESCOPE_RUNS) and the data it was tuned on; without it, the row says
 so and holds no figure. Processor seconds stand beside wall seconds: on a busy machine only the first are the run's.
 """

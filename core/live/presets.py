@@ -12,13 +12,13 @@ from core.specs import dense_spec, resolve
 LECTURE: dict[str, str] = {
     "model": "minilm-l6", "method": "admm-layer", "pattern": "2:4", "calibration": "64", "eval_examples": "128",
     "knob.iterations": "4", "knob.stages": "1", "knob.rho_end": "0.5", "knob.polish": "3"}
-TASKS = ("cola", "mrpc", "sst2")  # of which one is fine-tuned already, in this order; else the first
+TUNED = ("cola", "mrpc", "sst2")  # of which one is fine-tuned already, in this order; else the first
 
 
 def lecture(store: Store) -> tuple[dict[str, str], bool]:
     """The settings of the lecture demo, and whether its dense parent is at hand: without it, that is made first."""
-    for task in TASKS:
+    for task in TUNED:
         said = {"task": task, **LECTURE}
         if find_checkpoint(dense_spec(resolve({"task": task, "model": said["model"]}, light=True)), store) is not None:
             return said, True
-    return {"task": TASKS[0], **LECTURE}, False
+    return {"task": TUNED[0], **LECTURE}, False
