@@ -1,15 +1,14 @@
 """From asking for a run to its final score: the default run of `tiny`, and the lecture demo.
 
-`python -m benchmarks.live`. Each is the real worker, started from a ticket in a live root of its own: the start of its process is in it. The demo
-needs a fine-tuned minilm-l6 in the live root (SPARSESCOPE_RUNS) and the data it was tuned on; without it, the row says
-so and holds no figure. Processor seconds stand beside wall seconds: on a busy machine only the first are the run's.
+`python -m benchmarks.live`. Each is the real worker, started from a ticket in a live root of its own: the start of its
+process is in it. The demo needs a fine-tuned minilm-l6 in the live root (SPARSESCOPE_RUNS) and the data it was tuned
+on; without it, the row says so and holds no figure. The bars are for two free cores: the load stands beside the figure.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -28,29 +27,28 @@ BARS = {"tiny": 20.0, "demo": 15.0}  # seconds on two free cores
 PATIENCE = 900.0
 
 
-def seconds_of(store: Store, given: dict[str, Any]) -> tuple[float, float, RunSpec]:
-    """Wall and processor seconds from asking for *given* to the end of its worker; its spec. Raises RuntimeError."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+def seconds_of(store: Store, given: dict[str, Any]) -> tuple[float, RunSpec]:
+    """Seconds from asking for *given* to the end of its worker; its spec. Raises RuntimeError."""
+    began = time.perf_counter()
     run = asking.submit(store, given, "bench")
     while not (now := status(store, run)).over:
         tend(store)
         time.sleep(0.1)
         if time.perf_counter() - began > PATIENCE:
             asking.cancel(store, run)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = time.perf_counter() - began
     if now.state != "succeeded":
         raise RuntimeError(f"{run}: {now.state}. {now.reason}")
-    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, own, read_header(store.live / run).spec
+    return wall, read_header(store.live / run).spec
 
 
 def row(name: str, store: Store, given: dict[str, Any], bar: float, words: str) -> dict[str, Any]:
     """One line of the table."""
-    wall, own, spec = seconds_of(store, given)
+    wall, spec = seconds_of(store, given)
     results = read_header(store.live / spec.run_id).results
     assert results is not None and results.final is not None
     return {"name": name, "figure": round(wall, 1), "unit": "s", "against":
-            f"{words}; {workers.cores()} cores, load {os.getloadavg()[0]:.1f}, processor time {own:.1f} s, score "
+            f"{words}; {workers.cores()} cores, load {os.getloadavg()[0]:.1f}, score "
             f"{results.final:.3f} on {results.n_eval} examples", "bar": bar, "ok": wall <= bar}
 
 
