@@ -12,7 +12,7 @@ from core.runs.store import Store
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def open_page(monkeypatch: pytest.MonkeyPatch, store: Store, page: str, **query: str) -> AppTest:
+def open_page(monkeypatch: pytest.MonkeyPatch, store: Store, page: str, /, **query: str) -> AppTest:
     """The page as it stands after one run; it has raised nothing."""
     monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
     monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
