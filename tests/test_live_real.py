@@ -20,7 +20,7 @@ from core.runs.store import Store, read_header
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "epochs": 6.0,
          "train_examples": 640, "dev_examples": 100, "dense_epochs": 1.0, "calibration": 32}
 LIMIT = 400.0  # seconds: a busy machine is slow, not wrong
-pytestmark = pytest.mark.timeout(500)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 
 def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,7 @@ def test_the_page_measures_when_asked_only(monkeypatch: pytest.MonkeyPatch, empt
     assert not [b for b in app.button if b.label == "Measure this machine"]
 
 
+@pytest.mark.slow
 def test_a_real_measurement_of_tiny(empty_store: Store) -> None:
     found = probing.measure(empty_store, SPEC)
     assert 1e-4 < found.step < 60 and found.steps >= 1

@@ -89,7 +89,7 @@ def test_rows_with_holes_zeros_and_nonsense_are_drawn_as_far_as_they_go(shared_s
     view = trace.timeline(with_rows(run, rows, tmp_path))
     curves = {t["name"].split(" ")[0]: t for t in body(view)["data"]}
     assert curves["primal"]["y"] == [0.1] and curves["training"]["y"] == [0.5]
-    assert curves["primal"]["x"] == [2]  # the rows' order: a step is missing
+    assert curves["primal"]["x"] == [1]  # the rows' order: the steps run backwards; a row without one is none
 
 
 def test_a_long_trace_is_thinned_and_says_so(shared_store: Store, tmp_path: Path) -> None:
