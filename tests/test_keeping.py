@@ -94,3 +94,14 @@ def test_every_array_key_has_a_level() -> None:
     named = {line.split("`")[1].split("/")[0] for line in (core.runs.arrays.__doc__ or "").splitlines()
              if line.startswith("| `")}
     assert named <= set(FIRST_KEPT)
+
+
+def test_the_weights_of_a_pruned_run_are_kept_when_asked_for(store: Store) -> None:
+    run = store.open(pruned(store).id)
+    with pytest.raises(InputError, match="0 bytes of weights"):
+        keep(store, run.record.id, weights=True)
+    assert not (store.recorded / run.record.id).exists()
+    (run.path / "checkpoint").mkdir()
+    (run.path / "checkpoint" / "model.safetensors").write_bytes(b"weights")
+    assert not (keep(store, run.record.id) / "checkpoint").exists()
+    assert (keep(store, run.record.id, weights=True) / "checkpoint" / "model.safetensors").read_bytes() == b"weights"

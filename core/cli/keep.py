@@ -12,8 +12,9 @@ from core.runs.store import default_store
 @click.command("keep")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--as", "level", type=click.Choice(LEVELS), help="How much to keep.  [default: what the run holds]")
+@click.option("--weights", is_flag=True, help="Keep the checkpoint too (of a small model).")
 @json_option
-def keep_command(runs: tuple[str, ...], level: str | None, as_json: bool) -> None:
+def keep_command(runs: tuple[str, ...], level: str | None, weights: bool, as_json: bool) -> None:
     """Copy finished runs into cached_runs/, with no more arrays than a level has.
 
     \b
@@ -23,7 +24,7 @@ def keep_command(runs: tuple[str, ...], level: str | None, as_json: bool) -> Non
     store = default_store()
     folders = []
     for run in runs:
-        folder = keep(store, run, level)  # type: ignore[arg-type]
+        folder = keep(store, run, level, weights)  # type: ignore[arg-type]
         folders.append({"id": run, "folder": str(folder), "bytes": sum(f.stat().st_size for f in folder.iterdir())})
         if not as_json:
             click.echo(f"{run}: {folders[-1]['bytes']} bytes")

@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.runs.arrays import coarser
 from core.runs.grams import worth_keeping
 from core.runs.records import RECORD_LEVELS, RecordLevel
-from core.runs.store import CHECKPOINT, TRACE, Store, write_arrays, write_header
+from core.runs.store import CHECKPOINT, TRACE, Store, file_times, write_arrays, write_header
 
 LEVELS = list(RECORD_LEVELS)
 # From which level on an array is kept, by the first word of its key.
@@ -24,10 +24,12 @@ CELLS = 32  # a side of a thumbnail that may stay as it is below the level full
 SMALL_CHECKPOINT = 2 << 20  # bytes; a dense `tiny` is kept with its weights, so that its runs need no training first
 
 
-def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
+def keep(store: Store, run_id: str, level: RecordLevel | None = None, weights: bool = False) -> Path:
     """Copy the finished run *run_id* into `store.recorded`, at *level* (None: its own), and return the folder.
+    *weights*: its checkpoint too, so that a page can let it read a sentence; a dense `tiny` is always kept with it.
 
-    Raises InputError when the run is not finished, or holds less than *level* asks for.
+    Raises InputError when the run is not finished, holds less than *level* asks for, or *weights* are not at hand or
+    over SMALL_CHECKPOINT bytes.
     """
     run = store.open(run_id)
     have = run.record.spec.record
@@ -37,6 +39,11 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
     if LEVELS.index(level) > LEVELS.index(have):
         raise InputError(f"{run_id} was recorded as {have!r}", f"a run that holds {level!r}",
                          f"Make it again with --record {level}.")
+    checkpoint = run.path / CHECKPOINT
+    size = file_times(checkpoint, ("model.safetensors",))[0][1]
+    if weights and not 0 < size <= SMALL_CHECKPOINT:
+        raise InputError(f"{run_id} has {size} bytes of weights here", f"1 to {SMALL_CHECKPOINT}",
+                         "Keep it without --weights, or make a run of a small model.")
     lab = LEVELS.index(level) >= LEVELS.index("lab")
     grams = worth_keeping(run.record.matrices) if lab else set()
     kept = {key: values for key, values in run.arrays().items()
@@ -59,9 +66,7 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None) -> Path:
     write_arrays(folder, kept)
     if (run.path / TRACE).exists() and run.path != folder:
         shutil.copyfile(run.path / TRACE, folder / TRACE)
-    weights = run.path / CHECKPOINT / "model.safetensors"
-    if record.spec.method == "dense" and weights.exists() and weights.stat().st_size <= SMALL_CHECKPOINT \
-            and run.path != folder:
-        shutil.copytree(run.path / CHECKPOINT, folder / CHECKPOINT, dirs_exist_ok=True)
+    if (weights or record.spec.method == "dense") and 0 < size <= SMALL_CHECKPOINT and run.path != folder:
+        shutil.copytree(checkpoint, folder / CHECKPOINT, dirs_exist_ok=True)
     write_header(folder, record)
     return folder
