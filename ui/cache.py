@@ -1,8 +1,13 @@
-"""What is kept between two runs of a page: headers, opened runs, finished views. Keyed by file times, bounded."""
+"""What is kept between two runs of a page: headers, opened runs, finished views. Keyed by file times, bounded.
+
+What is kept is shared by all sessions and never copied: taking a figure of Plotly's apart and together again for every
+viewer cost more than the rest of a page. Never change it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +18,8 @@ from ui import blame
 
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
+LOOK = 0.05  # seconds between two looks at the names of a store: a page asks for them dozens of times
+_looked: dict[tuple[str, str], tuple[float, str]] = {}  # by its roots: when, and what was seen
 
 
 def store() -> Store:
@@ -21,10 +28,19 @@ def store() -> Store:
 
 
 def shelf() -> str:
-    """A value that changes whenever a header of the store does (names and times only: nothing is read). One word: the
-    cache takes a tuple of hundreds apart piece by piece, which took longer than the page."""
+    """A value that changes whenever a header of the store does (names and times only: nothing is read), at most LOOK
+    seconds later. One word: the cache takes a tuple of hundreds apart piece by piece, which took longer than the page.
+    """
+    here, moment = store(), time.monotonic()
+    roots = (str(here.live), str(here.recorded))
+    seen = _looked.get(roots)
+    if seen is None or not 0.0 <= moment - seen[0] < LOOK:
+        seen = _looked[roots] = (moment, _look(here))
+    return seen[1]
+
+
+def _look(here: Store) -> str:
     out: list[Stamp] = []
-    here = store()
     for root in (here.live, here.recorded):
         try:
             paths = sorted(root.iterdir())
@@ -56,7 +72,7 @@ def open_run(run_id: str) -> Run:
 
 
 def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
-    """`make(run, *args)`, kept under the run's file times. Each caller gets its own copy: it may change it.
+    """`make(run, *args)`, kept under the run's file times.
 
     *args* must be plain values. *make* is a function of a module, never a lambda: its name is part of the key.
     """
@@ -75,6 +91,6 @@ def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:
     return _made(f"{make.__module__}.{make.__qualname__}", tuple(map(stamp, runs)), args, make, list(runs))
 
 
-@st.cache_data(max_entries=96, show_spinner=False)
+@st.cache_resource(max_entries=96, show_spinner=False)
 def _made(name: str, stamp: Stamp | str, args: tuple[Any, ...], _make: Callable[..., T], _given: Any) -> T:
     return _make(_given, *args)
