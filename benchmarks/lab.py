@@ -52,7 +52,7 @@ def measure() -> list[dict[str, Any]]:
             began, busy = time.perf_counter(), time.process_time()
             path = solve(layer, "admm-layer", "2:4", {"iterations": rounds, "rho_end": 0.6 + 0.01 * move})
             views = vars(moment(path, path.last, lines)).values()
-            sizes = [len(view.figure.to_json()) for view in views if view.figure is not None]
+            sizes = [len(view.figure.to_json()) for view in views if view is not None and view.figure is not None]
             wall.append(1e3 * (time.perf_counter() - began))
             own.append(1e3 * (time.process_time() - busy))
             heaviest = max(heaviest, *sizes)
