@@ -54,4 +54,7 @@ run = frame.pick_run("any")
 matrix = None if run is None else frame.pick_matrix(run)
 if run is not None and matrix is not None:
     with frame.guarded():
-        page(run, matrix)
+        if words := source.nothing_to_learn(run):
+            st.info(words)
+        else:
+            page(run, matrix)

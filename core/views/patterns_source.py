@@ -189,6 +189,15 @@ def blocks_of(run: Run, matrix: str, shape: Shape) -> Floats | None:
     return _blocks.get((stamp(run), matrix, shape), lambda: dense_blocks(run, matrix, shape))
 
 
+def nothing_to_learn(run: Run) -> str:
+    """Words for a run whose dense weights the store does not hold, and that brings no library of its own; else ""."""
+    dense = dense_run(run)
+    if recorded_shape(run) is not None or (dense is not None and any(k.startswith("weight/") for k in dense.keys)):
+        return ""
+    return ("The dense weights of this run are not kept, so there is nothing to learn shapes from. Choose another run: "
+            "those of tiny and of CoLA keep theirs.")
+
+
 def supports(run: Run, matrix: str, shape: Shape, learned: str) -> NDArray[np.bool_]:
     """The supports that a library may hold `[<= MOST, size]`, commonest first; of RUN, those recorded.
 
