@@ -121,6 +121,19 @@ def test_it_keeps_a_bounded_number_of_runs(empty_store: Store, monkeypatch: pyte
     asking.submit(empty_store, {**GIVEN, "seed": 3}, "b")
 
 
+def test_nobody_stops_the_run_of_somebody_else(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = asking.submit(empty_store, GIVEN, "a")
+    with pytest.raises(InputError, match="Somebody else asked for this run"):
+        asking.cancel(empty_store, run, "b")
+    assert len(tickets.waiting(empty_store)[0]) == 1
+    asking.cancel(empty_store, run, "a")
+    assert tickets.waiting(empty_store)[0] == []
+    asking.submit(empty_store, GIVEN, "a")
+    monkeypatch.setenv("SPARSESCOPE_DEMO", "0")
+    asking.cancel(empty_store, run, "b")  # on a machine of one's own the viewers are one person's windows
+    assert tickets.waiting(empty_store)[0] == []
+
+
 def test_the_run_page_says_the_limits(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(monkeypatch, empty_store, "run", model="/etc/passwd")
     assert "demonstration" in app.info[0].value and "More than this demonstration runs" in app.error[0].value

@@ -119,7 +119,7 @@ def _buttons(now: LiveStatus, where: str) -> None:
         links.remember("run", now.run)
         st.rerun()
     if not now.over and now.watched and st.button("Cancel", key=f"{where}.cancel.{now.run}"):
-        _do(asking.cancel, now.run)
+        _do(asking.cancel, now.run, _viewer())
         st.rerun()
     if now.state in ("failed", "cancelled") and st.button("Resume", key=f"{where}.resume.{now.run}"):
         _do(asking.resume, now.run, _viewer(), watch=True)

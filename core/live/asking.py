@@ -140,16 +140,23 @@ def resume(store: Store, run: str, viewer: str) -> str:
     return submit(store, {k: v for k, v in given.items() if v is not None}, viewer)
 
 
-def cancel(store: Store, run: str) -> None:
-    """Take *run* out of the queue, and ask its worker to stop. Nothing happens when it is in neither."""
+def cancel(store: Store, run: str, viewer: str | None = None) -> None:
+    """Take *run* out of the queue, and ask its worker to stop. Nothing happens when it is in neither. In a
+    demonstration a *viewer* stops only what that viewer asked for: raises InputError."""
     store.find(run)  # refuses what is no run id
+
+    def allowed(ticket: Ticket) -> bool:
+        if demo() and viewer is not None and ticket.viewer != viewer:
+            raise InputError("Somebody else asked for this run", "a run of yours", "Wait for it, or start another one.")
+        return True
+
     with locked(store, patience=5.0) as mine:
         if not mine:
             raise InputError("The queue is busy", "a moment's patience", "Press Cancel again.")
         for ticket in tickets.waiting(store)[0]:
-            if ticket.run == run:
+            if ticket.run == run and allowed(ticket):
                 tickets.drop(store, ticket)
         for worker in workers.active(store):
-            if worker.ticket.run == run:
+            if worker.ticket.run == run and allowed(worker.ticket):
                 write_atomic(workers.folder_of(store, run) / "cancel", b"")  # never through a link
                 workers.stop(worker)
