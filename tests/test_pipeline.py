@@ -109,6 +109,7 @@ def test_the_same_spec_gives_the_same_weights(store: Store, tmp_path: Path) -> N
     assert [m.mask_sha256 for m in one.matrices] == [m.mask_sha256 for m in two.matrices]
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_bit_for_bit(store: Store, tmp_path: Path) -> None:
     """SIGKILL in mid-ADMM, then --resume: scores, masks and weights equal those of an uninterrupted run."""
     spec = small(method="admm", pattern="2:4", epochs=12, train_examples=640)

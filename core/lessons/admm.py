@@ -112,11 +112,11 @@ STEPS = (
          Question("Why not one rho throughout?",
                   ("First the choice stays open, in the end W and Z must meet", "It saves time", "U would overflow"), 0,
                   "You saw both mistakes: too small, and they never meet; too large, and the first choice stands. So: "
-                  "small while the mask still flips, large once it has settled. At the end W and Z are 0.4 % of |W| "
+                  "small while the mask still flips, large once it has settled. At the end W and Z are 0.5 % of |W| "
                   "apart.")),
     Step("prune", "The hard prune",
          "The end of ADMM in the same run: the mask is put on W, and half of its weights become zero. On 1,000 "
-         "sentences the dense model scores 0.859, W just before the cut 0.860 and just after it 0.858. Plain "
+         "sentences the dense model scores 0.859, W just before the cut 0.856 and just after it 0.854. Plain "
          "magnitude, cut at once and without training, leaves 0.683.",
          "trace", {"run": TRAINED}, Look("waterfall", "the step from W to W hard-pruned."),
          Question("Half of the weights go, and W hardly feels it. Why?",
