@@ -29,8 +29,10 @@ test: setup-dev  ## run the tests (ARGS=... goes to pytest)
 slow: setup-dev  ## run the long tests that `make test` leaves out
 	@$(RUN) -m pytest -q -m slow $(ARGS)
 
-browser: setup-dev  ## run the browser tests and take a screenshot of every page (needs Chromium)
+browser: setup-dev  ## run the browser tests (needs Chromium)
 	@$(RUN) -m pytest -q -m browser $(ARGS)
+
+screenshots: setup-dev  ## every page in both themes and two sizes, into build/screenshots/
 	@$(RUN) -m tests.browser.screenshots build/screenshots
 
 browser-run: setup-dev  ## of the browser tests, only those that start, watch, kill and resume live runs

@@ -42,7 +42,7 @@ def test_a_table_with_markup_becomes_a_task_and_nothing_of_it_runs(page: Any, li
     table = tmp_path / "reviews.csv"
     table.write_text("text,label\n" + "".join(f"film {k} {MARKUP if k % 5 == 0 else ''},{'good' if k % 2 else 'bad'}\n"
                                               for k in range(60)))
-    page.locator("input[type=file]").set_input_files(str(table))
+    page.locator("input[type=file]").first.set_input_files(str(table))
     page.get_by_role("button", name="Add task").click()
     page.get_by_text("--task own-reviews").first.wait_for()
     painted(page)
@@ -56,22 +56,30 @@ def test_half_a_gigabyte_is_refused_by_the_page_and_by_the_server(page: Any, liv
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
     small, large = tmp_path / "small.csv", tmp_path / "large.csv"
-    small.write_text("text,label\na,x\nb,y\n")
+    small.write_text("text,label\n" + "".join(f"film {k},{k % 2}\n" for k in range(60)))
     large.touch()
     with large.open("r+b") as file:
         file.truncate(HUGE)  # a hole: it takes no room
     page.reload(wait_until="commit")
     painted(page)
     page.get_by_text("Your own data").click()
-    page.locator("input[type=file]").set_input_files(str(small))
+    page.locator("input[type=file]").first.set_input_files(str(small))
     page.get_by_role("button", name="Add task").wait_for()
     before = len(sent)
     assert before == 1
-    page.locator("input[type=file]").set_input_files(str(large))
+    page.locator("input[type=file]").first.set_input_files(str(large))
     page.get_by_text("File must be 50").first.wait_for()
     assert len(sent) == before  # the page did not even begin
     assert _put(sent[0], HUGE) >= 400  # and one who goes around the page is turned away
     assert sum(f.stat().st_size for f in live.rglob("*") if f.is_file()) < 10**6
+
+
+def test_the_shipped_models_read_a_sentence(page: Any) -> None:
+    page.goto(page.url.split("/run")[0] + "/sentence", wait_until="commit")
+    painted(page)
+    words = page.inner_text("[data-testid=stMain]")
+    assert "dense" in words and page.query_selector("[data-testid=stPlotlyChart]") and not complaints(page)
+    assert "pruned here" not in words  # a recorded run with its weights, not a stand-in
 
 
 def _put(address: str, size: int) -> int:
