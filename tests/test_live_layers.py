@@ -113,7 +113,7 @@ def test_the_preset_is_the_methods_own_hurry_and_starts_from_the_usual_dense_mod
     assert knobs == QUICK
     spec = asking.checked(asking.given_of({"task": "cola", **presets.LECTURE}))
     usual = resolve({"task": "cola", "model": "minilm-l6"}, light=True)
-    assert dense_spec(spec) == dense_spec(usual) and spec.eval_examples == 128 and spec.epochs == 0
+    assert dense_spec(spec) == dense_spec(usual) and spec.eval_examples == 64 and spec.epochs == 0
 
 
 def test_the_preset_takes_the_task_whose_dense_model_is_at_hand(empty_store: Store) -> None:
