@@ -96,7 +96,7 @@ def test_the_button_fills_the_form_with_the_preset(monkeypatch: pytest.MonkeyPat
     next(b for b in app.button if b.label.startswith("Lecture demo")).click().run()
     assert not app.exception and not app.error
     words = app.code[0].value
-    assert "--task cola" in words and "--eval-examples 128" in words and "--knob iterations=4" in words
+    assert "--task cola" in words and "--eval-examples 64" in words and "--knob iterations=4" in words
     assert "admm-layer" in app.query_params["method"]
 
 
