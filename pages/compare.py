@@ -48,7 +48,7 @@ def flips(runs: Sequence[Run]) -> None:
         return
     with st.container(horizontal=True, gap="large"):
         run = comparing.pick_against(runs, known)
-        across = links.choose("across", "Across", list(compare_flips.ACROSS), look="segments",
+        across = links.choose("flips", "Across", list(compare_flips.ACROSS), look="segments",
                               words=compare_flips.ACROSS.__getitem__, kind="axis")
     comparing.draw(compare_flips.scatter, runs, run, across, key="margins")
     st.caption(links.plain(cached_across(compare_flips.listed_words, runs, run)))

@@ -33,6 +33,13 @@ def test_the_keys_are_found() -> None:
     assert {"run", "matrix", "layer", "moment", "task", "path", "judge", "values", "lesson", "page"} <= set(keys())
 
 
+def test_no_key_is_a_number_on_one_page_and_a_word_on_another() -> None:
+    """What was chosen last goes along from page to page: a word would be a mistake on the other's slider."""
+    text = "".join(file.read_text() for folder in ("ui", "pages") for file in (ROOT / folder).glob("*.py"))
+    numbers, words = (set(re.findall(rf'{kind}\(\s*"([a-z]\w*)"', text)) for kind in (r"slide", r"choose"))
+    assert len(numbers) > 5 and len(words) > 10 and not numbers & words
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_lives_under_hostile_links(page: str, small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     names = keys()

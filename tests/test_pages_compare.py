@@ -106,7 +106,7 @@ def test_a_link_that_means_harm_is_said_and_the_page_lives(monkeypatch: pytest.M
 
 def test_bad_choices_get_a_red_box_and_the_page_lives(monkeypatch: pytest.MonkeyPatch, empty_store: Store,
                                                       trio: list[str]) -> None:
-    app = open_page(monkeypatch, empty_store, "compare", matrix="nowhere", by="colour", across="time", against="nobody")
+    app = open_page(monkeypatch, empty_store, "compare", matrix="nowhere", by="colour", flips="time", against="nobody")
     assert len(app.error) == 4
     assert charts(app) == 4
 
