@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs.answers import LABELS, LOGITS, Answers, read
+from core.runs.answers import flips as flipped
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views import style
@@ -49,11 +50,9 @@ def apart(reference: RunRecord, one: Answers, other: RunRecord, two: Answers) ->
 
 def kinds(reference: Answers, other: Answers) -> NDArray[np.int8]:
     """For every example one of KINDS: the same answer, a wrong one mended, a right one broken, or another wrong one."""
-    was, now, right = reference.classes, other.classes, other.labels
-    out = np.full(len(right), CHANGED, np.int8)
-    out[(was == right) & (now != right)] = BROKEN
-    out[(was != right) & (now == right)] = MENDED
-    out[was == now] = SAME
+    found, out = flipped(reference, other), np.full(len(other), SAME, np.int8)
+    for kind, index in ((MENDED, found.mended), (BROKEN, found.broken), (CHANGED, found.both_wrong)):
+        out[index] = kind
     return out
 
 
