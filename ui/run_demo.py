@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import demo
 from core.live import presets
-from core.live.asking import demo
 from core.methods import METHODS
 from core.runs.store import Run
 from core.views import live_layers
@@ -18,7 +18,7 @@ FIRST = "Its dense model is fine-tuned first, once: that takes minutes, do it be
 
 def offer() -> None:
     """The button "Watch minilm-l6 go sparse": it fills the form, and says what is missing for it."""
-    if demo():
+    if demo.on():
         return
     said, ready = presets.lecture(cache.store())
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from core import demo
 from core.errors import InputError
-from core.live.asking import DEMO_EPOCHS, checked, demo, given_of
+from core.live.asking import checked, given_of
 from core.methods import METHODS
 from core.methods.declared import Declared, declared
 from core.model_source import source_of
@@ -43,7 +44,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
     problem, model = st.container(), None
     try:
         given = given_of(said)
-        if not demo():  # there no path is looked at
+        if not demo.on():  # there no path is looked at
             model = source_of(said["model"])
             given["model"] = model.name
         found = given, checked(given)
@@ -51,11 +52,11 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
         problem.error(links.plain(str(error)))
     spec = found[1] if found else None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        tasks = [task for task, entry in TASKS.items() if not demo() or entry.kind == "built-in"]
-        tasks += [] if demo() else [task.full for task in registered()]
+        tasks = [task for task, entry in TASKS.items() if not demo.on() or entry.kind == "built-in"]
+        tasks += [] if demo.on() else [task.full for task in registered()]
         _choice("task", "Task", {task: style.task_title(task) for task in tasks}, said, HELP["task"])
-        _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo() or m == "tiny"}, said,
-                HELP["model"], new=not demo())
+        _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo.on() or m == demo.MODEL}, said,
+                HELP["model"], new=not demo.on())
         _choice("method", "Method", {m: style.method_title(m) for m in METHODS}, said, METHODS_HELP)
         _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values()}, said,
                 HELP["pattern"], new=True)
@@ -147,5 +148,5 @@ def _text(key: str, said: Mapping[str, str], default: str, help: str, *, label: 
 
 def note() -> None:
     """What a public demonstration allows, in words; nothing on a machine of one's own."""
-    if demo():
-        st.info(f"This is a demonstration: model tiny, the built-in tasks, at most {DEMO_EPOCHS:g} epochs.")
+    if demo.on():
+        st.info(f"This is a demonstration: model tiny, the built-in tasks, at most {demo.EPOCHS:g} epochs.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import demo
 from core.errors import InputError
 from core.live import probing
-from core.live.asking import demo
 from core.live.estimates import Estimate
 from core.runs.records import RunSpec
 from ui import cache
@@ -14,7 +14,7 @@ from ui import cache
 
 def offer(spec: RunSpec, found: Estimate) -> None:
     """The button, where the estimate does not come from this machine; nothing in a public demonstration."""
-    if not (found.here or demo()):
+    if not (found.here or demo.on()):
         st.button("Measure this machine", key="run.probe", on_click=_measure, args=(spec,), icon=":material/timer:",
                   help="A few training steps of this model on made-up tokens, in a process of its own: some seconds.")
 

@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core import demo as demonstration
-from core.demo import on as demo
+from core import demo
 from core.errors import InputError, unknown
 from core.live import tickets, workers
 from core.live.tickets import VIEWER, Ticket, locked
@@ -23,7 +22,6 @@ from core.tasks import TASKS
 
 MOST = 200  # tickets in the queue
 MINE = 20  # of one viewer
-DEMO_EPOCHS = demonstration.EPOCHS
 
 
 def given_of(said: Mapping[str, str]) -> dict[str, Any]:
@@ -58,14 +56,14 @@ def _typed(name: str, text: str, kind: Any) -> Any:
 
 def checked(given: Mapping[str, Any]) -> RunSpec:
     """The full spec of *given*, within what this machine allows. Raises InputError."""
-    if demo():  # first: the names of a task and of a model may be paths, and none is looked at here
+    if demo.on():  # first: the names of a task and of a model may be paths, and none is looked at here
         task = str(given.get("task", ""))
         if task not in TASKS:
             raise unknown("task", task, [name for name, entry in TASKS.items() if entry.kind == "built-in"])
-        _small(TASKS[task].kind == "built-in" and given.get("model") == demonstration.MODEL)
+        _small(TASKS[task].kind == "built-in" and given.get("model") == demo.MODEL)
     spec = resolve(given, light=True)
-    if demo():
-        _small(spec.epochs <= demonstration.EPOCHS and spec.dense_epochs <= demonstration.DENSE_EPOCHS
+    if demo.on():
+        _small(spec.epochs <= demo.EPOCHS and spec.dense_epochs <= demo.DENSE_EPOCHS
                and spec.method != "dense")
     return spec
 
@@ -73,7 +71,7 @@ def checked(given: Mapping[str, Any]) -> RunSpec:
 def _small(fine: bool) -> None:
     if not fine:
         raise InputError("More than this demonstration runs", "model tiny, a built-in task, a pruned run, at most "
-                         f"{demonstration.EPOCHS:g} epochs", demonstration.OWN)
+                         f"{demo.EPOCHS:g} epochs", demo.OWN)
 
 
 def command(given: Mapping[str, Any]) -> str:
@@ -98,7 +96,7 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
     if len(found) >= MOST or sum(t.viewer == viewer for t in found) >= MINE:
         raise InputError(f"{len(found)} runs are waiting", f"at most {MOST}, and {MINE} of one viewer",
                          "Wait for some of them, or cancel one.")
-    if demo():
+    if demo.on():
         _room(store, spec.run_id, len(found))
     ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), given={**given, "task": spec.task},
                     again=again)
@@ -113,9 +111,9 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
 def _room(store: Store, run: str, waiting: int) -> None:
     """A demonstration keeps a bounded number of runs; going on with one that is there adds none."""
     there = {entry.id for entry in store.entries() if not entry.recorded}
-    if run not in there and len(there) + waiting >= demonstration.KEPT:
+    if run not in there and len(there) + waiting >= demo.KEPT:
         raise InputError(f"This demonstration keeps {len(there)} runs, and {waiting} wait", f"at most "
-                         f"{demonstration.KEPT}", "Look at one that is there, or ask whoever runs it to remove some.")
+                         f"{demo.KEPT}", "Look at one that is there, or ask whoever runs it to remove some.")
 
 
 def finished(store: Store, run: str) -> bool:
@@ -146,7 +144,7 @@ def cancel(store: Store, run: str, viewer: str | None = None) -> None:
     store.find(run)  # refuses what is no run id
 
     def allowed(ticket: Ticket) -> bool:
-        if demo() and viewer is not None and ticket.viewer != viewer:
+        if demo.on() and viewer is not None and ticket.viewer != viewer:
             raise InputError("Somebody else asked for this run", "a run of yours", "Wait for it, or start another one.")
         return True
 
