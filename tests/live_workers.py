@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from core.live import workers
+import msgspec
+
+from core.live import tickets, workers
 from core.live.tickets import Ticket
+from core.live.workers import Worker
 from core.runs.store import Store
 
 SLEEPER = "import sys, time; print('started', flush=True); time.sleep(60)"
@@ -23,6 +28,21 @@ def given(seed: int = 0, **more: object) -> dict[str, object]:
 def running(code: str = SLEEPER) -> Callable[[Store, Ticket, Path, int], list[str]]:
     """A worker that runs *code* with the ticket's folder as its one argument."""
     return lambda store, ticket, folder, threads: [sys.executable, "-S", "-c", code, str(folder)]
+
+
+def this_process(store: Store, run: str, settings: dict[str, Any], began: float, phase_began: float,
+                 **progress: Any) -> None:
+    """This very process (so it lives) as the worker of *run*, since *began* seconds and in its phase
+    since *phase_began*; *progress*: what it said just now."""
+    moment = time.time()
+    ticket = Ticket(run=run, viewer="a", created=moment, given=settings)
+    tickets.queue_of(store).mkdir()
+    folder = workers.folder_of(store, run)
+    folder.mkdir(parents=True)
+    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=workers.ticks_of(os.getpid()), started=moment - began)
+    (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
+    (folder / "progress.json").write_bytes(msgspec.json.encode(
+        progress | {"started": moment - began, "phase_started": moment - phase_began, "updated": moment}))
 
 
 def until(true: Callable[[], bool], limit: float = 30.0) -> None:

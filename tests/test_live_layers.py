@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
-from core.live import asking, presets, tending, tickets, workers
-from core.live.workers import Worker
+from core.live import asking, presets, tending
 from core.runs import solved
 from core.runs.store import Store
 from core.specs import dense_spec, resolve
 from core.views import live_layers
+from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
 from tests.opening import charts, open_page, said
 
@@ -35,16 +33,7 @@ def half(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     solved.begin(empty_store.live / RUN, NAMES)
     for k, name in enumerate(NAMES[:5]):
         solved.add(empty_store.live / RUN, name, 0.5, 0.9 - 0.1 * k)
-    ticket = tickets.Ticket(run=RUN, viewer="a", created=time.time(), given=GIVEN)
-    tickets.queue_of(empty_store).mkdir()
-    folder = workers.folder_of(empty_store, RUN)
-    folder.mkdir(parents=True)
-    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=workers.ticks_of(os.getpid()), started=time.time() - 3)
-    (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
-    moment = time.time()
-    (folder / "progress.json").write_bytes(msgspec.json.encode(
-        {"phase": "solve", "done": 5, "total": 12, "note": NAMES[4], "started": moment - 3, "phase_started": moment - 1,
-         "updated": moment}))
+    this_process(empty_store, RUN, GIVEN, 3, 1, phase="solve", done=5, total=12, note=NAMES[4])
     return empty_store
 
 

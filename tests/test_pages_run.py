@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
 from core.live import asking, tending, tickets, workers
-from core.live.workers import End, Worker
+from core.live.workers import End
 from core.methods import METHODS
 from core.methods.declared import declared
 from core.runs import arrays as enc
@@ -24,6 +23,7 @@ from core.runs.records import RunSpec
 from core.runs.store import Store, read_header
 from core.specs import resolve
 from core.views import live
+from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
 from tests.opening import charts, open_page, said
 
@@ -41,16 +41,7 @@ def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def going(empty_store: Store) -> Store:
     """A run of this very process (so it lives), half way through ADMM."""
-    ticket = tickets.Ticket(run=RUN, viewer="a", created=time.time(), given=GIVEN)
-    tickets.queue_of(empty_store).mkdir()
-    folder = workers.folder_of(empty_store, RUN)
-    folder.mkdir(parents=True)
-    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=workers.ticks_of(os.getpid()), started=time.time() - 9)
-    (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
-    moment = time.time()
-    (folder / "progress.json").write_text(msgspec.json.encode(
-        {"phase": "train", "done": 40, "total": 120, "started": moment - 9, "phase_started": moment - 8,
-         "updated": moment}).decode())
+    this_process(empty_store, RUN, GIVEN, 9, 8, phase="train", done=40, total=120)
     make_run(empty_store.live, status="running", id=RUN, pid=os.getpid())
     return empty_store
 
