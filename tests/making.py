@@ -67,6 +67,8 @@ def select(pattern: str, scores: dict[str, np.ndarray],
 
 def _select_one(kind: str, rest: str, scores: np.ndarray) -> np.ndarray:
     rows, cols = scores.shape
+    if kind == "dense":  # of a run that only rounds
+        return np.ones((rows, cols), np.uint8)
     if kind == "unstructured":
         return _top(scores.reshape(-1), _half_up((1 - float(rest)) * scores.size)).reshape(scores.shape)
     if kind == "block":

@@ -58,7 +58,7 @@ def test_truncated_arrays_get_a_red_box(monkeypatch: pytest.MonkeyPatch, damaged
 
 @pytest.mark.parametrize("fields", [
     {"record": "summary"}, {"record": "masks"}, {"pattern": "unstructured:0.5"}, {"pattern": "block:4x4:0.5"},
-    {"parent": "lost"}, {"parent": "lost", "record": "summary"}])
+    {"pattern": "dense", "bits": 8}, {"parent": "lost"}, {"parent": "lost", "record": "summary"}])
 def test_every_kind_of_run_has_its_pictures(monkeypatch: pytest.MonkeyPatch, empty_store: Store,
                                             fields: dict[str, str]) -> None:
     make_run(empty_store.recorded, **({"parent": make_dense(empty_store.recorded)} | fields))

@@ -12,11 +12,12 @@ from ui import links
 
 def slide(key: str, label: str, low: int, high: int, *, step: int = 1, default: int = 0, form: str = "%d",
           help: str | None = None) -> int:
-    """A slider over whole numbers bound to `?key=`. Without a range (*high* <= *low*) nothing is drawn."""
+    """A slider over whole numbers bound to `?key=`. Without a range (*high* <= *low*) nothing is drawn. *default*: a
+    value out of the range stands for its nearest end."""
     if high <= low:
         return low
     asked = links.remembered(key)
-    value = default
+    value = default = min(max(default, low), high)
     if asked is not None:
         try:
             value = min(max(int(asked[:12]), low), high)
