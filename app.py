@@ -6,7 +6,7 @@ import os
 
 import streamlit as st
 
-from ui import minding
+from ui import minding, turns
 from ui.pages import PAGES, ROOT
 
 # Idle torch threads sleep instead of spin: on a busy machine a live page would otherwise wait seconds for them.
@@ -19,4 +19,6 @@ groups: dict[str, list] = {}
 for entry in PAGES.values():
     page = st.Page(ROOT / entry.file, title=entry.title, url_path=entry.key, default=entry.key == "overview")
     groups.setdefault(entry.group, []).append(page)
-st.navigation(groups, expanded=True).run()  # no page hides behind "View more"
+chosen = st.navigation(groups, expanded=True)  # no page hides behind "View more"
+with turns.turn():
+    chosen.run()

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,7 +24,7 @@ from core.runs.store import Run
 from core.views import style
 from core.views.twins import told_apart
 from core.views.view import Number, View
-from ui import blame, cache, lesson, links
+from ui import blame, cache, lesson, links, turns
 from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
 from ui.pages import PAGES, enter
@@ -59,7 +58,7 @@ def breathe() -> None:
     """
     if not st.session_state.get("breathed"):
         st.session_state["breathed"] = True
-        time.sleep(BREATH)
+        turns.rest(BREATH)
 
 
 @contextmanager
