@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from core.cli.group import main
+import sys
+
+from core.cli.group import and_leave
 
 if __name__ == "__main__":
-    main(prog_name="python -m core")
+    and_leave(sys.argv[1:])

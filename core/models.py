@@ -208,6 +208,14 @@ def _transformers() -> Any:
     return transformers
 
 
+def rehearse() -> None:
+    """Have all of transformers loaded that a run uses. Importing it is not enough: it loads its parts on use."""
+    transformers = _transformers()
+    for part in ("AutoModelForSequenceClassification", "AutoTokenizer", "BertTokenizerFast"):
+        getattr(transformers, part)
+    load_model("tiny", labels=2, seed=0)
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.live import asking, workers
+from core.live import asking, spare, workers
 from core.live.status import status
 from core.live.tending import tend
 from core.pipeline import resolve, run
@@ -42,7 +42,13 @@ def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch
     assert status(store, made).state == "failed" and read_header(folder).status == "failed"
     rows = len((folder / "trace.jsonl").read_text().splitlines())
     assert rows > 0
+    monkeypatch.setenv("SPARSESCOPE_SPARE", "1")
+    spare.want()
+    spare.keep(free=True)
+    process, = spare._kept
     asking.resume(store, made, "a")
+    tend(store)
+    assert workers.active(store)[0].pid == process.pid  # the rest is made by a spare, and comes out the same
     while not status(store, made).over:
         tend(store)
         assert time.monotonic() < end

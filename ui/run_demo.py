@@ -24,7 +24,7 @@ def offer() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Lecture demo: watch minilm-l6 go sparse", icon=":material/co_present:", key="run.lecture",
                   on_click=_fill, args=(said,), help="Fills the form: 2:4 by layer-wise ADMM with few rounds, scored "
-                  f"on {said['eval_examples']} examples only. About 16 s on two free cores.")
+                  f"on {said['eval_examples']} examples only. About 10 s on two free cores.")
         if not ready:
             st.caption(FIRST)
 

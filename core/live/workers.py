@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from core.live import spare
 from core.live.places import WORK, linked, opened, own_folder, read_own
 from core.live.progress import Said, read_said
 from core.live.tickets import Moment, Ticket, reason_of
@@ -92,11 +93,13 @@ def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
     for name in ("end.json", "cancel", "progress.json", "worker.json", "worker.log"):
         (folder / name).unlink(missing_ok=True)
     threads = max(1, cores() // limit())
-    env = {**os.environ, "SPARSESCOPE_RUNS": str(store.live.resolve()),
-           "SPARSESCOPE_CACHED": str(store.recorded.resolve()), "PYTHONUNBUFFERED": "1"}
+    words = list(command(store, ticket, folder, threads))
+    env = {"SPARSESCOPE_RUNS": str(store.live.resolve()), "SPARSESCOPE_CACHED": str(store.recorded.resolve()),
+           "PYTHONUNBUFFERED": "1"}
     with (folder / "worker.log").open("xb") as log:  # a new file: never through a link
-        process = subprocess.Popen(list(command(store, ticket, folder, threads)), cwd=REPOSITORY, env=env,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = spare.take(words, env, Path(log.name).absolute()) or subprocess.Popen(
+            words, cwd=REPOSITORY, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True)
     _started[process.pid] = process
     worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time())
     try:

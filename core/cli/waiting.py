@@ -1,0 +1,46 @@
+"""`python -m core.cli.waiting`: load torch and transformers, then wait for one command line and be that command.
+
+For `core.live.spare`, which keeps such a process. Nobody types it: what it reads is no shell's line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+import msgspec
+
+from core.live.spare import Order
+
+
+def become(order: Order) -> None:
+    """Carry out the order as `python -m core` would, its log for output. Does not return when that ends by itself."""
+    from core.cli.group import and_leave
+
+    os.environ.update(order.env)
+    for fd, path, mode in ((0, os.devnull, os.O_RDONLY), (1, order.log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)):
+        opened = os.open(path, mode)
+        os.dup2(opened, fd)
+        os.close(opened)
+    os.dup2(1, 2)
+    sys.argv = ["core", *order.words]
+    and_leave(order.words)
+
+
+def rehearse() -> None:
+    """Load what every run loads. Importing alone leaves half of it: transformers loads its parts when they are used."""
+    import pyarrow.parquet  # noqa: F401
+
+    import core.cli.run
+    import core.job  # noqa: F401
+    from core.models import rehearse as load
+
+    load()
+
+
+if __name__ == "__main__":
+    with suppress(Exception):  # what is missing is said by the run that needs it, in its log
+        rehearse()
+    if line := sys.stdin.buffer.readline():
+        become(msgspec.json.decode(line, type=Order))

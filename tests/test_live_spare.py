@@ -1,0 +1,141 @@
+"""The spare: it becomes a command, ends with its keeper, and is nowhere needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.live import spare, workers
+from core.live.tickets import Ticket
+from core.runs.store import REPOSITORY, Store
+from tests.live_workers import given, running, until
+
+LIMIT = 90.0  # seconds: loading torch on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Spares may be kept, and none is left over."""
+    monkeypatch.delenv("SPARSESCOPE_SPARE", raising=False)
+    monkeypatch.setattr(spare, "_wanted", 0.0)
+    yield
+    spare.drop()
+
+
+def log_in(folder: Path) -> Path:
+    path = folder / "worker.log"
+    path.touch()
+    return path
+
+
+def test_one_is_kept_while_somebody_may_ask_and_the_machine_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare.keep(free=True)
+    assert not spare._kept  # nobody wants one
+    spare.want()
+    spare.keep(free=False)
+    assert not spare._kept
+    spare.keep(free=True)
+    process, = spare._kept
+    spare.keep(free=True)
+    assert spare._kept == [process] and process.poll() is None
+    process.kill()
+    process.wait(10.0)
+    spare.keep(free=True)  # it died: another one
+    another, = spare._kept
+    assert another is not process
+    monkeypatch.setattr(spare, "_wanted", 0.0)  # long ago
+    spare.keep(free=False)
+    assert not spare._kept and another.poll() is not None
+    monkeypatch.setenv("SPARSESCOPE_SPARE", "0")
+    spare.want()
+    spare.keep(free=True)
+    assert not spare._kept
+
+
+@pytest.mark.slow
+def test_it_becomes_the_command_it_is_told(tmp_path: Path) -> None:
+    spare.want()
+    spare.keep(free=True)
+    assert spare.take(["echo", "core", "list"], {}, log_in(tmp_path)) is None and spare._kept  # not of ours
+    command = [sys.executable, "-m", "core", "list", "--json"]
+    log = tmp_path / "worker.log"
+    process = spare.take(command, {"SPARSESCOPE_RUNS": str(tmp_path), "SPARSESCOPE_CACHED": str(tmp_path)}, log)
+    assert process is not None and not spare._kept
+    assert spare.take(command, {}, log) is None  # there is but one
+    assert process.wait(LIMIT) == 0
+    assert log.read_text().strip() == "[]"  # of the store it was told, not of its keeper's
+    assert (REPOSITORY / "cached_runs").is_dir()
+
+
+def become(words: list[str], log: Path) -> int:
+    """What a spare does once it is taken, in a process that has loaded nothing; its exit code."""
+    code = f"from core.cli.waiting import Order, become; become(Order({words!r}, {{}}, {str(log)!r}))"
+    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, timeout=LIMIT, capture_output=True).returncode
+
+
+def test_its_failure_is_the_commands(tmp_path: Path) -> None:
+    assert become(["show", "no-such-run"], log_in(tmp_path)) == 2
+    assert "Unknown run 'no-such-run'" in (tmp_path / "worker.log").read_text()
+
+
+def test_a_log_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    victim, log = tmp_path / "victim", tmp_path / "worker.log"
+    victim.write_text("mine")
+    log.symlink_to(victim)
+    assert become(["methods"], log) != 0
+    assert victim.read_text() == "mine"
+
+
+def test_a_dead_one_is_no_worker(tmp_path: Path) -> None:
+    spare.want()
+    spare.keep(free=True)
+    process, = spare._kept
+    process.kill()
+    process.wait(10.0)
+    assert spare.take([sys.executable, "-m", "core", "list"], {}, log_in(tmp_path)) is None
+
+
+def test_a_worker_is_the_spare_where_it_can_be(empty_store: Store) -> None:
+    ticket = Ticket(run="a-run", viewer="a", created=0.0, given=given())
+    spare.want()
+    spare.keep(free=True)
+    process, = spare._kept
+    other = workers.start(empty_store, ticket, running("pass"))
+    assert other.pid != process.pid and spare._kept == [process]
+    listing = lambda store, ticket, folder, threads: [*spare.WORDS, "list", "--json"]  # noqa: E731
+    worker = workers.start(empty_store, ticket, listing)
+    assert worker.pid == process.pid and not spare._kept
+    until(lambda: not workers.alive(worker), LIMIT)
+    assert (workers.folder_of(empty_store, "a-run") / "worker.log").read_text().strip() == "[]"
+
+
+KEEPER = """
+import sys, time
+from core.live import spare
+spare.want()
+spare.keep(free=True)
+print(spare._kept[0].pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_it_ends_when_its_keeper_is_killed() -> None:
+    env = {k: v for k, v in os.environ.items() if k != "SPARSESCOPE_SPARE"}
+    keeper = subprocess.Popen([sys.executable, "-c", KEEPER], cwd=REPOSITORY, env=env, stdout=subprocess.PIPE)
+    try:
+        assert keeper.stdout is not None
+        pid = int(keeper.stdout.readline())
+        assert workers.ticks_of(pid) is not None
+    finally:
+        keeper.send_signal(signal.SIGKILL)
+        keeper.wait(10.0)
+        assert keeper.stdout is not None
+        keeper.stdout.close()
+    until(lambda: workers.ticks_of(pid) is None, LIMIT)
