@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 
 
+SHOWN = 16  # names that a message lists at most
+
+
 class InputError(ValueError):
     """Something the person gave cannot be used.
 
@@ -22,7 +25,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Build the error for a *name* that is not in a list, with the closest one suggested."""
     names = sorted(known)
     close = difflib.get_close_matches(name.lower(), names, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(names)}."
+    more = len(names) - SHOWN
+    listed = ", ".join(names[:SHOWN]) + (f", and {more} more" if more > 0 else "")
+    hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {listed}."
     shown = name if len(name) <= 80 else name[:77] + "..."
     head, of, rest = kind.partition(" of ")
     several = "matrices" if head == "matrix" else f"{head}s"

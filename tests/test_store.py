@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import InputError
+from core.errors import InputError, unknown
 from core.runs import store as st
 from core.runs.store import Store
 from tests import damage, makers
@@ -78,6 +78,12 @@ def test_half_a_trace_line_is_left_out(damaged_store: Store) -> None:
 def test_a_name_that_no_run_can_have_is_refused_before_the_disk_is_touched(name: str, empty_store: Store) -> None:
     with pytest.raises(InputError, match="has characters that no run id has"):
         empty_store.find(name)
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    few, many = (str(unknown("run", "zzz", (f"run-{k:03}" for k in range(count)))) for count in (16, 300))
+    assert few.endswith("run-015.") and "more" not in few
+    assert "run-015, and 284 more." in many and "one of 300 known runs" in many and "run-016" not in many
 
 
 def test_an_unknown_run_is_refused_with_a_remedy(empty_store: Store) -> None:
