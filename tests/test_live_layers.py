@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.live import asking, presets, tending
 from core.runs import solved
@@ -15,7 +15,7 @@ from core.specs import dense_spec, resolve
 from core.views import live_layers
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
-from tests.opening import charts, open_page, said
+from tests.opening import open_page, said
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm-layer", "pattern": "2:4"}
 RUN = resolve(GIVEN, light=True).run_id
@@ -37,44 +37,65 @@ def half(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return empty_store
 
 
-def test_the_map_shows_what_is_solved_and_what_is_dense(half: Store) -> None:
-    view = live_layers.strip(half.open(RUN))
-    assert view.figure is not None
-    heat = view.figure.data[0]
-    assert np.array_equal(np.asarray(heat.z, float), [[1, 1, 1, 1, 1, 0], [0] * 6])  # layers down, parts across
-    assert (heat.zmin, heat.zmax) == (0, 1)
-    assert heat.text[0][2].startswith("70") and heat.text[0][5] == "" and heat.text[1][0] == ""
+def table_of(app: AppTest) -> str:
+    return "".join(h.proto.body for h in app.get("html") if 'class="solving"' in h.proto.body)
+
+
+def test_the_table_shows_what_is_solved_and_what_is_dense(half: Store) -> None:
+    view = live_layers.solving(half.open(RUN))
+    assert [len(row) for _, row in view.layers] == [6, 6] and len(view.parts) == 6  # layers down, parts across
+    assert [name for name, _ in view.layers] == ["layer 1", "layer 2"]
+    first, second = (row for _, row in view.layers)
+    assert [cell.split()[0] if cell else cell for cell in first] == ["90", "80", "70", "60", "50", ""]
+    assert second == [""] * 6
     assert view.claim.startswith("5 of 12 matrices obey 2:4") and "70" in view.claim  # the mean of 0.9 ... 0.5
     assert "FFN in: 50" in view.alt and len(view.table) == 5
-    assert len(view.figure.to_json()) < 500_000
+
+
+def test_a_part_that_a_layer_does_not_have_is_no_cell(half: Store) -> None:
+    solved.begin(half.live / RUN, [*NAMES[:6], "bert.encoder.layer.1.output.dense"])
+    view = live_layers.solving(half.open(RUN))
+    assert [row for _, row in view.layers] == [[""] * 6, [None] * 5 + [""]]
 
 
 def test_a_run_that_has_ended_is_told_by_its_header(empty_store: Store) -> None:
     made = make_run(empty_store.live, method="admm-layer")
     run = empty_store.open(made)
-    view = live_layers.strip(run)
-    assert view.figure is not None and np.nanmin(np.asarray(view.figure.data[0].z, float)) == 1
+    view = live_layers.solving(run)
+    assert view.layers and all(cell for _, row in view.layers for cell in row)
     assert view.claim.startswith(f"All {len(run.record.matrices)} matrices obey 2:4")
 
 
-def test_before_the_first_matrix_the_view_says_so(half: Store) -> None:
+def test_before_the_first_matrix_all_are_dense_as_the_parent_names_them(half: Store) -> None:
     solved.begin(half.live / RUN, NAMES)
-    view = live_layers.strip(half.open(RUN))
-    assert view.figure is not None and "dense still" in view.claim and not view.table.size
+    view = live_layers.solving(half.open(RUN))
+    assert {cell for _, row in view.layers for cell in row} == {""}
+    assert "dense still" in view.claim and not view.table.size
     (half.live / RUN / solved.FOLDER / solved.FILE).write_bytes(b"{")
-    assert live_layers.strip(half.open(RUN)).figure is None
+    assert not live_layers.solving(half.open(RUN)).layers  # no file, and no parent to ask
+    parent = make_dense(half.recorded)
+    make_run(half.recorded, method="admm-layer", status="running", id="begun", parent=parent)
+    view = live_layers.solving(half.open("begun"))
+    assert sum(len(row) for _, row in view.layers) == 12 and "All 12 matrices are dense still" in view.claim
 
 
-def test_the_page_draws_the_map_while_the_layers_are_solved(monkeypatch: pytest.MonkeyPatch, half: Store) -> None:
+def test_the_page_draws_the_table_while_the_layers_are_solved(monkeypatch: pytest.MonkeyPatch, half: Store) -> None:
     app = open_page(monkeypatch, half, "run", run=RUN)
     assert not app.error
-    assert "solve 5 of 12" in "".join(p.proto.text for p in app.get("progress"))
+    assert "solving 5 of 12, layer 1 · FFN in" in "".join(p.proto.text for p in app.get("progress"))
     assert any("5 of 12 matrices obey 2:4" in head.value for head in app.subheader)
-    shown = charts(app)
+    assert table_of(app).count("<i></i>") == 7 + 1 and table_of(app).count("background:") == 5 + 1  # and the legend's
     (half.live / RUN / solved.FOLDER / solved.FILE).write_bytes(b"\xff\n{")
     app.run()
-    assert charts(app) == shown - 1
+    assert not table_of(app)
     assert not app.exception and "No matrix is solved yet" in said(app) + "".join(h.value for h in app.subheader)
+
+
+def test_names_of_matrices_are_escaped(monkeypatch: pytest.MonkeyPatch, half: Store) -> None:
+    solved.begin(half.live / RUN, ["bert.encoder.layer.0.<img src=x onerror=alert(1)>.weight", "<script>"])
+    app = open_page(monkeypatch, half, "run", run=RUN)
+    assert table_of(app) and "<img" not in table_of(app) and "<script" not in table_of(app)
+    assert "&lt;" in table_of(app)
 
 
 def test_the_button_fills_the_form_with_the_preset(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

@@ -102,7 +102,7 @@ def test_a_running_run_shows_where_it_stands_and_what_it_logged(monkeypatch: pyt
     app = open_page(monkeypatch, going, "run", run=RUN)
     words = said(app)
     bar, = app.get("progress")
-    assert re.fullmatch(r"train 40 of 120, \d+ s so far, about 16 s left in this phase", bar.proto.text)
+    assert re.fullmatch(r"training 40 of 120, \d+ s so far, about 16 s left in this phase", bar.proto.text)
     assert bar.proto.value == 33
     assert "began at" in words and "running" in words and charts(app) == 1
     assert [b.label for b in app.button if b.label in ("Cancel", "Resume")] == ["Cancel", "Cancel"]

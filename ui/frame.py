@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -28,6 +28,9 @@ from ui import blame, cache, lesson, links, turns
 from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS
 from ui.pages import PAGES, enter
+
+if TYPE_CHECKING:  # the first page must not wait for pandas
+    import pandas as pd
 
 __all__ = ["breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
            "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
@@ -213,14 +216,14 @@ def show(view: View, key: str) -> None:
     if view.try_this:
         st.caption(f"**Try this.** {links.plain(view.try_this)}")
     if not view.table.empty:
-        numbers(view, key)
+        numbers(view.table, key)
 
 
-def numbers(view: View, key: str) -> None:
+def numbers(table: pd.DataFrame, key: str) -> None:
     """The picture's numbers, folded away, with a button that saves them."""
     with st.expander("The numbers"):
-        st.dataframe(view.table, hide_index=True, key=f"{key}.table")
-        st.download_button("Save as CSV", lambda: view.table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
+        st.dataframe(table, hide_index=True, key=f"{key}.table")
+        st.download_button("Save as CSV", lambda: table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
                            key=f"{key}.csv", on_click="ignore")
 
 

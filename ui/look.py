@@ -63,5 +63,13 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
 .tokens .special { background: rgba(128,134,142,0.14); opacity: 0.75; }
 .tokens .unknown { background: none; outline: 1px dashed rgba(217,116,38,0.9); text-decoration: line-through; }
 .tokens .more { background: none; opacity: 0.75; }
+.solving { display: grid; gap: 3px; font-size: 1rem; padding: 0.3rem 0; }
+.solving b { font-weight: 400; font-size: 0.9rem; align-self: center; text-align: center;
+  padding: 0.2rem 0.6rem 0.2rem 0; }
+.solving i { font-style: normal; display: flex; align-items: center; justify-content: center; min-height: 2.2rem;
+  border-radius: 3px; background: rgba(128,134,142,0.3); color: #ffffff; }
+.solving.key { display: flex; align-items: center; gap: 0.5rem; font-size: 0.9rem; }
+.solving.key i { min-height: 0.8rem; width: 0.8rem; }
+.solving.key i:last-of-type { margin-left: 1rem; }
 .card .figures { display: flex; justify-content: space-between; padding: 0.35rem 0 0.1rem; }
 """

@@ -9,7 +9,7 @@ from core.live import presets
 from core.methods import METHODS
 from core.runs.store import Run
 from core.views import live_layers
-from ui import cache, frame, kept
+from ui import cache, frame, kept, solving
 from ui.run_form import KEYS, START
 
 LAYERED = tuple(name for name, entry in METHODS.items() if entry.training != "always" and name != "dense")
@@ -39,7 +39,7 @@ def layered(run: str) -> bool:
 
 
 def matrices(run: Run) -> None:
-    """The map of what is solved, of a run that solves its layers one by one."""
+    """The table of what is solved, of a run that solves its layers one by one."""
     if layered(run.record.id):
         with frame.guarded():  # not cached: the list grows while header and trace stay as they are
-            frame.show(live_layers.strip(run), "live.layers")
+            solving.draw(live_layers.solving(run), "live.layers")

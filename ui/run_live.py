@@ -20,7 +20,7 @@ from ui import cache, comparing, frame, links, run_demo, run_probe
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
-HURRY = 0.5  # while matrices are solved one by one: of a small model several a second
+HURRY = 0.25  # while matrices are solved one by one: of a small model several a second
 
 
 def _viewer() -> str:
@@ -53,7 +53,6 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
     records = [entry.record for entry in frame.entries() if entry.record is not None]
     found = estimates.estimate(store, spec, records)
     st.caption(links.plain(expectation(found)))
-    run_probe.offer(spec, found)
     done = asking.finished(store, spec.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,
@@ -62,6 +61,7 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
         if done:
             st.markdown("This run was made on this machine.", width="content")
             _open(spec.run_id)
+        run_probe.offer(spec, found)
 
 
 def _open(run: str) -> None:
@@ -140,6 +140,8 @@ def _pictures(now: LiveStatus) -> None:
         st.caption("Nothing is recorded of it yet.")  # what stands under its name is an earlier run
         return
     run_demo.matrices(run)
+    if run_demo.layered(run.record.id) and not run.trace:
+        return  # its rounds are written down when all layers are solved
     with frame.guarded():
         frame.figures(frame.cached(live.numbers, run))
     frame.draw(live.growing, run, key="live.trace")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from core.live.estimates import Estimate
 from core.live.status import LiveStatus
+from core.views import style
 
 STATES = {"queued": "waiting", "running": "running", "succeeded": "done", "failed": "failed", "cancelled": "cancelled",
           "unknown": "not known"}
+
+PHASES = {"start": "starting", "load": "loading", "calibrate": "calibrating", "look": "looking at the feature maps",
+          "solve": "solving", "evaluate": "scoring", "teacher": "asking the dense model", "train": "training",
+          "record": "recording"}
 
 
 def duration(seconds: float) -> str:
@@ -42,8 +47,9 @@ def standing(found: LiveStatus) -> str:
         return STATES[found.state]
     if not found.watched:
         return "running, started from the command line"
-    parts = [f"{found.phase} {found.done} of {found.total}" if found.total > 1 else found.phase]
-    parts += [found.note] if found.note else []
+    phase = PHASES.get(found.phase, found.phase)
+    parts = [f"{phase} {found.done} of {found.total}" if found.total > 1 else phase]
+    parts += [style.matrix_words(found.note)] if found.note else []
     parts += [f"{duration(found.elapsed)} so far"]
     parts += [f"about {duration(found.remaining)} left in this phase"] if found.remaining is not None else []
     parts += [f"no sign of life for {duration(found.silent)}"] if found.silent else []

@@ -54,7 +54,8 @@ def claim(found: Chances, labels: list[str]) -> str:
     top = int(dense.argmax())
     margins = [float(c[top] - np.delete(c, top).max()) for c in (dense, pruned)]
     before, after = (f"{100 * m:.1f}".replace("-", "−") for m in margins)
-    change = f"its lead over the next answer goes from {before} to {after} percentage points"
+    change = f"its lead over the next answer {f'goes from {before} to' if after != before else 'stays at'} {after} " \
+             "percentage points"
     if int(pruned.argmax()) == top:
         return f"both models say {said(pruned)}; {change}"
     return f"the answer flips: dense says {said(dense)}, pruned {said(pruned)}; {change}"

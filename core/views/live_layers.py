@@ -1,6 +1,12 @@
-"""The matrices of a model while they are solved one by one: which are sparse already, and what they kept."""
+"""The matrices of a model while they are solved one by one: which are sparse already, and what they kept.
+
+A table of words, no figure: it is there at once, also in a browser that has loaded nothing yet, and may change four
+times a second.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,59 +15,58 @@ from core.runs import solved
 from core.runs.solved import Solved
 from core.runs.store import Run
 from core.views import maps, style
-from core.views.build import PAGE_TEXT, Part, build, legend_below, map_axis, swatch, words_only
-from core.views.view import View
 
-STILL_DENSE = style.rgba(style.PRUNED)
-TONES = ((0.0, STILL_DENSE), (1.0, style.ACCENT))  # 0: dense still, 1: solved
-ROW, FEET = 34, 130  # pixels of a layer's row, and of all that stands above and below
+
+@dataclass(frozen=True)
+class Solving:
+    """Layers down, parts across. A cell: None where there is no such matrix, "" while it is dense, else its kept energy
+    (share of the squared dense weights). Without cells `claim` says why."""
+
+    claim: str
+    alt: str
+    parts: list[str]
+    layers: list[tuple[str, list[str | None]]]
+    legend: tuple[str, str]  # what a cell means that is dense still, and one that is solved
+    table: pd.DataFrame
+    try_this: str
 
 
 def state_of(run: Run) -> tuple[list[str], list[Solved]]:
-    """All matrices, and those that are solved, in that order. Of a run that has ended its header knows."""
+    """All matrices, and those that are solved, in that order. Of a run that has ended its header knows; before the
+    first one is begun, its dense parent's."""
     if run.record.matrices:
         done = [Solved(name=m.name, density=m.density, kept_energy=m.kept_energy) for m in run.record.matrices]
         return [m.name for m in done], done
-    return solved.read(run.path)
+    names, found = solved.read(run.path)
+    if not names and run.parent is not None:
+        names = [m.name for m in run.parent.record.matrices]
+    return names, found
 
 
-def strip(run: Run) -> View:
-    """A map of layers (down) and parts (across): grey while a matrix is dense, coloured once it obeys the pattern, with
-    its kept energy (share of the squared dense weights) written in."""
+def solving(run: Run) -> Solving:
+    """Which matrices obey the pattern by now."""
     names, done = state_of(run)
-    if not names:
-        return words_only("No matrix is solved yet: the model is loaded and calibrated first.")
-    spec = run.record.spec
-    rule = style.pattern_words(spec.pattern, spec.bits)
+    rule = style.pattern_words(run.record.spec.pattern, run.record.spec.bits)
     table = pd.DataFrame([{"solved": k, "matrix": style.matrix_words(s.name), "weights that stay":
                            style.percent(s.density), "kept energy": style.percent(s.kept_energy)}
                           for k, s in enumerate(done, 1)])
     claim, alt = _words(names, done, rule)
     layers, parts = maps.places(names)
-    z = np.full((len(layers), len(parts)), np.nan, np.float32)
-    text = [["" for _ in parts] for _ in layers]
-    kept = {s.name: s for s in done}
+    cells: dict[int, list[str | None]] = {layer: [None] * len(parts) for layer in layers}
+    kept = {s.name: style.percent(s.kept_energy) for s in done}
     for name in names:
-        row, column = layers.index(style.layer_of(name) or 0), parts.index(style.part_of(name))
-        z[row, column] = float(name in kept)
-        text[row][column] = style.percent(kept[name].kept_energy) if name in kept else ""
-    heat: Part = {"type": "heatmap", "z": z, "x": parts, "y": [f"layer {n}" if n else "outside" for n in layers],
-                  "text": text, "texttemplate": "%{text}", "textfont": {"color": "#ffffff", "size": 15},
-                  "zmin": 0, "zmax": 1, "colorscale": TONES, "showscale": False, "xgap": 3, "ygap": 3,
-                  "hovertemplate": "%{y} · %{x}<br>kept energy %{text}<extra></extra>"}
-    legend = [swatch("dense still", STILL_DENSE), swatch(f"{rule}; the number: kept energy", style.ACCENT)]
-    figure = build([heat, *legend], {
-        "legend": legend_below(), "margin": {"l": 70, "r": 10, "t": 12, "b": 78}, "font": {"color": PAGE_TEXT},
-        "xaxis": map_axis(type="category", range=[-0.5, len(parts) - 0.5]),
-        "yaxis": map_axis(type="category", range=[len(layers) - 0.5, -0.5])}, FEET + ROW * len(layers), legend=True)
-    return View(claim, figure, None, alt, table,
-                "Which part of a layer loses most of its squared weights? Look for the smallest numbers of a column.")
+        cells[style.layer_of(name) or 0][parts.index(style.part_of(name))] = kept.get(name, "")
+    return Solving(claim, alt, parts, [(f"layer {n}" if n else "outside", row) for n, row in cells.items()],
+                   ("dense still", f"{rule}; the number: kept energy"), table,
+                   "Which part of a layer loses most of its squared weights? Look for a column's smallest numbers.")
 
 
 def _words(names: list[str], done: list[Solved], rule: str) -> tuple[str, str]:
+    if not names:
+        return "No matrix is solved yet: the model is loaded and calibrated first.", ""
     count = f"All {len(names)}" if len(done) == len(names) else f"{len(done)} of {len(names)}"
     if not done:
-        return f"All {len(names)} matrices are dense still: the first is being solved.", \
+        return f"All {len(names)} matrices are dense still: they are solved one by one.", \
             f"A map of {len(names)} matrices, all dense still."
     mean = float(np.mean([s.kept_energy for s in done]))
     low = min(done, key=lambda s: s.kept_energy)

@@ -31,7 +31,7 @@ def answer(run: Run, probe: str) -> View:
     logits = _logits(run, probe)
     bars = said.bars(run, found, labels)
     for part in bars if labels else []:
-        part["text"] = [f"{100 * float(c):.1f}{style.SPACE}% · logit {_signed(z, 2)}"
+        part["text"] = [f"{style.percent(float(c))} · logit {_signed(z, 2)}"
                         for c, z in zip(found[part["name"]], logits[part["name"]], strict=True)]
     layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 40, "b": 44},
                     "legend": {"traceorder": "normal"},
@@ -105,5 +105,6 @@ def _unit(labels: list[str]) -> str:
 
 
 def _signed(value: float, digits: int, *, plus: bool = True) -> str:
-    sign = "−" if value < 0 else "+" if plus else ""
+    value = round(value, digits)  # what is nothing has no sign
+    sign = "−" if value < 0 else "+" if plus and value else ""
     return f"{sign}{abs(value):.{digits}f}"
