@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
-from core.cli.group import and_leave
+from core.cli.group import leave, main
 
 if __name__ == "__main__":
-    and_leave(sys.argv[1:])
+    try:
+        main(prog_name="python -m core")
+    except SystemExit as end:  # click ends with one; what no command foresees keeps its traceback
+        leave(end)

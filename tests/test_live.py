@@ -16,7 +16,7 @@ import pytest
 
 from core.errors import InputError
 from core.live import asking, estimates, tickets, workers
-from core.live.progress import ProgressFile, read_said
+from core.live.progress import ProgressFile, Said, read_said
 from core.live.status import jobs, status
 from core.live.tending import tend
 from core.live.tickets import Ticket
@@ -102,6 +102,31 @@ def test_a_reused_process_number_is_not_our_worker(live: Store) -> None:
     assert workers.alive(msgspec.structs.replace(other, ticks=workers.ticks_of(os.getpid())))
     tend(live, running())
     assert status(live, run).state == "failed"
+
+
+def test_a_worker_of_another_place_lives_by_its_heartbeat(live: Store) -> None:
+    """Two containers over one root: the number of a process means nothing in the other one."""
+    run = asking.submit(live, given(), "a")
+    tend(live, running())
+    worker, = workers.active(live)
+    folder = workers.folder_of(live, run)
+    assert worker.place == workers.place()
+    other = msgspec.structs.replace(worker, place="another machine")
+    (folder / "worker.json").write_bytes(msgspec.json.encode(other))
+    tend(live, running())
+    assert status(live, run).state == "running"
+    workers.stop(other)  # that number is somebody else's here
+    asking.cancel(live, run)
+    tend(live, running())
+    time.sleep(0.2)
+    assert workers.ticks_of(worker.pid) is not None
+    stale = msgspec.structs.replace(other, started=time.time() - workers.SILENT - 1.0)
+    assert workers.alive(other) and not workers.alive(stale)
+    said = Said(updated=time.time())
+    assert workers.alive(stale, said) and not workers.alive(stale, Said(updated=1.0))
+    (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
+    tend(live, running())  # its own place sees that it was cancelled, and asks it to stop
+    until(lambda: not workers.alive(worker))
 
 
 def test_a_worker_that_fails_at_once_says_why(live: Store) -> None:

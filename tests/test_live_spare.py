@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from core.live import spare, workers
+from core.live import probing, spare, workers
 from core.live.tickets import Ticket
 from core.runs.store import REPOSITORY, Store
+from core.specs import resolve
 from tests.live_workers import given, running, until
 
 LIMIT = 90.0  # seconds: loading torch on a busy machine
@@ -26,12 +27,6 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(spare, "_wanted", 0.0)
     yield
     spare.drop()
-
-
-def log_in(folder: Path) -> Path:
-    path = folder / "worker.log"
-    path.touch()
-    return path
 
 
 def test_one_is_kept_while_somebody_may_ask_and_the_machine_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,43 +57,62 @@ def test_one_is_kept_while_somebody_may_ask_and_the_machine_is_free(monkeypatch:
 def test_it_becomes_the_command_it_is_told(tmp_path: Path) -> None:
     spare.want()
     spare.keep(free=True)
-    assert spare.take(["echo", "core", "list"], {}, log_in(tmp_path)) is None and spare._kept  # not of ours
+    process, = spare._kept
+    done = spare.begin([sys.executable, "-S", "-c", "print(1)"], {}, tmp_path / "other.log")
+    assert done.pid != process.pid and done.wait(LIMIT) == 0 and spare._kept == [process]  # not one of ours
     command = [sys.executable, "-m", "core", "list", "--json"]
-    log = tmp_path / "worker.log"
-    process = spare.take(command, {"SPARSESCOPE_RUNS": str(tmp_path), "SPARSESCOPE_CACHED": str(tmp_path)}, log)
-    assert process is not None and not spare._kept
-    assert spare.take(command, {}, log) is None  # there is but one
+    env = {"SPARSESCOPE_RUNS": str(tmp_path), "SPARSESCOPE_CACHED": str(tmp_path)}
+    assert spare.begin(command, env, tmp_path / "worker.log").pid == process.pid and not spare._kept
     assert process.wait(LIMIT) == 0
-    assert log.read_text().strip() == "[]"  # of the store it was told, not of its keeper's
-    assert (REPOSITORY / "cached_runs").is_dir()
+    assert (tmp_path / "worker.log").read_text().strip() == "[]"  # of the store it was told, not of its keeper's
+    again = spare.begin(command, env, tmp_path / "again.log")  # there was but one: a process of its own
+    assert again.wait(LIMIT) == 0 and (tmp_path / "again.log").read_text().strip() == "[]"
 
 
-def become(words: list[str], log: Path) -> int:
+@pytest.mark.slow
+def test_it_measures_the_machine(empty_store: Store) -> None:
+    spare.want()
+    spare.keep(free=True)
+    process, = spare._kept
+    found = probing.measure(empty_store, resolve(given(), light=True))
+    assert not spare._kept and process.poll() is not None
+    assert 0 < found.step < 60 and found.steps >= 1 and found.peak_mb > found.weights_mb > 0
+    assert probing.read(empty_store, resolve(given(), light=True)) == found
+
+
+def become(words: list[str], log: Path, module: str = "core") -> int:
     """What a spare does once it is taken, in a process that has loaded nothing; its exit code."""
-    code = f"from core.cli.waiting import Order, become; become(Order({words!r}, {{}}, {str(log)!r}))"
+    code = f"from core.cli.waiting import Order, become; become(Order({module!r}, {words!r}, {{}}, {str(log)!r}))"
     return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, timeout=LIMIT, capture_output=True).returncode
 
 
 def test_its_failure_is_the_commands(tmp_path: Path) -> None:
-    assert become(["show", "no-such-run"], log_in(tmp_path)) == 2
-    assert "Unknown run 'no-such-run'" in (tmp_path / "worker.log").read_text()
+    log = tmp_path / "worker.log"
+    log.touch()
+    assert become(["show", "no-such-run"], log) == 2
+    assert "Unknown run 'no-such-run'" in log.read_text()
+    assert become(["anything"], log, "http.server") != 0  # what it may become is a list
 
 
-def test_a_log_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+def test_a_log_that_is_there_is_not_written_to(tmp_path: Path) -> None:
     victim, log = tmp_path / "victim", tmp_path / "worker.log"
     victim.write_text("mine")
     log.symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        spare.begin([sys.executable, "-m", "core", "methods"], {}, log)
     assert become(["methods"], log) != 0
     assert victim.read_text() == "mine"
 
 
-def test_a_dead_one_is_no_worker(tmp_path: Path) -> None:
+def test_a_dead_one_is_not_taken(tmp_path: Path) -> None:
     spare.want()
     spare.keep(free=True)
     process, = spare._kept
     process.kill()
     process.wait(10.0)
-    assert spare.take([sys.executable, "-m", "core", "list"], {}, log_in(tmp_path)) is None
+    other = spare.begin([sys.executable, "-m", "core", "--version"], {}, tmp_path / "log")
+    assert other.pid != process.pid and other.wait(LIMIT) == 0
+    assert "SparseScope" in (tmp_path / "log").read_text()
 
 
 def test_a_worker_is_the_spare_where_it_can_be(empty_store: Store) -> None:
@@ -108,7 +122,7 @@ def test_a_worker_is_the_spare_where_it_can_be(empty_store: Store) -> None:
     process, = spare._kept
     other = workers.start(empty_store, ticket, running("pass"))
     assert other.pid != process.pid and spare._kept == [process]
-    listing = lambda store, ticket, folder, threads: [*spare.WORDS, "list", "--json"]  # noqa: E731
+    listing = lambda store, ticket, folder, threads: [sys.executable, "-m", "core", "list", "--json"]  # noqa: E731
     worker = workers.start(empty_store, ticket, listing)
     assert worker.pid == process.pid and not spare._kept
     until(lambda: not workers.alive(worker), LIMIT)

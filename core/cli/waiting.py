@@ -1,4 +1,4 @@
-"""`python -m core.cli.waiting`: load torch and transformers, then wait for one command line and be that command.
+"""`python -m core.cli.waiting`: load torch and transformers, then wait for one command line, and be that process.
 
 For `core.live.spare`, which keeps such a process. Nobody types it: what it reads is no shell's line.
 """
@@ -6,26 +6,30 @@ For `core.live.spare`, which keeps such a process. Nobody types it: what it read
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from contextlib import suppress
 
 import msgspec
 
-from core.live.spare import Order
+from core.cli.group import leave
+from core.live.spare import MODULES, Order
 
 
 def become(order: Order) -> None:
-    """Carry out the order as `python -m core` would, its log for output. Does not return when that ends by itself."""
-    from core.cli.group import and_leave
-
+    """Be the process that the order asks for, its log for output."""
     os.environ.update(order.env)
     for fd, path, mode in ((0, os.devnull, os.O_RDONLY), (1, order.log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)):
         opened = os.open(path, mode)
         os.dup2(opened, fd)
         os.close(opened)
     os.dup2(1, 2)
-    sys.argv = ["core", *order.words]
-    and_leave(order.words)
+    assert order.module in MODULES
+    sys.argv = [order.module, *order.words]
+    try:
+        runpy.run_module(order.module, run_name="__main__")
+    except SystemExit as end:
+        leave(end)
 
 
 def rehearse() -> None:

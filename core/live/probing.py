@@ -12,6 +12,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,10 +20,10 @@ from pathlib import Path
 import msgspec
 
 from core.errors import InputError
-from core.live import workers
+from core.live import spare, workers
 from core.live.places import own_folder, read_own
 from core.runs.records import RunRecord, RunSpec
-from core.runs.store import REPOSITORY, Store, write_atomic
+from core.runs.store import Store, write_atomic
 from core.tasks import entry_of
 
 FOLDER = ".probe"
@@ -79,17 +80,24 @@ def stopwatch(spec: RunSpec) -> bytes:
     """Run `core.stopwatch` for *spec* and return what it prints. Raises InputError."""
     words = [sys.executable, "-m", "core.stopwatch", f"--model={spec.model}", f"--threads={threads()}",
              f"--batch-size={spec.batch_size}", f"--tokens={tokens_of(spec)}"]
-    try:
-        done = subprocess.run(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
-                              check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"Could not measure this machine ({type(error).__name__})", f"a step of {spec.model!r} within "
-                         f"{PATIENCE:.0f} s", "Start the run without an estimate.") from error
-    if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no words"])[-1][:200]
+    remedy = "Start the run without an estimate."
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        try:
+            process = spare.begin(words, {}, log)
+            try:
+                code = process.wait(PATIENCE)
+            finally:
+                process.kill()
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InputError(f"Could not measure this machine ({type(error).__name__})",
+                             f"a step of {spec.model!r} within {PATIENCE:.0f} s", remedy) from error
+        said = log.read_bytes()
+    if code:
+        last = (said.decode(errors="replace").strip().splitlines() or ["no words"])[-1][:200]
         raise InputError(f"Could not measure this machine ({last})", f"a step of {spec.model!r}",
                          "Check the model's name; the run itself would fail as well.")
-    return done.stdout
+    return said
 
 
 def measure(store: Store, spec: RunSpec, watch: Callable[[RunSpec], bytes] = stopwatch) -> Probe:

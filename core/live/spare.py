@@ -2,8 +2,9 @@
 
 Loading them takes several seconds, as long as the whole of a short run. Whoever serves the queue keeps one spare while
 somebody may soon ask (`want`, `keep`); `core.live.workers.start` takes it where there is one, and starts a process of
-its own where there is none. A spare waits for one line on its standard input: what to be. When the one who keeps it
-ends, in whatever way, that input ends, and so does the spare. Once taken it is a worker as any other.
+its own where there is none; so does a measurement of the machine. A spare waits for one line on its standard input:
+what to be. When the one who keeps it ends, in whatever way, that input ends, and so does the spare. Once taken it is a
+process as any other.
 
 `core.cli.waiting` is the spare itself. SPARSESCOPE_SPARE=0: none is ever kept.
 """
@@ -23,7 +24,7 @@ import msgspec
 
 from core.runs.store import REPOSITORY
 
-WORDS = (sys.executable, "-m", "core")  # how a command begins that a spare can become
+MODULES = ("core", "core.stopwatch")  # what a spare can become: `python -m` one of these
 KEPT = 600.0  # seconds a spare is kept after somebody last looked like asking
 _lock = threading.Lock()
 _kept: list[subprocess.Popen[bytes]] = []  # at most one
@@ -31,8 +32,9 @@ _wanted = 0.0  # until when, by the monotonic clock
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the spare becomes: the words after `python -m core`, what differs in its environment, its log."""
+    """What the spare becomes: `python -m module words`; what differs in its environment; its log."""
 
+    module: str
     words: list[str]
     env: dict[str, str]
     log: str
@@ -66,12 +68,21 @@ def drop() -> None:
             _end(_kept.pop())
 
 
-def take(command: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes] | None:
-    """Make the spare carry out *command*: its process, or None where there is none, or none that can be this.
+def begin(command: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Carry out *command* in a process of its own session: the spare, where there is one that can become this.
 
-    *env*: what differs from this process's own environment. *log*: an existing empty file for all it prints.
+    *env*: what differs from this process's own environment. *log*: an absolute path, where no file is, for all it
+    prints. Raises OSError when the system starts none, and for a *log* that is there.
     """
-    if tuple(command[:3]) != WORDS:
+    with log.open("xb") as out:  # a new file: never through a link
+        return _taken(command, env, log) or subprocess.Popen(
+            list(command), cwd=REPOSITORY, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            start_new_session=True)
+
+
+def _taken(command: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes] | None:
+    program, dash, module, *words = command
+    if (program, dash) != (sys.executable, "-m") or module not in MODULES:
         return None
     with _lock:
         process = _kept.pop() if _kept else None
@@ -80,7 +91,7 @@ def take(command: Sequence[str], env: Mapping[str, str], log: Path) -> subproces
     try:
         assert process.stdin is not None
         with process.stdin as line:
-            line.write(msgspec.json.encode(Order(list(command[3:]), dict(env), str(log))) + b"\n")
+            line.write(msgspec.json.encode(Order(module, words, dict(env), str(log))) + b"\n")
     except OSError:  # it ended before it was needed
         _end(process)
         return None

@@ -81,13 +81,12 @@ def refuse(store: Store, ticket: Ticket, reason: str) -> None:
 
 
 def _press(store: Store, worker: Worker) -> None:
-    """Kill a worker that was asked to stop long ago."""
+    """Ask a worker to stop that somebody cancelled, in whatever place; kill it when that was long ago."""
     try:
         asked = (workers.folder_of(store, worker.ticket.run) / "cancel").lstat().st_mtime
     except OSError:
         return
-    if time.time() - asked > GRACE:
-        workers.stop(worker, signal.SIGKILL)
+    workers.stop(worker, signal.SIGKILL if time.time() - asked > GRACE else signal.SIGTERM)
 
 
 def _bury(store: Store, worker: Worker) -> None:

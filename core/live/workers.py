@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +21,7 @@ from core.live.places import WORK, linked, opened, own_folder, read_own
 from core.live.progress import Said, read_said
 from core.live.tickets import Moment, Ticket, reason_of
 from core.runs.records import ID_RULE
-from core.runs.store import REPOSITORY, Store, write_atomic
+from core.runs.store import Store, write_atomic
 
 SILENT = 30.0  # seconds without a heartbeat after which a process that cannot be looked up counts as gone
 TAIL = 4096  # bytes of a log that are read for its last lines
@@ -28,12 +30,14 @@ _started: dict[int, subprocess.Popen[bytes]] = {}  # by this process: to be reap
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """`worker.json`: one worker. `ticks`: when its process began, in the system's own count; guards a reused id."""
+    """`worker.json`: one worker. `ticks`: when its process began, in the system's own count; guards a reused id.
+    `place`: the machine or container in which `pid` means that process; "" in files of before."""
 
     ticket: Ticket
     pid: Annotated[int, msgspec.Meta(ge=2, le=1 << 31)]
     ticks: int | None
     started: Moment
+    place: str = ""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +49,16 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Command = Callable[[Store, Ticket, Path, int], Sequence[str]]  # store, ticket, its folder, threads -> argv
+
+
+@cache
+def place() -> str:
+    """Which machine, and which container on it: a process id means nothing in another one."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return platform.node()
 
 
 def cores() -> int:
@@ -93,15 +107,12 @@ def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
     for name in ("end.json", "cancel", "progress.json", "worker.json", "worker.log"):
         (folder / name).unlink(missing_ok=True)
     threads = max(1, cores() // limit())
-    words = list(command(store, ticket, folder, threads))
     env = {"SPARSESCOPE_RUNS": str(store.live.resolve()), "SPARSESCOPE_CACHED": str(store.recorded.resolve()),
            "PYTHONUNBUFFERED": "1"}
-    with (folder / "worker.log").open("xb") as log:  # a new file: never through a link
-        process = spare.take(words, env, Path(log.name).absolute()) or subprocess.Popen(
-            words, cwd=REPOSITORY, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True)
+    process = spare.begin(command(store, ticket, folder, threads), env, (folder / "worker.log").absolute())
     _started[process.pid] = process
-    worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time())
+    worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time(),
+                    place=place())
     try:
         write_atomic(folder / "worker.json", msgspec.json.encode(worker))
     except OSError:
@@ -122,7 +133,9 @@ def ticks_of(pid: int) -> int | None:
 
 
 def alive(worker: Worker, said: Said | None = None) -> bool:
-    """Is the worker's process still there, and still that process?"""
+    """Is the worker's process still there, and still that process? One of another place lives by its heartbeat."""
+    if worker.place not in ("", place()):
+        return _heard(worker, said)
     child = _started.get(worker.pid)
     if child is not None and child.poll() is not None:
         del _started[worker.pid]
@@ -133,12 +146,16 @@ def alive(worker: Worker, said: Said | None = None) -> bool:
         os.kill(worker.pid, 0)
     except OSError:
         return False
+    return _heard(worker, said)
+
+
+def _heard(worker: Worker, said: Said | None) -> bool:
     return time.time() - max(worker.started, said.updated if said else 0.0) < SILENT
 
 
 def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:
-    """Send *kind* to the worker and to all it started."""
-    if alive(worker):
+    """Send *kind* to the worker and to all it started; nothing to one of another place, whose own servers see to it."""
+    if worker.place in ("", place()) and alive(worker):
         try:
             os.killpg(worker.pid, kind)
         except (ProcessLookupError, PermissionError):
