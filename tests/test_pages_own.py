@@ -60,6 +60,26 @@ def test_a_table_is_shown_added_chosen_and_asked_for(monkeypatch: pytest.MonkeyP
     assert tickets.waiting(empty_store)[0][0].given["task"] == task.full
 
 
+def test_a_task_is_removed_and_the_form_goes_on(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    app = uploaded(monkeypatch, empty_store, CSV.encode(), "*Films*.csv")
+    next(b for b in app.button if b.label == "Add task").click().run()
+    task, = own.registered()
+    line = next(m.value for m in app.markdown if task.full in m.value)
+    assert "30 rows" in line and "\\*Films\\*.csv" in line  # as it is written, not in italics
+    next(b for b in app.button if b.label == "Remove").click().run()
+    assert not app.exception and not app.error and not own.registered()
+    assert "task" not in app.query_params and "--task agreement" in app.code[0].value
+    assert any("is removed" in s.value for s in app.success)
+    app = uploaded(monkeypatch, empty_store, CSV.encode())
+    next(b for b in app.button if b.label == "Add task").click().run()
+    app.selectbox(key="run.task").set_value("sentiment").run()
+    remove = next(b for b in app.button if b.label == "Remove")
+    own.remove("my-reviews")  # somebody else was quicker
+    remove.click().run()
+    assert not app.exception and "--task sentiment" in app.code[0].value
+    assert any("my-reviews" in e.value for e in app.error)
+
+
 def test_choosing_the_same_column_twice_or_a_bad_one_gets_a_red_box(monkeypatch: pytest.MonkeyPatch,
                                                                     empty_store: Store) -> None:
     app = uploaded(monkeypatch, empty_store, CSV.encode())

@@ -71,7 +71,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
             _grid([knob.name for knob in knobs], lambda k, name: _knob(knobs[k], said))
         st.caption("Of every run")
         _grid(REST, lambda k, name: _field(name, said, spec))
-    run_own.draw(lambda task: _write("task", task, START["task"], read()))
+    run_own.draw(lambda task: _write("task", task, START["task"], read()), said["task"])
     return found
 
 

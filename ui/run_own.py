@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.tasks import own
 from core.tasks.preparing import METRICS, NAME, Prepared, prepare
 from core.tasks.tables import KINDS, LARGEST, TableFile, columns_of, head, table_file
+from core.views import style
 from ui import frame, links
 
 NONE = ""  # no second text
@@ -21,11 +22,18 @@ LABELS = ("label", "labels", "class", "target", "category", "sentiment", "stars"
 LIMITS = f"UTF-8, at most {LARGEST // 10**6} MB. It is copied into the folder of the live runs and goes nowhere else."
 
 
-def draw(chosen: Callable[[str], None]) -> None:
-    """The folded part of the form: upload, preview, columns, "Add task". *chosen* gets the name of what was added."""
+def draw(chosen: Callable[[str], None], now: str) -> None:
+    """The folded part of the form: what was added, upload, preview, columns, "Add task". *chosen* gets the task that
+    the form is to stand at: the one added, or "" when *now*, where it stands, was removed."""
     if demo.on():
         return
     with st.expander("Your own data"):
+        for task in own.registered():
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(links.plain(f"{task.full} · {style.count(sum(task.examples))} rows of {task.source}"),
+                            width="stretch")
+                st.button("Remove", key=f"run.own.remove.{task.full}", on_click=_remove, args=(task.full, chosen, now),
+                          help="Its copy of the table. Runs made on it stay, and hold no text of it.")
         done = st.session_state.pop("run.own.done", None)
         if done:
             st.success(links.plain(done))
@@ -97,6 +105,17 @@ def _add(data: Prepared, chosen: Callable[[str], None]) -> None:
         return
     st.session_state["run.own.done"] = f"{task.full} is in the list of tasks now, and chosen."
     chosen(task.full)
+
+
+def _remove(task: str, chosen: Callable[[str], None], now: str) -> None:
+    try:
+        own.remove(task)
+    except InputError as error:
+        st.session_state["run.refused"] = str(error)
+        return
+    st.session_state["run.own.done"] = f"{task} is removed."
+    if task == now:
+        chosen("")
 
 
 def _first(table: TableFile, names: list[str]) -> tuple[str, str]:
