@@ -23,8 +23,8 @@ app: setup  ## open the dashboard on the recorded runs (PORT=8600 for another po
 	$(RUN) -m streamlit run app.py --server.address 127.0.0.1 $(if $(PORT),--server.port $(PORT)) \
 		--server.headless $$headless --server.showEmailPrompt false --browser.gatherUsageStats false $(ARGS)
 
-test: setup-dev  ## run the tests (ARGS=... goes to pytest)
-	@$(RUN) -m pytest -q $(ARGS)
+test: setup-dev  ## run the tests, two files at a time (ARGS=... goes to pytest)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 slow: setup-dev  ## run the long tests that `make test` leaves out
 	@$(RUN) -m pytest -q -m slow $(ARGS)
