@@ -44,7 +44,8 @@ class Place:
         """Start the server."""
         self.server, self.address = started(port=self.port, environment={
             "SPARSESCOPE_CACHED": str(self.store.recorded), "SPARSESCOPE_RUNS": str(self.store.live),
-            "SPARSESCOPE_WORKERS": "1", "SPARSESCOPE_DEMO": ""})
+            "SPARSESCOPE_WORKERS": "1", "SPARSESCOPE_DEMO": "",
+            "SPARSESCOPE_SPARE": "1"})  # as a person starts it
 
     def kill(self) -> None:
         """End it as a crash of the machine's memory would."""
@@ -114,7 +115,7 @@ def grown(tab: Any, beyond: int) -> int:
 def done_of(tab: Any) -> int:
     """Steps done, as the bar says."""
     words = tab.locator("[data-testid=stProgress]").inner_text()
-    found = re.search(r"train (\d+) of \d+", words)
+    found = re.search(r"training (\d+) of \d+", words)
     return int(found[1]) if found else 0
 
 
@@ -150,7 +151,7 @@ def test_a_run_grows_survives_a_reload_and_is_cancelled(place: Place, chrome: An
 
 def test_a_run_outlives_its_server_and_ends_on_the_weights_page(place: Place, chrome: Any) -> None:
     tab = window(chrome)
-    run = begin(tab, place, epochs=8)  # long enough to be under way when the server is killed
+    run = begin(tab, place, epochs=20)  # long enough to be under way when the server is killed
     grown(tab, 0)
     worker, = workers.active(place.store)
     link = tab.url
