@@ -92,9 +92,9 @@ def test_a_bad_or_unknown_run_is_refused_with_a_remedy(words: tuple[str, ...], c
     command, *rest = words
     right = makers.run_named(small_store)
     assert f"Did you mean {right!r}?" in refused(cli(command, right[:-1] + "x", *rest))
-    bad = cli(command, "../x", *rest)
-    expected = "There is no folder '../x'" if command == "check" else \
-        "Run id '../x' has characters that no run id has. Expected letters a-z"
+    bad = cli(command, "../not-there", *rest)
+    expected = "There is no folder '../not-there'" if command == "check" else \
+        "Run id '../not-there' has characters that no run id has. Expected letters a-z"
     assert expected in refused(bad)
     assert len(refused(cli(command, "y" * 1_000_000, *rest))) < 500
 
