@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,16 +15,11 @@ from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views import live, style
-from ui import cache, comparing, frame, links, run_demo, run_probe
+from ui import cache, comparing, frame, links, pace, run_demo, run_probe
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
 HURRY = 0.25  # while matrices are solved one by one: of a small model several a second
-
-
-def _viewer() -> str:
-    """Who asks: a random name for this browser session, so that all viewers get their turn."""
-    return st.session_state.setdefault("run.viewer", secrets.token_hex(4))
 
 
 def _do(act: Callable[..., Any], *args: Any, watch: bool = False, **more: Any) -> None:
@@ -56,7 +50,7 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
     done = asking.finished(store, spec.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,
-                  args=(asking.submit, given, _viewer()), kwargs={"again": done, "watch": True},
+                  args=(asking.submit, given, pace.viewer()), kwargs={"again": done, "watch": True},
                   icon=":material/play_arrow:")
         if done:
             st.markdown("This run was made on this machine.", width="content")
@@ -87,16 +81,18 @@ def asked() -> LiveStatus | None:
 def watch(found: LiveStatus) -> None:
     """The run of the link, live: progress, numbers and pictures that grow. Once it is over the polling ends."""
     run, over = found.run, found.over
+    least = HURRY if run_demo.layered(run) else PACE
+    timer = None if over else pace.every(least)
 
     def body() -> None:
         tend(cache.store())
         now = status(cache.store(), run)
-        if now.over and not over:
-            st.rerun()  # of the whole page: only that ends the timer
+        if timer is not None and (now.over or pace.outdated(timer, least)):
+            st.rerun()  # of the whole page: only that ends the timer, or sets another
         _head(now)
         _pictures(now)
 
-    st.fragment(body, run_every=None if over else HURRY if run_demo.layered(run) else PACE)()
+    st.fragment(body, run_every=timer)()
 
 
 def _head(now: LiveStatus) -> None:
@@ -119,10 +115,10 @@ def _buttons(now: LiveStatus, where: str) -> None:
         links.remember("run", now.run)
         st.rerun()
     if not now.over and now.watched and st.button("Cancel", key=f"{where}.cancel.{now.run}"):
-        _do(asking.cancel, now.run, _viewer())
+        _do(asking.cancel, now.run, pace.viewer())
         st.rerun()
     if now.state in ("failed", "cancelled") and st.button("Resume", key=f"{where}.resume.{now.run}"):
-        _do(asking.resume, now.run, _viewer(), watch=True)
+        _do(asking.resume, now.run, pace.viewer(), watch=True)
         st.rerun()
     if now.state == "succeeded":
         _open(now.run)
@@ -183,7 +179,7 @@ def history() -> None:
             st.warning(links.plain(f"Cannot be used, and left alone: {'; '.join(damaged[:5])}."))
 
     st.subheader("Queue and history", anchor=False)
-    st.fragment(body, run_every=PACE if busy else None)()
+    st.fragment(body, run_every=pace.every(PACE) if busy else None)()
 
 
 def _line(found: LiveStatus) -> str:
