@@ -22,6 +22,7 @@ def kind(record: RunRecord) -> tuple[object, ...]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_no_kind_of_recorded_run_breaks_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = Path(os.environ.get("SPARSESCOPE_CACHED", ROOT / "cached_runs"))
     runs = {kind(record): record.id for record in Store(recorded, recorded).records()}
