@@ -88,8 +88,8 @@ def panels(runs: Sequence[Run], matrix: str, zoom: bool = False, row: int = 0, c
 def _head(side: Side) -> str:
     """A panel's title: the run, and what stands in where its weights were not kept."""
     note = "" if side.weights is not None or side.why else \
-        ", dense under its mask" if side.masked is not None else ", mask" if side.mask is not None else ", means"
-    return f"{html.escape(side.title)}<span style='font-size:12px'>{note}</span>"
+        "dense under its mask" if side.masked is not None else "its mask" if side.mask is not None else "means"
+    return html.escape(side.title) + (f"<br><span style='font-size:12px'>{note}</span>" if note else "")
 
 
 def _what(side: Side) -> str:
