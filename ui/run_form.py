@@ -53,7 +53,8 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
     spec = found[1] if found else None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tasks = [task for task, entry in TASKS.items() if not demo.on() or entry.kind == "built-in"]
-        tasks += [] if demo.on() else [task.full for task in registered()]
+        mine = [] if demo.on() else registered()
+        tasks += [task.full for task in mine]
         _choice("task", "Task", {task: style.task_title(task) for task in tasks}, said, HELP["task"])
         _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo.on() or m == demo.MODEL}, said,
                 HELP["model"], new=not demo.on())
@@ -71,7 +72,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
             _grid([knob.name for knob in knobs], lambda k, name: _knob(knobs[k], said))
         st.caption("Of every run")
         _grid(REST, lambda k, name: _field(name, said, spec))
-    run_own.draw(lambda task: _write("task", task, START["task"], read()), said["task"])
+    run_own.draw(mine, lambda task: _write("task", task, START["task"], read()), said["task"])
     return found
 
 

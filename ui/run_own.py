@@ -22,13 +22,13 @@ LABELS = ("label", "labels", "class", "target", "category", "sentiment", "stars"
 LIMITS = f"UTF-8, at most {LARGEST // 10**6} MB. It is copied into the folder of the live runs and goes nowhere else."
 
 
-def draw(chosen: Callable[[str], None], now: str) -> None:
-    """The folded part of the form: what was added, upload, preview, columns, "Add task". *chosen* gets the task that
-    the form is to stand at: the one added, or "" when *now*, where it stands, was removed."""
+def draw(mine: Sequence[own.OwnTask], chosen: Callable[[str], None], now: str) -> None:
+    """The folded part of the form: *mine*, what was added, upload, preview, columns, "Add task". *chosen* gets the task
+    that the form is to stand at: the one added, or "" when *now*, where it stands, was removed."""
     if demo.on():
         return
     with st.expander("Your own data"):
-        for task in own.registered():
+        for task in mine:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(links.plain(f"{task.full} · {style.count(sum(task.examples))} rows of {task.source}"),
                             width="stretch")
