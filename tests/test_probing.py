@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.errors import InputError
-from core.live import estimates, probing
+from core.live import estimates, probing, workers
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header, write_header
 from core.specs import resolve
@@ -71,7 +71,7 @@ def test_it_is_kept_for_what_it_depends_on(empty_store: Store, change: dict, mon
     assert found is not None and (found.step, found.model) == (0.25, "tiny")
     assert probing.read(empty_store, msgspec.structs.replace(SPEC, seed=5)) is not None
     assert probing.read(empty_store, msgspec.structs.replace(SPEC, **change)) is None
-    monkeypatch.setattr(probing, "threads", lambda: 999)
+    monkeypatch.setattr(workers, "threads", lambda: 999)
     assert probing.read(empty_store, SPEC) is None
 
 

@@ -50,11 +50,6 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         return self.peak_mb + COPIES * self.weights_mb
 
 
-def threads() -> int:
-    """Processor cores that a worker gets."""
-    return max(1, workers.cores() // workers.limit())
-
-
 def tokens_of(spec: RunSpec) -> int:
     """Tokens of a typical text of the task."""
     return min(spec.max_length, PAIR if entry_of(spec.task).columns[1] else ALONE)
@@ -63,7 +58,7 @@ def tokens_of(spec: RunSpec) -> int:
 def file_of(store: Store, spec: RunSpec) -> Path:
     """Where the measurement for *spec* on this machine lies."""
     machine = f"{platform.node()} {platform.machine()} {platform.processor()} {os.cpu_count()}"
-    key = "\n".join([spec.model, str(threads()), machine, str(spec.batch_size), str(tokens_of(spec))])
+    key = "\n".join([spec.model, str(workers.threads()), machine, str(spec.batch_size), str(tokens_of(spec))])
     return store.live / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
@@ -78,7 +73,7 @@ def read(store: Store, spec: RunSpec) -> Probe | None:
 
 def stopwatch(spec: RunSpec) -> bytes:
     """Run `core.stopwatch` for *spec* and return what it prints. Raises InputError."""
-    words = [sys.executable, "-m", "core.stopwatch", f"--model={spec.model}", f"--threads={threads()}",
+    words = [sys.executable, "-m", "core.stopwatch", f"--model={spec.model}", f"--threads={workers.threads()}",
              f"--batch-size={spec.batch_size}", f"--tokens={tokens_of(spec)}"]
     remedy = "Start the run without an estimate."
     with tempfile.TemporaryDirectory() as folder:
@@ -104,8 +99,8 @@ def measure(store: Store, spec: RunSpec, watch: Callable[[RunSpec], bytes] = sto
     """Measure this machine for *spec* now, keep it and return it. Raises InputError."""
     try:
         line = watch(spec).strip().splitlines()[-1]
-        found = msgspec.structs.replace(msgspec.json.decode(line, type=Probe), model=spec.model, threads=threads(),
-                                        at=time.time())
+        found = msgspec.structs.replace(msgspec.json.decode(line, type=Probe), model=spec.model,
+                                        threads=workers.threads(), at=time.time())
     except (IndexError, msgspec.MsgspecError) as error:
         raise InputError("The measurement gave no figures", "seconds and megabytes", "Try again.") from error
     file = file_of(store, spec)

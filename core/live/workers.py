@@ -74,6 +74,11 @@ def limit() -> int:
         return max(1, cores() // 2)
 
 
+def threads() -> int:
+    """Processor cores that a worker gets."""
+    return max(1, cores() // limit())
+
+
 def folder_of(store: Store, run: str) -> Path:
     """Where the files of the worker of *run* lie."""
     assert ID_RULE.fullmatch(run) and ".." not in run
@@ -106,10 +111,9 @@ def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
     folder = own_folder(folder_of(store, ticket.run))
     for name in ("end.json", "cancel", "progress.json", "worker.json", "worker.log"):
         (folder / name).unlink(missing_ok=True)
-    threads = max(1, cores() // limit())
     env = {"SPARSESCOPE_RUNS": str(store.live.resolve()), "SPARSESCOPE_CACHED": str(store.recorded.resolve()),
            "PYTHONUNBUFFERED": "1"}
-    process = spare.begin(command(store, ticket, folder, threads), env, (folder / "worker.log").absolute())
+    process = spare.begin(command(store, ticket, folder, threads()), env, (folder / "worker.log").absolute())
     _started[process.pid] = process
     worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time(),
                     place=place())
@@ -134,7 +138,7 @@ def ticks_of(pid: int) -> int | None:
 
 def alive(worker: Worker, said: Said | None = None) -> bool:
     """Is the worker's process still there, and still that process? One of another place lives by its heartbeat."""
-    if worker.place not in ("", place()):
+    if not _here(worker):
         return _heard(worker, said)
     child = _started.get(worker.pid)
     if child is not None and child.poll() is not None:
@@ -149,13 +153,17 @@ def alive(worker: Worker, said: Said | None = None) -> bool:
     return _heard(worker, said)
 
 
+def _here(worker: Worker) -> bool:
+    return worker.place in ("", place())
+
+
 def _heard(worker: Worker, said: Said | None) -> bool:
     return time.time() - max(worker.started, said.updated if said else 0.0) < SILENT
 
 
 def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:
     """Send *kind* to the worker and to all it started; nothing to one of another place, whose own servers see to it."""
-    if worker.place in ("", place()) and alive(worker):
+    if _here(worker) and alive(worker):
         try:
             os.killpg(worker.pid, kind)
         except (ProcessLookupError, PermissionError):
