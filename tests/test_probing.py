@@ -84,6 +84,12 @@ def test_a_damaged_file_counts_as_no_measurement(empty_store: Store, text: bytes
     assert estimates.estimate(empty_store, SPEC).seconds is None
 
 
+def test_warnings_around_the_figures_are_not_them(empty_store: Store) -> None:
+    figures = clock(0.5)(SPEC)  # type: ignore[operator]
+    found = probing.measure(empty_store, SPEC, lambda spec: b"Warning: slow\n" + figures + b"\n[W] leaked\n")
+    assert found.step == 0.5
+
+
 def test_a_measurement_that_fails_says_so(empty_store: Store) -> None:
     with pytest.raises(InputError, match=r"gave no figures.*Try again"):
         probing.measure(empty_store, SPEC, lambda spec: b"")

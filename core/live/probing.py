@@ -72,10 +72,9 @@ def read(store: Store, spec: RunSpec) -> Probe | None:
 
 
 def stopwatch(spec: RunSpec) -> bytes:
-    """Run `core.stopwatch` for *spec* and return what it prints. Raises InputError."""
+    """Run `core.stopwatch` for *spec* and return what it prints, warnings among it. Raises InputError."""
     words = [sys.executable, "-m", "core.stopwatch", f"--model={spec.model}", f"--threads={workers.threads()}",
              f"--batch-size={spec.batch_size}", f"--tokens={tokens_of(spec)}"]
-    remedy = "Start the run without an estimate."
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         try:
@@ -86,7 +85,8 @@ def stopwatch(spec: RunSpec) -> bytes:
                 process.kill()
         except (OSError, subprocess.TimeoutExpired) as error:
             raise InputError(f"Could not measure this machine ({type(error).__name__})",
-                             f"a step of {spec.model!r} within {PATIENCE:.0f} s", remedy) from error
+                             f"a step of {spec.model!r} within {PATIENCE:.0f} s",
+                             "Start the run without an estimate.") from error
         said = log.read_bytes()
     if code:
         last = (said.decode(errors="replace").strip().splitlines() or ["no words"])[-1][:200]
@@ -98,7 +98,7 @@ def stopwatch(spec: RunSpec) -> bytes:
 def measure(store: Store, spec: RunSpec, watch: Callable[[RunSpec], bytes] = stopwatch) -> Probe:
     """Measure this machine for *spec* now, keep it and return it. Raises InputError."""
     try:
-        line = watch(spec).strip().splitlines()[-1]
+        line = [line for line in watch(spec).splitlines() if line.startswith(b"{")][-1]
         found = msgspec.structs.replace(msgspec.json.decode(line, type=Probe), model=spec.model,
                                         threads=workers.threads(), at=time.time())
     except (IndexError, msgspec.MsgspecError) as error:
