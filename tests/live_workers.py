@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from core.live import tickets, workers
+from core.live import spare, tickets, workers
 from core.live.tickets import Ticket
 from core.live.workers import Worker
 from core.runs.store import Store
@@ -43,6 +44,14 @@ def this_process(store: Store, run: str, settings: dict[str, Any], began: float,
     (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
     (folder / "progress.json").write_bytes(msgspec.json.encode(
         progress | {"started": moment - began, "phase_started": moment - phase_began, "updated": moment}))
+
+
+def spare_of_this_process() -> subprocess.Popen[bytes]:
+    """Have a spare kept, as a server with the page Run open does; its process."""
+    spare.want()
+    spare.keep(free=True)
+    process, = spare._kept
+    return process
 
 
 def until(true: Callable[[], bool], limit: float = 30.0) -> None:

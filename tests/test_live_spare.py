@@ -15,7 +15,7 @@ from core.live import probing, spare, workers
 from core.live.tickets import Ticket
 from core.runs.store import REPOSITORY, Store
 from core.specs import resolve
-from tests.live_workers import given, running, until
+from tests.live_workers import given, running, spare_of_this_process, until
 
 LIMIT = 90.0  # seconds: loading torch on a busy machine
 
@@ -55,9 +55,7 @@ def test_one_is_kept_while_somebody_may_ask_and_the_machine_is_free(monkeypatch:
 
 @pytest.mark.slow
 def test_it_becomes_the_command_it_is_told(tmp_path: Path) -> None:
-    spare.want()
-    spare.keep(free=True)
-    process, = spare._kept
+    process = spare_of_this_process()
     done = spare.begin([sys.executable, "-S", "-c", "print(1)"], {}, tmp_path / "other.log")
     assert done.pid != process.pid and done.wait(LIMIT) == 0 and spare._kept == [process]  # not one of ours
     command = [sys.executable, "-m", "core", "list", "--json"]
@@ -71,9 +69,7 @@ def test_it_becomes_the_command_it_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_measures_the_machine(empty_store: Store) -> None:
-    spare.want()
-    spare.keep(free=True)
-    process, = spare._kept
+    process = spare_of_this_process()
     found = probing.measure(empty_store, resolve(given(), light=True))
     assert not spare._kept and process.poll() is not None
     assert 0 < found.step < 60 and found.steps >= 1 and found.peak_mb > found.weights_mb > 0
@@ -105,9 +101,7 @@ def test_a_log_that_is_there_is_not_written_to(tmp_path: Path) -> None:
 
 
 def test_a_dead_one_is_not_taken(tmp_path: Path) -> None:
-    spare.want()
-    spare.keep(free=True)
-    process, = spare._kept
+    process = spare_of_this_process()
     process.kill()
     process.wait(10.0)
     other = spare.begin([sys.executable, "-m", "core", "--version"], {}, tmp_path / "log")
@@ -117,9 +111,7 @@ def test_a_dead_one_is_not_taken(tmp_path: Path) -> None:
 
 def test_a_worker_is_the_spare_where_it_can_be(empty_store: Store) -> None:
     ticket = Ticket(run="a-run", viewer="a", created=0.0, given=given())
-    spare.want()
-    spare.keep(free=True)
-    process, = spare._kept
+    process = spare_of_this_process()
     other = workers.start(empty_store, ticket, running("pass"))
     assert other.pid != process.pid and spare._kept == [process]
     listing = lambda store, ticket, folder, threads: [sys.executable, "-m", "core", "list", "--json"]  # noqa: E731
