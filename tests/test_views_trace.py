@@ -165,3 +165,10 @@ def test_a_mask_that_moves_in_training_is_said_to(shared_store: Store, tmp_path:
     assert f"{style.count(12000)} when most did" in view.claim
     assert trace.spans(rows) == [("moving", 0, 3)]
     assert "training, the mask moves" in [a["text"] for a in body(view)["layout"]["annotations"]]
+
+
+@pytest.mark.parametrize(("last", "ticks"), [(0.19, None), (0.05, "D2"), (0.0004, 1)])
+def test_the_labels_of_a_log_axis_keep_apart(shared_store: Store, tmp_path: Path, last: float, ticks: object) -> None:
+    rows = [{"step": k, "phase": "admm", "primal": value} for k, value in enumerate((0.2, last), 1)]
+    axis = body(trace.timeline(with_rows(opened(shared_store), rows, tmp_path)))["layout"]["yaxis"]
+    assert axis["type"] == "log" and axis.get("dtick") == ticks

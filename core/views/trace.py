@@ -90,6 +90,11 @@ def _decades(rows: Sequence[Row], panel: Panel) -> float:
     return math.log10(max(values) / min(values)) if values else 0.0
 
 
+def _ticks(decades: float) -> Row:
+    """Labels of a log axis that do not overlap: one a decade, over less than that at 1, 2 and 5."""
+    return {"dtick": 1} if decades >= 1.2 else {"dtick": "D2"} if decades >= 0.4 else {}
+
+
 def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: Sequence[Row], xs: Sequence[float],
           every: int, record: RunRecord) -> None:
     axis = "" if at == 0 else str(at + 1)
@@ -113,7 +118,7 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
                                   yanchor="middle" if room else "bottom", xshift=10 if room else 0)
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
-        **({"dtick": 1} if panel.log and _decades(rows, panel) >= 1.2 else {}),  # a label a decade: more would overlap
+        **(_ticks(_decades(rows, panel)) if panel.log else {}),
         "tickformat": ".1%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
         **({} if panel.log else {"rangemode": "normal"})}})
     if panel.keys[0][0] == "primal":
