@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.material import fresh, material
 from core.methods.admm import Admm, AdmmKnobs
 from core.methods.base import Context, LayerResult, LayerStats
-from core.models import prunable
+from core.models.prunable import prunable
 from core.runs.records import RunSpec
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.select import select

@@ -19,7 +19,7 @@ from transformers import Trainer as HuggingFaceTrainer
 
 import core.training
 from benchmarks.material import fresh, material
-from core.encoding import Encoded
+from core.models.encoding import Encoded
 from core.runs.records import RunSpec
 from core.tasks.metrics import score
 from core.training import Loop, Trainer, predict

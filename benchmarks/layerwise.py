@@ -18,11 +18,11 @@ import torch
 
 from benchmarks.material import material
 from core.calibration import calibrate
-from core.encoding import collate
 from core.methods import load
 from core.methods.admm_layer import QUICK
 from core.methods.base import LayerMethod, LayerStats, make_knobs
-from core.models import prunable
+from core.models.encoding import collate
+from core.models.prunable import prunable
 from core.sparsity.patterns import Pattern, parse_pattern
 from core.sparsity.select import select
 

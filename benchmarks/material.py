@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from core.encoding import Encoded, encode
-from core.models import Loaded, load_model
+from core.models.encoding import Encoded, encode
+from core.models.loading import Loaded, load_model
 from core.tasks import TaskData, load_task
 
 

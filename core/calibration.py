@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.encoding import collate, encode
 from core.methods.base import LayerStats
+from core.models.encoding import collate, encode
 from core.runs.records import RunSpec
 from core.tasks import Examples
 

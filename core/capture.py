@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.encoding import collate, encode
+from core.models.encoding import collate, encode
 from core.runs.records import Probe
 from core.tasks import Examples
 
@@ -56,7 +56,7 @@ class Captured:
 def capture(model: Any, tokenizer: Any, probes: Sequence[ProbeLike], max_length: int) -> Captured:
     """Run every probe through *model* and keep tokens, logits, activations and attention.
 
-    Raises InputError for a *max_length* that `core.encoding.encode` refuses.
+    Raises InputError for a *max_length* that `core.models.encoding.encode` refuses.
     """
     device = next(model.parameters()).device
     training, implementation = model.training, model.config._attn_implementation

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.checkpoints import find_checkpoint, open_model
-from core.encoding import encode
 from core.errors import InputError
+from core.models.checkpoints import find_checkpoint, open_model
+from core.models.encoding import encode
 from core.runs.answers import EXACT, LABELS, LOGITS, Answers, answers_of
 from core.runs.records import RunRecord
 from core.runs.store import Run, Store, write_arrays

@@ -17,14 +17,15 @@ from torch import Tensor
 from core import methods
 from core.calibration import calibrate, text_of
 from core.capture import capture, to_arrays
-from core.checkpoints import find_checkpoint
-from core.encoding import encode
 from core.environment import environment
 from core.errors import InputError
 from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
 from core.methods.masked import Masked
 from core.methods.straight_through import holding
-from core.models import Loaded, head_count, layer_count, load_model, prunable, repeated_layers, save_checkpoint
+from core.models.checkpoints import find_checkpoint
+from core.models.encoding import encode
+from core.models.loading import Loaded, load_model, save_checkpoint
+from core.models.prunable import head_count, layer_count, prunable, repeated_layers
 from core.moments import Moments
 from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
 from core.runs import gridding, solved

@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 from torch import Tensor, nn
 
-from core.encoding import collate, encode
 from core.errors import InputError
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
+from core.models.encoding import collate, encode
 from core.regions import MAPS, QUIET, region_norms, size_counts
 from core.runs.records import Moment
 from core.tasks import Examples

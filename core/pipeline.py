@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.checkpoints import find_checkpoint
 from core.errors import InputError
 from core.job import Job, Progress, Report
+from core.models.checkpoints import find_checkpoint
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
 from core.runs.writers import alone, gone

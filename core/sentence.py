@@ -19,9 +19,10 @@ import msgspec
 import numpy as np
 
 from core import demo
-from core.checkpoints import open_model
 from core.errors import InputError
-from core.models import Loaded, prunable
+from core.models.checkpoints import open_model
+from core.models.loading import Loaded
+from core.models.prunable import prunable
 from core.runs.held import HeldRun
 from core.runs.records import SCHEMA, Probe, RunRecord
 from core.runs.store import Store

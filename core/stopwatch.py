@@ -24,7 +24,7 @@ def main(model: str, threads: int, batch_size: int, tokens: int) -> None:
     import torch
 
     from core.live.progress import peak_memory
-    from core.models import load_model
+    from core.models.loading import load_model
 
     torch.set_num_threads(threads)
     net = load_model(model, labels=2, seed=0).model.train()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError, unknown
-from core.models import repeated_layers
+from core.models.prunable import repeated_layers
 from core.regions import MAPS, QUIET
 from core.reshaping import region_squares
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from core.capture import Captured, capture, to_arrays
-from core.encoding import collate, encode
-from core.models import Loaded, load_model
+from core.models.encoding import collate, encode
+from core.models.loading import Loaded, load_model
 from core.runs.records import Probe, RunRecord, RunSpec
 from core.runs.store import Run, write_arrays
 from core.tasks import Examples

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from core.distilling import LiveTeacher, beside
-from core.encoding import collate, encode
 from core.errors import InputError
-from core.models import load_model
+from core.models.encoding import collate, encode
+from core.models.loading import load_model
 from core.pipeline import Progress, resolve, run
 from core.runs.records import RunSpec
 from core.runs.store import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from core.models import load_model, save_checkpoint
+from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from tests.opening import ROOT, open_page
 from ui import run_form

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from core.model_source import source_of
-from core.models import load_model, save_checkpoint
+from core.models.loading import load_model, save_checkpoint
+from core.models.named import source_of
 from core.runs.store import REPOSITORY
 
 
@@ -92,7 +92,7 @@ def test_weights_that_are_a_pickle_by_another_name_are_refused_and_not_executed(
 
 
 def test_telling_loads_nothing_heavy() -> None:
-    code = "import sys\nfrom core.model_source import source_of\nsource_of('some/one')\n" \
+    code = "import sys\nfrom core.models.named import source_of\nsource_of('some/one')\n" \
            "print(sorted({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
                           check=True)

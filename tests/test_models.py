@@ -14,10 +14,13 @@ import pytest
 import torch
 import transformers
 
-import core.models as models
-from core.encoding import collate, encode
+import core.models.loading as models
+import core.models.tiny as tiny_model
 from core.errors import InputError
-from core.models import MODELS, head_count, layer_count, load_model, prunable, save_checkpoint
+from core.models import MODELS
+from core.models.encoding import collate, encode
+from core.models.loading import load_model, save_checkpoint
+from core.models.prunable import head_count, layer_count, prunable
 from core.tasks import TASKS, Examples
 from core.tasks.grammars import generate
 from core.tasks.probes import PROBES
@@ -62,9 +65,9 @@ def test_tiny_is_what_the_list_says(tiny: models.Loaded) -> None:
 
 
 def test_committed_tokenizer_is_the_one_the_code_builds() -> None:
-    built = json.loads(models.build_tiny_tokenizer().to_str())
-    assert json.loads(models.TINY_TOKENIZER.read_text()) == built, \
-        "the vocabulary has changed: write core/assets/tiny/tokenizer.json anew with build_tiny_tokenizer().save"
+    built = json.loads(tiny_model.build_tiny_tokenizer().to_str())
+    assert json.loads(tiny_model.TINY_TOKENIZER.read_text()) == built, \
+        "the vocabulary has changed: write core/models/assets/tiny/tokenizer.json anew with build_tiny_tokenizer().save"
 
 
 def test_tiny_knows_every_word_of_the_grammars(tiny: models.Loaded) -> None:
@@ -217,7 +220,8 @@ def test_names_that_are_neither_folder_nor_hub_id(name: str, tmp_path: Path, mon
 
 
 def test_the_list_is_cheap() -> None:
-    code = "import sys, core.models; print([m for m in ('torch', 'transformers', 'tokenizers') if m in sys.modules])"
+    code = "import sys, core.models.loading\n" \
+           "print([m for m in ('torch', 'transformers', 'tokenizers') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                          cwd=Path(__file__).parents[1])
     assert out.stdout.strip() == "[]" and list(MODELS) == ["tiny", "minilm-l6"]

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from core.capture import capture
-from core.encoding import collate, encode
-from core.models import load_model
+from core.models.encoding import collate, encode
+from core.models.loading import load_model
 from core.moments import SAMPLE, Moments
 from core.pipeline import resolve, run
 from core.regions import EDGES, MAPS, QUIET, REGION

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.encoding import Encoded
 from core.methods.base import Context
 from core.methods.nxm_admm import NxmAdmm, NxmAdmmKnobs
+from core.models.encoding import Encoded
 from core.runs.records import RunSpec
 from core.sparsity.patterns import parse_pattern
 from core.training import Loop, Trainer, buckets

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.checkpoints import find_checkpoint, open_model
 from core.errors import InputError
-from core.models import load_model, save_checkpoint
+from core.models.checkpoints import find_checkpoint, open_model
+from core.models.loading import load_model, save_checkpoint
 from core.runs import store as st
 from core.runs.records import RunRecord
 from core.runs.store import Store

@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from core.errors import InputError
-from core.models import tiny_tokenizer
+from core.models.tiny import tiny_tokenizer
 from core.runs.store import REPOSITORY, read_header
 from core.specs import resolve
 from core.tasks import TASKS, entry_of, load_task, own, title_of

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.live import tending, tickets
-from core.models import load_model, save_checkpoint
+from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from core.tasks import own
 from core.tasks.tables import LARGEST

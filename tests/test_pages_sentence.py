@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.models import load_model
+from core.models.loading import load_model
 from core.runs.store import CHECKPOINT, REPOSITORY, Store
 from tests import makers
 from tests.opening import charts, open_page, said

@@ -17,7 +17,7 @@ from core.methods.admm import Admm, AdmmKnobs
 from core.methods.base import Context, LayerStats, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.pattern_admm import SAMPLE, PatternAdmm, PatternAdmmKnobs
-from core.models import prunable
+from core.models.prunable import prunable
 from core.regions import QUIET, REGION
 from core.reshaping import shrink
 from core.sparsity.patterns import parse_pattern

@@ -18,7 +18,7 @@ from core import pipeline
 from core.cli.run import given_of, run_command
 from core.errors import InputError
 from core.methods import METHODS
-from core.models import prunable
+from core.models.prunable import prunable
 from core.pipeline import resolve, run
 from core.runs.checking import check
 from core.runs.records import RunSpec, command_of

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from core.methods.base import LayerStats
-from core.models import load_model, prunable, repeated_layers
+from core.models.loading import load_model
+from core.models.prunable import prunable, repeated_layers
 from core.sequential import DAMPING, solve_in_order
 
 ORDER = ("query", "key", "value", "attention.output.dense", "intermediate.dense", "layer.0.output.dense")

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from core.encoding import encode
 from core.methods.base import Knobs, TrainingMethod
-from core.models import load_model, prunable
+from core.models.encoding import encode
+from core.models.loading import load_model
+from core.models.prunable import prunable
 from core.runs.records import RunSpec
 from core.tasks import load_task
 from core.training import Loop, Trainer

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from core.encoding import encode
-from core.models import load_model, prunable
+from core.models.encoding import encode
+from core.models.loading import load_model
+from core.models.prunable import prunable
 from core.runs.records import RunSpec
 from core.tasks import load_task
 from core.training import Diverged, Loop, Trainer, buckets, predict, schedule, task_loss

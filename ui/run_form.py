@@ -16,8 +16,8 @@ from core.errors import InputError
 from core.live.asking import checked, given_of
 from core.methods import METHODS
 from core.methods.declared import Declared, declared
-from core.model_source import source_of
 from core.models import MODELS
+from core.models.named import source_of
 from core.runs.records import RunSpec
 from core.runs.settings import HELP
 from core.sparsity.patterns import PATTERNS

@@ -38,7 +38,7 @@ def rehearse() -> None:
 
     import core.cli.run
     import core.job  # noqa: F401
-    from core.models import rehearse as load
+    from core.models.loading import rehearse as load
 
     load()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.checkpoints import find_checkpoint
 from core.live import probing, workers
+from core.models.checkpoints import find_checkpoint
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store
 from core.specs import dense_spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.checkpoints import find_checkpoint
+from core.models.checkpoints import find_checkpoint
 from core.runs.store import Store
 from core.specs import dense_spec, resolve
 

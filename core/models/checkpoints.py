@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import InputError
-from core.models import Loaded, load_model
+from core.models.loading import Loaded, load_model
 from core.runs.owned import owned
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import CHECKPOINT, HEADER, Store, read_header

@@ -1,6 +1,6 @@
 """Where the model that a name stands for would come from, told before anything is loaded. No torch, no network.
 
-Loading itself is `core.models.load_model`; what is refused here is refused there too.
+Loading itself is `core.models.loading.load_model`; what is refused here is refused there too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import InputError
-from core.models import HUB_ID, MODELS
+from core.models import MODELS
+from core.models.loading import HUB_ID
 
 FILES = "a folder with config.json, model.safetensors and the tokenizer's files"
 LARGEST = 4 << 20  # bytes of a configuration
