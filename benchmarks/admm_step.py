@@ -12,8 +12,9 @@ import time
 from typing import Any
 
 from benchmarks.material import fresh, material
+from core.inside.statistics import LayerStats
 from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import Context, LayerResult, LayerStats
+from core.methods.base import Context, LayerResult
 from core.models.prunable import prunable
 from core.runs.records import RunSpec
 from core.sparsity.patterns import parse_pattern

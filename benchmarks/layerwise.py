@@ -17,10 +17,11 @@ from typing import Any
 import torch
 
 from benchmarks.material import material
-from core.calibration import calibrate
+from core.inside.calibration import calibrate
+from core.inside.statistics import LayerStats
 from core.methods import load
 from core.methods.admm_layer import QUICK
-from core.methods.base import LayerMethod, LayerStats, make_knobs
+from core.methods.base import LayerMethod, make_knobs
 from core.models.encoding import collate
 from core.models.prunable import prunable
 from core.sparsity.patterns import Pattern, parse_pattern

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from core import methods
-from core.calibration import calibrate, text_of
-from core.capture import capture, to_arrays
 from core.environment import environment
 from core.errors import InputError
-from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
+from core.inside.calibration import calibrate, text_of
+from core.inside.capture import capture, to_arrays
+from core.inside.sequential import solve_in_order
+from core.inside.statistics import LayerStats
+from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod, make_knobs
 from core.methods.masked import Masked
 from core.methods.straight_through import holding
 from core.models.checkpoints import find_checkpoint
@@ -33,7 +35,6 @@ from core.runs.answers import answers_of
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
 from core.runs.trace import TraceFile
-from core.sequential import solve_in_order
 from core.snapshots import LIMIT, Snapshots
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.rounding import put

@@ -16,13 +16,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from core.errors import InputError
+from core.inside.watching import Place, Watch, look, places_of, sample_of
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
 from core.models.encoding import collate, encode
 from core.regions import MAPS, QUIET, region_norms, size_counts
 from core.runs.records import Moment
 from core.tasks import Examples
-from core.watching import Place, Watch, look, places_of, sample_of
 
 SAMPLE = 64  # calibration examples behind the shares; the medians of `pattern-admm` come from the same ones
 DURING = 5  # moments inside the ADMM phase, evenly spaced, both ends left out

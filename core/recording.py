@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from core.errors import InputError
-from core.methods.base import LayerStats
+from core.inside.statistics import LayerStats
 from core.runs import arrays as enc
 from core.runs.records import RECORD_LEVELS, Matrix, RecordLevel
 from core.sparsity.occupancy import free_mask, occupancy

@@ -22,19 +22,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from core.regions import REGION
-
-
-def region_squares(values: Tensor) -> Tensor:
-    """Squared norms of the regions of *values* `[..., features]`: `[..., ceil(features / REGION)]`, float32."""
-    return _cut(values.float()).square().sum(-1)
+from core.inside.watching import cut
 
 
 def shrink(values: Tensor, threshold: float) -> Tensor:
     """prox: every region of *values* `[..., features]` comes nearer to zero by *threshold*, at most to zero."""
-    parts = _cut(values)
+    parts = cut(values)
     norms = parts.norm(dim=-1, keepdim=True)
     factors = (1.0 - threshold / norms.clamp_min(torch.finfo(values.dtype).tiny)).clamp_min(0.0)
     return (parts * factors).flatten(-2)[..., : values.shape[-1]]
@@ -61,10 +55,3 @@ def mean_cost(squares: Tensor, real: Tensor, rho: float, unit: float | None = No
     count = real.sum() * squares.shape[-1]
     square = (squares * keep).sum() / count if unit is None else unit**2
     return (envelope(squares / square, rho) * keep).sum() / count
-
-
-def _cut(values: Tensor) -> Tensor:
-    """`[..., features]` as `[..., regions, REGION]`; the last region is filled with zeros, which no norm sees."""
-    lacking = -values.shape[-1] % REGION
-    whole = functional.pad(values, (0, lacking)) if lacking else values
-    return whole.unflatten(-1, (-1, REGION))

@@ -29,7 +29,7 @@ from core.runs.store import Store
 from core.sparsity.patterns import Pattern, parse_pattern
 
 if TYPE_CHECKING:
-    from core.capture import ProbeState
+    from core.inside.capture import ProbeState
 
 LONGEST = 2000  # characters: twice what 512 tokens of English take; no tokenizer sees more
 # Marks that make what follows run the other way: a text could then be read as another one.
@@ -138,7 +138,7 @@ def read(reader: Reader, text: str, pair: str | None = None) -> Reading:
 
     Raises InputError for a text that `checked` refuses, and for a model whose answer is no number.
     """
-    from core.capture import capture
+    from core.inside.capture import capture
 
     text = checked(text, "The sentence" if pair is None else "The first sentence")
     pair = None if pair is None else checked(pair, "The second sentence")

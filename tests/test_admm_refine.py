@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from core.inside.statistics import LayerStats
 from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import Context, LayerStats, knobs_to_spec, make_knobs
+from core.methods.base import Context, knobs_to_spec, make_knobs
 from core.methods.magnitude import Magnitude
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern

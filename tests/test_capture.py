@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.capture import Captured, capture, to_arrays
+from core.inside.capture import Captured, capture, to_arrays
 from core.models.encoding import collate, encode
 from core.models.loading import Loaded, load_model
 from core.runs.records import Probe, RunRecord, RunSpec

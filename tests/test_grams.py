@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.methods.base import LayerStats
+from core.inside.statistics import LayerStats
 from core.recording import gram_owners, record_arrays, record_matrices
 from core.runs import arrays as enc
 from core.runs import grams

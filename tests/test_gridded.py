@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
+from core.inside.statistics import LayerStats
 from core.methods import METHODS, load
 from core.methods.admm import Admm, AdmmKnobs
 from core.methods.admm_layer import AdmmLayer, AdmmLayerKnobs
-from core.methods.base import Context, LayerResult, LayerStats, TrainingMethod, make_knobs
+from core.methods.base import Context, LayerResult, TrainingMethod, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.masked import Masked
 from core.methods.quadratic import QuadraticSplit

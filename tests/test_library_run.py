@@ -13,9 +13,10 @@ import torch
 from safetensors.numpy import load_file
 
 from core.errors import InputError
+from core.inside.statistics import LayerStats
 from core.lab import layer as lab
 from core.lab.results_layer import Layer
-from core.methods.base import LayerStats, make_knobs
+from core.methods.base import make_knobs
 from core.methods.sparsegpt import SparseGpt
 from core.pipeline import resolve, run
 from core.runs.bound import pattern_of

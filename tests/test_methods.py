@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from core.errors import InputError
+from core.inside.statistics import LayerStats
 from core.methods import METHODS, load
 from core.methods.admm import Admm, AdmmKnobs
 from core.methods.admm_layer import AdmmLayer, AdmmLayerKnobs, polish
-from core.methods.base import Context, LayerMethod, LayerResult, LayerStats, TrainingMethod, make_knobs
+from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.masked import Masked
 from core.methods.nxm_admm import NxmAdmm, NxmAdmmKnobs

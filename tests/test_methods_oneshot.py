@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from core.inside.statistics import LayerStats
 from core.methods import METHODS, load
-from core.methods.base import LayerMethod, LayerResult, LayerStats, make_knobs
+from core.methods.base import LayerMethod, LayerResult, make_knobs
 from core.sparsity.patterns import Pattern, kept_number, parse_pattern
 from core.sparsity.verify import verify
 from tests.test_methods import layer, output_gap, stats_of

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.capture import capture
+from core.inside.capture import capture
 from core.models.encoding import collate, encode
 from core.models.loading import load_model
 from core.moments import SAMPLE, Moments

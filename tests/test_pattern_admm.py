@@ -11,10 +11,12 @@ import torch
 import transformers
 from torch import nn
 
-from core.calibration import calibrate
 from core.errors import InputError
+from core.inside.calibration import calibrate
+from core.inside.statistics import LayerStats
+from core.inside.watching import Watch, look, median_norms, places_named, places_of, sample_of
 from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import Context, LayerStats, make_knobs
+from core.methods.base import Context, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.pattern_admm import SAMPLE, PatternAdmm, PatternAdmmKnobs
 from core.models.prunable import prunable
@@ -22,7 +24,6 @@ from core.regions import QUIET, REGION
 from core.reshaping import shrink
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify
-from core.watching import Watch, look, median_norms, places_named, places_of, sample_of
 
 SMALL = {"vocab_size": 60, "num_labels": 2, "num_hidden_layers": 2, "hidden_size": 48, "num_attention_heads": 4,
          "intermediate_size": 80}

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from core.inside.watching import region_squares
 from core.regions import EDGES, QUIET, REGION, quiet_share, region_norms, size_counts
-from core.reshaping import envelope, mean_cost, region_squares, shrink
+from core.reshaping import envelope, mean_cost, shrink
 
 
 def values(rows: int = 3, width: int = 40, seed: int = 0) -> torch.Tensor:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import LayerStats
+from core.inside.sequential import DAMPING, solve_in_order
+from core.inside.statistics import LayerStats
 from core.models.loading import load_model
 from core.models.prunable import prunable, repeated_layers
-from core.sequential import DAMPING, solve_in_order
 
 ORDER = ("query", "key", "value", "attention.output.dense", "intermediate.dense", "layer.0.output.dense")
 

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from core.errors import InputError
+from core.inside.statistics import LayerStats
 from core.lab.choices_layer import Choices, from_text, resolved, title_of
 from core.lab.results_layer import Floats, Layer, Path, Stop
 from core.lab.source import Source, read_layer
 from core.methods import METHODS, load
 from core.methods.admm_layer import AdmmLayer
-from core.methods.base import LayerMethod, LayerResult, LayerStats, make_knobs
+from core.methods.base import LayerMethod, LayerResult, make_knobs
 from core.methods.quadratic import QuadraticSplit, Round
 from core.runs.arrays import pack_mask
 from core.sparsity.grids import Grid

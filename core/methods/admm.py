@@ -17,8 +17,8 @@ U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer
 Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it inside); U is
 rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W through the
 loss landscape at 1:4 kills the model, and each layer is solved on what comes through the layers already pruned
-(`core.sequential`), which at 1:4 more than halves the distance to the dense model's answers; P weighs |W + U| by the
-input columns' norms, the diagonal of the layer-wise problem.
+(`core.inside.sequential`), which at 1:4 more than halves the distance to the dense model's answers; P weighs |W + U| by
+the input columns' norms, the diagonal of the layer-wise problem.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two copies of the weights.
 """
 

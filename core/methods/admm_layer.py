@@ -31,7 +31,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from core.methods.base import Knobs, LayerMethod, LayerResult, LayerStats, knob
+from core.inside.statistics import LayerStats
+from core.methods.base import Knobs, LayerMethod, LayerResult, knob
 from core.methods.levels import descend
 from core.methods.quadratic import QuadraticSplit, Round
 from core.sparsity.grids import Grid

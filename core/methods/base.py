@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError, unknown
+from core.inside.statistics import LayerStats
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 
@@ -80,19 +81,6 @@ def _as_bool(value: Any) -> bool:
     if text not in ("true", "false", "1", "0", "yes", "no"):
         raise ValueError(text)
     return text in ("true", "1", "yes")
-
-
-@dataclass(frozen=True)
-class LayerStats:
-    """What a calibration text says about the input of one layer.
-
-    gram: X^T X summed over all calibration tokens, float32 `[in, in]` (None if only norms were asked for);
-    norms: the columns' 2-norms sqrt(diag X^T X), `[in]`; tokens: rows of X.
-    """
-
-    norms: Tensor
-    tokens: int
-    gram: Tensor | None = None
 
 
 @dataclass

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from core.methods.base import LayerMethod, LayerResult, LayerStats
+from core.inside.statistics import LayerStats
+from core.methods.base import LayerMethod, LayerResult
 from core.sparsity.patterns import Pattern
 from core.sparsity.rounding import nearest
 from core.sparsity.select import select

@@ -38,14 +38,25 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from core.calibration import calibrate
 from core.errors import InputError
+from core.inside.calibration import calibrate
+from core.inside.statistics import LayerStats
+from core.inside.watching import (
+    Place,
+    Watch,
+    maps_named,
+    median_norms,
+    places_named,
+    places_of,
+    quiet,
+    region_squares,
+    sample_of,
+)
 from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import AnyKnobs, Context, LayerStats, knob
+from core.methods.base import AnyKnobs, Context, knob
 from core.regions import MAPS
-from core.reshaping import mean_cost, region_squares, shrink
+from core.reshaping import mean_cost, shrink
 from core.sparsity.grids import Grid
-from core.watching import Place, Watch, maps_named, median_norms, places_named, places_of, quiet, sample_of
 
 SAMPLE = 64  # calibration examples behind the dense medians
 Batches = Sequence[dict[str, Tensor]]

@@ -27,7 +27,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from core.methods.base import Knobs, LayerMethod, LayerResult, LayerStats, knob
+from core.inside.statistics import LayerStats
+from core.methods.base import Knobs, LayerMethod, LayerResult, knob
 from core.sparsity.patterns import NM, LibraryPattern, Pattern, Unstructured, kept_number
 from core.sparsity.select import select
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import LayerStats
+from core.inside.statistics import LayerStats
 
 DAMPING = 1e-2
 Solve = Callable[[str, Tensor, LayerStats], Tensor]  # (matrix, W1, statistics of X^) -> solved weight `[out, in]`
@@ -37,7 +37,7 @@ class _Reached(Exception):
 def solve_in_order(model: nn.Module, blocks: Sequence[nn.Module], layers: dict[str, nn.Linear],
                    batches: Sequence[dict[str, Tensor]], solve: Solve) -> None:
     """Call *solve* for every matrix of *layers* in the order in which the model uses them, and put what it returns into
-    the model at once. *blocks* are the encoder layers, in order; *batches* as for `core.calibration.calibrate`.
+    the model at once. *blocks* are the encoder layers, in order; *batches* as for `core.inside.calibration.calibrate`.
 
     The model must hold the dense weights and is left with the solved ones. Raises ValueError for a matrix that no
     block uses.

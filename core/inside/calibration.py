@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import LayerStats
+from core.inside.statistics import LayerStats
 from core.models.encoding import collate, encode
 from core.runs.records import RunSpec
 from core.tasks import Examples

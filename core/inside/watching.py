@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.errors import InputError, unknown
 from core.models.prunable import repeated_layers
-from core.regions import MAPS, QUIET
-from core.reshaping import region_squares
+from core.regions import MAPS, QUIET, REGION
 
 ALL = "all"
 Seen = dict[str, dict[int, Tensor]]  # by map, by layer (1 = first): `[batch, tokens, features]`
@@ -182,3 +182,15 @@ def median_norms(model: nn.Module, places: Sequence[Place], maps: Sequence[str],
 def quiet(squares: Tensor, median: float, real: Tensor) -> Tensor:
     """Share of quiet regions among the real tokens: *squares* `[batch, tokens, regions]`, *real* `[batch, tokens]`."""
     return ((squares < (QUIET * median) ** 2) & real.unsqueeze(-1)).sum() / (real.sum() * squares.shape[-1])
+
+
+def region_squares(values: Tensor) -> Tensor:
+    """Squared norms of the regions of *values* `[..., features]`: `[..., ceil(features / REGION)]`, float32."""
+    return cut(values.float()).square().sum(-1)
+
+
+def cut(values: Tensor) -> Tensor:
+    """`[..., features]` as `[..., regions, REGION]`; the last region is filled with zeros, which no norm sees."""
+    lacking = -values.shape[-1] % REGION
+    whole = functional.pad(values, (0, lacking)) if lacking else values
+    return whole.unflatten(-1, (-1, REGION))

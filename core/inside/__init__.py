@@ -1,0 +1,1 @@
+"""What the layers of a model see and feel: calibration, capture, feature maps, layers solved in order. Torch inside."""
