@@ -22,7 +22,7 @@ from core.live.status import status
 from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import Store, default_store, read_header
-from core.specs import dense_spec
+from core.specs.resolving import dense_spec
 
 TINY: dict[str, Any] = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 BARS = {"tiny": 20.0, "demo": 15.0}  # seconds on two free cores

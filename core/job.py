@@ -39,7 +39,7 @@ from core.snapshots import LIMIT, Snapshots
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
-from core.specs import dense_spec
+from core.specs.resolving import dense_spec
 from core.tasks import TaskData, load_task
 from core.tasks.metrics import score
 from core.tasks.parts import scored_on

@@ -16,7 +16,7 @@ from core.models.checkpoints import find_checkpoint
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
 from core.runs.writers import alone, gone
-from core.specs import dense_spec, resolve
+from core.specs.resolving import dense_spec, resolve
 
 __all__ = ["Progress", "export", "find_checkpoint", "resolve", "run"]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP)

@@ -272,7 +272,7 @@ seed = [0, 1]
 
 def test_sweep_skips_continues_goes_on_after_a_failure_and_exits_1(cli: Any, empty_store: Store, tmp_path: Path,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.specs import resolve
+    from core.specs.resolving import resolve
 
     file = tmp_path / "s.toml"
     file.write_text(SWEEP)

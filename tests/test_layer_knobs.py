@@ -16,7 +16,7 @@ from core.methods.base import LayerResult, knobs_to_spec, make_knobs
 from core.methods.quadratic import QuadraticSplit, Round
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify
-from core.specs import resolve
+from core.specs.resolving import resolve
 from tests.test_methods import layer, output_gap
 
 LATER = [f.name for f in fields(AdmmLayerKnobs) if f.metadata["later"]]

@@ -22,7 +22,7 @@ from core.live.tending import tend
 from core.live.tickets import Ticket
 from core.runs.records import RunSpec
 from core.runs.store import REPOSITORY, Store, read_header
-from core.specs import resolve
+from core.specs.resolving import resolve
 from tests.live_workers import end_all, given, running, until
 from tests.makers import make_dense, make_run
 

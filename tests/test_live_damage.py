@@ -158,7 +158,7 @@ def test_a_ticket_with_impossible_settings_fails_in_words(live: Store, wish: dic
 
 
 def resolve_id(live: Store) -> str:
-    from core.specs import resolve
+    from core.specs.resolving import resolve
 
     return resolve(given(), light=True).run_id
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.live import asking, presets, tending
 from core.runs import solved
 from core.runs.store import Store
-from core.specs import dense_spec, resolve
+from core.specs.resolving import dense_spec, resolve
 from core.views import live_layers
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run

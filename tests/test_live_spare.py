@@ -14,7 +14,7 @@ import pytest
 from core.live import probing, spare, workers
 from core.live.tickets import Ticket
 from core.runs.store import REPOSITORY, Store
-from core.specs import resolve
+from core.specs.resolving import resolve
 from tests.live_workers import given, running, spare_of_this_process, until
 
 LIMIT = 90.0  # seconds: loading torch on a busy machine

@@ -21,7 +21,7 @@ from core.methods.declared import declared
 from core.runs import arrays as enc
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header
-from core.specs import resolve
+from core.specs.resolving import resolve
 from core.views import live
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run

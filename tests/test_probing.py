@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.live import estimates, probing, workers
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header, write_header
-from core.specs import resolve
+from core.specs.resolving import resolve
 from tests.makers import make_run
 from tests.opening import open_page, said
 from ui.run_words import expectation

@@ -11,7 +11,7 @@ import pytest
 from core.cli.group import main
 from core.cli.run import given_of
 from core.runs.records import ID_RULE, RECORD_LEVELS, Matrix, RunRecord, RunSpec, command_of
-from core.specs import resolve
+from core.specs.resolving import resolve
 
 GIVEN = (
     {"task": "cola"},

@@ -12,7 +12,7 @@ import pytest
 from core.errors import InputError
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import REPOSITORY, Store
-from core.sweeps import LARGEST, Planned, carry_out, plan, read_sweep
+from core.specs.recipes import LARGEST, Planned, carry_out, plan, read_sweep
 from tests import damage, makers
 
 FILE = """
@@ -135,7 +135,7 @@ def test_a_run_that_is_listed_twice_is_planned_once(empty_store: Store, tmp_path
 
 
 def test_every_run_is_resolved_before_any_is_made(empty_store: Store, tmp_path: Path) -> None:
-    from core.specs import resolve
+    from core.specs.resolving import resolve
 
     text = '[[runs]]\ntask = ["cola", "colla"]'
     with pytest.raises(InputError, match="Unknown task 'colla'"):
@@ -186,7 +186,7 @@ def test_stopping_the_sweep_stops_it() -> None:
 
 
 def test_every_sweep_of_the_repository_reads_and_resolves(empty_store: Store) -> None:
-    from core.specs import resolve
+    from core.specs.resolving import resolve
 
     files = sorted((REPOSITORY / "sweeps").glob("*.toml"))
     assert files

@@ -68,7 +68,7 @@ def test_two_runs_that_want_one_dense_parent_both_come_to_their_end(empty_store:
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process makes the parent the run waits, says so, and uses what that process made."""
     from core import pipeline
-    from core.specs import dense_spec
+    from core.specs.resolving import dense_spec
 
     spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "magnitude"})
     parent, made, said = dense_spec(spec), [], []

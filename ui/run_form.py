@@ -19,8 +19,8 @@ from core.methods.declared import Declared, declared
 from core.models import MODELS
 from core.models.named import source_of
 from core.runs.records import RunSpec
-from core.runs.settings import HELP
 from core.sparsity.patterns import PATTERNS
+from core.specs.settings import HELP
 from core.tasks import TASKS
 from core.tasks.own import registered
 from core.views import style

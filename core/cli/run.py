@@ -1,4 +1,4 @@
-"""`run`: make one run folder. Its options are the fields of RunSpec, with the words of `core.runs.settings`."""
+"""`run`: make one run folder. Its options are the fields of RunSpec, with the words of `core.specs.settings`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from core.cli.output import echo_json, json_option, record_object, table
 from core.cli.progress import reporter, stoppable
 from core.errors import InputError
 from core.runs.records import STAGES, RunRecord, RunSpec
-from core.runs.settings import HELP
 from core.runs.store import Store, default_store
+from core.specs.settings import HELP
 
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:

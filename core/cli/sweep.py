@@ -12,7 +12,7 @@ from core.cli.progress import reporter
 from core.cli.run import set_threads
 from core.runs.records import command_of
 from core.runs.store import default_store
-from core.sweeps import Outcome, Planned, carry_out, plan, read_sweep
+from core.specs.recipes import Outcome, Planned, carry_out, plan, read_sweep
 
 WORDS = {"done": "skip: done", "unfinished": "continue", "new": "make"}
 

@@ -17,7 +17,7 @@ from core.live.tickets import VIEWER, Ticket, locked
 from core.methods.declared import declared
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header, write_atomic
-from core.specs import resolve
+from core.specs.resolving import resolve
 from core.tasks import TASKS
 
 MOST = 200  # tickets in the queue

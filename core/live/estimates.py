@@ -9,7 +9,7 @@ from core.live import probing, workers
 from core.models.checkpoints import find_checkpoint
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store
-from core.specs import dense_spec
+from core.specs.resolving import dense_spec
 
 
 @dataclass(frozen=True)

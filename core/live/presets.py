@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.models.checkpoints import find_checkpoint
 from core.runs.store import Store
-from core.specs import dense_spec, resolve
+from core.specs.resolving import dense_spec, resolve
 
 # minilm-l6 to 2:4 layer by layer while a hall waits: few rounds (`core.methods.admm_layer.QUICK`, a quarter of the
 # work for 1.22 times the error), a quarter of the calibration text, scores on a part of the examples. In the form's

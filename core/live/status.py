@@ -14,7 +14,7 @@ from core.live.workers import Worker
 from core.runs.records import RunRecord
 from core.runs.store import Store, read_header
 from core.runs.writers import gone
-from core.specs import dense_spec
+from core.specs.resolving import dense_spec
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
 QUIET = 10.0  # seconds without a heartbeat that are worth a word

@@ -18,7 +18,7 @@ from core.live.tickets import Ticket, locked
 from core.live.workers import Command, End, Worker, headless
 from core.runs.records import RunRecord
 from core.runs.store import HEADER, Store, read_header, write_atomic, write_header
-from core.specs import dense_spec
+from core.specs.resolving import dense_spec
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 GRACE = 20.0  # seconds a cancelled worker has to write its header before it is killed

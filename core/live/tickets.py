@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.live.places import LARGEST, QUEUE, linked, own_folder, read_own
 from core.runs.records import ID_RULE, RunSpec
 from core.runs.store import Store, write_atomic
-from core.specs import resolve
+from core.specs.resolving import resolve
 
 NAME = re.compile(r"[0-9]{1,20}-[a-z0-9]{1,16}-[0-9a-f]{8}\.json")
 VIEWER = re.compile(r"[a-z0-9]{1,16}")

@@ -14,8 +14,8 @@ import pandas as pd
 from core.methods import METHODS
 from core.methods.declared import declared
 from core.runs.records import RunRecord
-from core.runs.settings import HELP
 from core.runs.store import Run
+from core.specs.settings import HELP
 from core.views import style
 from core.views.compare_choice import letter, titles
 from core.views.noise import noise, rule
