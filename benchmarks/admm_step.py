@@ -16,10 +16,10 @@ from core.inside.statistics import LayerStats
 from core.methods.admm import Admm, AdmmKnobs
 from core.methods.base import Context, LayerResult
 from core.models.prunable import prunable
+from core.running.training import Loop, Trainer, buckets
 from core.runs.records import RunSpec
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.select import select
-from core.training import Loop, Trainer, buckets
 
 PAIRS, BLOCK = 9, 8
 

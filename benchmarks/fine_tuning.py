@@ -17,12 +17,12 @@ import torch
 from transformers import DataCollatorWithPadding, TrainingArguments, set_seed
 from transformers import Trainer as HuggingFaceTrainer
 
-import core.training
+import core.running.training
 from benchmarks.material import fresh, material
 from core.models.encoding import Encoded
+from core.running.training import Loop, Trainer, predict
 from core.runs.records import RunSpec
 from core.tasks.metrics import score
-from core.training import Loop, Trainer, predict
 
 EXAMPLES, PAIRS, RATE, BATCH = 1536, 3, 1e-4, 32
 
@@ -80,13 +80,13 @@ def measure() -> list[dict[str, Any]]:
     parts = {"without bucketing by length": {"shuffled": True}, "without frozen embeddings": {"freeze": False},
              "with dropout 0.1": {"dropout": 0.1}}
     for name, change in parts.items():
-        original = core.training.buckets
+        original = core.running.training.buckets
         if change.pop("shuffled", False):
-            core.training.buckets = _shuffled
+            core.running.training.buckets = _shuffled
         try:
             seconds, model = _ours(data, loaded, train, **change)
         finally:
-            core.training.buckets = original
+            core.running.training.buckets = original
         rows.append({"name": f"the same {name}", "figure": round(seconds / base, 2), "unit": "x the time",
                      "against": f"our default; {data.entry.metric} {scored(model):.3f}", "bar": None, "ok": True})
     return rows

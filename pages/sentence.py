@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import sentence
-from core.sentence import Reading
+from core.lab import sentence
+from core.lab.sentence import Reading
 from core.views import activations_attention, activations_layer, activations_layers
 from core.views import sentence as views
 from core.views.activations_film import BLOCK

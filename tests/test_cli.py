@@ -161,7 +161,7 @@ def test_check_of_a_damaged_folder_is_a_problem_by_id_and_by_path(name: str, cli
 # Making
 
 class Stand:
-    """Stands in for `core.pipeline.run`: notes how it was called and gives a record."""
+    """Stands in for `core.running.pipeline.run`: notes how it was called and gives a record."""
 
     def __init__(self, status: str = "succeeded", error: Exception | None = None) -> None:
         self.status, self.error, self.calls = status, error, []
@@ -176,7 +176,7 @@ class Stand:
 
 
 def stand(monkeypatch: pytest.MonkeyPatch, **kind: Any) -> Stand:
-    from core import pipeline
+    from core.running import pipeline
 
     made = Stand(**kind)
     monkeypatch.setattr(pipeline, "run", made)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from core.distilling import LiveTeacher, beside
 from core.errors import InputError
 from core.models.encoding import collate, encode
 from core.models.loading import load_model
-from core.pipeline import Progress, resolve, run
+from core.running.distilling import LiveTeacher, beside
+from core.running.pipeline import Progress, resolve, run
+from core.running.training import Loop, Trainer
 from core.runs.records import RunSpec
 from core.runs.store import Store
 from core.tasks import load_task
-from core.training import Loop, Trainer
 
 SPEC = RunSpec(task="agreement", model="tiny", method="asp", pattern="2:4", epochs=1, lr=1e-3, batch_size=32,
                max_length=48, freeze_embeddings=False, train_examples=160)

@@ -14,9 +14,9 @@ import pyarrow.parquet as parquet
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from core import pipeline
 from core.errors import InputError
-from core.evaluating import evaluate, keep_answers
+from core.running import pipeline
+from core.running.evaluating import evaluate, keep_answers
 from core.runs.answers import flips, read
 from core.runs.checking import check
 from core.runs.store import ARRAYS, CHECKPOINT, Store

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.inside.statistics import LayerStats
-from core.recording import gram_owners, record_arrays, record_matrices
+from core.running.recording import gram_owners, record_arrays, record_matrices
 from core.runs import arrays as enc
 from core.runs import grams
 from core.runs.checking import check

@@ -18,7 +18,7 @@ from core.methods.base import Context, LayerResult, TrainingMethod, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.masked import Masked
 from core.methods.quadratic import QuadraticSplit
-from core.pipeline import resolve
+from core.running.pipeline import resolve
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from core.pipeline import resolve, run
+from core.running.pipeline import resolve, run
 from core.runs import gridding
 from core.runs.checking import check
 from core.runs.keeping import keep

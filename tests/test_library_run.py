@@ -18,7 +18,7 @@ from core.lab import layer as lab
 from core.lab.results_layer import Layer
 from core.methods.base import make_knobs
 from core.methods.sparsegpt import SparseGpt
-from core.pipeline import resolve, run
+from core.running.pipeline import resolve, run
 from core.runs.bound import pattern_of
 from core.runs.checking import check
 from core.runs.keeping import keep

@@ -14,7 +14,7 @@ import torch
 from core.live import asking, workers
 from core.live.status import status
 from core.live.tending import tend
-from core.pipeline import resolve, run
+from core.running.pipeline import resolve, run
 from core.runs.store import Store, read_header
 from tests.live_workers import spare_of_this_process
 

@@ -15,13 +15,13 @@ import torch
 from core.inside.capture import capture
 from core.models.encoding import collate, encode
 from core.models.loading import load_model
-from core.moments import SAMPLE, Moments
-from core.pipeline import resolve, run
-from core.regions import EDGES, MAPS, QUIET, REGION
+from core.running.moments import SAMPLE, Moments
+from core.running.pipeline import resolve, run
 from core.runs.checking import check
 from core.runs.keeping import keep
 from core.runs.moments import moments_wrong
 from core.runs.records import RunSpec
+from core.runs.regions import EDGES, MAPS, QUIET, REGION
 from core.runs.store import Run, Store, read_header
 from core.tasks import load_task
 from core.tasks.probes import PROBES
@@ -161,7 +161,7 @@ def test_a_run_that_was_stopped_keeps_its_moments(store: Store, opened: Run, tmp
         return original(self, phase, step, *more)
 
     monkeypatch.setattr(Moments, "look", stop)
-    monkeypatch.setattr("core.training.Loop.checkpoint_every", 5)
+    monkeypatch.setattr("core.running.training.Loop.checkpoint_every", 5)
     with pytest.raises(KeyboardInterrupt):
         run(opened.record.spec, store=own)
     monkeypatch.setattr(Moments, "look", original)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from core.methods.base import Context
 from core.methods.nxm_admm import NxmAdmm, NxmAdmmKnobs
 from core.models.encoding import Encoded
+from core.running.training import Loop, Trainer, buckets
 from core.runs.records import RunSpec
 from core.sparsity.patterns import parse_pattern
-from core.training import Loop, Trainer, buckets
 
 WORDS, EXAMPLES, BATCH, EPOCHS, LR, RHO = 12, 44, 16, 4, 0.02, 0.7
 SPEC = RunSpec(task="agreement", model="tiny", method="nxm-admm", pattern="2:4", epochs=EPOCHS, lr=LR,

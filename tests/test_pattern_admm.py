@@ -19,9 +19,9 @@ from core.methods.admm import Admm, AdmmKnobs
 from core.methods.base import Context, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.pattern_admm import SAMPLE, PatternAdmm, PatternAdmmKnobs
+from core.methods.reshaping import shrink
 from core.models.prunable import prunable
-from core.regions import QUIET, REGION
-from core.reshaping import shrink
+from core.runs.regions import QUIET, REGION
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify
 

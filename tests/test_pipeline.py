@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from core import pipeline
 from core.cli.run import given_of, run_command
 from core.errors import InputError
 from core.methods import METHODS
 from core.models.prunable import prunable
-from core.pipeline import resolve, run
+from core.running import pipeline
+from core.running.pipeline import resolve, run
 from core.runs.checking import check
 from core.runs.records import RunSpec, command_of
 from core.runs.store import REPOSITORY, Store, read_header
@@ -145,9 +145,9 @@ def test_a_killed_run_continues_bit_for_bit(store: Store, tmp_path: Path) -> Non
 
 
 def test_a_diverging_run_says_so_and_is_a_record(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    import core.training
+    import core.running.training
 
-    monkeypatch.setattr(core.training, "task_loss", lambda logits, *rest: logits.sum() * float("nan"))
+    monkeypatch.setattr(core.running.training, "task_loss", lambda logits, *rest: logits.sum() * float("nan"))
     dense = {**{k: SMALL[k] for k in ("task", "model", "train_examples", "dev_examples", "epochs")},
              "method": "dense", "seed": 5}
     with pytest.raises(InputError, match="diverged"):
@@ -162,7 +162,7 @@ def test_a_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.job.write_header", full)
+    monkeypatch.setattr("core.running.job.write_header", full)
     with pytest.raises(InputError, match=r"No space left on device.*Free some space"):
         run(resolve({**SMALL, "method": "dense"}), store=store)
 

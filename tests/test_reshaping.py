@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from core.inside.watching import region_squares
-from core.regions import EDGES, QUIET, REGION, quiet_share, region_norms, size_counts
-from core.reshaping import envelope, mean_cost, shrink
+from core.methods.reshaping import envelope, mean_cost, shrink
+from core.runs.regions import EDGES, QUIET, REGION, quiet_share, region_norms, size_counts
 
 
 def values(rows: int = 3, width: int = 40, seed: int = 0) -> torch.Tensor:

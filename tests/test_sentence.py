@@ -11,8 +11,8 @@ import pytest
 import torch
 import transformers
 
-from core import sentence
 from core.errors import InputError
+from core.lab import sentence
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, REPOSITORY, Store, read_header
 from core.views import activations_attention, activations_layer, activations_layers

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.regions import EDGES
 from core.runs.records import Moment
+from core.runs.regions import EDGES
 from core.runs.store import Run, read_header
 from core.views import (
     activations_chain,

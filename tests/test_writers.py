@@ -67,7 +67,7 @@ def test_who_waits_gets_in_when_the_first_is_done(empty_store: Store) -> None:
 def test_two_runs_that_want_one_dense_parent_both_come_to_their_end(empty_store: Store,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process makes the parent the run waits, says so, and uses what that process made."""
-    from core import pipeline
+    from core.running import pipeline
     from core.specs.resolving import dense_spec
 
     spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "magnitude"})

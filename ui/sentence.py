@@ -10,14 +10,15 @@ from typing import Any
 import msgspec
 import streamlit as st
 
-from core import demo, sentence
+from core import demo
 from core.errors import InputError
+from core.lab import sentence
+from core.lab.sentence import Reader
 from core.live import asking
 from core.live.status import status
 from core.live.tending import tend
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
-from core.sentence import Reader
 from core.tasks import entry_of
 from core.views import style
 from core.views.twins import told_apart

@@ -9,9 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from core import sentence
+from core.lab import sentence
+from core.lab.sentence import Reader, Reading, Word
 from core.runs.records import RunRecord
-from core.sentence import Reader, Reading, Word
 from core.tasks.probes import PROBES, ProbeText
 from ui import links
 from ui.sentence import paired
@@ -25,7 +25,7 @@ def ask(record: RunRecord) -> tuple[str, str | None] | None:
     """Draw the box (or two) and our own sentences beneath; the text (and the second one), checked. None, with words on
     the page, while nothing was typed for a task of which there are no sentences of ours.
 
-    Raises InputError, as `core.sentence.checked` does, after everything is drawn.
+    Raises InputError, as `core.lab.sentence.checked` does, after everything is drawn.
     """
     task, two = record.spec.task, paired(record)
     ours = PROBES.get(task) or tuple(ProbeText(p.id, p.text, p.text_pair) for p in record.probes)

@@ -17,7 +17,7 @@ def evaluated(name: str, store: Store, data_dir: Path | None, record: bool) -> d
     """What `--json` prints of the run *name*. Raises InputError when it cannot be scored, or not recorded."""
     find_run(store, name)
     run = store.open(name)
-    from core.evaluating import evaluate, keep_answers
+    from core.running.evaluating import evaluate, keep_answers
 
     found = evaluate(run.record, store, data_dir)
     added = keep_answers(run, found, store) if record else None

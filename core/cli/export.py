@@ -34,7 +34,7 @@ def export_command(run: str, to: Path, as_json: bool) -> None:
     store = default_store()
     find_run(store, run)
     refuse_full(to)
-    from core import pipeline
+    from core.running import pipeline
 
     folder = pipeline.export(run, store=store, to=to)
     if as_json:

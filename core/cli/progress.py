@@ -19,7 +19,7 @@ PAUSE = 0.1  # seconds between two drawings: a step may take less than drawing i
 
 
 class Bars:
-    """Draws what `core.pipeline.Progress` says (phase, done, total, note): one line, redrawn; one line per phase."""
+    """Draws what a run says of itself (phase, done, total, note): one line, redrawn; one line per phase."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream

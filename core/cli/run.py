@@ -84,8 +84,8 @@ def set_threads(threads: int | None) -> None:
 
 def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, again: bool, store: Store,
             report: Callable[[Any], None]) -> RunRecord:
-    """Resolve what was typed and run it. The twin of `core.pipeline.run`."""
-    from core import pipeline
+    """Resolve what was typed and run it. The twin of `core.running.pipeline.run`."""
+    from core.running import pipeline
 
     given = given_of(options)
     return pipeline.run(pipeline.resolve(given), store=store, data_dir=data_dir, resume=resume, again=again,

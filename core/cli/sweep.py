@@ -43,7 +43,7 @@ def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int
       python -m core sweep sweeps/cola.toml --dry-run
     """
     sweep = read_sweep(file)  # a bad file is said before torch is loaded
-    from core import pipeline
+    from core.running import pipeline
 
     store = default_store()
     planned = plan(sweep, store, pipeline.resolve)

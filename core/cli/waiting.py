@@ -37,7 +37,7 @@ def rehearse() -> None:
     import pyarrow.parquet  # noqa: F401
 
     import core.cli.run
-    import core.job  # noqa: F401
+    import core.running.job  # noqa: F401
     from core.models.loading import rehearse as load
 
     load()

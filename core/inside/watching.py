@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from core.errors import InputError, unknown
 from core.models.prunable import repeated_layers
-from core.regions import MAPS, QUIET, REGION
+from core.runs.regions import MAPS, QUIET, REGION
 
 ALL = "all"
 Seen = dict[str, dict[int, Tensor]]  # by map, by layer (1 = first): `[batch, tokens, features]`

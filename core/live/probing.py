@@ -1,7 +1,7 @@
 """A short measurement of this machine, for estimates where no run was timed here: asked for by a person, then kept.
 
 `<live root>/.probe/<key>.json`, the key over model, threads, processor, and size of the batches. The measuring itself
-is `core.stopwatch`, a process of its own: whoever asks need not load torch.
+is `core.live.stopwatch`, a process of its own: whoever asks need not load torch.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def read(store: Store, spec: RunSpec) -> Probe | None:
 
 
 def stopwatch(spec: RunSpec) -> bytes:
-    """Run `core.stopwatch` for *spec* and return what it prints, warnings among it. Raises InputError."""
-    words = [sys.executable, "-m", "core.stopwatch", f"--model={spec.model}", f"--threads={workers.threads()}",
+    """Run `core.live.stopwatch` for *spec* and return what it prints, warnings among it. Raises InputError."""
+    words = [sys.executable, "-m", "core.live.stopwatch", f"--model={spec.model}", f"--threads={workers.threads()}",
              f"--batch-size={spec.batch_size}", f"--tokens={tokens_of(spec)}"]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"

@@ -38,7 +38,7 @@ class Said(msgspec.Struct, kw_only=True):
 
 
 class ProgressFile:
-    """Takes what `core.pipeline.Progress` says and writes it down from a thread of its own: the work never waits."""
+    """Takes what a run says of itself and writes it down from a thread of its own: the work never waits."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -24,7 +24,7 @@ import msgspec
 
 from core.runs.store import REPOSITORY
 
-MODULES = ("core", "core.stopwatch")  # what a spare can become: `python -m` one of these
+MODULES = ("core", "core.live.stopwatch")  # what a spare can become: `python -m` one of these
 KEPT = 600.0  # seconds a spare is kept after somebody last looked like asking
 _lock = threading.Lock()
 _kept: list[subprocess.Popen[bytes]] = []  # at most one

@@ -16,7 +16,7 @@ are pruned exactly, activations become regionally sparse: blocks of 16 features 
 A_b is one token's run of 16 features of a watched map, s the root mean square of the n region norms of a batch's real
 tokens, m the dense model's median region norm; the mean is taken for every map and layer, then over these. So lambda
 has no unit, and shrinking the whole map gains nothing: with s fixed (`unit=dense`) on the tiny model, that is all that
-happens. The cost is the Moreau envelope of the group norm (`core.reshaping`): quadratic up to 1 / rho_a, linear beyond.
+happens. The cost is the Moreau envelope of the group norm (`reshaping`): quadratic up to 1 / rho_a, linear beyond.
 
 Prunes: single weights, as `admm`; every pattern: N:M, libraries, blocks. Activations are not cut: they go quiet.
 Source: Wang 2024 (arXiv 2407.08334): a fixed number of weights in each block by ADMM, and an activation map reshaped
@@ -54,8 +54,8 @@ from core.inside.watching import (
 )
 from core.methods.admm import Admm, AdmmKnobs
 from core.methods.base import AnyKnobs, Context, knob
-from core.regions import MAPS
-from core.reshaping import mean_cost, shrink
+from core.methods.reshaping import mean_cost, shrink
+from core.runs.regions import MAPS
 from core.sparsity.grids import Grid
 
 SAMPLE = 64  # calibration examples behind the dense medians

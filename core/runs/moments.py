@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from core.regions import EDGES, MAPS
+from core.runs.regions import EDGES, MAPS
 from core.runs.records import RECORD_LEVELS, Moment, RunRecord
 
 Arrays = Mapping[str, np.ndarray]

@@ -156,7 +156,7 @@ def state_of(run_id: str, store: Store) -> State:
 
 
 def carry_out(planned: Planned, run: Callable[..., RunRecord], **options: Any) -> Outcome:
-    """Make one planned run with *run* (`core.pipeline.run`), whatever happens: an error becomes part of the outcome."""
+    """Make one planned run with *run* (the pipeline's), whatever happens: an error becomes part of the outcome."""
     try:
         record = run(planned.spec, resume=planned.state == "unfinished", given=planned.given, **options)
     except InputError as error:

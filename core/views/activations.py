@@ -2,7 +2,7 @@
 `activations_chain` (mask -> activation -> answer), `_layers` (all), `_time`, `_layer` (one), `_attention`, `_sizes`.
 
 Activations are stored as int8 codes with one scale per sentence and layer: differences under about 1 % of the largest
-are rounding. What a region is, and when it is quiet: `core.regions`.
+are rounding. What a region is, and when it is quiet: `core.runs.regions`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError, unknown
-from core.regions import QUIET, REGION
 from core.runs.records import Probe
+from core.runs.regions import QUIET, REGION
 from core.runs.store import Run
 
 TOKENS = 32  # drawn at most

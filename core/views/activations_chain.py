@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from core.regions import REGION
+from core.runs.regions import REGION
 from core.runs.store import Run
 from core.views import activations_answer, maps, style
 from core.views.activations import layer_words, of_layer, tokens_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.errors import InputError, unknown
-from core.regions import MAPS, QUIET, region_norms
 from core.runs.records import Moment
+from core.runs.regions import MAPS, QUIET, region_norms
 from core.runs.store import ARRAYS, HEADER, Run, file_times
 from core.views import style
 from core.views.activations import TOKENS, Floats, both, probe_of

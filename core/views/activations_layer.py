@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.regions import quiet_share
+from core.runs.regions import quiet_share
 from core.runs.store import Run
 from core.views import maps, style
 from core.views.activations import RULE, Floats, both, layer_words, of_layer, tokens_of

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from core.regions import QUIET
+from core.runs.regions import QUIET
 from core.runs.store import Run
 from core.views import style
 from core.views.activations import RULE, Floats, layer_words, of_layer

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.regions import EDGES, QUIET, REGION
+from core.runs.regions import EDGES, QUIET, REGION
 from core.runs.store import Run
 from core.views import style
 from core.views.activations import of_layer

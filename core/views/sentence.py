@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.regions import QUIET, quiet_share
+from core.runs.regions import QUIET, quiet_share
 from core.runs.store import Run
 from core.views import activations_answer as said
 from core.views import style

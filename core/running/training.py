@@ -24,10 +24,10 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from core.distilling import beside
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded, collate
+from core.running.distilling import beside
 from core.runs.records import RunSpec
 from core.runs.store import write_atomic
 

@@ -1,4 +1,4 @@
-"""How fast is one training step of a model on this machine? A process of its own: `python -m core.stopwatch`.
+"""How fast is one training step of a model on this machine? A process of its own: `python -m core.live.stopwatch`.
 
 The model is trained for a moment on made-up tokens, with the batch and the optimiser of a run. Prints one JSON line:
 step (seconds), steps (timed), weights_mb, peak_mb (10^6 bytes). Nothing is read of any data set, nothing is written.

@@ -1,4 +1,4 @@
-"""One run on its way: load, calibrate, solve or train, evaluate, record. `core.pipeline` says when; this says how."""
+"""One run on its way: load, calibrate, solve or train, evaluate, record. `pipeline` says when; this says how."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from core import methods
-from core.environment import environment
 from core.errors import InputError
 from core.inside.calibration import calibrate, text_of
 from core.inside.capture import capture, to_arrays
@@ -28,14 +27,16 @@ from core.models.checkpoints import find_checkpoint
 from core.models.encoding import encode
 from core.models.loading import Loaded, load_model, save_checkpoint
 from core.models.prunable import head_count, layer_count, prunable, repeated_layers
-from core.moments import Moments
-from core.recording import KEEPS, in_numpy, record_arrays, record_matrices
+from core.running.environment import environment
+from core.running.moments import Moments
+from core.running.recording import KEEPS, in_numpy, record_arrays, record_matrices
+from core.running.snapshots import LIMIT, Snapshots
+from core.running.training import Diverged, Loop, Trainer, accelerator, predict
 from core.runs import gridding, solved
 from core.runs.answers import answers_of
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
 from core.runs.trace import TraceFile
-from core.snapshots import LIMIT, Snapshots
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
@@ -44,7 +45,6 @@ from core.tasks import TaskData, load_task
 from core.tasks.metrics import score
 from core.tasks.parts import scored_on
 from core.tasks.probes import ProbeText, probes_of
-from core.training import Diverged, Loop, Trainer, accelerator, predict
 
 RESUME = "resume.safetensors"
 

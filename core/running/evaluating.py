@@ -10,6 +10,7 @@ from pathlib import Path
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint, open_model
 from core.models.encoding import encode
+from core.running.training import accelerator, predict
 from core.runs.answers import EXACT, LABELS, LOGITS, Answers, answers_of
 from core.runs.records import RunRecord
 from core.runs.store import Run, Store, write_arrays
@@ -17,7 +18,6 @@ from core.runs.writers import alone
 from core.tasks import load_task
 from core.tasks.metrics import score
 from core.tasks.parts import scored_on
-from core.training import accelerator, predict
 
 
 @dataclass(frozen=True)

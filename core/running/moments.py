@@ -20,8 +20,8 @@ from core.inside.watching import Place, Watch, look, places_of, sample_of
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
 from core.models.encoding import collate, encode
-from core.regions import MAPS, QUIET, region_norms, size_counts
 from core.runs.records import Moment
+from core.runs.regions import MAPS, QUIET, region_norms, size_counts
 from core.tasks import Examples
 
 SAMPLE = 64  # calibration examples behind the shares; the medians of `pattern-admm` come from the same ones

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from core.job import Job, Progress, Report
 from core.models.checkpoints import find_checkpoint
+from core.running.job import Job, Progress, Report
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
 from core.runs.writers import alone, gone
