@@ -20,10 +20,10 @@ from core.lab import group, plane
 from core.lab.layer import errors, solve
 from core.lab.results_layer import Layer
 from core.sparsity.patterns import NM
-from core.views import plane as plane_views
-from core.views import projection, projection_rounds
-from core.views.layerlab import moment
-from core.views.view import View
+from core.views.drawing.view import View
+from core.views.touch import one_group, one_group_rounds
+from core.views.touch import two_weights as plane_views
+from core.views.touch.layerlab import moment
 
 MOVES = 50
 TOKENS = 2048
@@ -75,13 +75,13 @@ def other_pages() -> list[dict[str, Any]]:
         shown = plane_views.moment(path, path.last)
         return [shown.picture, shown.curves]
 
-    def one_group(move: int) -> list[View]:
+    def group_of_eight(move: int) -> list[View]:
         found = group.nudge(weights, NM(4, 8), 0.6, 1.0 + 0.05 * move, 20)
-        return [projection.bars(found, found.last), projection_rounds.crossings(found, found.last),
-                projection_rounds.choice(found, found.last)]
+        return [one_group.bars(found, found.last), one_group_rounds.crossings(found, found.last),
+                one_group_rounds.choice(found, found.last)]
 
     rows = []
-    for name, draw, bar in (("two weights", two_weights, 50), ("one group, 4:8", one_group, 30)):
+    for name, draw, bar in (("two weights", two_weights, 50), ("one group, 4:8", group_of_eight, 30)):
         wall = []
         for move in range(MOVES + 1):
             began = time.perf_counter()

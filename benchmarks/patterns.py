@@ -20,9 +20,9 @@ import numpy as np
 from core.runs import arrays as enc
 from core.runs.records import Matrix, RunRecord, RunSpec
 from core.runs.store import Run, write_arrays
-from core.views import patterns, patterns_block, patterns_cost
-from core.views.patterns_source import MATRIX, MODEL, shape_of, supports
-from core.views.view import View
+from core.views.drawing.view import View
+from core.views.patterns import library_block, library_cost, library_map
+from core.views.patterns.library_source import MATRIX, MODEL, shape_of, supports
 
 SIZES = ((384, 384), (1536, 384))
 BLOCKS = ("4x4:8", "1x8:4")
@@ -50,8 +50,8 @@ def dense_run(folder: Path) -> Run:
 def views(run: Run, matrix: str, block: str, count: int) -> list[View]:
     """All that the page draws."""
     given = (run, matrix, block, MATRIX, count)
-    return [patterns.block_map(*given, 0, (1, 1)), patterns.legend(*given), patterns_cost.cost(*given),
-            patterns_block.close_up(*given, 1, 1), patterns_block.ranking(*given, 1, 1)]
+    return [library_map.block_map(*given, 0, (1, 1)), library_map.legend(*given), library_cost.cost(*given),
+            library_block.close_up(*given, 1, 1), library_block.ranking(*given, 1, 1)]
 
 
 def timed(run: Run, matrix: str, block: str, count: int) -> tuple[float, float, int]:

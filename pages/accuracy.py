@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core.views import curves, errors, style
-from core.views.view import View
+from core.views.drawing import style
+from core.views.drawing.view import View
+from core.views.scores import curves, error_and_score
 from ui import frame, links
 
 
@@ -39,8 +40,8 @@ else:
                f"open dots: no training. {curves.READING[axis]}")
     grid([panel for panel in panels if task in ("", panel[0])], "curve", curves.panel, (printed, axis),
          curves.small_print, (axis,))
-    judged = [panel for panel in frame.cached_over(errors.panels) if task in ("", panel[0])]
+    judged = [panel for panel in frame.cached_over(error_and_score.panels) if task in ("", panel[0])]
     if judged:
         st.header("Does a lower error give a better score?", anchor="error")
-        st.caption(errors.QUESTION)
-        grid(judged, "error", errors.panel, (), errors.small_print, ())
+        st.caption(error_and_score.QUESTION)
+        grid(judged, "error", error_and_score.panel, (), error_and_score.small_print, ())

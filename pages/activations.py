@@ -5,16 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views import (
-    activations,
-    activations_attention,
-    activations_chain,
-    activations_film,
-    activations_layer,
-    activations_layers,
-    activations_sizes,
-    activations_time,
-    activations_trade,
+from core.views.activations import (
+    all_layers,
+    attention_map,
+    chain,
+    kept_sentence,
+    magnitudes,
+    one_layer,
+    quiet_price,
+    quiet_time,
+    region_film,
 )
 from ui import frame, links, player
 
@@ -24,7 +24,7 @@ PARTS = {"layers": "All layers", "layer": "One layer", "attention": "Attention",
 
 def page(run: Run) -> None:
     """Mask, activation and answer in one strip; under it one part at a time."""
-    probes = {p.id: activations.words_of(p) for p in run.record.probes}
+    probes = {p.id: kept_sentence.words_of(p) for p in run.record.probes}
     if not probes:
         st.info("This run keeps no probe sentences: its record level leaves them out. Choose another run.")
         return
@@ -32,45 +32,45 @@ def page(run: Run) -> None:
     strip = st.container()
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
         probe = links.choose("sentence", "Sentence", list(probes), words=probes.__getitem__, width=460)
-        there = activations_film.maps_of(run, probe)
-        name = links.choose("map", "Feature map", there, default=activations_film.usual_map(run, probe), always=True,
-                            look="segments", words=activations_film.map_title, kind="feature map")
+        there = region_film.maps_of(run, probe)
+        name = links.choose("map", "Feature map", there, default=region_film.usual_map(run, probe), always=True,
+                            look="segments", words=region_film.map_title, kind="feature map")
     with strip:
-        frame.draw(activations_chain.chain, run, probe, name, layer, key="chain")
+        frame.draw(chain.chain, run, probe, name, layer, key="chain")
     part = links.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
     if part == "layers":
         watch(run, probe, name, layer)
     elif part == "layer":
-        frame.draw(activations_layer.one_layer, run, probe, name, layer, key="layer")
+        frame.draw(one_layer.one_layer, run, probe, name, layer, key="layer")
     elif part == "sizes":
-        frame.draw(activations_sizes.sizes, run, probe, name, layer, key="sizes")
+        frame.draw(magnitudes.sizes, run, probe, name, layer, key="sizes")
     elif part == "trade":
         spec = run.record.spec
-        frame.show(frame.cached_over(activations_trade.trade, spec.task, spec.model, spec.pattern, name, run.record.id),
+        frame.show(frame.cached_over(quiet_price.trade, spec.task, spec.model, spec.pattern, name, run.record.id),
                    "trade")
     else:
         heads = [str(k) for k in range(1, run.record.heads + 1)]
         picture = st.container()
         head = links.choose("head", "Head", heads, look="segments", words="head {}".format) if heads and layer else "1"
         with picture:
-            frame.draw(activations_attention.attention, run, probe, layer, int(head), key="attention")
+            frame.draw(attention_map.attention, run, probe, layer, int(head), key="attention")
 
 
 def watch(run: Run, probe: str, name: str, layer: int) -> None:
     """All layers at a glance, at the moment where the scrubber stands."""
     with frame.guarded():
-        if words := activations_film.missing(run, probe):
+        if words := region_film.missing(run, probe):
             st.caption(words)
-        found = activations_film.film(run, probe, name)
+        found = region_film.film(run, probe, name)
 
         def draw(k: int) -> None:
             moment = k if found.watched else found.last
-            frame.draw(activations_layers.glance, run, probe, name, layer, moment, key="layers")
+            frame.draw(all_layers.glance, run, probe, name, layer, moment, key="layers")
             if found.watched:
-                frame.draw(activations_time.over_time, run, probe, name, layer, moment, key="time")
+                frame.draw(quiet_time.over_time, run, probe, name, layer, moment, key="time")
 
-        player.show(draw, activations_film.last_moment(run, probe, name),
-                    words=lambda k: activations_film.moment_words(found.moments[k]))
+        player.show(draw, region_film.last_moment(run, probe, name),
+                    words=lambda k: region_film.moment_words(found.moments[k]))
 
 
 frame.opening("activations")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.runs.store import Run
-from core.views import compare_answers, compare_flips, compare_maps, compare_sides, compare_specs
+from core.views.compare import differences, flip_dots, flips, same_matrix, sides
 from ui import comparing, frame, knobs, links
 from ui.cache import cached_across
 
@@ -20,47 +20,47 @@ def maps(runs: Sequence[Run]) -> None:
         matrix = comparing.pick_matrix(runs)
     if matrix is None:
         return
-    reach = compare_sides.reach(runs, matrix)
+    reach = sides.reach(runs, matrix)
     with bar:
         zoom = "off" if reach.whole else links.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
             words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
-        what = links.choose("by", "Against the reference", list(compare_maps.AGAINST), look="segments",
-                            words=compare_maps.AGAINST.__getitem__, kind="comparison")
+        what = links.choose("by", "Against the reference", list(same_matrix.AGAINST), look="segments",
+                            words=same_matrix.AGAINST.__getitem__, kind="comparison")
     pictures = st.container()
     row = column = 0
     if zoom == "on":
         row = knobs.slide("row", "First output of the window", 0, reach.last[0], step=8)
         column = knobs.slide("column", "First input of the window", 0, reach.last[1], step=8)
     with pictures:
-        comparing.draw(compare_maps.panels, runs, matrix, zoom == "on", row, column, key="maps")
-        comparing.draw(compare_maps.differences, runs, matrix, what, zoom == "on", row, column, key="differences")
+        comparing.draw(same_matrix.panels, runs, matrix, zoom == "on", row, column, key="maps")
+        comparing.draw(same_matrix.differences, runs, matrix, what, zoom == "on", row, column, key="differences")
 
 
-def flips(runs: Sequence[Run]) -> None:
+def answers(runs: Sequence[Run]) -> None:
     """Which answers flipped against the reference, and by what margin."""
     st.header("The answers", anchor="answers")
-    if lines := cached_across(compare_answers.notes, runs):
+    if lines := cached_across(flips.notes, runs):
         st.info(links.plain("\n\n".join(lines)))
-    comparing.draw(compare_answers.bars, runs, key="flips")
-    known = cached_across(compare_answers.comparable, runs)
+    comparing.draw(flips.bars, runs, key="flips")
+    known = cached_across(flips.comparable, runs)
     if not known:
         return
     with st.container(horizontal=True, gap="large"):
         run = comparing.pick_against(runs, known)
-        across = links.choose("flips", "Across", list(compare_flips.ACROSS), look="segments",
-                              words=compare_flips.ACROSS.__getitem__, kind="axis")
-    comparing.draw(compare_flips.scatter, runs, run, across, key="margins")
-    st.caption(links.plain(cached_across(compare_flips.listed_words, runs, run)))
-    st.dataframe(cached_across(compare_flips.listed, runs, run), hide_index=True, key="flips.list")
+        across = links.choose("flips", "Across", list(flip_dots.ACROSS), look="segments",
+                              words=flip_dots.ACROSS.__getitem__, kind="axis")
+    comparing.draw(flip_dots.scatter, runs, run, across, key="margins")
+    st.caption(links.plain(cached_across(flip_dots.listed_words, runs, run)))
+    st.dataframe(cached_across(flip_dots.listed, runs, run), hide_index=True, key="flips.list")
 
 
 frame.opening("compare")
 runs = comparing.pick()
 if runs:
     comparing.heads(runs)
-    comparing.table(compare_specs.differing, runs, key="settings")
+    comparing.table(differences.differing, runs, key="settings")
     with frame.guarded():
         maps(runs)
     with frame.guarded():
-        flips(runs)
+        answers(runs)

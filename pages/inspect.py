@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.views import inspect as views
-from core.views import style
+from core.views.drawing import style
+from core.views.patterns import inspected as views
 from ui import frame, inspecting, links
 
 

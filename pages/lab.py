@@ -9,7 +9,7 @@ from core.lab import choices_layer as knobs
 from core.lab import layer, source
 from core.lab.choices_layer import Choices
 from core.runs.store import Run
-from core.views.layerlab import Moment, moment
+from core.views.touch.layerlab import Moment, moment
 from ui import frame, kept, layers, links, player
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from core.methods import METHODS
-from core.views import methods, style
+from core.views.catalogue import method_table
+from core.views.drawing import style
 from ui import frame, links, method_card
 
 frame.opening("methods")
 name = links.choose("method", "Method", ["", *METHODS], words=lambda m: style.method_title(m) if m else "all methods")
 if name:
     with frame.guarded():
-        method_card.show(frame.cached_over(methods.card, name), alone=True)
+        method_card.show(frame.cached_over(method_table.card, name), alone=True)
 else:
-    found = frame.cached_over(methods.costs)
+    found = frame.cached_over(method_table.costs)
     if found is None:
         frame.empty()
     else:
@@ -26,4 +27,4 @@ else:
         for column, each in zip(st.columns(2, gap="medium"), pair, strict=True):
             with column, frame.guarded():
                 if each:
-                    method_card.show(frame.cached_over(methods.card, each))
+                    method_card.show(frame.cached_over(method_table.card, each))

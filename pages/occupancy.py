@@ -5,26 +5,26 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views import occupancy
+from core.views.patterns import certificate
 from ui import frame, knobs, links
 
 
 def page(run: Run, matrix: str) -> None:
     """The certificate, the map of groups with its threshold, the way to the spike, all matrices."""
-    frame.draw(occupancy.certificate, run, key="certificate")
+    frame.draw(certificate.certificate, run, key="certificate")
     with frame.guarded():
-        for line in frame.cached(occupancy.violations, run, matrix):
+        for line in frame.cached(certificate.violations, run, matrix):
             st.warning(links.plain(line))
     maps, knob = st.container(), st.container()
     with knob:
         share = knobs.slide("share", "Dense weights that count: the largest share of the matrix", 1, 100, form="%d %%",
-                            default=occupancy.usual_share(run, matrix),
+                            default=certificate.usual_share(run, matrix),
                             help="No dense weight is exactly zero. One counts when it is among the largest of its "
                                  "matrix; the slider starts at the share that the pattern keeps.")
     with maps:
-        frame.draw(occupancy.group_maps, run, matrix, share, key="groups")
-    frame.draw(occupancy.history, run, matrix, share, key="history")
-    frame.draw(occupancy.strip, run, key="strip")
+        frame.draw(certificate.group_maps, run, matrix, share, key="groups")
+    frame.draw(certificate.history, run, matrix, share, key="history")
+    frame.draw(certificate.strip, run, key="strip")
 
 
 frame.opening("occupancy")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.views import overview, style
+from core.views.catalogue import overview
+from core.views.drawing import style
 from ui import cards, frame, links
 
 PER_PAGE = 9

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views import patterns, patterns_block, patterns_cost
-from core.views import patterns_source as source
+from core.views.patterns import library_block, library_cost, library_map
+from core.views.patterns import library_source as source
 from ui import frame, knobs, links
 
 
@@ -27,26 +27,26 @@ def page(run: Run, matrix: str) -> None:
             "supports", "Supports in the library, K", 1, most, default=min(source.USUAL, most))
     with fourth:
         shown = knobs.slide("support", "One support alone (0: all)", 0, count)
-    frame.draw(patterns_cost.cost, run, matrix, block, learned, count, key="cost")
+    frame.draw(library_cost.cost, run, matrix, block, learned, count, key="cost")
     close, rank = st.columns(2, gap="large")
-    last = patterns_block.reach(run, matrix, block)
+    last = library_block.reach(run, matrix, block)
     with close:
         numbers = st.container()
         down = knobs.slide("down", "Row of blocks", 0, last.down)
         across = knobs.slide("across", "Column of blocks", 0, last.across)
     choice = (matrix, block, learned, count)
     with maps:
-        if words := patterns_block.note(run, learned):
+        if words := library_block.note(run, learned):
             st.caption(links.plain(words))
         left, right = st.columns([6, 5], gap="large")
         with left:
-            frame.draw(patterns.block_map, run, *choice, shown, (down, across), key="map")
+            frame.draw(library_map.block_map, run, *choice, shown, (down, across), key="map")
         with right:
-            frame.draw(patterns.legend, run, *choice, shown, key="library")
+            frame.draw(library_map.legend, run, *choice, shown, key="library")
     with numbers:
-        frame.draw(patterns_block.close_up, run, *choice, down, across, key="block")
+        frame.draw(library_block.close_up, run, *choice, down, across, key="block")
     with rank:
-        frame.draw(patterns_block.ranking, run, *choice, down, across, key="ranking")
+        frame.draw(library_block.ranking, run, *choice, down, across, key="ranking")
 
 
 frame.opening("patterns")

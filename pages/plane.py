@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.lab import plane
-from core.views import plane as views
+from core.views.touch import two_weights as views
 from ui import frame, kept, links, player
 
 

@@ -9,7 +9,7 @@ from core.lab import reading_group as reading
 from core.lab.blocks import learned
 from core.lab.results_group import Nudge
 from core.sparsity.patterns import NM
-from core.views import projection, projection_library, projection_rounds
+from core.views.touch import one_block, one_group, one_group_rounds
 from ui import entries, frame, knobs, links, player, typed
 
 KEYS = ("pattern", "values", "entry", "value", "coupling", "rho", "iterations", "k", "seed")
@@ -19,11 +19,11 @@ def draw(found: Nudge, k: int, entry: str) -> None:
     """Iteration *k* on the left; on the right all of them, with *k* marked."""
     left, right = st.columns(2, gap="large")
     with left:
-        frame.show(projection.bars(found, k), "bars")
-        st.markdown(links.plain(projection.arithmetic(found, k, entry)))
+        frame.show(one_group.bars(found, k), "bars")
+        st.markdown(links.plain(one_group.arithmetic(found, k, entry)))
     with right:
-        frame.show(projection_rounds.crossings(found, k), "crossings")
-        frame.show(projection_rounds.choice(found, k), "choice")
+        frame.show(one_group_rounds.crossings(found, k), "crossings")
+        frame.show(one_group_rounds.choice(found, k), "choice")
 
 
 frame.opening("projection")
@@ -56,5 +56,5 @@ if isinstance(kind, NM):
         player.show(lambda k: draw(found, k, entry), found.last)
 else:
     library = learned(kind.rows, kind.columns, kind.keep, kind.count)
-    frame.show(projection_library.block(library, weights), "block")
-    frame.show(projection_library.patterns(library, weights), "patterns")
+    frame.show(one_block.block(library, weights), "block")
+    frame.show(one_block.patterns(library, weights), "patterns")

@@ -6,9 +6,9 @@ import streamlit as st
 
 from core.lab import sentence
 from core.lab.sentence import Reading
-from core.views import activations_attention, activations_layer, activations_layers
-from core.views import sentence as views
-from core.views.activations_film import BLOCK
+from core.views.activations import all_layers, attention_map, one_layer
+from core.views.activations import typed as views
+from core.views.activations.region_film import BLOCK
 from ui import frame, links, sentence_text
 from ui import sentence as bar
 
@@ -49,11 +49,11 @@ def inside(reading: Reading, part: str, layer: int, head: int) -> None:
     """Activations before, after and their difference; or the attention of one head."""
     with frame.guarded():
         if part == "layer":
-            frame.show(activations_layer.one_layer(reading.run, reading.probe, BLOCK, layer), "layer")
+            frame.show(one_layer.one_layer(reading.run, reading.probe, BLOCK, layer), "layer")
         elif part == "layers":
-            frame.show(activations_layers.glance(reading.run, reading.probe, BLOCK, layer), "layers")
+            frame.show(all_layers.glance(reading.run, reading.probe, BLOCK, layer), "layers")
         else:
-            frame.show(activations_attention.attention(reading.run, reading.probe, layer, head), "attention")
+            frame.show(attention_map.attention(reading.run, reading.probe, layer, head), "attention")
 
 
 frame.opening("sentence")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.views import stages, trace
+from core.views.scores import stages, trace_curves
 from ui import frame
 
 frame.opening("trace")
 run = frame.pick_run("pruned")
 if run is not None:
     with frame.guarded():
-        if not trace.has_admm(run):
+        if not trace_curves.has_admm(run):
             st.info("This run has no ADMM phase: there are no residuals and no rho. What it did log is shown.")
-        frame.figures(frame.cached(trace.numbers, run))
-    frame.draw(trace.timeline, run, key="timeline")
+        frame.figures(frame.cached(trace_curves.numbers, run))
+    frame.draw(trace_curves.timeline, run, key="timeline")
     left, right = st.columns(2, gap="large")
     with left:
         frame.draw(stages.waterfall, run, key="waterfall")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views import modelmap, pair, tile, weights
+from core.views.weights import before_after, modelmap, pair, tile
 from ui import comparing, frame, knobs, links
 
 
@@ -32,7 +32,7 @@ def page(run: Run, matrix: str) -> None:
     with maps:
         if missing := frame.cached(pair.notes, run, matrix, moment, what):
             st.info(links.plain(" ".join(missing)))
-        frame.draw(weights.panels, run, matrix, moment, what, zoom == "on", row, column, fine == "10", key="maps")
+        frame.draw(before_after.panels, run, matrix, moment, what, zoom == "on", row, column, fine == "10", key="maps")
     with numbers:
         frame.draw(tile.tile, run, matrix, row, column, moment, what, key="tile")
     with spread:

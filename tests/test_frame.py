@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.methods import METHODS
 from core.runs.store import Store
-from core.views import style
+from core.views.drawing import style
 from tests import makers
 from tests.damage import truncated_arrays
 from tests.opening import open_page

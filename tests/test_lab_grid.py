@@ -17,8 +17,8 @@ from core.runs.arrays import pack_mask
 from core.runs.store import Store
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
-from core.views import style
-from core.views.layerlab_levels import levels_of_w
+from core.views.drawing import style
+from core.views.touch.layerlab_levels import levels_of_w
 from tests import makers
 from tests.opening import charts, open_page, said
 from tests.test_lab_layer import planted

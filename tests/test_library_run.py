@@ -25,7 +25,8 @@ from core.runs.keeping import keep
 from core.runs.store import CHECKPOINT, Store
 from core.sparsity.patterns import NM, Given, parse_pattern
 from core.sparsity.verify import verify
-from core.views import groups, occupancy, style
+from core.views.drawing import style
+from core.views.patterns import certificate, groups
 from tests import damage
 
 SMALL = {"task": "agreement", "model": "tiny", "train_examples": 160, "dev_examples": 64, "dense_epochs": 1,
@@ -124,7 +125,7 @@ def test_a_changed_bit_is_found_with_its_block(made: tuple[Store, dict[str, str]
     problems = check(store.open(run_id)).problems
     assert f"{name}: {words}" in problems
     assert any("SHA-256" in p for p in problems)
-    view, lines = occupancy.certificate(store.open(run_id)), occupancy.violations(store.open(run_id), name)
+    view, lines = certificate.certificate(store.open(run_id)), certificate.violations(store.open(run_id), name)
     if how == "short":
         assert lines == [] and "0 violations" in view.claim
     else:
@@ -147,9 +148,9 @@ def test_a_missing_or_damaged_library_is_a_problem(made: tuple[Store, dict[str, 
     wanted = "No library was learned for matrix" if text.endswith("each") else "library:4x4:8:16' is missing"
     assert any(wanted in p for p in check(store.open(run_id)).problems)
     with pytest.raises(InputError):
-        occupancy.certificate(store.open(run_id))
+        certificate.certificate(store.open(run_id))
     name = opened.record.matrices[0].name
-    assert occupancy.group_maps(store.open(run_id), name).figure is not None  # counts need no library
+    assert certificate.group_maps(store.open(run_id), name).figure is not None  # counts need no library
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -160,7 +161,7 @@ def test_a_summary_is_checked_by_its_counts(made: tuple[Store, dict[str, str]], 
     report = check(opened)
     assert report.problems == []
     assert any(words.endswith("nor which support a block took") for words in report.verified)
-    assert "on which support it lies is not known" in occupancy.certificate(opened).claim
+    assert "on which support it lies is not known" in certificate.certificate(opened).claim
     name = opened.record.matrices[0].name
     counts = opened.array(f"occupancy/{name}")
     assert counts is not None
@@ -178,13 +179,13 @@ def test_what_the_occupancy_page_says_is_true(made: tuple[Store, dict[str, str]]
     opened = store.open(ids[TEXTS[0]])
     name = opened.record.matrices[0].name
     total = sum(m.shape[0] * m.shape[1] for m in opened.record.matrices) // 16
-    assert occupancy.certificate(opened).claim == (
+    assert certificate.certificate(opened).claim == (
         f"12 matrices, {style.count(total)} blocks of 4 × 4, 0 violations: no block holds more than 8, "
         "and all it holds lies on one of 16 supports.")
     blocks = style.count(opened.shape(name)[0] * opened.shape(name)[1] // 16)
-    assert f"all {blocks} blocks hold exactly 8 of 16" in occupancy.group_maps(opened, name).claim
-    assert occupancy.history(opened, name).claim.startswith("Groups that hold exactly 8 of 16: ")
-    own = occupancy.certificate(store.open(ids[TEXTS[1]])).claim
+    assert f"all {blocks} blocks hold exactly 8 of 16" in certificate.group_maps(opened, name).claim
+    assert certificate.history(opened, name).claim.startswith("Groups that hold exactly 8 of 16: ")
+    own = certificate.certificate(store.open(ids[TEXTS[1]])).claim
     assert own.endswith("no block holds more than 2, and all it holds lies on one of 8 supports of its matrix.")
 
 

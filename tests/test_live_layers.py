@@ -12,7 +12,7 @@ from core.live import asking, presets, tending
 from core.runs import solved
 from core.runs.store import Store
 from core.specs.resolving import dense_spec, resolve
-from core.views import live_layers
+from core.views.catalogue import live_layers
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
 from tests.opening import open_page, said

@@ -8,7 +8,7 @@ import pytest
 
 from core.methods import METHODS
 from core.runs.store import Store
-from core.views.claims import STAMP
+from core.views.catalogue.claims import STAMP
 from tests import makers
 from tests.opening import open_page, said
 

@@ -22,7 +22,7 @@ from core.runs import arrays as enc
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header
 from core.specs.resolving import resolve
-from core.views import live
+from core.views.catalogue import live_run
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
 from tests.opening import charts, open_page, said
@@ -123,8 +123,8 @@ def test_moments_already_kept_are_counted_and_half_a_file_is_left_out(monkeypatc
         save_file({f"snapshot/{k}/w/{name}": codes, f"snapshot/{k}/w/{name}.scale": scale}, folder / f"{k}.safetensors")
     (folder / "2.safetensors").write_bytes((folder / "1.safetensors").read_bytes()[:60])
     run = going.open(RUN)
-    assert live.watched(run) == [name]
-    table = live.groups_so_far(run, name).table
+    assert live_run.watched(run) == [name]
+    table = live_run.groups_so_far(run, name).table
     assert list(table.columns)[1:] == ["W, moment 1", "W, moment 2"]
     assert list(table["W, moment 2"]) == [0, 0, 32, 0, 0]
     kept = np.abs(free).ravel() >= np.sort(np.abs(free).ravel())[-64]

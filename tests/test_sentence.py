@@ -15,8 +15,8 @@ from core.errors import InputError
 from core.lab import sentence
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, REPOSITORY, Store, read_header
-from core.views import activations_attention, activations_layer, activations_layers
-from core.views import sentence as views
+from core.views.activations import all_layers, attention_map, one_layer
+from core.views.activations import typed as views
 from tests import makers
 
 RECORDED = REPOSITORY / "cached_runs"
@@ -171,15 +171,15 @@ def test_the_house_s_pictures_of_the_inside_take_a_sentence_from_memory(readers:
     one, two = (sentence.read(reader, text) for text in ("the dog sleeps", "my <i>cat</i> often sees her horses"))
     for reading in (one, two):  # one after the other: nothing of the first may be shown for the second
         tokens = len(reading.words)
-        view = activations_layer.one_layer(reading.run, reading.probe, "block", 2)
+        view = one_layer.one_layer(reading.run, reading.probe, "block", 2)
         np.testing.assert_allclose(view.figure.data[1].z, reading.run.activation(reading.probe, 2))
-        assert activations_layers.glance(reading.run, reading.probe, "block", 2).figure is not None
-        look = activations_attention.attention(reading.run, reading.probe, 1, 3)
+        assert all_layers.glance(reading.run, reading.probe, "block", 2).figure is not None
+        look = attention_map.attention(reading.run, reading.probe, 1, 3)
         np.testing.assert_allclose(look.figure.data[1].z, reading.run.attention(reading.probe, 1)[2])
         assert look.figure.data[1].z.shape == (tokens, tokens)
         assert "<i>" not in look.figure.to_json() and "<i>" not in view.figure.to_json()
     crowd = sentence.read(reader, "dog " * 46)
-    wide = activations_attention.attention(crowd.run, crowd.probe, 1, 1)
+    wide = attention_map.attention(crowd.run, crowd.probe, 1, 1)
     assert wide.figure.data[0].z.shape == (32, 32)
 
 

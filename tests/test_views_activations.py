@@ -10,17 +10,9 @@ import pytest
 from core.errors import InputError
 from core.runs.records import Probe
 from core.runs.store import Run, Store, read_header
-from core.views import (
-    activations,
-    activations_attention,
-    activations_chain,
-    activations_film,
-    activations_layer,
-    activations_layers,
-    maps,
-    style,
-)
-from core.views.view import View
+from core.views.activations import all_layers, attention_map, chain, kept_sentence, one_layer, region_film
+from core.views.drawing import maps, style
+from core.views.drawing.view import View
 from tests.damage import change_header, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -44,11 +36,11 @@ def reopened(run: Run) -> Run:
 
 
 def glanced(run: Run) -> View:
-    return activations_layers.glance(run, "p0", "block", 1)
+    return all_layers.glance(run, "p0", "block", 1)
 
 
 def answered(run: Run) -> View:
-    return activations_chain.chain(run, "p0", "block", 1)
+    return chain.chain(run, "p0", "block", 1)
 
 
 def with_logits(run: Run, dense: list[float], pruned: list[float], **header: object) -> Run:
@@ -62,7 +54,7 @@ def test_the_features_state_the_quiet_share_and_the_change(run: Run) -> None:
     dense = np.full((9, 64), 10)
     pruned = dense.copy()
     pruned[0, :16] = 1
-    view = activations_layer.features(planted(run, "activation/p0/1", dense, pruned), "p0", 1)
+    view = one_layer.features(planted(run, "activation/p0/1", dense, pruned), "p0", 1)
     change = (16 * 9.0**2) ** 0.5 / (9 * 64 * 100.0) ** 0.5
     assert style.percent(change) in view.claim
     assert "0 % → 2.78 %" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
@@ -82,10 +74,10 @@ def test_an_older_run_shows_its_block_output_dense_and_final(run: Run) -> None:
     pruned = dense.copy()
     pruned[:, :16] = 1  # a quarter of the regions
     run = planted(run, "activation/p0/2", dense, pruned)
-    assert activations_film.maps_of(run, "p0") == ["block"]
-    assert activations_film.last_moment(run, "p0", "block") == 0
-    assert "before runs watched" in activations_film.missing(run, "p0")
-    view = activations_layers.glance(run, "p0", "block", 2)
+    assert region_film.maps_of(run, "p0") == ["block"]
+    assert region_film.last_moment(run, "p0", "block") == 0
+    assert "before runs watched" in region_film.missing(run, "p0")
+    view = all_layers.glance(run, "p0", "block", 2)
     assert view.table["layer"].tolist() == ["embeddings", "layer 1", "layer 2"]
     assert view.table["quiet, shown"].tolist()[2] == 0.25
     assert view.table["quiet, dense"].tolist()[2] == 0
@@ -130,13 +122,13 @@ def test_attention_counts_the_tokens_that_turned(run: Run) -> None:
     for one, values in ((run.parent, dense), (run, pruned)):
         replace_arrays(one.path, {"attention/p0/2": values})
     run = reopened(run)
-    view = activations_attention.attention(run, "p0", 2, 2)
+    view = attention_map.attention(run, "p0", 2, 2)
     assert "33.3" in view.claim
     assert "3 of 9 tokens now look mostly at another one" in view.claim
-    assert "0 of 9 tokens" in activations_attention.attention(run, "p0", 2, 1).claim
+    assert "0 of 9 tokens" in attention_map.attention(run, "p0", 2, 1).claim
     left, right = (t for t in view.figure.data if t.type == "heatmap")
     assert np.array_equal(right.z, pruned[1] / np.float32(255))
-    assert (left.zmin, left.zmax) == (0, activations_attention.ATTENTION_TOP)
+    assert (left.zmin, left.zmax) == (0, attention_map.ATTENTION_TOP)
     assert list(view.figure.layout.xaxis.ticktext) == list(view.figure.layout.yaxis.ticktext)
     assert view.table["pruned looks most at"].tolist()[:4] == [run.record.probes[0].tokens[5]] * 3 + ["[CLS]"]
 
@@ -148,7 +140,7 @@ def test_no_axis_ever_has_more_than_32_tokens(run: Run) -> None:
         replace_arrays(one.path, {"activation/p0/1": np.ones((50, 64), np.int8), "attention/p0/1":
                                   np.ones((4, 50, 50), np.uint8)})
     run = reopened(run)
-    features, attention = activations_layer.features(run, "p0", 1), activations_attention.attention(run, "p0", 1, 1)
+    features, attention = one_layer.features(run, "p0", 1), attention_map.attention(run, "p0", 1, 1)
     assert {t.z.shape for t in features.figure.data if t.type == "heatmap"} == {(32, 64)}
     assert {t.z.shape for t in attention.figure.data if t.type == "heatmap"} == {(32, 32)}
     assert len(attention.figure.layout.xaxis.ticktext) == 32
@@ -159,7 +151,7 @@ def test_tokens_are_text_and_never_markup(run: Run) -> None:
         change_header(one.path, labels=["<b>x</b>", "y"], probes=[
             {"id": "p0", "text": "a", "tokens": ["<b>", "&"] + ["w"] * 7, "logits": [1.0, 0.0]}])
     run = reopened(run)
-    assert list(activations_layer.features(run, "p0", 1).figure.layout.yaxis.ticktext)[:2] == ["&lt;b&gt;", "&amp;"]
+    assert list(one_layer.features(run, "p0", 1).figure.layout.yaxis.ticktext)[:2] == ["&lt;b&gt;", "&amp;"]
     bars = [t for t in answered(run).figure.data if t.type == "bar"]
     assert {bar.y[0] for bar in bars} == {"&lt;b&gt;x&lt;/b&gt;"}
 
@@ -168,10 +160,10 @@ def test_without_a_parent_only_the_pruned_model_speaks(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost"))
     assert "what the other one says is not known" in answered(run).claim
-    features = activations_layer.features(run, "p0", 1)
+    features = one_layer.features(run, "p0", 1)
     assert "the other model's activations are not known" in features.claim
     assert "the other model's are not known" in glanced(run).claim
-    assert "only one of the two models' attention" in activations_attention.attention(run, "p0", 1, 1).claim
+    assert "only one of the two models' attention" in attention_map.attention(run, "p0", 1, 1).claim
     titles = " ".join(a.text.replace("<br>", " ") for a in features.figure.layout.annotations)
     assert "the dense run or its activations are not in the store" in titles
 
@@ -181,18 +173,18 @@ def test_what_was_not_kept_is_said(run: Run) -> None:
         keys = [k for k in one.keys if k.startswith(("activation/", "attention/"))]
         replace_arrays(one.path, dict.fromkeys(keys))
     run = reopened(run)
-    for view in (glanced(run), activations_layer.features(run, "p0", 1),
-                 activations_attention.attention(run, "p0", 1, 1)):
+    for view in (glanced(run), one_layer.features(run, "p0", 1),
+                 attention_map.attention(run, "p0", 1, 1)):
         assert view.figure is None
         assert "kept" in view.claim
-    assert "choose a layer from 1 on" in activations_attention.attention(run, "p0", 0, 1).claim
+    assert "choose a layer from 1 on" in attention_map.attention(run, "p0", 0, 1).claim
 
 
 def test_unknown_sentences_and_heads_are_errors(run: Run) -> None:
     with pytest.raises(InputError, match="Unknown sentence 'p9'"):
-        activations_chain.chain(run, "p9", "block", 1)
+        chain.chain(run, "p9", "block", 1)
     with pytest.raises(InputError, match=r"There is no head 5\. Expected 1 to 4"):
-        activations_attention.attention(run, "p0", 1, 5)
+        attention_map.attention(run, "p0", 1, 5)
 
 
 def test_truncated_arrays_are_an_error(damaged_store: Store) -> None:
@@ -207,8 +199,8 @@ def test_truncated_arrays_of_the_parent_count_as_missing(run: Run) -> None:
 
 
 def test_a_sentence_pair_reads_as_one_line() -> None:
-    assert activations.words_of(Probe(id="p", text="a", text_pair="b")) == "a / b"
-    assert activations.words_of(Probe(id="p", text="a")) == "a"
+    assert kept_sentence.words_of(Probe(id="p", text="a", text_pair="b")) == "a / b"
+    assert kept_sentence.words_of(Probe(id="p", text="a")) == "a"
 
 
 def test_stacked_panels_do_not_overlap() -> None:

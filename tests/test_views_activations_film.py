@@ -14,15 +14,8 @@ from core.errors import InputError
 from core.runs.records import Moment
 from core.runs.regions import EDGES
 from core.runs.store import Run, read_header
-from core.views import (
-    activations_chain,
-    activations_film,
-    activations_layer,
-    activations_layers,
-    activations_sizes,
-    activations_time,
-    style,
-)
+from core.views.activations import all_layers, chain, magnitudes, one_layer, quiet_time, region_film
+from core.views.drawing import style
 from tests.damage import change_header, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -47,7 +40,7 @@ def quiet_by_loop(run: Run, k: int, name: str, probe: str, layer: int) -> float:
 @pytest.mark.parametrize("name", ["attention", "ffn", "block"])
 @pytest.mark.parametrize("k", [0, 4, 8])
 def test_every_share_of_the_glance_equals_a_loop(run: Run, name: str, k: int) -> None:
-    view = activations_layers.glance(run, "p1", name, 2, k)
+    view = all_layers.glance(run, "p1", name, 2, k)
     assert view.table["quiet, shown"].tolist() == [quiet_by_loop(run, k, name, "p1", layer) for layer in (1, 2)]
     assert view.table["quiet, dense"].tolist() == [quiet_by_loop(run, 0, name, "p1", layer) for layer in (1, 2)]
     texts = " ".join(f"{a.text} " for a in view.figure.layout.annotations)
@@ -58,7 +51,7 @@ def test_every_share_of_the_glance_equals_a_loop(run: Run, name: str, k: int) ->
 
 
 def test_the_tiles_are_the_norms_over_the_median_and_quiet_ones_are_empty(run: Run) -> None:
-    view = activations_layers.glance(run, "p0", "ffn", 2, 5)
+    view = all_layers.glance(run, "p0", "ffn", 2, 5)
     felt, change = view.figure.data
     assert (felt.zmin, felt.zmax, change.zmin, change.zmax) == (0, 200, -100, 100)
     dense, now = (run.array(f"region/{k}/ffn/p0/2").astype(float) for k in (0, 5))
@@ -78,7 +71,7 @@ def test_the_tiles_are_the_norms_over_the_median_and_quiet_ones_are_empty(run: R
 
 
 def test_the_chosen_layer_is_outlined_in_all_three_bands(run: Run) -> None:
-    boxes = activations_layers.glance(run, "p0", "ffn", 2, 5).figure.layout.shapes
+    boxes = all_layers.glance(run, "p0", "ffn", 2, 5).figure.layout.shapes
     marked = [box for box in boxes if box.line.color == style.ACCENT]
     assert len(marked) == 3 and len(boxes) == 6
     assert len({(box.x0, box.x1) for box in marked}) == 1
@@ -86,7 +79,7 @@ def test_the_chosen_layer_is_outlined_in_all_three_bands(run: Run) -> None:
 
 @pytest.mark.parametrize(("layers", "lines", "across"), [(2, 1, 2), (6, 1, 6), (7, 1, 7), (12, 2, 6), (9, 2, 5)])
 def test_tiles_never_overlap_and_stay_inside(layers: int, lines: int, across: int) -> None:
-    sheet = activations_layers._Sheet(9, 24, layers, 9.0)
+    sheet = all_layers._Sheet(9, 24, layers, 9.0)
     assert (sheet.lines, sheet.across) == (lines, across)
     seen = np.zeros(sheet.shape, int)
     for i in range(layers):
@@ -103,7 +96,7 @@ def test_a_move_of_the_scrubber_is_small_and_quick_on_a_large_model(tmp_path: Pa
     seconds = []
     for k in range(9):
         start = time.process_time()
-        views = [make(large, "p0", "ffn", 12, k) for make in (activations_layers.glance, activations_time.over_time)]
+        views = [make(large, "p0", "ffn", 12, k) for make in (all_layers.glance, quiet_time.over_time)]
         size = sum(len(view.figure.to_json()) for view in views)
         seconds.append(time.process_time() - start)
         assert size < 300_000
@@ -112,7 +105,7 @@ def test_a_move_of_the_scrubber_is_small_and_quick_on_a_large_model(tmp_path: Pa
 
 
 def test_the_lines_over_the_run_are_the_headers_and_the_sentences(run: Run) -> None:
-    view = activations_time.over_time(run, "p0", "ffn", 1, 3)
+    view = quiet_time.over_time(run, "p0", "ffn", 1, 3)
     lines = {t.name: list(t.y) for t in view.figure.data if t.name}
     shares = [m.quiet["ffn"] for m in run.record.moments]
     assert lines["training sample, mean over layers"] == pytest.approx([sum(s) / 2 for s in shares])
@@ -132,7 +125,7 @@ def test_the_widest_step_is_named(run: Run) -> None:
     shares = [0.1, 0.1, 0.12, 0.15, 0.5, 0.52, 0.53, 0.55, 0.55]
     change_header(run.path, moments=[{"k": m.k, "step": m.step, "phase": m.phase, "quiet": {"ffn": [s, s]}}
                                      for m, s in zip(run.record.moments, shares, strict=True)])
-    claim = activations_time.over_time(reopened(run), "p0", "ffn", 1).claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
+    claim = quiet_time.over_time(reopened(run), "p0", "ffn", 1).claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert "from 10 % in the dense model to 55 % at the end" in claim
     assert "the largest step is from ADMM, step 240 to ADMM, step 360" in claim
 
@@ -140,7 +133,7 @@ def test_the_widest_step_is_named(run: Run) -> None:
 def test_a_header_without_shares_leaves_the_sentence(run: Run) -> None:
     change_header(run.path, moments=[{"k": m.k, "step": m.step, "phase": m.phase, "quiet": {"ffn": [0.5]}}
                                      for m in run.record.moments])  # one share, two layers
-    view = activations_time.over_time(reopened(run), "p0", "ffn", 1)
+    view = quiet_time.over_time(reopened(run), "p0", "ffn", 1)
     assert [t.name for t in view.figure.data] == ["this sentence, mean over layers"]
     assert "on this sentence" in view.claim
 
@@ -152,7 +145,7 @@ def test_the_distribution_is_the_planted_one_and_its_threshold_the_medians(run: 
                               "region/0/ffn/p0/2": np.full((9, 16), 0.8, np.float16)})
     change_header(run.path, moments=[{"k": m.k, "step": m.step, "phase": m.phase} for m in run.record.moments])
     run = reopened(run)
-    view = activations_sizes.sizes(run, "p0", "ffn", 2)
+    view = magnitudes.sizes(run, "p0", "ffn", 2)
     assert view.table["dense"].tolist() == [float(i == 30) for i in range(50)]
     assert view.table["final"].tolist() == [{10: 0.75, 30: 0.25}.get(i, 0.0) for i in range(50)]
     limit = 0.25 * 0.8 / 4  # a region of 16 equal features at the threshold: norm = 4 x feature
@@ -165,7 +158,7 @@ def test_the_distribution_is_the_planted_one_and_its_threshold_the_medians(run: 
 def test_the_training_samples_median_comes_before_the_sentences(run: Run) -> None:
     change_header(run.path, moments=[{"k": m.k, "step": m.step, "phase": m.phase, "median": {"ffn": [5.0, 1.6]}}
                                      for m in run.record.moments])
-    view = activations_sizes.sizes(reopened(run), "p0", "ffn", 2)
+    view = magnitudes.sizes(reopened(run), "p0", "ffn", 2)
     assert view.figure.layout.shapes[0].x0 == pytest.approx(math.log10(0.25 * 1.6 / 4))
     assert "lie under 0.1," in view.claim
 
@@ -174,12 +167,12 @@ def test_what_lies_under_the_first_bin_is_said_and_does_not_flatten_the_rest(run
     dense, final = (np.zeros(50, np.int64) for _ in range(2))
     dense[30], final[0], final[30] = 100, 80, 20
     replace_arrays(run.path, {"distribution/0/ffn/2": dense, "distribution/8/ffn/2": final})
-    view = activations_sizes.sizes(reopened(run), "p0", "ffn", 2)
+    view = magnitudes.sizes(reopened(run), "p0", "ffn", 2)
     said = [a.text.replace("\N{NARROW NO-BREAK SPACE}", " ") for a in view.figure.layout.annotations]
     assert "under 0.0001: 0 % → 80 %" in said
     final[0] = 900_000
     replace_arrays(run.path, {"distribution/0/ffn/2": final, "distribution/8/ffn/2": final})
-    shared = activations_sizes.sizes(reopened(run), "p0", "ffn", 2).figure.layout.yaxis.range[1]
+    shared = magnitudes.sizes(reopened(run), "p0", "ffn", 2).figure.layout.yaxis.range[1]
     assert shared == pytest.approx(1.18 * 20 / 900_020)
 
 
@@ -191,17 +184,17 @@ def test_the_share_under_a_limit_equals_a_count_of_numbers() -> None:
     shares = np.array(bins) / sizes.size
     for limit in (1e-4, 0.003, 0.05, 1.0, 77.0):
         exact = sum(value < limit for value in sizes) / sizes.size
-        assert activations_sizes.share_under(shares, limit) == pytest.approx(exact, abs=0.005)  # a third of a bin
+        assert magnitudes.share_under(shares, limit) == pytest.approx(exact, abs=0.005)  # a third of a bin
 
 
 def test_counts_that_do_not_fit_the_bins_are_an_error(run: Run) -> None:
     replace_arrays(run.path, {"distribution/8/ffn/2": np.ones(7, np.int64)})
     with pytest.raises(InputError, match=r"distribution/8/ffn/2 .* has shape \(7,\)\. Expected shape \(50,\)"):
-        activations_sizes.sizes(reopened(run), "p0", "ffn", 2)
+        magnitudes.sizes(reopened(run), "p0", "ffn", 2)
 
 
 def test_other_maps_show_their_regions_at_large(run: Run) -> None:
-    view = activations_layer.one_layer(run, "p0", "ffn", 2)
+    view = one_layer.one_layer(run, "p0", "ffn", 2)
     dense, final = (run.array(f"region/{k}/ffn/p0/2").astype(np.float64) for k in (0, 8))
     pictures = [t for t in view.figure.data if t.type == "heatmap"]
     middle = float(np.median(dense))
@@ -210,7 +203,7 @@ def test_other_maps_show_their_regions_at_large(run: Run) -> None:
     assert [(p.zmin, p.zmax) for p in pictures] == [(0, 2), (0, 2), (-1, 1)]
     moved = math.sqrt(sum((final - dense).ravel() ** 2) / sum(dense.ravel() ** 2))
     assert f"the region norms moved by {style.percent(moved)}" in view.claim
-    assert "choose a layer from 1 on" in activations_layer.one_layer(run, "p0", "ffn", 0).claim
+    assert "choose a layer from 1 on" in one_layer.one_layer(run, "p0", "ffn", 0).claim
 
 
 @pytest.mark.parametrize(("name", "matrix"), [("attention", "attention.self.value"), ("ffn", "intermediate.dense"),
@@ -221,7 +214,7 @@ def test_the_strip_shows_the_weights_that_make_the_region_that_changed_most(run:
     arrays[f"region/8/{name}/p0/2"][:, region] = 0.1
     replace_arrays(run.path, arrays)
     run = reopened(run)
-    view = activations_chain.chain(run, "p0", name, 2)
+    view = chain.chain(run, "p0", name, 2)
     full = f"bert.encoder.layer.1.{matrix}"
     mask, weight = run.mask(full), run.weight(full)
     grey, shown, felt, *_ = view.figure.data
@@ -245,7 +238,7 @@ def test_the_strip_shows_the_weights_that_make_the_region_that_changed_most(run:
 def test_the_strip_of_a_run_without_weights_shows_its_mask(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost", record="masks", watched=True))
-    grey, shown, *_ = activations_chain.chain(run, "p0", "ffn", 1).figure.data
+    grey, shown, *_ = chain.chain(run, "p0", "ffn", 1).figure.data
     assert np.array_equal(np.isnan(shown.z), grey.z == 1)
     assert shown.zmax == -shown.zmin
 
@@ -254,31 +247,31 @@ def test_the_reshaped_map_is_opened_first(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     for maps, expected in (("ffn", "ffn"), ("attention", "attention"), ("all", "block")):
         run = store.open(make_run(store.recorded, id=f"run-{maps}", knobs={"maps": maps}, watched=True))
-        assert activations_film.usual_map(run, "p0") == expected
+        assert region_film.usual_map(run, "p0") == expected
 
 
 def test_what_was_lost_is_said_tile_by_tile(run: Run) -> None:
     replace_arrays(run.path, {"region/8/ffn/p0/2": None})
     run = reopened(run)
-    view = activations_layers.glance(run, "p0", "ffn", 1)
+    view = all_layers.glance(run, "p0", "ffn", 1)
     assert [a.text for a in view.figure.layout.annotations].count("not kept") == 2  # now, and change
     assert math.isnan(view.table["quiet, shown"][1])
     replace_arrays(run.path, {f"region/0/ffn/p0/{layer}": None for layer in (1, 2)})
-    lost = activations_layers.glance(reopened(run), "p0", "ffn", 1)
+    lost = all_layers.glance(reopened(run), "p0", "ffn", 1)
     assert "the other model's are not known" in lost.claim
 
 
 def test_unknown_maps_and_moments_are_errors(run: Run) -> None:
     with pytest.raises(InputError, match="Unknown feature map 'gut'"):
-        activations_layers.glance(run, "p0", "gut", 1)
+        all_layers.glance(run, "p0", "gut", 1)
     with pytest.raises(InputError, match=r"There is no moment 9\. Expected 0 to 8"):
-        activations_layers.glance(run, "p0", "ffn", 1, 9)
+        all_layers.glance(run, "p0", "ffn", 1, 9)
     with pytest.raises(InputError, match="Unknown sentence 'p9'"):
-        activations_time.over_time(run, "p9", "ffn", 1)
+        quiet_time.over_time(run, "p9", "ffn", 1)
 
 
 @pytest.mark.parametrize(("phase", "words"), [("dense", "dense"), ("admm", "ADMM, step 1\N{NARROW NO-BREAK SPACE}200"),
                                               ("refine", "refinement, step 1\N{NARROW NO-BREAK SPACE}200"),
                                               ("hard-pruned", "hard-pruned"), ("something", "something")])
 def test_a_moment_reads_as_words(phase: str, words: str) -> None:
-    assert activations_film.moment_words(Moment(k=1, step=1200, phase=phase)) == words
+    assert region_film.moment_words(Moment(k=1, step=1200, phase=phase)) == words

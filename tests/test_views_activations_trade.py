@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InputError
 from core.runs.records import SCHEMA, Moment, RunRecord, RunSpec, Scores
-from core.views import activations_trade
+from core.views.activations import quiet_price
 
 
 def record(method: str, final: float, quiet: list[float], **more: Any) -> RunRecord:
@@ -29,7 +29,7 @@ OTHERS = [record("admm", 0.7, [0.9, 0.9], pattern="1:4"), record("admm", 0.7, [0
 
 
 def shown(*records: RunRecord, name: str = "ffn") -> Any:
-    return activations_trade.trade(records, "agreement", "tiny", "2:4", name, HARD.id)
+    return quiet_price.trade(records, "agreement", "tiny", "2:4", name, HARD.id)
 
 
 def test_shares_are_means_over_layers_and_other_patterns_grids_and_old_runs_stay_out() -> None:

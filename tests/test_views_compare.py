@@ -10,8 +10,9 @@ import pytest
 
 from core.errors import InputError
 from core.runs.store import Run, Store
-from core.views import compare_choice, compare_maps, compare_specs, maps, style
-from core.views.view import View
+from core.views.compare import choice, differences, same_matrix
+from core.views.drawing import maps, style
+from core.views.drawing.view import View
 from tests.damage import flip_bit
 from tests.makers import empty_store, make_dense, make_run
 from tests.making import dense_weights
@@ -47,9 +48,9 @@ def heatmaps(view: View, axis: str) -> list[go.Heatmap]:
 # -- which runs --------------------------------------------------------------------------------------------------
 
 def test_a_link_is_cut_into_ids_once_each_and_never_read_without_end() -> None:
-    assert compare_choice.parse(" a,b,,a , c") == ["a", "b", "c"]
-    assert compare_choice.parse("") == []
-    assert len("".join(compare_choice.parse("x," + "y" * 10**6))) < 2001
+    assert choice.parse(" a,b,,a , c") == ["a", "b", "c"]
+    assert choice.parse("") == []
+    assert len("".join(choice.parse("x," + "y" * 10**6))) < 2001
 
 
 def test_the_runs_that_tell_most_keep_most_and_share_task_and_pattern(store: Store) -> None:
@@ -62,18 +63,18 @@ def test_the_runs_that_tell_most_keep_most_and_share_task_and_pattern(store: Sto
         make_run(store.recorded, task=task, method="admm", parent=dense, record="summary", seed=7)
     records = store.records()
     by_id = {r.id: r for r in records}
-    told = [by_id[i].spec for i in compare_choice.telling(records)]
+    told = [by_id[i].spec for i in choice.telling(records)]
     assert [(s.task, s.method, s.pattern, s.record) for s in told] == [
         ("mrpc", m, "2:4", "full") for m in ("magnitude", "asp", "admm")]
     wanda = next(r for r in records if r.spec.method == "wanda" and r.spec.task == "agreement"
                  and r.spec.pattern == "1:4")
-    around = [by_id[i].spec for i in compare_choice.telling(records, wanda)]
+    around = [by_id[i].spec for i in choice.telling(records, wanda)]
     assert [(s.task, s.method, s.pattern) for s in around] == [
         ("agreement", m, "1:4") for m in ("magnitude", "asp", "admm", "wanda")]
     dense_run = next(r for r in records if r.spec.method == "dense" and r.spec.task == "agreement")
-    assert compare_choice.telling(records, dense_run)[0] == dense_run.id
-    assert compare_choice.telling([]) == []
-    assert len(compare_choice.telling([dense_run, wanda])) == 2
+    assert choice.telling(records, dense_run)[0] == dense_run.id
+    assert choice.telling([]) == []
+    assert len(choice.telling([dense_run, wanda])) == 2
 
 
 def test_a_run_that_has_ended_is_compared_with_the_last_one_and_its_dense_parent(store: Store) -> None:
@@ -82,19 +83,19 @@ def test_a_run_that_has_ended_is_compared_with_the_last_one_and_its_dense_parent
     second = make_run(store.live, parent=dense, method="admm")
     failed = make_run(store.live, parent=dense, method="wanda", status="failed")
     records = store.records()
-    assert compare_choice.mates(records, second) == ([first, second, dense],
+    assert choice.mates(records, second) == ([first, second, dense],
                                                      "Compare with the last run and its dense parent")
-    assert compare_choice.mates(records, first) == ([dense, first], "Compare with its dense parent")
-    assert compare_choice.mates(records, failed)[0] == compare_choice.mates(records, "nobody")[0] == []
-    assert compare_choice.mates([r for r in records if r.id != dense], second)[0] == [first, second]
+    assert choice.mates(records, first) == ([dense, first], "Compare with its dense parent")
+    assert choice.mates(records, failed)[0] == choice.mates(records, "nobody")[0] == []
+    assert choice.mates([r for r in records if r.id != dense], second)[0] == [first, second]
 
 
 def test_names_are_unique_and_name_what_is_not_shared(three: list[Run]) -> None:
     records = [r.record for r in three]
-    assert [t[:4] for t in compare_choice.titles([records[2], records[2], records[2]])] == ["A · ", "B · ", "C · "]
-    assert len(set(compare_choice.titles([records[2]] * 4))) == 4
-    assert "tiny" not in " ".join(compare_choice.titles(records))
-    words = compare_choice.listed(records, records[0])
+    assert [t[:4] for t in choice.titles([records[2], records[2], records[2]])] == ["A · ", "B · ", "C · "]
+    assert len(set(choice.titles([records[2]] * 4))) == 4
+    assert "tiny" not in " ".join(choice.titles(records))
+    words = choice.listed(records, records[0])
     assert set(words) == {r.id for r in records}
     assert len(set(words.values())) == 3
 
@@ -103,18 +104,18 @@ def test_names_are_unique_and_name_what_is_not_shared(three: list[Run]) -> None:
 
 def test_exactly_the_settings_that_differ_have_a_row(store: Store) -> None:
     runs = opened(store, {"method": "admm", "lr": 1e-3}, {"method": "admm", "lr": 2e-3, "seed": 3, "batch_size": 16})
-    rows = compare_specs.rows([r.record for r in runs])
+    rows = differences.rows([r.record for r in runs])
     assert {name: values for name, values, _ in rows} == {
         "seed": ["0", "3"], "lr": ["0.001", "0.002"], "batch size": ["32", "16"]}
     assert all(meaning and "`" not in meaning for _, _, meaning in rows)
-    table = compare_specs.differing(runs).table
-    assert list(table.columns)[1:3] == compare_choice.titles([r.record for r in runs])
+    table = differences.differing(runs).table
+    assert list(table.columns)[1:3] == choice.titles([r.record for r in runs])
     assert list(table["setting"])[3:] == ["score", "score against A", "sparsity", "zeros", "bits per weight", "seconds"]
 
 
 def test_a_knob_of_one_method_alone_is_a_dash_in_the_others(store: Store) -> None:
     runs = opened(store, {"method": "magnitude"}, {"method": "admm", "knobs": {"rho_end": 0.7}})
-    found = {name: (values, meaning) for name, values, meaning in compare_specs.rows([r.record for r in runs])}
+    found = {name: (values, meaning) for name, values, meaning in differences.rows([r.record for r in runs])}
     assert found["rho end"][0] == ["–", "0.7"]
     assert "Penalty" in found["rho end"][1]
     assert found["method"][0] == ["magnitude", "admm"]
@@ -126,8 +127,8 @@ def test_a_knob_of_one_method_alone_is_a_dash_in_the_others(store: Store) -> Non
 def test_scores_are_differences_in_points_and_noise_is_called_so(store: Store, final: float, said: str) -> None:
     # two standard errors of 0.8 on 1000 examples: 2 sqrt(0.8 * 0.2 / 1000) = 0.0253
     runs = opened(store, {"method": "asp", "scores": {"final": 0.8}}, {"method": "admm", "scores": {"final": final}})
-    assert compare_specs.against(runs[0].record, runs[1].record) == said
-    assert f"B {said}" in compare_specs.differing(runs).claim
+    assert differences.against(runs[0].record, runs[1].record) == said
+    assert f"B {said}" in differences.differing(runs).claim
 
 
 def test_scores_of_other_tasks_and_other_examples_are_not_compared(store: Store) -> None:
@@ -135,7 +136,7 @@ def test_scores_of_other_tasks_and_other_examples_are_not_compared(store: Store)
     other = store.open(make_run(store.recorded, method="asp", task="mrpc"))
     fewer = store.open(make_run(store.recorded, method="admm", scores={"n_eval": 500}))
     dead = store.open(make_run(store.recorded, method="wanda", status="failed"))
-    view = compare_specs.differing([one, other, fewer, dead])
+    view = differences.differing([one, other, fewer, dead])
     row = view.table.set_index("setting").loc["score against A"].tolist()
     assert row[:4] == ["the reference", "another task: not compared", "other examples: not compared", "no score"]
     assert "Scores of different tasks are not compared" in view.claim
@@ -144,7 +145,7 @@ def test_scores_of_other_tasks_and_other_examples_are_not_compared(store: Store)
 # -- the same matrix ---------------------------------------------------------------------------------------------
 
 def test_every_panel_shows_its_own_weights_in_the_range_of_the_dense_ones(three: list[Run]) -> None:
-    view = compare_maps.panels(three, QUERY)
+    view = same_matrix.panels(three, QUERY)
     truth = np.sort(np.abs(dense_weights("agreement/tiny/0", 2, 64, 256)[QUERY]).reshape(-1))
     top = truth[round(0.995 * (len(truth) - 1))]
     for run, axis in zip(three, ("x", "x2", "x3"), strict=True):
@@ -160,7 +161,7 @@ def test_every_panel_shows_its_own_weights_in_the_range_of_the_dense_ones(three:
 
 
 def test_kept_energy_is_a_plain_sum(three: list[Run]) -> None:
-    table = compare_maps.panels(three, QUERY).table
+    table = same_matrix.panels(three, QUERY).table
     for run, said in zip(three, table["kept energy"], strict=True):
         assert run.parent is not None
         dense, mask = run.parent.weight(QUERY), run.mask(QUERY)
@@ -172,7 +173,7 @@ def test_kept_energy_is_a_plain_sum(three: list[Run]) -> None:
 def test_the_four_kinds_are_counted_as_a_loop_counts_them(store: Store) -> None:
     runs = opened(store, {"method": "magnitude"}, {"method": "asp", "record": "masks"}, {"method": "admm"})
     flip_bit(runs[1].path, QUERY, 5, 9)  # magnitude's mask but for one weight
-    view = compare_maps.differences(runs, QUERY)
+    view = same_matrix.differences(runs, QUERY)
     first = runs[0].mask(QUERY)
     for i, (run, axis) in enumerate(zip(runs[1:], ("x2", "x3"), strict=True)):
         mask = run.mask(QUERY)
@@ -187,20 +188,20 @@ def test_the_four_kinds_are_counted_as_a_loop_counts_them(store: Store) -> None:
         assert np.bincount(drawn.z.astype(int).reshape(-1), minlength=4).tolist() == list(held.values())[::-1]
         assert style.percent(held["both"] / (held["both"] + held["reference"])) in view.claim
     assert view.table.iloc[0]["kept only by this run"] + view.table.iloc[0]["kept only by the reference"] == 1
-    assert [t.name for t in view.figure.data if t.type == "scatter"] == list(compare_maps.KINDS[::-1])
+    assert [t.name for t in view.figure.data if t.type == "scatter"] == list(same_matrix.KINDS[::-1])
 
 
 def test_every_kind_has_its_own_tone() -> None:
     def tone(value: float) -> str:
-        share = value / (len(compare_maps.KINDS) - 1)
-        return [colour for edge, colour in compare_maps.STEPS if edge <= share][-1]
+        share = value / (len(same_matrix.KINDS) - 1)
+        return [colour for edge, colour in same_matrix.STEPS if edge <= share][-1]
 
-    assert [tone(k) for k in range(4)] == list(compare_maps.TONES)
-    assert len(set(compare_maps.TONES)) == 4
+    assert [tone(k) for k in range(4)] == list(same_matrix.TONES)
+    assert len(set(same_matrix.TONES)) == 4
 
 
 def test_weights_against_the_reference_are_a_subtraction(three: list[Run]) -> None:
-    view = compare_maps.differences(three, QUERY, "weights")
+    view = same_matrix.differences(three, QUERY, "weights")
     a, c = three[0].weight(QUERY), three[2].weight(QUERY)
     assert a is not None and c is not None
     _, drawn = heatmaps(view, "x3")
@@ -212,16 +213,16 @@ def test_weights_against_the_reference_are_a_subtraction(three: list[Run]) -> No
 
 def test_a_dense_run_keeps_everything(store: Store) -> None:
     runs = opened(store, {"method": "dense"}, {"method": "admm"})
-    table = compare_maps.differences(runs, QUERY).table
+    table = same_matrix.differences(runs, QUERY).table
     assert table["kept only by this run"][0] == 0
     assert table["kept by both"][0] == table["kept only by the reference"][0] == 64 * 64 // 2
-    assert compare_maps.panels(runs, QUERY).table["zeros"].tolist() == [0.0, 0.5]
+    assert same_matrix.panels(runs, QUERY).table["zeros"].tolist() == [0.0, 0.5]
 
 
 def test_what_a_run_did_not_keep_is_said_and_the_rest_is_shown(store: Store) -> None:
     runs = opened(store, {"method": "admm"}, {"method": "asp", "record": "masks"},
                   {"method": "wanda", "record": "summary"}, {"method": "sparsegpt", "status": "failed"})
-    view = compare_maps.panels(runs, QUERY)
+    view = same_matrix.panels(runs, QUERY)
     said = view.table["shown"].tolist()
     assert [s.split(":")[0] for s in said] == [
         "its weights", "the dense weights under its mask", "the mean of |w| over blocks", "This run lists no matrices."]
@@ -231,9 +232,9 @@ def test_what_a_run_did_not_keep_is_said_and_the_rest_is_shown(store: Store) -> 
     block = 64 // kept.shape[0], 64 // kept.shape[1]
     assert all(means.z[i, j] == kept[i // block[0], j // block[1]] for i in range(0, 64, 7) for j in range(0, 64, 5))
     assert heatmaps(view, "x4") == []
-    against = compare_maps.differences(runs, QUERY, "weights")
+    against = same_matrix.differences(runs, QUERY, "weights")
     assert against.figure is None and "were not kept" in against.claim
-    assert [len(heatmaps(compare_maps.differences(runs, QUERY), axis)) for axis in ("x2", "x3", "x4")] == [1, 0, 0]
+    assert [len(heatmaps(same_matrix.differences(runs, QUERY), axis)) for axis in ("x2", "x3", "x4")] == [1, 0, 0]
 
 
 def test_another_shape_and_damaged_arrays_become_words(store: Store) -> None:
@@ -242,7 +243,7 @@ def test_another_shape_and_damaged_arrays_become_words(store: Store) -> None:
     file = runs[1].path / "arrays.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     damaged = store.open(runs[1].record.id)
-    view = compare_maps.panels([runs[0], other, damaged], QUERY)
+    view = same_matrix.panels([runs[0], other, damaged], QUERY)
     notes = " ".join(a.text for a in view.figure.layout.annotations).replace("<br>", " ")
     assert "32 × 32 weights: another model" in notes
     assert "cannot be read" in notes
@@ -251,19 +252,19 @@ def test_another_shape_and_damaged_arrays_become_words(store: Store) -> None:
 def test_a_large_matrix_is_drawn_in_blocks_or_as_a_window(store: Store) -> None:
     runs = opened(store, {"method": "magnitude"}, {"method": "admm"}, {"method": "asp", "pattern": "1:8"}, hidden=192,
                   ffn=768, layers=1)
-    view = compare_maps.panels(runs, WIDE)
+    view = same_matrix.panels(runs, WIDE)
     weight = runs[1].weight(WIDE)
     assert weight is not None
     (drawn,) = heatmaps(view, "x2")
     rows, cols = maps.block_size((768, 192), 8)
     assert drawn.z.shape == (768 // rows, 192 // cols) and cols % 8 == 0
     assert drawn.z[3, 5] == pytest.approx(float(np.abs(weight[3 * rows:4 * rows, 5 * cols:6 * cols]).mean()), rel=1e-5)
-    share = heatmaps(compare_maps.differences(runs, WIDE), "x2")[0]
+    share = heatmaps(same_matrix.differences(runs, WIDE), "x2")[0]
     a, b = runs[0].mask(WIDE), runs[1].mask(WIDE)
     assert a is not None and b is not None
     assert share.z[2, 1] == pytest.approx(float((a != b)[2 * rows:3 * rows, cols:2 * cols].mean()))
     assert (share.zmin, share.zmax) == (0, 0.5)
-    near = heatmaps(compare_maps.panels(runs, WIDE, True, 100, 50), "x2")[1]
+    near = heatmaps(same_matrix.panels(runs, WIDE, True, 100, 50), "x2")[1]
     assert near.z.shape == (96, 96)
     assert (near.x0, near.y0) == (48, 100)  # on whole groups of 8
     assert np.allclose(np.nan_to_num(near.z), weight[100:196, 48:144])
@@ -271,9 +272,9 @@ def test_a_large_matrix_is_drawn_in_blocks_or_as_a_window(store: Store) -> None:
 
 def test_figures_stay_small_and_name_their_range(store: Store) -> None:
     runs = opened(store, {"method": "magnitude"}, {"method": "asp"}, {"method": "admm"}, {"method": "wanda"})
-    for view in (compare_maps.panels(runs[:3], WIDE), compare_maps.panels(runs, WIDE),
-                 compare_maps.panels(runs, WIDE, True), compare_maps.differences(runs[:3], WIDE),
-                 compare_maps.differences(runs, WIDE, "weights", True)):
+    for view in (same_matrix.panels(runs[:3], WIDE), same_matrix.panels(runs, WIDE),
+                 same_matrix.panels(runs, WIDE, True), same_matrix.differences(runs[:3], WIDE),
+                 same_matrix.differences(runs, WIDE, "weights", True)):
         assert view.figure is not None
         assert len(view.figure.to_json()) <= HALF_MEGABYTE
         assert all(h.zmin is not None and h.zmax is not None for h in view.figure.data if h.type == "heatmap")
@@ -282,16 +283,16 @@ def test_figures_stay_small_and_name_their_range(store: Store) -> None:
 
 def test_what_is_not_there_is_an_error_in_words(three: list[Run]) -> None:
     with pytest.raises(InputError, match="Unknown matrix 'nowhere'"):
-        compare_maps.panels(three, "nowhere")
+        same_matrix.panels(three, "nowhere")
     with pytest.raises(InputError, match="Unknown comparison 'colours'"):
-        compare_maps.differences(three, QUERY, "colours")
+        same_matrix.differences(three, QUERY, "colours")
 
 
 def test_names_of_runs_are_text_not_markup(store: Store) -> None:
     odd = make_run(store.recorded, task="<b>bold</b>", id="odd", method="asp")
     runs = [store.open(make_run(store.recorded)), store.open(odd)]
-    assert "<b>" in compare_choice.titles([r.record for r in runs])[1]
-    for view in (compare_maps.panels(runs, QUERY), compare_maps.differences(runs, QUERY)):
+    assert "<b>" in choice.titles([r.record for r in runs])[1]
+    for view in (same_matrix.panels(runs, QUERY), same_matrix.differences(runs, QUERY)):
         notes = [a.text for a in view.figure.layout.annotations]
         assert any("&lt;b&gt;bold" in text for text in notes)
         assert not any("<b>" in text for text in notes)

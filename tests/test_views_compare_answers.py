@@ -10,7 +10,7 @@ import pytest
 from core.errors import InputError
 from core.runs.answers import LABELS, LOGITS
 from core.runs.store import Run, Store
-from core.views import compare_answers, compare_flips
+from core.views.compare import flip_dots, flips
 from tests.damage import replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -42,25 +42,25 @@ def planted(store: Store) -> list[Run]:
 
 
 def test_planted_flips_are_found_one_by_one(planted: list[Run]) -> None:
-    found = compare_answers.compared(planted)
-    assert [compare_answers.KINDS[k] for k in found.flips[0].kinds] == [
+    found = flips.compared(planted)
+    assert [flips.KINDS[k] for k in found.flips[0].kinds] == [
         "same answer", "broken", "mended", "same answer", "both wrong", "same answer"]
     assert found.notes == []
-    table = compare_answers.bars(planted).table
+    table = flips.bars(planted).table
     assert table.iloc[0].tolist()[1:] == [1, 1, 1, 3]
-    assert "Of 6 examples, against A: B mends 1 answers and breaks 1." in compare_answers.bars(planted).claim.replace(
+    assert "Of 6 examples, against A: B mends 1 answers and breaks 1." in flips.bars(planted).claim.replace(
         "\N{NARROW NO-BREAK SPACE}", " ")
 
 
 def test_the_list_names_answers_and_margins(planted: list[Run]) -> None:
-    rows = compare_flips.listed(planted, planted[1].record.id).to_dict("records")
+    rows = flip_dots.listed(planted, planted[1].record.id).to_dict("records")
     assert {r["example"]: (r["right answer"], r["answer before"], r["answer after"], r["margin before"],
                            r["margin after"], r["kind"]) for r in rows} == {
         1: ("entailment", "entailment", "neutral", 1.0, -3.0, "broken"),
         2: ("neutral", "contradiction", "neutral", -2.0, 1.0, "mended"),
         4: ("contradiction", "entailment", "neutral", -4.0, -4.0, "both wrong")}
     assert [r["example"] for r in rows] == [1, 2, 4]  # the farthest moved first: 4, 3, 0
-    words = compare_flips.listed_words(planted, planted[1].record.id)
+    words = flip_dots.listed_words(planted, planted[1].record.id)
     assert "validation split" in words and "texts are not stored" in words
 
 
@@ -69,7 +69,7 @@ def test_counts_and_margins_are_those_of_a_loop(store: Store) -> None:
     before, after = rng.normal(0, 1, (400, 3)), rng.normal(0, 1, (400, 3))
     labels = rng.integers(0, 3, 400)
     runs = [store.open(answered(store, m, z, labels)) for m, z in (("asp", before), ("admm", after))]
-    held, dots = dict.fromkeys(compare_answers.KINDS, 0), {}
+    held, dots = dict.fromkeys(flips.KINDS, 0), {}
     for i in range(400):
         was, now, right = (int(np.argmax(v)) for v in (before[i], after[i], np.eye(3)[labels[i]]))
         kind = "same answer" if was == now else "mended" if now == right else "broken" if was == right \
@@ -77,9 +77,9 @@ def test_counts_and_margins_are_those_of_a_loop(store: Store) -> None:
         held[kind] += 1
         margin = [z[i][right] - max(z[i][c] for c in range(3) if c != right) for z in (before, after)]
         dots[i] = (kind, *margin)
-    row = compare_answers.bars(runs).table.iloc[0]
+    row = flips.bars(runs).table.iloc[0]
     assert {kind: row[kind] for kind in held} == held
-    view = compare_flips.scatter(runs, runs[1].record.id)
+    view = flip_dots.scatter(runs, runs[1].record.id)
     assert view.figure is not None
     drawn = {int(i): (t.name, float(x), float(y)) for t in view.figure.data
              for i, x, y in zip(t.customdata, t.x, t.y, strict=True)}
@@ -88,7 +88,7 @@ def test_counts_and_margins_are_those_of_a_loop(store: Store) -> None:
         assert kind == dots[i][0]
         assert (x, y) == pytest.approx(dots[i][1:], abs=1e-5)
         assert (y > 0) == (kind == "mended" or (kind == "same answer" and x > 0))  # the quadrants
-    over = compare_flips.scatter(runs, runs[1].record.id, "index")
+    over = flip_dots.scatter(runs, runs[1].record.id, "index")
     assert all(np.array_equal(t.x, t.customdata) for t in over.figure.data)
     assert {a.text for a in view.figure.layout.annotations} == {"right in both", "mended", "broken", "wrong in both"}
 
@@ -102,16 +102,16 @@ def test_many_examples_keep_every_flip_and_few_bytes(store: Store) -> None:
     after[::100] = after[::100][:, [1, 2, 0]]
     runs = [store.open(answered(store, m, z, labels)) for m, z in (("asp", before), ("admm", after))]
     flipped = int((before.argmax(1) != after.argmax(1)).sum())
-    view = compare_flips.scatter(runs, runs[1].record.id)
+    view = flip_dots.scatter(runs, runs[1].record.id)
     sizes = {t.name: len(t.x) for t in view.figure.data}
-    assert sizes.pop("same answer") == compare_flips.MOST_SAME
-    assert sum(sizes.values()) == flipped > compare_flips.MOST_ROWS
+    assert sizes.pop("same answer") == flip_dots.MOST_SAME
+    assert sum(sizes.values()) == flipped > flip_dots.MOST_ROWS
     assert len(view.figure.to_json()) < 500_000
-    rows = compare_flips.listed(runs, runs[1].record.id)
-    assert len(rows) == compare_flips.MOST_ROWS
+    rows = flip_dots.listed(runs, runs[1].record.id)
+    assert len(rows) == flip_dots.MOST_ROWS
     moved = (rows["margin after"] - rows["margin before"]).abs()
     assert list(moved) == sorted(moved, reverse=True)
-    assert "the 200 of" in compare_flips.listed_words(runs, runs[1].record.id)
+    assert "the 200 of" in flip_dots.listed_words(runs, runs[1].record.id)
 
 
 def test_a_run_without_answers_is_said_with_the_command_and_the_others_stay(store: Store) -> None:
@@ -119,22 +119,22 @@ def test_a_run_without_answers_is_said_with_the_command_and_the_others_stay(stor
              make_run(store.recorded, task="entailment", method="asp")]
     replace_arrays(store.recorded / names[2], {LOGITS: None, LABELS: None})
     runs = [store.open(n) for n in names]
-    found = compare_answers.compared(runs)
+    found = flips.compared(runs)
     assert [f.run for f in found.flips] == names[1:2]
     assert len(found.notes) == 1
     assert f"python -m core evaluate {names[2]} --record" in found.notes[0]
     assert "C · ASP 2:4 did not record its answers" in found.notes[0]
-    turned = compare_answers.compared(runs[::-1])
+    turned = flips.compared(runs[::-1])
     assert turned.flips == []
-    assert "is not known" in compare_answers.bars(runs[::-1]).claim
-    assert compare_flips.scatter(runs, names[2]).figure is None
+    assert "is not known" in flips.bars(runs[::-1]).claim
+    assert flip_dots.scatter(runs, names[2]).figure is None
 
 
 def test_other_tasks_and_other_examples_are_not_set_against_each_other(store: Store) -> None:
     names = [answered(store, "magnitude", BEFORE, LABEL), answered(store, "asp", AFTER, LABEL[::-1]),
              answered(store, "wanda", AFTER[:4], LABEL[:4]),
              answered(store, "admm", np.asarray(AFTER)[:, :2], [0, 1, 0, 1, 0, 1], task="sentiment")]
-    found = compare_answers.compared([store.open(n) for n in names])
+    found = flips.compared([store.open(n) for n in names])
     assert found.flips == []
     assert ["scored on other examples" in n for n in found.notes] == [True, True, False]
     assert "another task" in found.notes[2]
@@ -144,7 +144,7 @@ def test_damaged_answers_become_words(store: Store) -> None:
     names = [answered(store, "magnitude", BEFORE, LABEL),
              answered(store, "asp", np.full((6, 3), np.nan), LABEL),
              answered(store, "admm", AFTER, [0, 0, 1, 1, 2, 9])]
-    found = compare_answers.compared([store.open(n) for n in names])
+    found = flips.compared([store.open(n) for n in names])
     assert found.flips == []
     assert len(found.notes) == 2 and all("cannot be used" in n for n in found.notes)
 
@@ -158,16 +158,16 @@ def test_a_regression_has_distances_and_no_flips(store: Store) -> None:
         replace_arrays(store.recorded / names[-1], {LOGITS: np.asarray(logits, np.float32),
                                                     LABELS: np.asarray(labels, np.float32)})
     runs = [store.open(n) for n in names]
-    view = compare_answers.bars(runs)
+    view = flips.bars(runs)
     assert view.figure is None
     assert "A 0.50; B 0.17" in view.claim
 
 
 def test_unknown_choices_are_errors_in_words(planted: list[Run]) -> None:
     with pytest.raises(InputError, match="Unknown axis 'time'"):
-        compare_flips.scatter(planted, planted[1].record.id, "time")
+        flip_dots.scatter(planted, planted[1].record.id, "time")
     with pytest.raises(InputError, match="Unknown run"):
-        compare_flips.scatter(planted, planted[0].record.id)
+        flip_dots.scatter(planted, planted[0].record.id)
 
 
 def test_what_breaks_close_by_is_said(store: Store) -> None:
@@ -176,6 +176,6 @@ def test_what_breaks_close_by_is_said(store: Store) -> None:
     before = [[5, 0, 0]] * 6 + [[1, 0, 0]] * 2
     after = [[5, 0, 0]] * 6 + [[0, 1, 0]] * 2
     runs = [store.open(answered(store, m, z, labels)) for m, z in (("asp", before), ("admm", after))]
-    assert compare_flips.scatter(runs, runs[1].record.id).claim == (
+    assert flip_dots.scatter(runs, runs[1].record.id).claim == (
         "What B breaks was close: half of it had a margin under 1.00 in A, where half of all right answers have over "
         "5.00.")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from core.runs.store import Store
-from core.views import curves
-from core.views.noise import noise, rule
-from core.views.published import PUBLISHED
+from core.statistics.noise import noise, rule
+from core.views.scores import curves
+from core.views.scores.published import PUBLISHED
 from tests import makers
 
 

@@ -13,7 +13,8 @@ import pytest
 from core.methods import METHODS
 from core.runs.records import Matrix, RunRecord, RunSpec, Scores
 from core.runs.store import Store
-from core.views import errors
+from core.statistics.ranks import rank_correlation
+from core.views.scores import error_and_score
 from tests.opening import charts, open_page
 
 ONE_SHOT = ("magnitude", "wanda", "sparsegpt", "admm-layer")
@@ -52,19 +53,20 @@ def naive_spearman(x: list[float], y: list[float]) -> float:
 def test_the_rank_correlation_equals_the_textbook_formula_on_every_order_of_five() -> None:
     x = [0.01, 0.02, 0.4, 0.5, 7.0]
     for order in permutations([1.0, 2.0, 3.0, 4.0, 9.0]):
-        assert errors.rank_correlation(x, order) == pytest.approx(naive_spearman(x, list(order)))
+        assert rank_correlation(x, order) == pytest.approx(naive_spearman(x, list(order)))
 
 
 def test_equal_values_share_their_rank_and_nothing_to_order_is_said() -> None:
-    assert errors.rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
-    assert errors.rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]) is None
-    view = errors.panel([record(m, "2:4", 0.1, 0.5 + i / 10) for i, m in enumerate(ONE_SHOT)], "agreement", "tiny")
+    assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+    assert rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]) is None
+    view = error_and_score.panel([record(m, "2:4", 0.1, 0.5 + i / 10) for i, m in enumerate(ONE_SHOT)],
+                                 "agreement", "tiny")
     assert "nothing to order" in view.claim
 
 
 def test_every_one_shot_run_is_a_mark_in_its_methods_colour_and_its_patterns_shape() -> None:
     records = planted()
-    view = errors.panel(records, "agreement", "tiny")
+    view = error_and_score.panel(records, "agreement", "tiny")
     assert view.figure is not None
     drawn = json.loads(view.figure.to_json())
     shapes: dict[str, set[str]] = {}
@@ -92,24 +94,24 @@ def test_every_one_shot_run_is_a_mark_in_its_methods_colour_and_its_patterns_sha
 
 def test_the_claim_is_the_order_that_was_planted() -> None:
     records = planted()
-    claim = errors.panel(records, "agreement", "tiny").claim
+    claim = error_and_score.panel(records, "agreement", "tiny").claim
     assert "a lower error nearly always came with a better score (rank correlation −1.00 over 12 runs" in claim
     assert "in 3 of 3 patterns" in claim
     turned = [record(r.spec.method, r.spec.pattern, r.matrices[0].error, 0.5 + 0.4 * (r.matrices[0].error or 0))
               for r in records]
-    claim = errors.panel(turned, "agreement", "tiny").claim
+    claim = error_and_score.panel(turned, "agreement", "tiny").claim
     assert "came with a worse score (rank correlation +1.00" in claim and "in 0 of 3 patterns" in claim
 
 
 def test_what_chance_can_do_is_called_so() -> None:
     """Four runs in perfect order: two standard errors of four are more than 1, so nothing is claimed."""
     four = planted()[:4]
-    assert "cannot be told from chance here (rank correlation −1.00 over 4 runs" in errors.panel(
+    assert "cannot be told from chance here (rank correlation −1.00 over 4 runs" in error_and_score.panel(
         four, "agreement", "tiny").claim
     mixed = [record(m, p, 0.01 * (1 + i), s) for i, (m, p, s) in enumerate(zip(
         ONE_SHOT * 3, ["4:8"] * 4 + ["2:4"] * 4 + ["1:4"] * 4,
         [0.7, 0.5, 0.8, 0.6, 0.75, 0.55, 0.85, 0.65, 0.72, 0.52, 0.82, 0.62], strict=True))]
-    assert "cannot be told from chance" in errors.panel(mixed, "agreement", "tiny").claim
+    assert "cannot be told from chance" in error_and_score.panel(mixed, "agreement", "tiny").claim
 
 
 def test_a_confound_is_not_taken_for_an_effect() -> None:
@@ -117,35 +119,36 @@ def test_a_confound_is_not_taken_for_an_effect() -> None:
     runs = [record(method, pattern, base * (1 + 0.1 * i), score + 0.05 * i)
             for pattern, base, score in (("3:4", 0.01, 0.80), ("2:4", 0.1, 0.60), ("1:4", 0.6, 0.30))
             for i, method in enumerate(ONE_SHOT)]
-    claim = errors.panel(runs, "agreement", "tiny").claim
+    claim = error_and_score.panel(runs, "agreement", "tiny").claim
     assert "better score" in claim and "in 0 of 3 patterns" in claim
     close = [record(method, "2:4", 0.1 + 0.1 * i, 0.60 + 0.001 * i) for i, method in enumerate(ONE_SHOT)]
-    assert errors.at_one_pattern(errors.marks(close, "agreement", "tiny")) == (1, 1)  # 0.003 is noise at n = 1000
+    # 0.003 is noise at n = 1000
+    assert error_and_score.at_one_pattern(error_and_score.marks(close, "agreement", "tiny")) == (1, 1)
 
 
 def test_what_has_no_error_or_was_trained_is_no_mark() -> None:
     records = planted()[:4]
-    assert errors.panels(records) == [("agreement", "tiny")]
+    assert error_and_score.panels(records) == [("agreement", "tiny")]
     for other in (record("magnitude", "3:4", None, 0.8), record("magnitude", "3:4", [0.1, None], 0.8),
                   record("magnitude", "3:4", 0.0, 0.8), record("magnitude", "3:4", math.nan, 0.8),
                   record("admm-layer", "3:4", 0.1, 0.8, epochs=2.0)):
-        assert len(errors.marks([*records, other], "agreement", "tiny")) == 4
-        assert errors.panels([*records[:3], other]) == []
+        assert len(error_and_score.marks([*records, other], "agreement", "tiny")) == 4
+        assert error_and_score.panels([*records[:3], other]) == []
     failed = msgspec.structs.replace(record("wanda", "3:4", 0.1, 0.8), status="failed")
-    assert errors.panels([*records[:3], failed]) == []
+    assert error_and_score.panels([*records[:3], failed]) == []
 
 
 def test_the_error_is_the_mean_over_matrices() -> None:
-    assert errors.mean_error(record("wanda", "2:4", [0.1, 0.4], 0.8)) == pytest.approx(0.25)
+    assert error_and_score.mean_error(record("wanda", "2:4", [0.1, 0.4], 0.8)) == pytest.approx(0.25)
 
 
 def test_words_and_numbers_stand_beside_the_picture() -> None:
     records = planted()
-    view = errors.panel(records, "agreement", "tiny")
+    view = error_and_score.panel(records, "agreement", "tiny")
     assert list(view.table["reconstruction error"]) == sorted(view.table["reconstruction error"])
     assert set(view.table["run"]) == {r.id for r in records}
     assert "12 runs" in view.alt and "error 2.5\N{NARROW NO-BREAK SPACE}%" in view.alt and view.try_this
-    words = errors.small_print(records, "agreement", "tiny")
+    words = error_and_score.small_print(records, "agreement", "tiny")
     assert "128 calibration examples" in words and "±0.60" in words
     assert f"{2 * math.sqrt(0.9 * 0.1 / 1000):.3f}" in words
     assert view.figure is not None and len(view.figure.to_json()) < 40_000

@@ -10,7 +10,7 @@ import pytest
 from core.errors import InputError
 from core.inspecting.report import Report, inspect
 from core.sparsity.patterns import parse_pattern
-from core.views import inspect as views
+from core.views.patterns import inspected as views
 from tests.checkpoints import LAYER, QUERY, nm, noise, scattered, write
 
 KEY = "attention.self.key"

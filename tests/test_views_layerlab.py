@@ -9,12 +9,12 @@ import pytest
 
 from core.lab.results_layer import Path, Stop
 from core.runs.arrays import pack_mask
-from core.views import style
-from core.views.layerlab import moment
-from core.views.layerlab_curves import error_curve, loss_words, rounds
-from core.views.layerlab_groups import groups_of_z
-from core.views.layerlab_maps import layer_maps
-from core.views.view import View
+from core.views.drawing import style
+from core.views.drawing.view import View
+from core.views.touch.layerlab import moment
+from core.views.touch.layerlab_curves import error_curve, loss_words, rounds
+from core.views.touch.layerlab_groups import groups_of_z
+from core.views.touch.layerlab_maps import layer_maps
 
 MATRIX = "bert.encoder.layer.1.attention.self.query"
 LINES = {"magnitude": 0.3, "wanda": 0.2, "admm-layer": 0.01}

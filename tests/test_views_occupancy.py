@@ -10,8 +10,9 @@ import pytest
 from core.errors import InputError
 from core.runs.store import Run, Store
 from core.sparsity.patterns import parse_pattern
-from core.views import groups, occupancy, style
-from core.views.build import PAGE_TEXT
+from core.views.drawing import style
+from core.views.drawing.build import PAGE_TEXT
+from core.views.patterns import certificate, groups
 from tests.damage import flip_bit, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -50,7 +51,7 @@ def largest(weight: np.ndarray, keep: int) -> np.ndarray:
 
 
 def test_the_certificate_counts_every_group(run: Run) -> None:
-    view = occupancy.certificate(run)
+    view = certificate.certificate(run)
     total = sum(m.shape[0] * m.shape[1] // 4 for m in run.record.matrices)
     assert view.claim.startswith(f"12 matrices, {style.count(total)} groups of 4, 0 violations")
     assert view.table["groups"].sum() == total
@@ -63,21 +64,21 @@ def test_a_flipped_bit_is_found_with_its_place(run: Run) -> None:
     flip_bit(run.path, VALUE, row, column)
     replace_arrays(run.path, {f"weight/{VALUE}": None})
     broken = again(run)
-    view = occupancy.certificate(broken)
+    view = certificate.certificate(broken)
     assert "1 violation: this run does not hold 2:4" in view.claim
     assert "layer 2 · value" in view.claim
-    assert occupancy.violations(broken, VALUE) == ["output 7, inputs 12–15: 3 kept, 2 allowed"]
-    assert occupancy.violations(broken, QUERY) == []
-    assert "1 of 1" in occupancy.group_maps(broken, VALUE).claim
+    assert certificate.violations(broken, VALUE) == ["output 7, inputs 12–15: 3 kept, 2 allowed"]
+    assert certificate.violations(broken, QUERY) == []
+    assert "1 of 1" in certificate.group_maps(broken, VALUE).claim
 
 
 def test_the_certificate_of_a_summary_counts_what_was_kept(tmp_path: Path) -> None:
     run = opened(tmp_path, record="summary")
-    view = occupancy.certificate(run)
+    view = certificate.certificate(run)
     assert "0 violations" in view.claim
     assert set(view.table["from"]) == {"counts"}
     replace_arrays(run.path, {f"occupancy/{QUERY}": None})
-    assert occupancy.certificate(again(run)).table["from"].tolist()[0] == "header"
+    assert certificate.certificate(again(run)).table["from"].tolist()[0] == "header"
 
 
 @pytest.mark.parametrize(("pattern", "words"), [
@@ -87,15 +88,15 @@ def test_the_certificate_of_a_summary_counts_what_was_kept(tmp_path: Path) -> No
     ("4:8", "groups of 8, 0 violations: no group of 8 consecutive inputs holds more than 4")])
 def test_every_kind_of_pattern_has_its_words(tmp_path: Path, pattern: str, words: str) -> None:
     run = opened(tmp_path, pattern=pattern)
-    assert words in occupancy.certificate(run).claim
-    for view in (occupancy.group_maps(run, QUERY), occupancy.history(run, QUERY), occupancy.strip(run)):
+    assert words in certificate.certificate(run).claim
+    for view in (certificate.group_maps(run, QUERY), certificate.history(run, QUERY), certificate.strip(run)):
         assert view.figure is not None
         assert view.claim
         assert len(view.figure.to_json()) < 500_000
 
 
 def test_the_maps_are_the_groups_of_the_dense_choice_and_of_the_mask(run: Run) -> None:
-    view = occupancy.group_maps(run, QUERY)
+    view = certificate.group_maps(run, QUERY)
     dense, mask = run.parent.weight(QUERY), run.mask(QUERY)
     ragged, histogram = counted(largest(dense, int(mask.sum())), 4)
     before, after = (t for t in view.figure.data if t.type == "heatmap")
@@ -113,22 +114,22 @@ def test_the_maps_are_the_groups_of_the_dense_choice_and_of_the_mask(run: Run) -
 
 
 def test_the_threshold_keeps_the_stated_share(run: Run) -> None:
-    side = occupancy.before(run, QUERY, 25)
+    side = certificate.before(run, QUERY, 25)
     dense = run.parent.weight(QUERY)
     assert (side.histogram * np.arange(5)).sum() == 64 * 64 // 4
     least = sorted(np.abs(dense).reshape(-1).tolist())[-1024]
     assert f"|w| ≥ {least:.3g}" in side.words
-    assert occupancy.before(run, QUERY, 50).histogram.tolist() == occupancy.before(run, QUERY).histogram.tolist()
-    assert occupancy.usual_share(run, QUERY) == 50
+    assert certificate.before(run, QUERY, 50).histogram.tolist() == certificate.before(run, QUERY).histogram.tolist()
+    assert certificate.usual_share(run, QUERY) == 50
 
 
 def test_without_dense_weights_the_kept_counts_are_used(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost"))
-    side = occupancy.before(run, QUERY)
+    side = certificate.before(run, QUERY)
     assert side.map is None
     assert np.array_equal(side.histogram, run.array(f"occupancy.free/{QUERY}"))
-    view = occupancy.group_maps(run, QUERY)
+    view = certificate.group_maps(run, QUERY)
     assert len([t for t in view.figure.data if t.type == "heatmap"]) == 1
     assert "see the counts below" in " ".join(a.text.replace("<br>", " ") for a in view.figure.layout.annotations)
 
@@ -136,14 +137,14 @@ def test_without_dense_weights_the_kept_counts_are_used(tmp_path: Path) -> None:
 def test_with_nothing_but_counts_the_map_says_so(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost", record="summary"))
-    view = occupancy.group_maps(run, QUERY)
+    view = certificate.group_maps(run, QUERY)
     assert view.figure is None
     assert "the map of groups is not known" in view.claim
-    assert occupancy.history(run, QUERY).figure is not None
+    assert certificate.history(run, QUERY).figure is not None
 
 
 def test_the_history_goes_from_ragged_to_a_spike(run: Run) -> None:
-    view = occupancy.history(run, QUERY)
+    view = certificate.history(run, QUERY)
     columns = [c for c in view.table.columns if c != "entries in the group"]
     assert columns[0] == "dense" and columns[-1] == "pruned" and len(columns) == 7
     assert (view.table[columns].sum() == 1024).all()
@@ -160,7 +161,7 @@ def test_the_history_goes_from_ragged_to_a_spike(run: Run) -> None:
 
 
 def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
-    view = occupancy.strip(run)
+    view = certificate.strip(run)
     hollow, filled = view.figure.data
     assert len(hollow.x) == len(filled.x) == 12 * 5
     free = run.array(f"occupancy.free/{QUERY}")
@@ -174,24 +175,24 @@ def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
 def test_counts_of_another_pattern_are_an_error(run: Run) -> None:
     replace_arrays(run.path, {f"occupancy/{QUERY}": np.array([1, 2, 3])})
     with pytest.raises(InputError, match=r"has 3 entries\. Expected 5 for 2:4"):
-        occupancy.strip(again(run))
+        certificate.strip(again(run))
 
 
 def test_truncated_arrays_are_an_error(damaged_store: Store) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        occupancy.certificate(damaged_store.open("truncated-arrays"))
+        certificate.certificate(damaged_store.open("truncated-arrays"))
 
 
 @pytest.mark.parametrize(("shape", "step"), [
     ((64, 16), (1, 1)), ((384, 96), (1, 1)), ((1536, 96), (4, 1)), ((384, 384), (2, 2)), ((3072, 768), (20, 3))])
 def test_large_maps_are_thinned_to_what_a_browser_paints(shape: tuple[int, int], step: tuple[int, int]) -> None:
-    assert occupancy.stride(shape) == step
-    assert (-(-shape[0] // step[0])) * (-(-shape[1] // step[1])) <= occupancy.CELLS
+    assert certificate.stride(shape) == step
+    assert (-(-shape[0] // step[0])) * (-(-shape[1] // step[1])) <= certificate.CELLS
 
 
 def test_thinning_is_said_and_counts_stay_whole(tmp_path: Path) -> None:
     run = opened(tmp_path, hidden=384, ffn=768, layers=1, snapshots=0, heads=12)
-    view = occupancy.group_maps(run, "bert.encoder.layer.0.intermediate.dense")
+    view = certificate.group_maps(run, "bert.encoder.layer.0.intermediate.dense")
     assert "Of 2 groups one is drawn" in view.try_this
     assert view.table["After: pruned"].sum() == 768 * 96
     assert len(view.figure.to_json()) < 500_000

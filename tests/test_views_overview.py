@@ -13,7 +13,8 @@ from PIL import Image
 from core.errors import InputError
 from core.runs.store import Store
 from core.tasks import TASKS
-from core.views import overview, style
+from core.views.catalogue import overview
+from core.views.drawing import style
 from tests import makers
 
 

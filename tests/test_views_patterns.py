@@ -15,9 +15,9 @@ from core.runs import arrays as enc
 from core.runs.store import Run, Store
 from core.sparsity.library import Library
 from core.sparsity.patterns import NM, Learned
-from core.views import patterns, patterns_block, patterns_cost, patterns_source
-from core.views.patterns_source import MATRIX, MODEL, RUN, Shape
-from core.views.view import View
+from core.views.drawing.view import View
+from core.views.patterns import library_block, library_cost, library_map, library_source
+from core.views.patterns.library_source import MATRIX, MODEL, RUN, Shape
 from tests.damage import change_header, replace_arrays
 from tests.makers import make_dense, make_run
 
@@ -76,17 +76,17 @@ def sound(view: View) -> None:
 
 def all_views(run: Run, matrix: str, block: str, learned: str, count: int) -> list[View]:
     given = (run, matrix, block, learned, count)
-    return [patterns.block_map(*given, 0, (1, 2)), patterns.legend(*given), patterns_cost.cost(*given),
-            patterns_block.close_up(*given, 1, 2), patterns_block.ranking(*given, 1, 2)]
+    return [library_map.block_map(*given, 0, (1, 2)), library_map.legend(*given), library_cost.cost(*given),
+            library_block.close_up(*given, 1, 2), library_block.ranking(*given, 1, 2)]
 
 
 # -- the map and the library -------------------------------------------------------------------------------------
 
 def test_the_map_shows_the_supports_that_were_planted(planted: tuple[Run, np.ndarray]) -> None:
     run, kinds = planted
-    found = patterns_source.load(run, QUERY, "4x4:8", MATRIX, 3)
+    found = library_source.load(run, QUERY, "4x4:8", MATRIX, 3)
     assert [s.reshape(4, 4).tolist() for s in found.library.supports] == [h.tolist() for h in HALVES.values()]
-    view = patterns.block_map(run, QUERY, "4x4:8", MATRIX, 3)
+    view = library_map.block_map(run, QUERY, "4x4:8", MATRIX, 3)
     assert (np.asarray(view.figure.data[0].z) == kinds + 1).all()
     shares = [float((kinds == k).mean()) for k in range(3)]
     assert view.table["share of the blocks"].tolist() == pytest.approx(shares)
@@ -97,11 +97,11 @@ def test_the_map_shows_the_supports_that_were_planted(planted: tuple[Run, np.nda
 
 def test_the_colours_of_map_and_library_agree(planted: tuple[Run, np.ndarray]) -> None:
     run, _ = planted
-    view, book = (make(run, QUERY, "4x4:8", MATRIX, 3) for make in (patterns.block_map, patterns.legend))
+    view, book = (make(run, QUERY, "4x4:8", MATRIX, 3) for make in (library_map.block_map, library_map.legend))
     for figure, shift in ((view.figure, 1), (book.figure, 1)):  # 0 is "none of the library", or what goes
         scale = figure.data[0].colorscale
         middle = [(k + shift + 0.5) / (len(scale) / 2) for k in range(3)]
-        assert [next(tone for edge, tone in scale[1::2] if edge > m) for m in middle] == list(patterns.TONES[:3])
+        assert [next(tone for edge, tone in scale[1::2] if edge > m) for m in middle] == list(library_map.TONES[:3])
     cells = np.asarray(book.figure.data[0].z)
     assert [int((cells == k + 1).sum()) for k in range(3)] == [8, 8, 8] and int((cells == 0).sum()) == 24
 
@@ -110,30 +110,30 @@ def test_neighbours_that_agree_are_counted(planted: tuple[Run, np.ndarray]) -> N
     run, kinds = planted
     same = sum(kinds[i, j] == kinds[i + 1, j] for i in range(15) for j in range(16)) / (15 * 16)
     chance = sum((kinds == k).mean() ** 2 for k in range(3))
-    claim = patterns.block_map(run, QUERY, "4x4:8", MATRIX, 3).claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
+    claim = library_map.block_map(run, QUERY, "4x4:8", MATRIX, 3).claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert f"{100 * same:.3g} % of the blocks" in claim and f"random, {100 * chance:.3g} % would" in claim
 
 
 def test_one_support_alone_is_counted_and_the_rest_steps_back(planted: tuple[Run, np.ndarray]) -> None:
     run, kinds = planted
-    view = patterns.block_map(run, QUERY, "4x4:8", MATRIX, 3, 3)
+    view = library_map.block_map(run, QUERY, "4x4:8", MATRIX, 3, 3)
     assert (kinds == 2).sum() == 16
     assert "Support 3 sits in 16 of the 256 blocks" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert "in 1 of 16 rows of blocks, in 16 of 16 columns" in view.claim
     tones = [tone for _, tone in view.figure.data[0].colorscale[1::2]]
-    assert tones[1:] == [patterns.FAINT, patterns.FAINT, patterns.style.ACCENT]
+    assert tones[1:] == [library_map.FAINT, library_map.FAINT, library_map.style.ACCENT]
     sound(view)
 
 
 def test_the_ring_lies_on_the_chosen_block(planted: tuple[Run, np.ndarray]) -> None:
-    ring = patterns.block_map(planted[0], QUERY, "4x4:8", MATRIX, 3, 0, (2, 5)).figure.data[1]
+    ring = library_map.block_map(planted[0], QUERY, "4x4:8", MATRIX, 3, 0, (2, 5)).figure.data[1]
     assert (ring.x[0], ring.y[0]) == (5 * 4 + 1.5, 2 * 4 + 1.5)  # the middle of inputs 20-23, outputs 8-11
 
 
 def test_a_large_map_draws_every_kth_row_and_says_so(empty_store: Store) -> None:
     name = make_dense(empty_store.recorded, layers=1, hidden=384, ffn=768)
     run = empty_store.open(name)
-    view = patterns.block_map(run, "bert.encoder.layer.0.intermediate.dense", "1x4:2", MATRIX, 6)
+    view = library_map.block_map(run, "bert.encoder.layer.0.intermediate.dense", "1x4:2", MATRIX, 6)
     assert "One of 2 blocks is drawn" in view.try_this
     assert np.asarray(view.figure.data[0].z).shape == (384, 96)
     sound(view)
@@ -156,19 +156,19 @@ def slow_ranks(weights: list[np.ndarray], shape: Shape) -> list[tuple[int, ...]]
 @pytest.mark.parametrize("learned", [MATRIX, MODEL])
 def test_supports_are_those_a_counter_finds(empty_store: Store, block: str, learned: str) -> None:
     run = empty_store.open(make_dense(empty_store.recorded, layers=1))
-    shape = patterns_source.shape_of(block)
+    shape = library_source.shape_of(block)
     names = [m.name for m in run.record.matrices] if learned == MODEL else [QUERY]
     expected = slow_ranks([run.weight(n) for n in names], shape)[:64]
-    held = patterns_source.supports(run, QUERY, shape, learned)
+    held = library_source.supports(run, QUERY, shape, learned)
     assert [tuple(np.flatnonzero(s).tolist()) for s in held] == expected
-    assert patterns_source.most(run, QUERY, block, learned) == len(expected)
+    assert library_source.most(run, QUERY, block, learned) == len(expected)
 
 
 def test_a_block_without_a_strongest_support_is_not_counted() -> None:
     blocks = np.array([[1, 1, 1, 0], [3, 2, 1, 0], [0, 1, 2, 3], [0, 1, 2, 3], [2, -2, 2, 2]], np.float32)
-    assert patterns_source.clear(blocks, 2).tolist() == blocks[1:4].tolist()
-    assert patterns_source.clear(blocks[:1], 2).tolist() == blocks[:1].tolist()  # better than nothing to learn from
-    assert len(patterns_source.clear(blocks, 4)) == 5
+    assert library_source.clear(blocks, 2).tolist() == blocks[1:4].tolist()
+    assert library_source.clear(blocks[:1], 2).tolist() == blocks[:1].tolist()  # better than nothing to learn from
+    assert len(library_source.clear(blocks, 4)) == 5
 
 
 def test_the_march_chooses_as_every_library_on_the_way_does() -> None:
@@ -178,7 +178,7 @@ def test_the_march_chooses_as_every_library_on_the_way_does() -> None:
     np.put_along_axis(held, ways, True, axis=1)
     blocks = rng.integers(-3, 4, (300, 8)).astype(np.float32)  # small numbers: many ties, some blocks of zeros
     blocks[0] = 0
-    found = patterns_source.march(blocks, held)
+    found = library_source.march(blocks, held)
     for k in range(12):
         energies = [[sum(float(w) ** 2 for w, s in zip(b, h, strict=True) if s) for h in held[:k + 1]] for b in blocks]
         assert found.taken[k].tolist() == [e.index(max(e)) for e in energies]
@@ -193,17 +193,17 @@ def test_the_march_chooses_as_every_library_on_the_way_does() -> None:
                                               ("4x4:4", (1, 4))])
 def test_the_lines_of_the_cost_are_those_of_plain_loops(empty_store: Store, block: str, plain: tuple[int, int]) -> None:
     run = empty_store.open(make_dense(empty_store.recorded, layers=1))
-    weight, shape = run.weight(QUERY).astype(float), patterns_source.shape_of(block)
+    weight, shape = run.weight(QUERY).astype(float), library_source.shape_of(block)
     total = float((weight ** 2).sum())
     free = sum(sum(sorted(b ** 2)[-shape.keep:]) for b in sides(weight, shape.rows, shape.columns)) / total
     n, m = plain
     cut = sum(sum(sorted(g ** 2)[-n:]) for g in sides(weight, 1, m)) / total
-    cost = patterns_cost.cost_of(run, QUERY, shape, MATRIX)
+    cost = library_cost.cost_of(run, QUERY, shape, MATRIX)
     assert cost is not None and cost.group == plain
     assert (cost.free, cost.plain) == (pytest.approx(free), pytest.approx(cut))
     assert (np.diff(cost.kept) >= -1e-12).all() and (np.diff(cost.random) >= -1e-12).all()
     assert cost.kept[-1] <= cost.free + 1e-12
-    view = patterns_cost.cost(run, QUERY, block, MATRIX, 3)
+    view = library_cost.cost(run, QUERY, block, MATRIX, 3)
     rows = view.table.set_index("choice")
     assert rows["kept energy"]["free choice"] == pytest.approx(free)
     assert rows["kept energy"][f"{n}:{m}"] == pytest.approx(cut)
@@ -214,29 +214,29 @@ def test_the_lines_of_the_cost_are_those_of_plain_loops(empty_store: Store, bloc
 
 
 def test_a_planted_library_is_as_good_as_free_choice_and_better_than_chance(planted: tuple[Run, np.ndarray]) -> None:
-    cost = patterns_cost.cost_of(planted[0], QUERY, SQUARE, MATRIX)
+    cost = library_cost.cost_of(planted[0], QUERY, SQUARE, MATRIX)
     assert cost.kept[2] == pytest.approx(cost.free)
     assert cost.kept[2] > cost.random[2] + 0.1
-    assert "points more than it at K = 3" in patterns_cost.cost(planted[0], QUERY, "4x4:8", MATRIX, 3).try_this
+    assert "points more than it at K = 3" in library_cost.cost(planted[0], QUERY, "4x4:8", MATRIX, 3).try_this
 
 
 def test_index_bits_are_those_that_formats_store() -> None:
-    assert patterns_cost.index_bits(Learned(4, 4, 8, 16)) == 4 / 16
-    assert patterns_cost.index_bits(Learned(4, 4, 8, 17)) == 5 / 16
-    assert patterns_cost.index_bits(Learned(4, 4, 8, 1)) == 0
-    assert patterns_cost.index_bits(NM(2, 4)) == 1
-    assert patterns_cost.index_bits(NM(1, 4)) == 0.5
+    assert library_cost.index_bits(Learned(4, 4, 8, 16)) == 4 / 16
+    assert library_cost.index_bits(Learned(4, 4, 8, 17)) == 5 / 16
+    assert library_cost.index_bits(Learned(4, 4, 8, 1)) == 0
+    assert library_cost.index_bits(NM(2, 4)) == 1
+    assert library_cost.index_bits(NM(1, 4)) == 0.5
 
 
 def test_the_random_list_holds_different_supports_and_is_always_the_same() -> None:
-    drawn = patterns_cost.drawn(Shape(1, 4, 2), 6)
+    drawn = library_cost.drawn(Shape(1, 4, 2), 6)
     assert {tuple(np.flatnonzero(s).tolist()) for s in drawn} == set(combinations(range(4), 2))
-    assert (patterns_cost.drawn(SQUARE, 20) == patterns_cost.drawn(SQUARE, 30)[:20]).all()
+    assert (library_cost.drawn(SQUARE, 20) == library_cost.drawn(SQUARE, 30)[:20]).all()
 
 
 def test_a_whole_library_is_called_free_choice(empty_store: Store) -> None:
     run = empty_store.open(make_dense(empty_store.recorded, layers=1))
-    view = patterns_cost.cost(run, QUERY, "1x4:2", MATRIX, 6)
+    view = library_cost.cost(run, QUERY, "1x4:2", MATRIX, 6)
     assert "All 6 supports are in the library: it is free choice" in view.claim
 
 
@@ -247,12 +247,12 @@ def test_the_block_up_close_says_what_trying_all_supports_finds(planted: tuple[R
     block = run.weight(QUERY)[60:64, 8:12].astype(float).reshape(-1)
     tried = [float((block[h.reshape(-1)] ** 2).sum() / (block ** 2).sum()) for h in HALVES.values()]
     assert max(tried) == tried[2]
-    view = patterns_block.close_up(run, QUERY, "4x4:8", MATRIX, 3, 15, 2)
+    view = library_block.close_up(run, QUERY, "4x4:8", MATRIX, 3, 15, 2)
     claim = view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert claim.startswith(f"Outputs 60–63, inputs 8–11: support 3 keeps {100 * tried[2]:.3g} % of the squared")
     assert view.table["weight"].tolist() == pytest.approx(block.tolist())
     assert view.table["stays"].tolist() == HALVES["checks"].reshape(-1).tolist()
-    rank = patterns_block.ranking(run, QUERY, "4x4:8", MATRIX, 3, 15, 2)
+    rank = library_block.ranking(run, QUERY, "4x4:8", MATRIX, 3, 15, 2)
     words = [t.split(":")[0] for t in rank.figure.data[1].text]
     assert words == [str(k + 1) for k in sorted(range(3), key=lambda k: -tried[k])]
     assert rank.table["kept energy of the block"].tolist() == pytest.approx(tried)
@@ -261,10 +261,10 @@ def test_the_block_up_close_says_what_trying_all_supports_finds(planted: tuple[R
     sound(rank)
 
 
-@pytest.mark.parametrize("block", list(patterns_source.SHAPES))
+@pytest.mark.parametrize("block", list(library_source.SHAPES))
 def test_every_view_is_sound_for_every_block(empty_store: Store, block: str) -> None:
     run = empty_store.open(make_dense(empty_store.recorded, layers=1))
-    most = patterns_source.most(run, QUERY, block, MODEL)
+    most = library_source.most(run, QUERY, block, MODEL)
     for count in {1, most}:
         for view in all_views(run, QUERY, block, MODEL, count):
             sound(view)
@@ -274,8 +274,8 @@ def test_a_matrix_of_zeros_has_words_and_no_numbers(empty_store: Store) -> None:
     name = make_dense(empty_store.recorded, layers=1)
     plant(empty_store, name, QUERY, np.zeros((64, 64)))
     run = empty_store.open(name)
-    assert "no energy to keep" in patterns_cost.cost(run, QUERY, "4x4:8", MATRIX, 1).claim
-    assert "all 16 weights are zero" in patterns_block.close_up(run, QUERY, "4x4:8", MATRIX, 1, 0, 0).claim
+    assert "no energy to keep" in library_cost.cost(run, QUERY, "4x4:8", MATRIX, 1).claim
+    assert "all 16 weights are zero" in library_block.close_up(run, QUERY, "4x4:8", MATRIX, 1, 0, 0).claim
 
 
 # -- a run that was pruned with a library ------------------------------------------------------------------------
@@ -299,15 +299,15 @@ def library_run(store: Store, parent: str, record: str = "masks", broken: bool =
 def test_a_run_shows_its_own_library_and_what_its_masks_took(planted: tuple[Run, np.ndarray],
                                                              empty_store: Store) -> None:
     run = empty_store.open(library_run(empty_store, planted[0].record.id))
-    assert patterns_source.shapes(run, QUERY)[0] == "4x4:8"
-    assert patterns_source.sources(run, "4x4:8")[0] == RUN and RUN not in patterns_source.sources(run, "1x4:2")
-    found = patterns_source.load(run, QUERY, "4x4:8", RUN, 3)
+    assert library_source.shapes(run, QUERY)[0] == "4x4:8"
+    assert library_source.sources(run, "4x4:8")[0] == RUN and RUN not in library_source.sources(run, "1x4:2")
+    found = library_source.load(run, QUERY, "4x4:8", RUN, 3)
     kinds = planted_kinds(16)
     kinds[0, 0] = 2
     assert (found.taken.reshape(16, 16) == 2 - kinds).all()  # the recorded list is HALVES backwards
-    view = patterns.block_map(run, QUERY, "4x4:8", RUN, 3)
+    view = library_map.block_map(run, QUERY, "4x4:8", RUN, 3)
     assert "the others take another" in view.claim and "99.6" in view.claim  # 255 of 256
-    close = patterns_block.close_up(run, QUERY, "4x4:8", RUN, 3, 0, 0)
+    close = library_block.close_up(run, QUERY, "4x4:8", RUN, 3, 0, 0)
     assert "The run took support 1: the training moved it." in close.claim
     for each in all_views(run, QUERY, "4x4:8", RUN, 3):
         sound(each)
@@ -315,7 +315,7 @@ def test_a_run_shows_its_own_library_and_what_its_masks_took(planted: tuple[Run,
 
 def test_a_block_outside_the_library_is_marked(planted: tuple[Run, np.ndarray], empty_store: Store) -> None:
     run = empty_store.open(library_run(empty_store, planted[0].record.id, broken=True))
-    view = patterns.block_map(run, QUERY, "4x4:8", RUN, 3)
+    view = library_map.block_map(run, QUERY, "4x4:8", RUN, 3)
     assert view.claim.startswith("1 of the 256 blocks")
     assert np.argwhere(np.asarray(view.figure.data[0].z) == 0).tolist() == [[2, 2]]  # output 8, input 8
     assert "none of the library" in [t.name for t in view.figure.data]
@@ -323,26 +323,26 @@ def test_a_block_outside_the_library_is_marked(planted: tuple[Run, np.ndarray], 
 
 def test_a_run_without_its_dense_weights_still_shows_its_map(empty_store: Store) -> None:
     run = empty_store.open(library_run(empty_store, "lost"))
-    sound(patterns.block_map(run, QUERY, "4x4:8", RUN, 3))
-    assert "dense weights were not kept" in patterns_block.close_up(run, QUERY, "4x4:8", RUN, 3, 0, 0).claim
-    assert "Without dense weights" in patterns_cost.cost(run, QUERY, "4x4:8", RUN, 3).claim
+    sound(library_map.block_map(run, QUERY, "4x4:8", RUN, 3))
+    assert "dense weights were not kept" in library_block.close_up(run, QUERY, "4x4:8", RUN, 3, 0, 0).claim
+    assert "Without dense weights" in library_cost.cost(run, QUERY, "4x4:8", RUN, 3).claim
     with pytest.raises(InputError, match=r"no dense weights in the store.*record level full"):
-        patterns_source.load(run, QUERY, "4x4:8", MATRIX, 3)
+        library_source.load(run, QUERY, "4x4:8", MATRIX, 3)
 
 
 def test_blocks_that_do_not_divide_a_matrix_are_not_offered(empty_store: Store) -> None:
     run = empty_store.open(make_dense(empty_store.recorded, layers=1, hidden=60, ffn=60))
-    assert set(patterns_source.shapes(run, QUERY)) == {"4x4:8", "2x4:4", "1x4:2", "4x4:4", "2x4:2", "1x4:1"}
+    assert set(library_source.shapes(run, QUERY)) == {"4x4:8", "2x4:4", "1x4:2", "4x4:4", "2x4:2", "1x4:1"}
     with pytest.raises(InputError, match=r"60 x 60.*divides"):
-        patterns_source.load(run, QUERY, "1x8:4", MATRIX, 3)
+        library_source.load(run, QUERY, "1x8:4", MATRIX, 3)
     with pytest.raises(InputError, match="block"):
-        patterns_source.shape_of("4×4")
+        library_source.shape_of("4×4")
 
 
 def test_new_arrays_are_seen_at_once(planted: tuple[Run, np.ndarray], empty_store: Store, tmp_path: Path) -> None:
     run, kinds = planted
-    assert (patterns_source.load(run, QUERY, "4x4:8", MATRIX, 3).taken.reshape(16, 16) == kinds).all()
+    assert (library_source.load(run, QUERY, "4x4:8", MATRIX, 3).taken.reshape(16, 16) == kinds).all()
     turned = kinds[::-1].copy()
     plant(empty_store, run.record.id, QUERY, weight_of(turned, np.random.default_rng(1)))
     again = empty_store.open(run.record.id)
-    assert (patterns_source.load(again, QUERY, "4x4:8", MATRIX, 3).taken.reshape(16, 16) == turned).all()
+    assert (library_source.load(again, QUERY, "4x4:8", MATRIX, 3).taken.reshape(16, 16) == turned).all()

@@ -12,8 +12,8 @@ import pytest
 
 from core.lab import plane as lab
 from core.lab.results_plane import Choices, Path
-from core.views import plane, plane_words
-from core.views.view import View
+from core.views.drawing.view import View
+from core.views.touch import two_weights, two_weights_words
 
 CASES = {key: lab.solve(case.choices) for key, case in lab.CASES.items()}
 PATH = CASES["good"]
@@ -34,7 +34,7 @@ def points(trace: dict[str, Any]) -> np.ndarray:
 
 @pytest.mark.parametrize("k", [0, 1, 4, 30])
 def test_the_figure_holds_the_path(k: int) -> None:
-    found = traces(plane.picture(PATH, k))
+    found = traces(two_weights.picture(PATH, k))
     np.testing.assert_array_equal(points(found["W"]), PATH.w[:k + 1])
     np.testing.assert_array_equal(points(found["Z"]), PATH.z[:k + 1])
     np.testing.assert_array_equal(points(found["W ahead"]), PATH.w[k:])
@@ -52,7 +52,7 @@ def test_the_figure_holds_the_path(k: int) -> None:
 @pytest.mark.parametrize("key", list(CASES))
 def test_every_ring_is_a_line_of_equal_loss_and_one_touches_the_cross(key: str) -> None:
     path = CASES[key]
-    found = traces(plane.picture(path, path.last))
+    found = traces(two_weights.picture(path, path.last))
     rings = points(found["equal loss"])
     for part in np.split(rings, np.flatnonzero(np.isnan(rings[:, 0]))):
         losses = path.losses(part[~np.isnan(part[:, 0])])
@@ -68,7 +68,7 @@ def test_every_ring_is_a_line_of_equal_loss_and_one_touches_the_cross(key: str) 
 @pytest.mark.parametrize("key", list(CASES))
 def test_nothing_jumps_while_it_plays_and_nothing_is_outside(key: str) -> None:
     path = CASES[key]
-    layouts = [body(plane.picture(path, k))["layout"] for k in (0, 1, path.last)]
+    layouts = [body(two_weights.picture(path, k))["layout"] for k in (0, 1, path.last)]
     ranges = {str((layout["xaxis"]["range"], layout["yaxis"]["range"], layout["uirevision"])) for layout in layouts}
     assert len(ranges) == 1
     across, up = (layouts[0][axis]["range"] for axis in ("xaxis", "yaxis"))
@@ -76,11 +76,11 @@ def test_nothing_jumps_while_it_plays_and_nothing_is_outside(key: str) -> None:
     seen = np.vstack([path.w, path.z[1:], path.w + path.u, [path.choices.minimum], [[0.0, 0.0]]])
     for low, high, values in ((*across, seen[:, 0]), (*up, seen[:, 1])):
         assert low < values.min() and values.max() < high
-    curves = [body(plane.curves(path, k))["layout"] for k in (0, path.last)]
+    curves = [body(two_weights.curves(path, k))["layout"] for k in (0, path.last)]
     assert all(curves[0][axis]["range"] == curves[1][axis]["range"] for axis in ("xaxis", "yaxis", "yaxis2"))
 
 
-@pytest.mark.parametrize("view", [plane.picture(PATH, 5), plane.curves(PATH, 5)])
+@pytest.mark.parametrize("view", [two_weights.picture(PATH, 5), two_weights.curves(PATH, 5)])
 def test_a_figure_is_light_names_everything_and_suits_both_themes(view: View) -> None:
     whole = json.loads(view.figure.to_json())
     whole["layout"].pop("template")  # Plotly's own; Streamlit puts the page's in its place
@@ -93,7 +93,7 @@ def test_a_figure_is_light_names_everything_and_suits_both_themes(view: View) ->
 
 
 def test_the_curves_hold_losses_residuals_and_the_cursor() -> None:
-    view = plane.curves(PATH, 7)
+    view = two_weights.curves(PATH, 7)
     found, layout = traces(view), body(view)["layout"]
     gap = PATH.w - np.array([1.8, 1.4])
     np.testing.assert_allclose(found["loss of W"]["y"], [0.5 * g @ PATH.a @ g for g in gap], atol=1e-12)
@@ -117,7 +117,7 @@ def test_the_curves_hold_losses_residuals_and_the_cursor() -> None:
     (CASES["large"], 30, "agree on keeping w1, the worse arm: loss 4.77, where w2 would cost 1.81."),
     (lab.solve(Choices(tilt=45, m1=10, m2=10, s1=10, s2=10, rho=20, iterations=60)), 60, "the other would do as well")])
 def test_the_claim_says_what_the_data_say(path: Path, k: int, words: str) -> None:
-    assert words in plane.picture(path, k).claim
+    assert words in two_weights.picture(path, k).claim
 
 
 @pytest.mark.parametrize(("path", "words"), [
@@ -128,19 +128,19 @@ def test_the_claim_says_what_the_data_say(path: Path, k: int, words: str) -> Non
 def test_projecting_once_is_judged(path: Path, words: str) -> None:
     if path.choices.tilt == 0:  # no coupling: keeping w2 is right, and magnitude keeps w1
         path = lab.solve(replace(path.choices, m1=14, m2=18))
-    assert words in plane.curves(path, 30).claim
+    assert words in two_weights.curves(path, 30).claim
 
 
 def test_the_alternative_text_is_made_from_the_data() -> None:
-    alt = plane.picture(PATH, 30).alt
+    alt = two_weights.picture(PATH, 30).alt
     assert "10 times as steep" in alt and "tilted -20 degrees" in alt and "its best point is (0, 1.98)" in alt
     assert "W is at (0, 1.98), Z at (0, 1.98)" in alt and "changed the weight it keeps once" in alt
-    assert "W starts at (1.80, 1.40)" in plane.picture(PATH, 0).alt
-    assert "the best on the cross is 1.81" in plane.curves(PATH, 3).alt
+    assert "W starts at (1.80, 1.40)" in two_weights.picture(PATH, 0).alt
+    assert "the best on the cross is 1.81" in two_weights.curves(PATH, 3).alt
 
 
 def test_the_table_holds_every_iteration() -> None:
-    table = plane.picture(PATH, 3).table
+    table = two_weights.picture(PATH, 3).table
     assert table["iteration"].tolist() == list(range(31)) and table["Z keeps"].tolist()[:4] == ["", "w1", "w1", "w2"]
     np.testing.assert_allclose(table[["U1", "U2"]].to_numpy(), PATH.u, atol=1e-6)
 
@@ -157,7 +157,7 @@ def numbers(latex: str) -> list[tuple[float, float]]:
 @pytest.mark.parametrize("k", [1, 3, 30])
 def test_the_updates_hold_the_numbers_of_their_round(wstep: str, k: int) -> None:
     path = lab.solve(replace(PATH.choices, wstep=wstep))
-    z, u, w = plane.moment(path, k).updates
+    z, u, w = two_weights.moment(path, k).updates
     old_w, old_u, rho = path.w[k - 1], path.u[k - 1], path.choices.rho
     near = {"abs": 0.00501}  # two decimals
     assert numbers(z.latex) == [pytest.approx(old_w + old_u, **near), pytest.approx(path.z[k], **near)]
@@ -173,18 +173,18 @@ def test_the_updates_hold_the_numbers_of_their_round(wstep: str, k: int) -> None
 
 
 def test_the_updates_come_in_the_solvers_order_and_before_the_first_round_without_numbers() -> None:
-    words = [update.words for update in plane.moment(PATH, 2).updates]
+    words = [update.words for update in two_weights.moment(PATH, 2).updates]
     assert [word[0] for word in words] == ["Z", "U", "W"]
-    assert not any(numbers(update.latex) for update in plane.moment(PATH, 0).updates)
+    assert not any(numbers(update.latex) for update in two_weights.moment(PATH, 0).updates)
 
 
 def test_the_balance_is_the_slope_and_the_pull() -> None:
-    assert plane.moment(PATH, 30).balance.startswith(
+    assert two_weights.moment(PATH, 30).balance.startswith(
         "rho · U = (2.01, 0) and the slope of the loss at W is (−2.01, 0)")
-    assert plane.moment(PATH, 0).balance == "U begins at 0: at first nothing pulls but Z."
+    assert two_weights.moment(PATH, 0).balance == "U begins at 0: at first nothing pulls but Z."
 
 
 @pytest.mark.parametrize(("value", "text"), [
     (1.805, "1.80"), (-0.004, "0"), (0, "0"), (-0.05, "−0.05"), (12.34, "12.3"), (1234.5, "1234"), (float("nan"), "–")])
 def test_numbers_have_the_digits_that_mean_something(value: float, text: str) -> None:
-    assert plane_words.number(value) == text
+    assert two_weights_words.number(value) == text

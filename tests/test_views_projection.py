@@ -10,10 +10,10 @@ from core.lab.reading_group import DEFAULT
 from core.lab.results_group import Nudge
 from core.sparsity.library import Library
 from core.sparsity.patterns import NM
-from core.views import projection, projection_library, projection_rounds
-from core.views.view import View
+from core.views.drawing.view import View
+from core.views.touch import one_block, one_group, one_group_rounds
 
-ALL = (projection.bars, projection_rounds.crossings, projection_rounds.choice)
+ALL = (one_group.bars, one_group_rounds.crossings, one_group_rounds.choice)
 
 
 def nudge(weights: tuple[float, ...] = DEFAULT[:4], pattern: NM = NM(2, 4), coupling: float = 0.6,  # noqa: B008
@@ -45,7 +45,7 @@ def test_every_view_is_sound_at_every_iteration(make, pattern: NM) -> None:
 def test_the_bars_are_the_sizes_of_what_stays_and_goes() -> None:
     found = nudge()
     for k in (0, 6):
-        view = projection.bars(found, k)
+        view = one_group.bars(found, k)
         for name, mask in (("stays", found.mask[k]), ("goes", ~found.mask[k])):
             [bar] = named(view, name)
             assert bar.x.tolist() == (np.flatnonzero(mask) + 1).tolist()
@@ -58,7 +58,7 @@ def test_the_bars_are_the_sizes_of_what_stays_and_goes() -> None:
 
 def test_the_numbers_under_the_bars_add_up() -> None:
     found = nudge()
-    view = projection.bars(found, 4)
+    view = one_group.bars(found, 4)
     cells, cut = (t for t in view.figure.data if t.type == "heatmap")
     w, u, v, z, carried = cells.z
     np.testing.assert_allclose(w + u, v, atol=1e-12)
@@ -72,7 +72,7 @@ def test_the_numbers_under_the_bars_add_up() -> None:
 
 def test_colours_and_axes_stand_still_while_it_plays() -> None:
     found = nudge()
-    views = [projection.bars(found, k) for k in range(found.last + 1)]
+    views = [one_group.bars(found, k) for k in range(found.last + 1)]
     assert len({v.figure.layout.yaxis.range for v in views}) == 1
     assert len({next(t.zmax for t in v.figure.data if t.type == "heatmap") for v in views}) == 1
     for k, view in enumerate(views):
@@ -80,14 +80,14 @@ def test_colours_and_axes_stand_still_while_it_plays() -> None:
 
 
 def test_the_claim_of_the_bars_says_who_stays_and_what_they_hold() -> None:
-    claim = projection.bars(nudge(), 0).claim
+    claim = one_group.bars(nudge(), 0).claim
     assert "Iteration 0: entries 3 and 4 stay, the 2 largest of 4" in claim
     assert "65.9" in claim  # (1 + 0.64) / (0.49 + 0.36 + 1 + 0.64)
-    assert "entry 3 stays, the largest of 4" in projection.bars(nudge(pattern=NM(1, 4)), 0).claim
+    assert "entry 3 stays, the largest of 4" in one_group.bars(nudge(pattern=NM(1, 4)), 0).claim
 
 
 def test_ties_are_said_and_marked() -> None:
-    view = projection.bars(nudge((0.5, 0.9, -0.5, 0.1)), 0)
+    view = one_group.bars(nudge((0.5, 0.9, -0.5, 0.1)), 0)
     assert "Entries 1 and 3 tie at 0.50: the lower index stays." in view.claim
     assert [t for bar in view.figure.data if bar.type == "bar" for t in bar.text if "tie" in t] == ["0.50 tie"] * 2
 
@@ -107,17 +107,17 @@ def test_what_has_nothing_to_choose_is_said(weights: tuple[float, ...], pattern:
 
 def test_one_entry_in_its_own_numbers() -> None:
     found = nudge((1.0, -2.0, 0.25, 0.5), coupling=0.0)
-    assert projection.arithmetic(found, 0, "2") == \
+    assert one_group.arithmetic(found, 0, "2") == \
         "Entry 2: W + U = −2.00 + 0.00 = −2.00, above the line at 0.75: it stays, Z = −2.00, and its next U is 0.00."
-    assert projection.arithmetic(found, 0, "4") == \
+    assert one_group.arithmetic(found, 0, "4") == \
         "Entry 4: W + U = 0.50 + 0.00 = 0.50, below the line at 0.75: it goes, Z = 0.00, and all of it becomes the " \
         "next U, 0.50."
-    assert projection.arithmetic(nudge((1.0, 2.0), NM(2, 2)), 0, "1").endswith("and Z = 1.00.")
+    assert one_group.arithmetic(nudge((1.0, 2.0), NM(2, 2)), 0, "1").endswith("and Z = 1.00.")
 
 
 def test_lines_are_thick_exactly_where_an_entry_stays() -> None:
     found = nudge(DEFAULT[:8], NM(4, 8))
-    view = projection_rounds.crossings(found, 3)
+    view = one_group_rounds.crossings(found, 3)
     thick = {(int(x), int(e)): y for t in view.figure.data if t.mode and "lines" in t.mode and t.line.width > 2
              for x, e, y in zip(t.x, t.text, t.y, strict=True) if np.isfinite(y)}
     thin = {(int(x), int(e)): y for t in view.figure.data if t.mode == "lines" and t.showlegend is False
@@ -131,10 +131,10 @@ def test_lines_are_thick_exactly_where_an_entry_stays() -> None:
 
 
 def test_the_crossing_is_told_with_its_iteration() -> None:
-    claim = projection_rounds.crossings(nudge(), 0).claim
+    claim = one_group_rounds.crossings(nudge(), 0).claim
     assert claim == "Entry 1 was cut at first; the dual carries it across the line at iteration 6, and entry 4 goes."
     assert "No entry crosses the line in 20 iterations: entries 3 and 4 stay." in \
-        projection_rounds.crossings(nudge(coupling=0.0), 0).claim
+        one_group_rounds.crossings(nudge(coupling=0.0), 0).claim
 
 
 def test_a_choice_that_does_not_settle_is_told() -> None:
@@ -143,32 +143,32 @@ def test_a_choice_that_does_not_settle_is_told() -> None:
     mask[-4::2] = found.mask[0]
     restless = Nudge(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, mask, found.error,
                      found.choices, found.ways)
-    assert "has not come to rest by iteration 20" in projection_rounds.crossings(restless, 0).claim
+    assert "has not come to rest by iteration 20" in one_group_rounds.crossings(restless, 0).claim
     back = found.mask.copy()
     back[6:] = found.mask[0]
     back[3:5] = found.mask[-1]
     back = Nudge(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, back, found.error,
                  found.choices, found.ways)
     assert "changes 2 times, last at iteration 5, and ends where it began" in \
-        projection_rounds.crossings(back, 0).claim
+        one_group_rounds.crossings(back, 0).claim
 
 
 def test_the_choice_is_judged_beside_all_others() -> None:
     found = nudge()
-    view = projection_rounds.choice(found, 0)
+    view = one_group_rounds.choice(found, 0)
     assert found.choices is not None
     steps = view.figure.data[0]
     np.testing.assert_array_equal(steps.y, found.error)
     assert view.figure.data[2].y[0] == found.choices.errors.min()
     assert "keeps entries 3 and 4" in view.claim and "place 4 of 6; with the best, entries 1 and 3," in view.claim
-    last = projection_rounds.choice(found, found.last)
+    last = one_group_rounds.choice(found, found.last)
     assert "the least of all 6 choices; with the largest, entries 3 and 4, it would be 17" in last.claim
     assert view.table["place"].tolist() == [4] * 6 + [1] * 15
 
 
 def test_too_many_choices_are_said() -> None:
     weights = tuple(float(v) for v in np.random.default_rng(0).standard_normal(18))
-    view = projection_rounds.choice(group.nudge(weights, NM(9, 18), 0.5, 1.0, 2), 1)
+    view = one_group_rounds.choice(group.nudge(weights, NM(9, 18), 0.5, 1.0, 2), 1)
     sound(view)
     assert "48\N{NARROW NO-BREAK SPACE}620 choices" in view.claim and "the best is not known" in view.claim
     assert "place" not in view.table
@@ -182,7 +182,7 @@ LIBRARY = Library(2, 2, SUPPORTS)
 
 def test_the_block_shows_the_winner_and_what_free_choice_would_do() -> None:
     weights = (0.1, 2.0, -2.5, 1.0)  # free choice keeps 2 and 3; energies 4.01, 7.25, 6.26
-    view = projection_library.block(LIBRARY, weights)
+    view = one_block.block(LIBRARY, weights)
     sound(view)
     cells, cut = (t for t in view.figure.data if t.type == "heatmap")
     np.testing.assert_array_equal(cut.z, [[1, 1], [0, 0]])
@@ -199,7 +199,7 @@ def test_the_block_shows_the_winner_and_what_free_choice_would_do() -> None:
 
 
 def test_all_patterns_are_drawn_and_the_winner_framed() -> None:
-    view = projection_library.patterns(LIBRARY, (0.1, 2.0, -2.5, 1.0))
+    view = one_block.patterns(LIBRARY, (0.1, 2.0, -2.5, 1.0))
     sound(view)
     [sheet] = [t for t in view.figure.data if t.type == "heatmap"]
     for p, support in enumerate(SUPPORTS):
@@ -214,14 +214,14 @@ def test_libraries_of_all_sizes_are_drawn(count: int) -> None:
     rng = np.random.default_rng(0)
     supports = np.unique(np.argsort(rng.random((200, 16)), axis=1) < 8, axis=0)[:count]
     library = Library(4, 4, supports)
-    for make in (projection_library.block, projection_library.patterns):
+    for make in (one_block.block, one_block.patterns):
         sound(make(library, rng.standard_normal(16)))
-    sheet = projection_library.patterns(library, rng.standard_normal(16)).figure.data[0].z
+    sheet = one_block.patterns(library, rng.standard_normal(16)).figure.data[0].z
     assert int(np.nansum(sheet)) == 8 * count
 
 
 def test_a_block_of_zeros_is_said() -> None:
-    view = projection_library.block(LIBRARY, (0.0,) * 4)
+    view = one_block.block(LIBRARY, (0.0,) * 4)
     sound(view)
     assert "all patterns tie at zero, the first is taken, and kept energy has no meaning" in view.claim
-    sound(projection_library.patterns(LIBRARY, (0.0,) * 4))
+    sound(one_block.patterns(LIBRARY, (0.0,) * 4))

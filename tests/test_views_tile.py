@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import InputError
 from core.runs.store import Run, read_header
-from core.views import maps, modelmap, style, tile
+from core.views.drawing import maps, style
+from core.views.weights import modelmap, tile
 from tests.damage import change_header
 from tests.makers import empty_store, make_dense, make_run
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.runs.store import TRACE, Run, Store
-from core.views import stages, style, trace
+from core.views.drawing import style
+from core.views.scores import stages, trace_curves
 from tests import makers
 
 
@@ -34,7 +35,7 @@ def with_rows(run: Run, rows: list[dict], folder: Path) -> Run:
 
 def test_every_logged_figure_has_its_curve_on_one_axis(shared_store: Store) -> None:
     run = opened(shared_store)
-    figure = body(trace.timeline(run))
+    figure = body(trace_curves.timeline(run))
     curves = {t["name"].split(" ")[0]: t for t in figure["data"]}
     assert len(figure["data"]) == 7  # primal, dual, rho, flips, moved, loss, score
     assert {t["xaxis"] for t in figure["data"]} == {"x"}  # one cursor
@@ -48,37 +49,37 @@ def test_every_logged_figure_has_its_curve_on_one_axis(shared_store: Store) -> N
 def test_the_phases_are_shaded_where_they_were(shared_store: Store) -> None:
     run = opened(shared_store)
     first = next(r["step"] for r in run.trace if r["phase"] == "refine")
-    assert trace.spans(run.trace) == [("admm", 0, first), ("refine", first, run.trace[-1]["step"])]
-    texts = [a["text"] for a in body(trace.timeline(run))["layout"]["annotations"]]
+    assert trace_curves.spans(run.trace) == [("admm", 0, first), ("refine", first, run.trace[-1]["step"])]
+    texts = [a["text"] for a in body(trace_curves.timeline(run))["layout"]["annotations"]]
     assert "ADMM" in texts and "refinement under the mask" in texts
 
 
 def test_the_claim_reads_the_last_residual_before_the_hard_prune(shared_store: Store, tmp_path: Path) -> None:
     run = opened(shared_store)
-    assert trace.timeline(run).claim.startswith("At the hard prune the primal residual was 0.01: W had all but")
+    assert trace_curves.timeline(run).claim.startswith("At the hard prune the primal residual was 0.01: W had all but")
     rows = [r | ({"primal": 0.3, "flips": 7} if "primal" in r else {}) for r in run.trace]
-    assert trace.timeline(with_rows(run, rows, tmp_path)).claim == (
+    assert trace_curves.timeline(with_rows(run, rows, tmp_path)).claim == (
         "At the hard prune the primal residual was 0.3: W was still on its way to the pattern.")
 
 
 def test_no_admm_is_said_and_the_rest_is_shown(shared_store: Store) -> None:
     run = opened(shared_store, method="asp")
-    assert not trace.has_admm(run)
-    view = trace.timeline(run)
+    assert not trace_curves.has_admm(run)
+    view = trace_curves.timeline(run)
     assert "has no ADMM phase" in view.claim
     assert [t["name"] for t in body(view)["data"]] == ["training loss", "evaluation score"]
-    assert [n.label for n in trace.numbers(run)] == ["Moved mask", "Drop at the hard prune"]
+    assert [n.label for n in trace_curves.numbers(run)] == ["Moved mask", "Drop at the hard prune"]
 
 
 def test_a_run_that_logged_nothing_says_so(shared_store: Store) -> None:
-    view = trace.timeline(opened(shared_store, method="magnitude"))
+    view = trace_curves.timeline(opened(shared_store, method="magnitude"))
     assert view.figure is None and "logged no steps" in view.claim
 
 
 def test_layer_wise_iterations_are_called_iterations(shared_store: Store, tmp_path: Path) -> None:
     run = opened(shared_store, method="admm-layer")
     rows = [{"step": k, "phase": "layer-wise", "rho": 2.0**k, "primal": 0.5**k} for k in range(1, 9)]
-    view = trace.timeline(with_rows(run, rows, tmp_path))
+    view = trace_curves.timeline(with_rows(run, rows, tmp_path))
     assert body(view)["layout"]["xaxis"]["title"]["text"] == "iterations"
 
 
@@ -86,7 +87,7 @@ def test_rows_with_holes_zeros_and_nonsense_are_drawn_as_far_as_they_go(shared_s
     run = opened(shared_store)
     rows = [{"step": 0, "phase": "admm", "primal": 0.0, "loss": None}, {"phase": "admm", "primal": "x"},
             {"step": 2, "phase": "admm", "primal": 0.1, "loss": float("nan")}, {"step": 1, "loss": 0.5}]
-    view = trace.timeline(with_rows(run, rows, tmp_path))
+    view = trace_curves.timeline(with_rows(run, rows, tmp_path))
     curves = {t["name"].split(" ")[0]: t for t in body(view)["data"]}
     assert curves["primal"]["y"] == [0.1] and curves["training"]["y"] == [0.5]
     assert curves["primal"]["x"] == [1]  # the rows' order: the steps run backwards; a row without one is none
@@ -96,7 +97,7 @@ def test_a_long_trace_is_thinned_and_says_so(shared_store: Store, tmp_path: Path
     run = opened(shared_store)
     rows = [{"step": k, "phase": "admm", "primal": 1 / (k + 1), "dual": 0.1, "rho": 1.0, "flips": k % 7, "moved": 0.1,
              "loss": 0.5} for k in range(10_000)]
-    view = trace.timeline(with_rows(run, rows, tmp_path))
+    view = trace_curves.timeline(with_rows(run, rows, tmp_path))
     assert len(view.figure.to_json()) < 500_000 and len(view.table) == 10_000
     assert "Every 9. row is drawn" in view.try_this
 
@@ -139,15 +140,15 @@ def test_runs_that_ended_early_say_what_is_missing(tmp_path: Path) -> None:
     store = makers.empty_store(tmp_path)
     run_id = makers.make_run(store.recorded, status="failed")
     run = store.open(run_id)
-    assert trace.timeline(run).figure is not None
+    assert trace_curves.timeline(run).figure is not None
     assert stages.waterfall(run).figure is None and "no scores" in stages.waterfall(run).claim
     assert stages.drop(store.records(), run_id).figure is None
-    assert [n.label for n in trace.numbers(run)] == ["Primal residual at the hard prune"]
+    assert [n.label for n in trace_curves.numbers(run)] == ["Primal residual at the hard prune"]
 
 
 def test_a_fixed_mask_has_no_admm_stretch_even_if_its_first_row_says_so(shared_store: Store) -> None:
     rows = [{"step": 0, "phase": "admm", "score": 0.9}, {"step": 10, "phase": "refine", "loss": 0.1}]
-    assert trace.spans(rows) == [("refine", 0, 10)]
+    assert trace_curves.spans(rows) == [("refine", 0, 10)]
 
 
 def test_drops_on_other_examples_do_not_stand_beside(tmp_path: Path) -> None:
@@ -160,15 +161,15 @@ def test_drops_on_other_examples_do_not_stand_beside(tmp_path: Path) -> None:
 def test_a_mask_that_moves_in_training_is_said_to(shared_store: Store, tmp_path: Path) -> None:
     run = opened(shared_store, method="asp")
     rows = [{"step": k, "phase": "moving", "flips": 12_000 // (k + 1), "loss": 0.5, "score": 0.8} for k in range(4)]
-    view = trace.timeline(with_rows(run, rows, tmp_path))
+    view = trace_curves.timeline(with_rows(run, rows, tmp_path))
     assert f"at every step: {style.count(3000)} entries flipped between the last two logged" in view.claim
     assert f"{style.count(12000)} when most did" in view.claim
-    assert trace.spans(rows) == [("moving", 0, 3)]
+    assert trace_curves.spans(rows) == [("moving", 0, 3)]
     assert "training, the mask moves" in [a["text"] for a in body(view)["layout"]["annotations"]]
 
 
 @pytest.mark.parametrize(("last", "ticks"), [(0.19, None), (0.05, "D2"), (0.0004, 1)])
 def test_the_labels_of_a_log_axis_keep_apart(shared_store: Store, tmp_path: Path, last: float, ticks: object) -> None:
     rows = [{"step": k, "phase": "admm", "primal": value} for k, value in enumerate((0.2, last), 1)]
-    axis = body(trace.timeline(with_rows(opened(shared_store), rows, tmp_path)))["layout"]["yaxis"]
+    axis = body(trace_curves.timeline(with_rows(opened(shared_store), rows, tmp_path)))["layout"]["yaxis"]
     assert axis["type"] == "log" and axis.get("dtick") == ticks

@@ -11,8 +11,9 @@ import pytest
 from core.errors import InputError
 from core.runs.keeping import keep
 from core.runs.store import Run, Store
-from core.views import maps, pair, style, tile, weights
-from core.views.view import View
+from core.views.drawing import maps, style
+from core.views.drawing.view import View
+from core.views.weights import before_after, pair, tile
 from tests.damage import replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 from tests.making import dense_weights
@@ -52,7 +53,7 @@ def percentile(values: np.ndarray, share: float) -> float:
 
 
 def test_three_panels_show_the_planted_weights_in_one_range(run: Run) -> None:
-    view = weights.panels(run, QUERY)
+    view = before_after.panels(run, QUERY)
     truth = dense_weights(KEY, 2, 64, 256)[QUERY]
     mask = run.mask(QUERY)
     (before,), (grey, after), (_, change) = (heatmaps(view, a) for a in ("x", "x2", "x3"))
@@ -71,7 +72,7 @@ def test_three_panels_show_the_planted_weights_in_one_range(run: Run) -> None:
 
 
 def test_the_figure_keeps_its_zoom_and_says_what_grey_means(run: Run) -> None:
-    figure = weights.panels(run, QUERY).figure
+    figure = before_after.panels(run, QUERY).figure
     assert run.record.id in figure.layout.uirevision
     assert QUERY in figure.layout.uirevision
     assert "pruned: exactly zero" in [t.name for t in figure.data]
@@ -80,7 +81,7 @@ def test_the_figure_keeps_its_zoom_and_says_what_grey_means(run: Run) -> None:
 
 
 def test_the_sentence_states_energy_moved_mask_and_change(run: Run) -> None:
-    view = weights.panels(run, QUERY)
+    view = before_after.panels(run, QUERY)
     before, after, mask = run.parent.weight(QUERY), run.weight(QUERY), run.mask(QUERY)
     gone = kept = moved = total = 0.0
     for w, v, m in zip(before.flat, after.flat, mask.flat, strict=True):
@@ -97,13 +98,13 @@ def test_the_sentence_states_energy_moved_mask_and_change(run: Run) -> None:
 
 def test_magnitude_moves_nothing_and_is_said_so(tmp_path: Path) -> None:
     run = opened(tmp_path, method="magnitude")
-    claim = weights.panels(run, QUERY).claim
+    claim = before_after.panels(run, QUERY).claim
     assert "the mask is plain magnitude's" in claim
     assert claim.endswith("the weights that stayed did not move.")
 
 
 def test_the_alternative_text_is_made_from_the_mask(run: Run) -> None:
-    assert f"all {style.count(64 * 16)} groups hold exactly 2 of 4" in weights.panels(run, QUERY).alt
+    assert f"all {style.count(64 * 16)} groups hold exactly 2 of 4" in before_after.panels(run, QUERY).alt
 
 
 def test_a_broken_mask_is_told_in_the_alternative_text(run: Run) -> None:
@@ -111,7 +112,7 @@ def test_a_broken_mask_is_told_in_the_alternative_text(run: Run) -> None:
     mask[5, 8:12] = 1
     replace_arrays(run.path, {f"mask/{QUERY}": np.packbits(mask, axis=-1), f"weight/{QUERY}": None})
     again = Run(run.record, run.path, True, run.parent)
-    assert "1 of" in (alt := weights.panels(again, QUERY).alt)
+    assert "1 of" in (alt := before_after.panels(again, QUERY).alt)
     assert "groups hold more than 2 of 4" in alt
 
 
@@ -127,7 +128,7 @@ def test_snapshots_show_w_z_and_u(run: Run) -> None:
     assert np.allclose(trained.third, w - run.parent.weight(QUERY), atol=1e-7)
     assert trained.mask is None
     found = run.record.snapshots[2]
-    claim = weights.panels(run, QUERY, "2", "w").claim
+    claim = before_after.panels(run, QUERY, "2", "w").claim
     assert f"step {found.step}" in claim
     assert style.percent(found.primal) in claim
 
@@ -143,16 +144,16 @@ def test_a_run_without_weights_shows_the_dense_ones_under_its_mask(tmp_path: Pat
     run = opened(tmp_path, record="masks")
     held = pair.load(run, QUERY)
     assert np.array_equal(held.after, run.parent.weight(QUERY) * run.mask(QUERY))
-    assert weights.change_of_kept(held) is None
+    assert before_after.change_of_kept(held) is None
     assert "keeps its masks, not its weights" in pair.notes(run, QUERY)[0]
-    view = weights.panels(run, QUERY)
+    view = before_after.panels(run, QUERY)
     assert "Before, under the mask" in [a.text for a in view.figure.layout.annotations]
     assert "stayed" not in view.claim
 
 
 def test_a_summary_shows_block_means_on_both_sides(tmp_path: Path) -> None:
     run = opened(tmp_path, record="summary", hidden=192, ffn=768, layers=1)
-    view = weights.panels(run, QUERY)
+    view = before_after.panels(run, QUERY)
     before, after, change = (heatmaps(view, a)[0] for a in ("x", "x2", "x3"))
     dense = run.parent.weight(QUERY)
     r, c = before.dy, before.dx
@@ -179,7 +180,7 @@ def test_a_summary_beside_a_parent_with_finer_thumbnails_still_shows_both(tmp_pa
     run = store.open(keep(store, run.record.id, "summary").name)
     own, dense = run.array(f"thumbnail/{QUERY}"), run.parent.array(f"thumbnail/{QUERY}").astype(np.float32)
     assert dense.shape == (2 * own.shape[0], 2 * own.shape[1])
-    before, after, change = (heatmaps(weights.panels(run, QUERY), a)[0] for a in ("x", "x2", "x3"))
+    before, after, change = (heatmaps(before_after.panels(run, QUERY), a)[0] for a in ("x", "x2", "x3"))
     assert np.allclose(after.z, own.astype(np.float32))
     assert before.z[1, 2] == pytest.approx(dense[2:4, 4:6].mean(), rel=2e-3)
     assert np.allclose(change.z, after.z - before.z)
@@ -187,7 +188,7 @@ def test_a_summary_beside_a_parent_with_finer_thumbnails_still_shows_both(tmp_pa
 
 def test_masks_without_any_weights_show_block_means_and_what_stays(tmp_path: Path) -> None:
     run = light_pair(tmp_path, "masks")
-    view = weights.panels(run, QUERY)
+    view = before_after.panels(run, QUERY)
     before, after, change = (heatmaps(view, a)[0] for a in ("x", "x2", "x3"))
     assert np.allclose(before.z, run.parent.array(f"thumbnail/{QUERY}").astype(np.float32))
     assert np.allclose(after.z, run.array(f"thumbnail/{QUERY}").astype(np.float32))
@@ -195,7 +196,7 @@ def test_masks_without_any_weights_show_block_means_and_what_stays(tmp_path: Pat
     entry = next(m for m in run.record.matrices if m.name == QUERY)
     assert style.percent(1 - entry.kept_energy) in view.claim
     assert "which weights stay is known one by one" in " ".join(pair.notes(run, QUERY))
-    near = weights.panels(run, QUERY, zoom=True, row=100, column=100)
+    near = before_after.panels(run, QUERY, zoom=True, row=100, column=100)
     grey, stays = heatmaps(near, "x")
     top, left = int(stays.y0), int(stays.x0)
     mask = run.mask(QUERY)[top:top + 96, left:left + 96]
@@ -210,13 +211,13 @@ def test_masks_without_any_weights_show_block_means_and_what_stays(tmp_path: Pat
 
 def test_weights_whose_parent_kept_none_are_averaged_over_the_parents_blocks(tmp_path: Path) -> None:
     run = light_pair(tmp_path, "full")
-    before, after, change = (heatmaps(weights.panels(run, QUERY), a)[0] for a in ("x", "x2", "x3"))
+    before, after, change = (heatmaps(before_after.panels(run, QUERY), a)[0] for a in ("x", "x2", "x3"))
     assert np.allclose(before.z, run.parent.array(f"thumbnail/{QUERY}").astype(np.float32))
     r, c = after.dy, after.dx
     own = np.abs(run.weight(QUERY))
     assert after.z[2, 1] == pytest.approx(own[2 * r:3 * r, c:2 * c].mean(), rel=1e-5)
     assert change.z.shape == before.z.shape == after.z.shape
-    near = weights.panels(run, QUERY, zoom=True)
+    near = before_after.panels(run, QUERY, zoom=True)
     assert heatmaps(near, "x") == []
     assert len(heatmaps(near, "x2")) == 2
 
@@ -224,7 +225,7 @@ def test_weights_whose_parent_kept_none_are_averaged_over_the_parents_blocks(tmp
 def test_a_missing_parent_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="agreement-tiny-dense-lost"))
-    view = weights.panels(run, QUERY)
+    view = before_after.panels(run, QUERY)
     assert "(agreement-tiny-dense-lost) is not in the store" in pair.notes(run, QUERY)[0]
     assert heatmaps(view, "x") == []
     assert len(heatmaps(view, "x2")) == 2
@@ -243,13 +244,13 @@ def test_a_parent_that_cannot_be_read_counts_as_missing(run: Run) -> None:
 def test_truncated_arrays_are_an_error_with_a_remedy(damaged_store: Store) -> None:
     broken = damaged_store.open("truncated-arrays")
     with pytest.raises(InputError, match=r"cannot be read .* Make the run again"):
-        weights.panels(broken, QUERY)
+        before_after.panels(broken, QUERY)
 
 
 def test_a_shape_that_the_header_does_not_say_is_an_error(run: Run) -> None:
     replace_arrays(run.path, {f"mask/{QUERY}": np.zeros((63, 8), np.uint8)})
     with pytest.raises(InputError, match=r"has shape \(63, 64\).*as the run's header says"):
-        weights.panels(Run(run.record, run.path, True, run.parent), QUERY)
+        before_after.panels(Run(run.record, run.path, True, run.parent), QUERY)
 
 
 @pytest.mark.parametrize(("matrix", "moment", "words"), [
@@ -270,7 +271,7 @@ def test_a_file_that_changes_is_read_again(run: Run) -> None:
 def test_a_large_matrix_is_drawn_as_blocks_or_as_a_window(tmp_path: Path) -> None:
     run = opened(tmp_path, hidden=192, ffn=768, layers=1, snapshots=0)
     dense, after = run.parent.weight(WIDE), run.weight(WIDE)
-    view = weights.panels(run, WIDE)
+    view = before_after.panels(run, WIDE)
     before, then, change = (heatmaps(view, a)[0] for a in ("x", "x2", "x3"))
     assert max(before.z.shape) <= 96
     r, c = before.dy, before.dx
@@ -279,7 +280,7 @@ def test_a_large_matrix_is_drawn_as_blocks_or_as_a_window(tmp_path: Path) -> Non
     assert then.z[3, 1] == pytest.approx(np.abs(after[3 * r:4 * r, c:2 * c]).mean(), rel=1e-5)
     assert np.allclose(change.z, then.z - before.z, atol=1e-6)
     assert f"{r} × {c} weights" in view.try_this
-    near = weights.panels(run, WIDE, zoom=True, row=400, column=101)
+    near = before_after.panels(run, WIDE, zoom=True, row=400, column=101)
     window = heatmaps(near, "x")[0]
     top, left = int(window.y0), int(window.x0)
     assert left % 4 == 0
@@ -291,10 +292,10 @@ def test_a_large_matrix_is_drawn_as_blocks_or_as_a_window(tmp_path: Path) -> Non
 
 
 def test_a_finer_difference_has_a_tenth_of_the_range(run: Run) -> None:
-    plain, fine = (heatmaps(weights.panels(run, QUERY, finer=f), "x3")[1].zmax for f in (False, True))
+    plain, fine = (heatmaps(before_after.panels(run, QUERY, finer=f), "x3")[1].zmax for f in (False, True))
     assert fine == pytest.approx(plain / 10)
 
 
 def test_the_widest_exact_figure_stays_under_half_a_megabyte(run: Run) -> None:
     assert maps.CELLS >= 256 * 64
-    assert len(weights.panels(run, WIDE).figure.to_json()) < HALF_MEGABYTE
+    assert len(before_after.panels(run, WIDE).figure.to_json()) < HALF_MEGABYTE

@@ -7,7 +7,7 @@ from math import isfinite
 
 import streamlit as st
 
-from core.views.overview import Card, Strip
+from core.views.catalogue.overview import Card, Strip
 from ui import frame
 
 

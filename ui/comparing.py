@@ -10,11 +10,11 @@ import streamlit as st
 from core.errors import InputError
 from core.runs.records import RunRecord
 from core.runs.store import Run
-from core.views import compare_choice as choice
-from core.views import style
-from core.views.compare_specs import against, final
-from core.views.twins import told_apart
-from core.views.view import View
+from core.views.compare import choice
+from core.views.compare.differences import against, final
+from core.views.drawing import style
+from core.views.drawing.twins import told_apart
+from core.views.drawing.view import View
 from ui import cache, frame, links
 
 KEY = "runs"
@@ -139,7 +139,7 @@ def table(make: Callable[..., View], runs: Sequence[Run], key: str) -> None:
 
 def pick_matrix(runs: Sequence[Run]) -> str | None:
     """Choose one matrix for all (`?matrix=`); None, with words, when no run lists any."""
-    from core.views.compare_sides import matrices
+    from core.views.compare.sides import matrices
 
     names = matrices(runs)
     if not names:

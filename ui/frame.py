@@ -21,9 +21,9 @@ from core.errors import InputError
 from core.methods import METHODS
 from core.runs.records import RunRecord
 from core.runs.store import Run
-from core.views import style
-from core.views.twins import told_apart
-from core.views.view import Number, View
+from core.views.drawing import style
+from core.views.drawing.twins import told_apart
+from core.views.drawing.view import Number, View
 from ui import blame, cache, lesson, links, turns
 from ui.cache import cached, cached_over, entries, store
 from ui.look import CSS

@@ -13,7 +13,7 @@ from core.inspecting.folder import open_checkpoint
 from core.inspecting.report import Report, inspect
 from core.runs.store import CHECKPOINT, file_times
 from core.sparsity.patterns import parse_pattern
-from core.views import style
+from core.views.drawing import style
 from ui import cache, frame, links, typed
 
 ASKS = ["", "2:4", "1:4", "4:8", "1:2", "block:4x4:0.5", "unstructured:0.5"]

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.runs.records import RunRecord
 from core.runs.store import Run
-from core.views import style
+from core.views.drawing import style
 from ui import cache, frame, links
 
 

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import streamlit as st
 
 from core.methods.cards import TITLES
-from core.views.claims import STAMP
-from core.views.methods import Costs, MethodCard, Row
+from core.views.catalogue.claims import STAMP
+from core.views.catalogue.method_table import Costs, MethodCard, Row
 from ui import formula, frame
 
 FEW, FEWER = 4, 2  # runs, and printed figures, on a card among others; alone it shows all

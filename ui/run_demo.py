@@ -8,7 +8,7 @@ from core import demo
 from core.live import presets
 from core.methods import METHODS
 from core.runs.store import Run
-from core.views import live_layers
+from core.views.catalogue import live_layers
 from ui import cache, frame, kept, solving
 from ui.run_form import KEYS, START
 

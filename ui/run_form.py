@@ -23,7 +23,7 @@ from core.sparsity.patterns import PATTERNS
 from core.specs.settings import HELP
 from core.tasks import TASKS
 from core.tasks.own import registered
-from core.views import style
+from core.views.drawing import style
 from ui import kept, links, run_own
 
 START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}

@@ -14,7 +14,8 @@ from core.live.status import LiveStatus, jobs, status
 from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
-from core.views import live, style
+from core.views.catalogue import live_run
+from core.views.drawing import style
 from ui import cache, comparing, frame, links, pace, run_demo, run_probe
 from ui.run_words import STATES, duration, expectation, standing
 
@@ -139,8 +140,8 @@ def _pictures(now: LiveStatus) -> None:
     if run_demo.layered(run.record.id) and not run.trace:
         return  # its rounds are written down when all layers are solved
     with frame.guarded():
-        frame.figures(frame.cached(live.numbers, run))
-    frame.draw(live.growing, run, key="live.trace")
+        frame.figures(frame.cached(live_run.numbers, run))
+    frame.draw(live_run.growing, run, key="live.trace")
     _groups(run)
 
 
@@ -153,10 +154,10 @@ def _before(run: Run, now: LiveStatus) -> bool:
 def _groups(run: Run) -> None:
     """The groups of one matrix over the moments kept so far, while there are such."""
     with frame.guarded():
-        names = live.watched(run)
+        names = live_run.watched(run)
         if names:
             matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix")
-            frame.show(live.groups_so_far(run, matrix), "live.groups")
+            frame.show(live_run.groups_so_far(run, matrix), "live.groups")
 
 
 def history() -> None:

@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.tasks import own
 from core.tasks.preparing import METRICS, NAME, Prepared, prepare
 from core.tasks.tables import KINDS, LARGEST, TableFile, columns_of, head, table_file
-from core.views import style
+from core.views.drawing import style
 from ui import frame, links
 
 NONE = ""  # no second text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.live.estimates import Estimate
 from core.live.status import LiveStatus
-from core.views import style
+from core.views.drawing import style
 
 STATES = {"queued": "waiting", "running": "running", "succeeded": "done", "failed": "failed", "cancelled": "cancelled",
           "unknown": "not known"}

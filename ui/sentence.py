@@ -20,8 +20,8 @@ from core.live.tending import tend
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
 from core.tasks import entry_of
-from core.views import style
-from core.views.twins import told_apart
+from core.views.drawing import style
+from core.views.drawing.twins import told_apart
 from ui import cache, frame, links, typed
 
 HERE = "pruned here by magnitude, not trained"

@@ -6,8 +6,8 @@ from html import escape
 
 import streamlit as st
 
-from core.views import style
-from core.views.live_layers import Solving
+from core.views.catalogue.live_layers import Solving
+from core.views.drawing import style
 from ui import frame, links
 
 

@@ -1,0 +1,1 @@
+"""What the network feels: token by feature, quiet regions, attention, answers to a sentence."""

@@ -1,0 +1,110 @@
+"""What the dense and the pruned model answer to a sentence that somebody typed, and how far the answer moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core.runs.regions import QUIET, quiet_share
+from core.runs.store import Run
+from core.views.activations import margins as said
+from core.views.activations.kept_sentence import both, dense_probe, of_layer, probe_of
+from core.views.drawing import style
+from core.views.drawing.build import Part, build, words_only
+from core.views.drawing.view import Number, View
+
+ROW = 34  # pixels of a bar
+TRY = "Change one word, or take one of ours. Which word turns the answer, and does it turn both models'?"
+
+
+def answer(run: Run, probe: str) -> View:
+    """The answers of both models as bars, and beside them the lead of the dense model's answer over the next best.
+
+    *run* and its parent hold the sentence *probe*. Raises InputError for an unknown sentence.
+    """
+    found, labels = said.answers(run, probe)
+    words = said.claim(found, labels)
+    claim = f"{words[0].upper()}{words[1:]}."
+    if set(found) != {"dense", "pruned"}:
+        return words_only(claim)
+    logits = _logits(run, probe)
+    bars = said.bars(run, found, labels)
+    for part in bars if labels else []:
+        part["text"] = [f"{style.percent(float(c))} · logit {_signed(z, 2)}"
+                        for c, z in zip(found[part["name"]], logits[part["name"]], strict=True)]
+    layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 40, "b": 44},
+                    "legend": {"traceorder": "normal"},
+                    "xaxis": {"domain": [0.0, 0.56 if labels else 1.0], "title": {"text": _unit(labels)}}
+                    | ({"range": [0, 1.65], "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]}
+                       if labels else {}),
+                    "yaxis": {"autorange": "reversed", "showgrid": False}}
+    if labels:
+        leads = lead(found)
+        bars += [_lead_bar(run, side, value) for side, value in leads.items()]
+        layout |= {"xaxis2": {"domain": [0.68, 1.0], "anchor": "y2", "range": [-145, 145], "tickvals": [-100, 0, 100],
+                              "ticktext": ["−100", "0", "100"],
+                              "title": {"text": "lead, percentage points"}},
+                   "yaxis2": {"anchor": "x2", "autorange": "reversed", "showgrid": False}}
+    rows = 2 * max(len(labels), 1)
+    return View(claim, build(bars, layout, 110 + ROW * rows, legend=True), None, f"Answers of both models. {claim}",
+                _table(found, labels, logits), TRY)
+
+
+def lead(found: said.Chances) -> dict[str, float]:
+    """By how many percentage points each model puts the dense model's answer before the next best; negative where it
+    gives another one."""
+    top = int(found["dense"].argmax())
+    return {side: 100 * float(c[top] - np.delete(c, top).max()) for side, c in found.items()}
+
+
+def numbers(run: Run, probe: str, layer: int) -> list[Number]:
+    """How far the answer moved, and how much of *layer* is quiet, in large print."""
+    found, labels = said.answers(run, probe)
+    out = []
+    if set(found) == {"dense", "pruned"} and labels:
+        leads = lead(found)
+        out.append(Number("The lead moved by", _signed(leads["pruned"] - leads["dense"], 1),
+                          f"percentage points: {_signed(leads['dense'], 1, plus=False)} → "
+                          f"{_signed(leads['pruned'], 1, plus=False)}"))
+    elif set(found) == {"dense", "pruned"}:
+        out.append(Number("The answer moved by", _signed(float(found["pruned"][0] - found["dense"][0]), 2),
+                          f"{float(found['dense'][0]):.2f} → {float(found['pruned'][0]):.2f}"))
+    dense, pruned = both(run, probe, layer)
+    if dense is not None and pruned is not None:
+        out.append(Number("Quiet regions", style.percent(quiet_share(pruned, dense)),
+                          f"of the output of {of_layer(layer)}; dense: {style.percent(quiet_share(dense, dense))}. "
+                          f"Quiet: under {QUIET:g} × the dense median."))
+    return out
+
+
+def _logits(run: Run, probe: str) -> dict[str, list[float]]:
+    dense = dense_probe(run, probe)
+    return {"dense": dense.logits if dense is not None else [], "pruned": probe_of(run, probe).logits}
+
+
+def _lead_bar(run: Run, side: str, value: float) -> Part:
+    return {"type": "bar", "orientation": "h", "y": [side], "x": [value], "xaxis": "x2", "yaxis": "y2",
+            "text": [_signed(value, 1, plus=False)], "textposition": "outside", "cliponaxis": False,
+            "textfont": {"size": 14}, "marker": {"color": said.colour(run, side)}, "showlegend": False, "width": [0.6],
+            "hovertemplate": f"{side}: %{{x:.1f}} points<extra></extra>"}
+
+
+def _table(found: said.Chances, labels: list[str], logits: dict[str, list[float]]) -> pd.DataFrame:
+    if not labels:
+        return pd.DataFrame([{"model": side, "value": float(v[0])} for side, v in found.items()])
+    dense: NDArray[np.float64] = found["dense"]
+    return pd.DataFrame([
+        {"answer": name, "dense": float(dense[k]), "pruned": float(found["pruned"][k]),
+         "change": float(found["pruned"][k] - dense[k]), "dense logit": logits["dense"][k],
+         "pruned logit": logits["pruned"][k]} for k, name in enumerate(labels)])
+
+
+def _unit(labels: list[str]) -> str:
+    return "probability" if labels else "answer"
+
+
+def _signed(value: float, digits: int, *, plus: bool = True) -> str:
+    value = round(value, digits)  # what is nothing has no sign
+    sign = "−" if value < 0 else "+" if plus and value else ""
+    return f"{sign}{abs(value):.{digits}f}"

@@ -1,0 +1,176 @@
+"""The methods: what each is in its own words, what was recorded with it, what all of them cost on one task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.methods import METHODS, entry_of
+from core.methods.cards import MethodText, idea_of, text_of
+from core.methods.declared import Declared, declared
+from core.runs.records import RunRecord
+from core.views.catalogue.claims import Claim, claims
+from core.views.drawing import style
+from core.views.drawing.twins import off_default
+from core.views.scores.points import Point, point_of, scored
+
+TRAINING = {"never": "no training", "optional": "with or without training", "always": "in training"}
+USUAL = "2:4"  # the pattern that is shown first
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recorded run of a method, in words."""
+
+    id: str
+    task: str
+    pattern: str
+    budget: str
+    score: str
+    difference: str
+    within: bool  # noise of dense
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """One method: its text, its knobs, what was printed of it, and our runs."""
+
+    name: str
+    title: str
+    colour: str
+    training: str
+    idea: str
+    text: MethodText
+    knobs: tuple[Declared, ...]
+    claims: tuple[Claim, ...]
+    rows: tuple[Row, ...]
+    lab: bool  # can the layer lab run it?
+    trace: str | None  # the run to open there
+
+
+def card(records: Sequence[RunRecord], name: str) -> MethodCard:
+    """The card of method *name*. Raises InputError for a name that is not in METHODS."""
+    entry, text = entry_of(name), text_of(name)
+    own = [r for r in records if r.spec.method == name]
+    if entry.target:
+        shown = sorted((r for r in own if scored(r)), key=_place)
+        rows = [_row(r, point_of(r)) for r in shown]
+    else:
+        shown = sorted((r for r in own if r.status == "succeeded" and r.results is not None), key=_place)
+        rows = [Row(r.id, style.task_title(r.spec.task), "dense", _budget(r),
+                    style.score(r.results.final) if r.results else "–", "–", True) for r in shown]
+    trace = next((r.id for r in shown if r.snapshots or r.spec.epochs > 0), shown[0].id if shown else None)
+    return MethodCard(name, entry.title, entry.colour, TRAINING[entry.training], idea_of(text), text, declared(name),
+                      tuple(claims(name)), tuple(rows), bool(entry.target) and entry.training != "always",
+                      trace if entry.target else None)
+
+
+def _row(record: RunRecord, point: Point) -> Row:
+    return Row(record.id, style.task_title(record.spec.task), point.words, _budget(record), style.score(point.score),
+               style.change(point.score - point.dense), point.within)
+
+
+def _budget(record: RunRecord) -> str:
+    return f"{record.spec.epochs:g} epochs" if record.spec.epochs else "no training"
+
+
+def _place(record: RunRecord) -> tuple[bool, bool, bool, float, str, str, str]:
+    """Real tasks before synthetic ones, the usual pattern before others: the first rows are the comparable ones."""
+    spec = record.spec
+    return (synthetic(spec.task), bool(off_default(record)), spec.pattern != USUAL or bool(spec.bits),
+            round(record.sparsity, 3), spec.task, _budget(record), record.id)
+
+
+def synthetic(task: str) -> bool:
+    """Is this one of our built-in tasks?"""
+    from core.tasks import TASKS
+
+    return task in TASKS and TASKS[task].kind == "built-in"
+
+
+# -- what all of them cost on one task ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One method on the task of the comparison. Seconds are wall time of that one run."""
+
+    name: str
+    title: str
+    colour: str
+    row: Row
+    solving: str
+    training: str
+
+
+@dataclass(frozen=True)
+class Costs:
+    """All methods with a run of one task, model and pattern: a sentence, the rows, and where it was measured."""
+
+    claim: str
+    rows: tuple[Cost, ...]
+    note: str
+
+
+def costs(records: Sequence[RunRecord]) -> Costs | None:
+    """The comparison on the task, model and pattern that most methods have a run of (a real task before a synthetic
+    one). One run a method and kind of budget: the one that turns no knob, with the lowest seed. None without any."""
+    kinds: dict[tuple[str, str, str], list[RunRecord]] = defaultdict(list)
+    for r in records:
+        if scored(r) and not r.spec.bits:
+            kinds[r.spec.task, r.spec.model, r.spec.pattern].append(r)
+    if not kinds:
+        return None
+    task, model, pattern = max(kinds, key=lambda k: (not synthetic(k[0]), len({r.spec.method for r in kinds[k]}),
+                                                     k[2] == USUAL, len(kinds[k]), k))
+    chosen = _one_each(kinds[task, model, pattern])
+    rows = [Cost(r.spec.method, style.method_title(r.spec.method), style.colour(r.spec.method), _row(r, point_of(r)),
+                 seconds(r.timing.phases.get("solve")), seconds(r.timing.phases.get("train"))) for r in chosen]
+    return Costs(_claim(chosen, task, pattern), tuple(rows), _note(chosen, model))
+
+
+def _one_each(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """One run a (method, trained), in the order of METHODS."""
+    order = list(METHODS)
+    found: dict[tuple[str, bool], RunRecord] = {}
+    for r in sorted(records, key=lambda r: (len(off_default(r)), r.spec.seed, r.id)):
+        found.setdefault((r.spec.method, r.spec.epochs > 0), r)
+    return sorted(found.values(), key=lambda r: (r.spec.epochs > 0, order.index(r.spec.method)
+                                                 if r.spec.method in order else len(order)))
+
+
+def seconds(value: float | None) -> str:
+    """A duration as written on a page; a dash for a phase that a run does not have."""
+    if value is None:
+        return "–"
+    if value < 0.1:
+        return f"<{style.SPACE}0.1{style.SPACE}s"
+    return f"{value:.1f}{style.SPACE}s" if value < 9.95 else f"{value:.0f}{style.SPACE}s"
+
+
+def _claim(chosen: Sequence[RunRecord], task: str, pattern: str) -> str:
+    """Who loses least without training, and who with it, and in what time."""
+    halves: list[str] = []
+    for trained, phase in ((False, "solve"), (True, "train")):
+        own = [(r, point_of(r)) for r in chosen if (r.spec.epochs > 0) == trained]
+        words = "without training" if not trained else "with it" if halves else "with training"
+        if own:
+            best, point = max(own, key=lambda pair: pair[1].score - pair[1].dense)
+            spent = best.timing.phases.get(phase)
+            took = "" if spent is None else f", {seconds(spent)}" + (" of training" if trained else "")
+            halves.append(f"{words} {style.method_title(best.spec.method)}{'' if halves else ' loses least'} "
+                          f"({style.change(point.score - point.dense)}{took})")
+    return f"{style.task_title(task)} at {pattern}: {', '.join(halves)}."
+
+
+def _note(chosen: Sequence[RunRecord], model: str) -> str:
+    places = sorted({f"{r.environment.processor}, {r.environment.threads} "
+                     f"{'thread' if r.environment.threads == 1 else 'threads'}"
+                     for r in chosen if r.environment is not None})
+    where = f" on {'; '.join(places)}" if places else ""
+    epochs = sorted({r.spec.epochs for r in chosen if r.spec.epochs > 0})
+    trained = f" {' or '.join(f'{e:g}' for e in epochs)} epochs where a method trains." if epochs else ""
+    return (f"Model {model.rstrip('/').rsplit('/', 1)[-1]}, one run a row.{trained} Wall time{where}; other work of "
+            "the machine is in it. Not counted: the dense fine-tuning that all start from, the pass over the "
+            "calibration text, evaluation. ≈: within noise of dense.")

@@ -1,0 +1,127 @@
+"""Which runs stand side by side: the link's text, the runs that teach most, their short names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from core.methods import METHODS
+from core.runs.records import RECORD_LEVELS, RunRecord
+from core.views.drawing import style
+from core.views.drawing.twins import told_apart
+
+MOST = 4  # runs side by side: more panels than that cannot be read from the last row
+LETTERS = "ABCD"
+TELLING = ("magnitude", "asp", "admm")  # cut only; cut and trained on; cut while training
+READ = 2000  # characters of the link that are looked at: four ids take 330
+
+
+def parse(text: str) -> list[str]:
+    """The run ids of `?runs=a,b,c`, in order, each once. Nothing is checked here but the length."""
+    return list(dict.fromkeys(part.strip() for part in text[:READ].split(",") if part.strip()))
+
+
+def finished(record: RunRecord) -> bool:
+    """Is this a run that ended with a score?"""
+    return record.status == "succeeded" and record.results is not None and record.results.final is not None
+
+
+def telling(records: Iterable[RunRecord], around: RunRecord | None = None) -> list[str]:
+    """The runs that teach most: magnitude, ASP and ADMM on one pattern of one task and model, the first as reference.
+
+    With *around*, of its task, model, pattern and grid, and itself among them; else 2:4 wherever those three keep most
+    of what can be looked at. Of several runs of a method the one that keeps most, and among those the newest. Where
+    the three are not there, whatever finished runs there are; fewer than two when the store has no more.
+    """
+    done = [r for r in records if finished(r)]
+    if around is not None:
+        spec = around.spec
+        near = [r for r in done if (r.spec.task, r.spec.model) == (spec.task, spec.model)]
+        pattern, bits = (spec.pattern, spec.bits) if spec.method != "dense" else ("2:4", 0)
+        found = [r.id for r in _trio(near, pattern, bits)]
+        if around.id not in found and finished(around):
+            found = [*found, around.id] if around.spec.method != "dense" else [around.id, *found]
+        return _filled(found[:MOST], near)
+    places = list(dict.fromkeys((r.spec.task, r.spec.model) for r in done))
+    trios = [_trio([r for r in done if (r.spec.task, r.spec.model) == place], "2:4", 0) for place in places]
+    best = max(trios, key=lambda trio: (len(trio), sum(map(_kept, trio))), default=[])
+    near = [r for r in done if best and (r.spec.task, r.spec.model) == (best[0].spec.task, best[0].spec.model)]
+    return _filled([r.id for r in best], near or done)
+
+
+def _kept(record: RunRecord) -> int:
+    """How much of a run was kept, as a rank."""
+    return list(RECORD_LEVELS).index(record.spec.record)
+
+
+def _trio(records: Sequence[RunRecord], pattern: str, bits: int) -> list[RunRecord]:
+    out = []
+    for method in TELLING:
+        own = [r for r in records if (r.spec.method, r.spec.pattern, r.spec.bits) == (method, pattern, bits)]
+        out += [max(own, key=lambda r: (_kept(r), r.created, r.id))] if own else []
+    return out
+
+
+def _filled(found: list[str], records: Sequence[RunRecord]) -> list[str]:
+    """*found*, with further runs of *records* (pruned ones first, newest first) until there are two."""
+    more = sorted((r for r in records if r.id not in found),
+                  key=lambda r: (r.spec.method != "dense", r.created, r.id), reverse=True)
+    return [*found, *(r.id for r in more[:max(2 - len(found), 0)])]
+
+
+def mates(records: Iterable[RunRecord], run_id: str) -> tuple[list[str], str]:
+    """What a run that has just ended is compared with, and the link's words: the last other one made like it, and its
+    dense parent. The list begins with the reference; it is empty where there is nothing to compare with."""
+    listed = list(records)
+    own = next((r for r in listed if r.id == run_id), None)
+    if own is None or not finished(own):
+        return [], ""
+    last = max((r for r in listed if finished(r) and r.id != run_id and r.spec.method != "dense"
+                and (r.spec.task, r.spec.model) == (own.spec.task, own.spec.model) and r.created <= own.created),
+               key=lambda r: (r.created, r.id), default=None)
+    parent = next((r for r in listed if r.id == own.parent), None)
+    if last is None and parent is None:
+        return [], ""
+    if last is None:
+        return [parent.id, run_id] if parent is not None else [], "Compare with its dense parent"
+    if parent is None:
+        return [last.id, run_id], "Compare with the last run"
+    return [last.id, run_id, parent.id], "Compare with the last run and its dense parent"
+
+
+def titles(records: Sequence[RunRecord]) -> list[str]:
+    """A short name for every run of a comparison, "B · ADMM 2:4": the letter makes it unique, A is the reference.
+
+    The task and the model are named where the runs do not share them.
+    """
+    tasks, models = ({getattr(r.spec, name) for r in records} for name in ("task", "model"))
+    out = []
+    for letter, record in zip(LETTERS, records, strict=False):
+        spec = record.spec
+        words = [style.method_title(spec.method)]
+        words += [style.pattern_words(spec.pattern, spec.bits)] if spec.method != "dense" else []
+        words += [style.task_title(spec.task)] if len(tasks) > 1 else []
+        words += [spec.model.rstrip("/").rsplit("/", 1)[-1]] if len(models) > 1 else []
+        out.append(f"{letter} · {' '.join(words)}")
+    return out
+
+
+def letter(title: str) -> str:
+    """The letter of a short name."""
+    return title[0]
+
+
+def listed(records: Iterable[RunRecord], first: RunRecord) -> dict[str, str]:
+    """Every run that can be chosen, with its words: those of *first*'s task and model first and without naming them,
+    then by task and model."""
+    order = list(METHODS)
+    found = sorted((r for r in records if r.status != "queued"), key=lambda r: (
+        (r.spec.task, r.spec.model) != (first.spec.task, first.spec.model), r.spec.task, r.spec.model,
+        order.index(r.spec.method) if r.spec.method in order else len(order), r.spec.pattern, r.spec.epochs,
+        r.spec.seed, r.id))
+    apart, out = told_apart(found), {}
+    for r in found:
+        near = (r.spec.task, r.spec.model) == (first.spec.task, first.spec.model)
+        words = style.run_words(r).split(" · ", 1)[1] if near else f"{style.task_title(r.spec.task)} · " \
+            f"{style.run_words(r)}"
+        out[r.id] = " · ".join(filter(None, [words, apart[r.id]]))
+    return out

@@ -1,0 +1,1 @@
+"""What sparsity costs: scores over ratio and along a run, errors beside scores, the ADMM trace."""

@@ -1,0 +1,105 @@
+"""The scored pruned runs of one task and model: the points that the panels of Accuracy are made of."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.errors import InputError
+from core.methods import METHODS
+from core.runs.records import RunRecord
+from core.sparsity.storage import FLOAT, storage_of_record
+from core.statistics.noise import noise
+from core.views.drawing import style
+
+VALIDATION = "validation"  # the split that counts; knobs are chosen on others
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run as a panel draws it."""
+
+    id: str
+    method: str
+    trained: bool
+    pattern: str
+    sparsity: float
+    score: float
+    dense: float
+    noise: float
+    seed: int
+    epochs: float
+    distill: float
+    n_eval: int
+    bits: int = 0  # of the grid that the weights are on; 0 = float32
+    stored: float = math.nan  # bits per prunable weight, all that a file needs counted; nan = not known
+
+    @property
+    def within(self) -> bool:
+        """Is the score within noise of its own dense parent's (or above it)?"""
+        return self.score >= self.dense - self.noise
+
+    @property
+    def words(self) -> str:
+        """Pattern and grid: "2:4, 8 bits"."""
+        return style.pattern_words(self.pattern, self.bits)
+
+
+def panels(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
+    """(task, model) of every panel, in the order of the list of tasks: those with at least one scored pruned run."""
+    from core.tasks import TASKS
+
+    order = list(TASKS)
+    found = {(r.spec.task, r.spec.model) for r in records if scored(r)}
+    return sorted(found, key=lambda k: (order.index(k[0]) if k[0] in order else len(order), k))
+
+
+def scored(record: RunRecord) -> bool:
+    """Is this a finished pruned run with its own score and that of its dense parent?"""
+    results = record.results
+    return (record.status == "succeeded" and record.spec.method != "dense" and results is not None
+            and results.final is not None and results.dense is not None)
+
+
+def point_of(record: RunRecord) -> Point:
+    """The point of one scored run (`scored`)."""
+    spec, results = record.spec, record.results
+    assert results is not None and results.final is not None and results.dense is not None
+    return Point(record.id, spec.method, spec.epochs > 0, spec.pattern, record.sparsity, results.final, results.dense,
+                 noise(results.metric, results.dense, results.n_eval), spec.seed, spec.epochs, spec.distill,
+                 results.n_eval, spec.bits, stored(record))
+
+
+def stored(record: RunRecord) -> float:
+    """Bits per prunable weight that *record*'s final matrices take (`core.sparsity.storage`); nan where it cannot be
+    worked out."""
+    try:
+        value = float(storage_of_record(record).bits_per_weight)
+    except InputError:  # a pattern that this version does not know
+        return math.nan
+    return value if math.isfinite(value) and value > 0 else math.nan
+
+
+def points(records: Iterable[RunRecord], task: str, model: str) -> list[Point]:
+    """The scored pruned runs of one panel, by method, grid and sparsity. All are scored on the same examples: those of
+    the validation split, or of the commonest other split where no run has a validation score."""
+    order = list(METHODS)
+    mine = [r for r in records if scored(r) and (r.spec.task, r.spec.model) == (task, model)]
+    split = _split(mine)
+    found = [point_of(r) for r in mine if r.results is not None and (r.results.split, r.results.n_eval) == split]
+    return sorted(found, key=lambda p: (order.index(p.method) if p.method in order else len(order), p.trained,
+                                        -(p.bits or FLOAT), p.sparsity, p.pattern, p.seed, p.id))
+
+
+def _split(records: Sequence[RunRecord]) -> tuple[str, int] | None:
+    """(name, examples) of the evaluation set that a panel compares on."""
+    found = Counter((r.results.split, r.results.n_eval) for r in records if r.results is not None)
+    return max(found, key=lambda k: (k[0] == VALIDATION, found[k], k), default=None)
+
+
+def left_out(records: Sequence[RunRecord], task: str, model: str) -> int:
+    """How many scored runs of a panel were scored on other examples, and are not drawn."""
+    mine = [r for r in records if scored(r) and (r.spec.task, r.spec.model) == (task, model)]
+    return len(mine) - len(points(records, task, model))
