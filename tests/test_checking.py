@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from core.runs import arrays as enc
 from core.runs import store as st
-from core.runs.checking import CheckReport, check
+from core.runs.checks.folder_check import CheckReport, check
 from core.runs.store import Store
 from tests import damage, makers
 

@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.running import pipeline
 from core.running.evaluating import evaluate, keep_answers
 from core.runs.answers import flips, read
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.store import ARRAYS, CHECKPOINT, Store
 from core.runs.writers import alone
 from core.tasks import load_task

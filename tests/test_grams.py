@@ -13,7 +13,7 @@ from core.inside.statistics import LayerStats
 from core.running.recording import gram_owners, record_arrays, record_matrices
 from core.runs import arrays as enc
 from core.runs import grams
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.keeping import keep
 from core.runs.records import Matrix
 from core.runs.store import Store, read_header

@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from core.running.pipeline import resolve, run
-from core.runs import gridding
-from core.runs.checking import check
+from core.runs import gridded
+from core.runs.checks.folder_check import check
 from core.runs.keeping import keep
 from core.runs.records import RunRecord
 from core.runs.store import ARRAYS, Store, read_header
@@ -164,17 +164,17 @@ def test_the_checker_of_levels_counts_what_lies_between_them() -> None:
     scale = np.array([[0.1, 0.0], [0.3, 0.2]], np.float32)
     step = np.repeat(scale, 2, axis=1)
     weight = np.array([[7, -7, 0, 0], [1, 2, 3, -1]], np.float32) * step
-    assert gridding.off_grid(weight, scale, 7) == 0
+    assert gridded.off_grid(weight, scale, 7) == 0
     for place, value in (((0, 0), 0.8), ((0, 2), 1e-9), ((1, 1), np.nextafter(weight[1, 1], np.float32(1))),
                          ((1, 3), np.nan)):
         wrong = weight.copy()
         wrong[place] = value
-        assert gridding.off_grid(wrong, scale, 7) == 1
-    assert gridding.off_grid(weight, scale, 3) == 2
+        assert gridded.off_grid(wrong, scale, 7) == 1
+    assert gridded.off_grid(weight, scale, 3) == 2
     zero = np.zeros((1, 4), np.float32)
-    assert gridding.weight_digest(zero) != gridding.weight_digest(-zero)
+    assert gridded.weight_digest(zero) != gridded.weight_digest(-zero)
 
 
 def test_a_spec_without_bits_has_no_grid() -> None:
-    assert gridding.grid_of(resolve({**SMALL, "method": "magnitude", "pattern": "2:4"})) is None
-    assert gridding.grid_of(resolve({**SMALL, "method": "magnitude", "pattern": "2:4", "bits": 8})) == Grid(8, 64)
+    assert gridded.grid_of(resolve({**SMALL, "method": "magnitude", "pattern": "2:4"})) is None
+    assert gridded.grid_of(resolve({**SMALL, "method": "magnitude", "pattern": "2:4", "bits": 8})) == Grid(8, 64)

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import InputError
 from core.runs.arrays import coarser
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.keeping import FIRST_KEPT, keep
 from core.runs.records import RunRecord
 from core.runs.store import Store

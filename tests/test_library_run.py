@@ -20,7 +20,7 @@ from core.methods.base import make_knobs
 from core.methods.sparsegpt import SparseGpt
 from core.running.pipeline import resolve, run
 from core.runs.bound import pattern_of
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.keeping import keep
 from core.runs.store import CHECKPOINT, Store
 from core.sparsity.patterns import NM, Given, parse_pattern

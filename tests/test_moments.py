@@ -17,9 +17,9 @@ from core.models.encoding import collate, encode
 from core.models.loading import load_model
 from core.running.moments import SAMPLE, Moments
 from core.running.pipeline import resolve, run
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
+from core.runs.checks.moment_check import moments_wrong
 from core.runs.keeping import keep
-from core.runs.moments import moments_wrong
 from core.runs.records import RunSpec
 from core.runs.regions import EDGES, MAPS, QUIET, REGION
 from core.runs.store import Run, Store, read_header

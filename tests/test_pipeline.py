@@ -20,7 +20,7 @@ from core.methods import METHODS
 from core.models.prunable import prunable
 from core.running import pipeline
 from core.running.pipeline import resolve, run
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.records import RunSpec, command_of
 from core.runs.store import REPOSITORY, Store, read_header
 from tests.makers import make_dense

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from core.errors import InputError
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.store import Run
 
 _opened: ContextVar[tuple[Run, ...]] = ContextVar("opened", default=())

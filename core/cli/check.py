@@ -10,7 +10,7 @@ import click
 from core.cli.browse import find_run
 from core.cli.output import echo_json, json_option, printable
 from core.errors import InputError
-from core.runs.checking import CheckReport, check
+from core.runs.checks.folder_check import CheckReport, check
 from core.runs.store import Run, Store, default_store
 
 

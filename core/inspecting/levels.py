@@ -3,7 +3,7 @@
 Nobody says the step, so it is looked for: the smallest gap between two of a row's magnitudes (or a whole fraction of
 it) is tried, set right by the largest magnitude, and all values must be whole numbers of it, as closely as their type
 can write. Some rows are tried first; a matrix of free values is given up there. What a run of ours records of its grid
-is checked bit for bit elsewhere (`core.runs.gridding`): there the step is known.
+is checked bit for bit elsewhere (`core.runs.gridded`): there the step is known.
 """
 
 from __future__ import annotations

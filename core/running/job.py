@@ -32,11 +32,11 @@ from core.running.moments import Moments
 from core.running.recording import KEEPS, in_numpy, record_arrays, record_matrices
 from core.running.snapshots import LIMIT, Snapshots
 from core.running.training import Diverged, Loop, Trainer, accelerator, predict
-from core.runs import gridding, solved
+from core.runs import gridded, solved
 from core.runs.answers import answers_of
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
-from core.runs.trace import TraceFile
+from core.runs.traces import TraceFile
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
@@ -69,7 +69,7 @@ class Job:
                  given: dict[str, Any]) -> None:
         self.spec, self.folder, self.store, self.data_dir, self.report = spec, folder, store, data_dir, report
         self.pattern: Pattern = parse_pattern(spec.pattern)
-        self.grid = gridding.grid_of(spec)
+        self.grid = gridded.grid_of(spec)
         self.resuming = resume and (folder / RESUME).exists()
         old = self._old_record() if self.resuming else None
         self.record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", created=old.created if old else now(),
@@ -333,7 +333,7 @@ class Job:
         arrays = record_arrays(spec.record, final, self.dense, masks, self.pattern, self.stats)
         arrays |= answers_of(logits, self.eval_set.labels).arrays()
         if self.grid is not None and masks is not None:
-            gridding.record(spec.record, self.grid, in_numpy(final), in_numpy(masks), in_numpy(self.scales),
+            gridded.record(spec.record, self.grid, in_numpy(final), in_numpy(masks), in_numpy(self.scales),
                             self.record.matrices, arrays)
         if KEEPS[spec.record] >= KEEPS["masks"]:
             captured = capture(self.model, self.loaded.tokenizer, self._probes(), spec.max_length)

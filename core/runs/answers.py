@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import InputError
 from core.runs.records import RunRecord
-from core.runs.scoring import measures_of, values_of
+from core.runs.checks.recount import measures_of, values_of
 from core.runs.store import CHECKPOINT, Run
 
 LOGITS, LABELS = "answers/logits", "answers/labels"
@@ -153,7 +153,7 @@ def flips(before: Answers, after: Answers) -> Flips:
 
 def check(record: RunRecord, held: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
     """What was verified of the answers among the arrays *held*, and the problems: their shapes and types, and every
-    score of the final model, counted again from them by `core.runs.scoring`."""
+    score of the final model, counted again from them by `core.runs.checks.recount`."""
     if LOGITS not in held and LABELS not in held:
         return ["not verified: the run does not keep its answers, so its score cannot be counted again"], []
     if wrong := _wrong(held, record):

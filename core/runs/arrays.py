@@ -16,7 +16,7 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `library`, or `library/<matrix>` for each | uint8 `[K, ceil(r c / 8)]`: a pattern's learned supports, packed, by row |
 | `region/<k>/<map>/<probe>/<layer>` | float16 `[tokens, regions]`: region norms at moment k, layer 1..L |
 | `distribution/<k>/<map>/<layer>` | int64: how many abs(a) of the sample lie in each bin, first and last moment only |
-| `levels/<matrix>`, `grid/<matrix>`, `code/<matrix>` | weights on a grid: see `core.runs.gridding` |
+| `levels/<matrix>`, `grid/<matrix>`, `code/<matrix>` | weights on a grid: see `core.runs.gridded` |
 | `snapshot/<k>/grid/<matrix>` | float32 `[out, chunks]`: the scales of Z on a grid |
 | `answers/logits`, `answers/labels` | what the final model says to every evaluation example: see `core.runs.answers` |
 | `gram/<matrix>` | float32 1-D: upper triangle, by rows, of X^T X of the calibration inputs; see `Matrix.gram` |

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs import arrays as enc
-from core.runs.gridding import expand
+from core.runs.gridded import expand
 from core.runs.owned import check_owned
 from core.runs.records import ID_RULE, SCHEMA, RunRecord
 from core.runs.rows import row_of

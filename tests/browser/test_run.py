@@ -16,7 +16,7 @@ import pytest
 
 from core.live import workers
 from core.live.status import status
-from core.runs.checking import check
+from core.runs.checks.folder_check import check
 from core.runs.store import Store, read_header
 from tests.browser.serving import ROOT, browser, complaints, free_port, painted, started
 from tests.live_workers import end_all

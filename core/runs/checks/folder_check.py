@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.runs import answers, grams, gridding
+from core.runs import answers, gridded
+from core.runs import grams
 from core.runs import arrays as enc
-from core.runs.moments import check_moments
+from core.runs.checks.moment_check import check_moments
 from core.runs.records import RECORD_LEVELS, STAGES, Matrix
 from core.runs.store import ARRAYS, Run
 from core.sparsity.occupancy import groups_of, most_of, occupancy
@@ -105,10 +106,10 @@ class _Check:
         else:
             self._summary()
         if self.spec.bits:
-            self._add(gridding.check(self.spec, self.record.matrices, self.held))
+            self._add(gridded.check(self.spec, self.record.matrices, self.held))
         elif self.level >= LEVELS.index("full"):
             self._part("int8 weights fit their matrices" if self.dense else "kept weights fit their masks",
-                       lambda m: gridding.check_plain(m, self.spec, self.held))
+                       lambda m: gridded.check_plain(m, self.spec, self.held))
         if self.level >= LEVELS.index("lab"):
             self._add(grams.check(self.record.matrices, self.held))
         self._part("thumbnails are there and finite", self._thumbnail)
