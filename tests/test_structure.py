@@ -40,7 +40,7 @@ def test_the_walk_sees_imports_wherever_they_stand() -> None:
     tree = ast.parse("import torch\ndef f():\n    from transformers import X\n"
                      "    importlib.import_module('datasets.load')\nfrom . import errors\nfrom ..runs import store\n")
     assert imports_in(tree, "core.views") == {
-        "torch", "transformers", "transformers.X", "datasets.load", "core.views", "core.views.scores.error_and_score",
+        "torch", "transformers", "transformers.X", "datasets.load", "core.views", "core.views.errors",
         "core.runs", "core.runs.store"}
 
 
