@@ -6,9 +6,7 @@ import streamlit as st
 
 from core.lab import group
 from core.lab import reading_group as reading
-from core.lab.blocks import learned
 from core.lab.results_group import Nudge
-from core.sparsity.patterns import NM
 from core.views.touch import one_block, one_group, one_group_rounds
 from ui import entries, frame, knobs, links, player, typed
 
@@ -38,23 +36,23 @@ with first:
                drops=("values", "value", "entry", "k"), help="Or type any N:M with M up to 16.")
 entry = entries.touch(second, third, kind, weights, start)
 with fourth:
-    if isinstance(kind, NM):
+    if reading.is_free(kind):
         coupling = knobs.slide("coupling", "Correlation of neighbours", 0, 90, step=5, default=60, form="%d %%",
                                help="How much of the same two neighbouring inputs say.")
     else:
         typed.drag("seed", "Another block", 0, 99, seed, lambda new: typed.put("seed", str(new), "0", ("values",)),
                    step=1, help="Made-up weights, drawn again. Real layers are on the other pages.")
 with rest, st.popover("More knobs", width="stretch"):
-    typed.box("values", f"{kind.m} values, separated by commas", default=start)
-    if isinstance(kind, NM):
+    typed.box("values", f"{reading.size(kind)} values, separated by commas", default=start)
+    if reading.is_free(kind):
         typed.pick("rho", "rho", reading.RHOS, default="1", help="How hard W is pulled to Z. Or type a number.")
         iterations = knobs.slide("iterations", "Iterations", 1, 200, default=20)
     typed.reset("Start again", KEYS)
-if isinstance(kind, NM):
+if reading.is_free(kind):
     with frame.guarded():
         found = group.nudge(weights, kind, reading.share(coupling), rho, iterations)
         player.show(lambda k: draw(found, k, entry), found.last)
 else:
-    library = learned(kind.rows, kind.columns, kind.keep, kind.count)
+    library = reading.library_of(kind)
     frame.show(one_block.block(library, weights), "block")
     frame.show(one_block.patterns(library, weights), "patterns")

@@ -11,7 +11,7 @@ from core.errors import InputError
 from core.lab import blocks, group
 from core.lab import reading_group as reading
 from core.lab.results_group import Nudge
-from core.sparsity.patterns import NM
+from core.sparsity.patterns import NM, Learned
 
 RNG = np.random.default_rng(7)
 CASES = [((1, 2), 0.3, 0.5), ((2, 4), 0.6, 1.0), ((1, 4), 0.9, 0.2), ((3, 6), 0.0, 2.0), ((4, 8), 0.5, 1.0)]
@@ -157,18 +157,19 @@ def test_drawn_blocks_are_the_same_again_and_libraries_learned_from_them_keep_wh
 
 def test_patterns_are_read() -> None:
     assert reading.pattern("3:6") == NM(3, 6)
-    assert reading.pattern("library:4x4:8:16") == reading.Shelf(4, 4, 8, 16)
+    assert reading.pattern("library:4x4:8:16") == Learned(4, 4, 8, 16)
     for text in reading.CHOICES:
         kind = reading.pattern(text)
-        assert len(reading.values(reading.start(kind, 3), kind.m)) == kind.m
+        assert len(reading.values(reading.start(kind, 3), reading.size(kind))) == reading.size(kind)
         assert reading.title(text) != text
     assert reading.title("9:4") == "9:4"
 
 
 @pytest.mark.parametrize(("text", "words"), [
     ("9:4", "did you mean '4:9'"), ("8:32", "at most 16"), ("unstructured:0.5", "no small groups"),
-    ("library:4x4", "not complete"), ("library:4x4:8:9999", "12870 ways"), ("library:1x2:1:5", "has 5 patterns"),
-    ("library:5x5:3:8", "25 weights"), ("library:2x2:5:2", "keeps 5 of 4"), ("library:0x4:1:1", "0 weights"),
+    ("library:4x4", "not complete"), ("library:4x4:8:9999", "12870 ways"), ("library:1x2:1:5", "has 5 supports"),
+    ("library:5x5:3:8", "groups of 25"), ("library:2x2:5:2", "keeps 5 of 4"),
+    ("library:4x4:8:65", "at most 64"), ("block:4x4:0.5", "no small groups"), ("library:0x4:1:1", "blocks of 0 x 4"),
     ("", "Unknown pattern"), ("*" * 999, "Unknown pattern")])
 def test_bad_patterns_are_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):

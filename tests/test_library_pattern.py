@@ -58,8 +58,8 @@ def naive_mask(scores: np.ndarray, pattern: Given) -> list[list[bool]]:
 
 
 def cut(mask: Tensor, pattern: Pattern) -> list[list[bool]]:
-    assert pattern.group is not None
-    return [[bool(v) for v in block] for block in blocks_of(mask.numpy(), *pattern.group)]
+    assert pattern.grouping.cell is not None
+    return [[bool(v) for v in block] for block in blocks_of(mask.numpy(), *pattern.grouping.cell)]
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -249,7 +249,7 @@ def test_what_select_keeps_is_exact(text: str) -> None:
     for name, weight in weights.items():
         for scores in (torch.from_numpy(np.abs(weight)), torch.zeros(weight.shape)):
             verdict = verify(select(pattern.of(name), scores).numpy(), pattern.of(name), name)
-            rows, columns = pattern.group or (0, 0)
+            rows, columns = pattern.grouping.cell or (0, 0)
             assert (verdict.violations, verdict.short, verdict.groups) == (0, 0, weight.size // (rows * columns))
 
 

@@ -64,14 +64,14 @@ def test_a_run_keeps_the_library_of_its_dense_model_and_checks(made: tuple[Store
     report = check(opened)
     assert report.problems == []
     pattern, names = pattern_of(opened), [m.name for m in opened.record.matrices]
-    assert pattern.group is not None and any(f"at {text}: exact" in words for words in report.verified)
+    assert pattern.grouping.cell is not None and any(f"at {text}: exact" in words for words in report.verified)
     if text.startswith("given"):
         assert not any(key.startswith("library") for key in opened.keys)
         return
     assert any("supports that all differ" in words for words in report.verified)
     assert opened.parent is not None
     weights = load_file(opened.parent.path / CHECKPOINT / "model.safetensors")
-    rows, columns = pattern.group
+    rows, columns = pattern.grouping.cell
 
     def counted(matrices: list[str]) -> list[tuple[int, ...]]:
         tally: Counter[tuple[int, ...]] = Counter()

@@ -136,7 +136,7 @@ def naive_sparsegpt(weight: np.ndarray, gram: np.ndarray, pattern: Pattern, damp
     inverses = [np.linalg.inv(h[i:, i:]) for i in range(width)]
     pivots = np.array([inverse[0, 0] for inverse in inverses])
     mask = np.ones(w.shape, dtype=bool)
-    group = pattern.group
+    group = pattern.grouping.cell
     for i in range(width):
         if group is not None and group[0] == 1 and i % group[1] == 0:  # N:M: the group that begins here
             here = range(i, i + group[1])

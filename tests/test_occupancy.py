@@ -22,7 +22,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("pattern", CUT, ids=lambda p: p.name)
 def test_map_and_histogram_equal_a_naive_loop(pattern: Pattern) -> None:
     weight = np.where(noise(6, 96) > 0, noise(6, 96, seed=1), 0)
-    rows, columns = pattern.group or (1, 8)
+    rows, columns = pattern.grouping.cell or (1, 8)
     expected = [[sum(weight[i + a, j + b] != 0 for a in range(rows) for b in range(columns))
                  for j in range(0, 96, columns)] for i in range(0, 6, rows)]
     found = occupancy(weight, pattern)

@@ -200,7 +200,7 @@ def test_counts_equal_a_naive_loop(pattern: Pattern, kind: type) -> None:
     generator = np.random.default_rng(1)
     mask = generator.random((6, 96)) < 0.6
     given_mask = (mask * -0.5).astype(kind) if kind is np.float32 else mask.astype(kind)
-    rows, columns = pattern.group or mask.shape
+    rows, columns = pattern.grouping.cell or mask.shape
     expected = [[sum(bool(mask[i + a, j + b]) for a in range(rows) for b in range(columns))
                  for j in range(0, 96, columns)] for i in range(0, 6, rows)]
     assert pattern.counts(given_mask).tolist() == expected
@@ -219,8 +219,7 @@ def test_an_eased_pattern_follows_the_cubic(pattern: Pattern) -> None:
     densities = []
     for k in range(41):
         eased = pattern.eased(k / 40)
-        assert type(eased) is type(pattern)
-        assert eased.group == pattern.group
+        assert eased.grouping == pattern.grouping
         late = pattern.sparsity * (1 - (1 - k / 40) ** 3) - eased.sparsity
         assert -1e-9 <= late < step + 1e-9
         densities.append(eased.density)

@@ -39,22 +39,12 @@ def test_values_and_indices_by_hand(text: str, share: float, indices: int) -> No
     assert bits_of(parse_pattern(text), Grid(8, 0), share)[2] == (4 + 8) * 32
 
 
-class Library(Pattern):
-    """A pattern with a library, as any helper of another module may look: a block, a count."""
-
-    group = (4, 4)  # type: ignore[assignment]
-    count = 16
-    each = False
-
-
 def test_a_library_is_counted_with_the_choice_of_every_block() -> None:
-    assert bits_of(Library(), None, 0.5) == (SIZE // 2 * 32, SIZE // 16 * 4, 0, 16 * 16)
-    own = Library()
-    own.each = True
-    assert bits_of(own, None, 0.5)[3] == 2 * 16 * 16
-    written = Library()
-    written.codes = (1, 2, 3)  # type: ignore[attr-defined]
-    assert bits_of(written, None, 0.5)[1:] == (SIZE // 16 * 2, 0, 3 * 16)
+    learned = bits_of(parse_pattern("library:4x4:8:16"), None, 0.5)
+    assert learned == (SIZE // 2 * 32, SIZE // 16 * 4, 0, 16 * 16)
+    assert bits_of(parse_pattern("library:4x4:8:16:each"), None, 0.5)[3] == 2 * 16 * 16
+    given = parse_pattern("given:4x4:ff00,00ff,f0f0")
+    assert bits_of(given, None, 0.5) == (SIZE // 2 * 32, SIZE // 16 * 2, 0, 3 * 16)
 
 
 def test_a_run_that_was_pruned_and_quantised_is_small_and_a_dense_one_is_not() -> None:

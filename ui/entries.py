@@ -6,12 +6,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.lab import reading_group as reading
+from core.sparsity.patterns import Pattern
 from ui import frame, links, typed
 
 
-def read_weights(kind: reading.Kind, default: str) -> tuple[float, ...]:
+def read_weights(kind: Pattern, default: str) -> tuple[float, ...]:
     """The values of the group. A `?value=` for `?entry=` is taken into `?values=`, which then says it all."""
-    weights = typed.read("values", default, lambda text: reading.values(text, kind.m))
+    weights = typed.read("values", default, lambda text: reading.values(text, reading.size(kind)))
     entry = links.remembered("entry") or "1"
     if "value" in st.query_params and entry in reading.entries(kind):
         with frame.guarded():
@@ -21,7 +22,7 @@ def read_weights(kind: reading.Kind, default: str) -> tuple[float, ...]:
     return weights
 
 
-def touch(first: DeltaGenerator, second: DeltaGenerator, kind: reading.Kind, weights: tuple[float, ...],
+def touch(first: DeltaGenerator, second: DeltaGenerator, kind: Pattern, weights: tuple[float, ...],
           default: str) -> str:
     """Choose an entry (drawn in *first*) and drag its value (in *second*); the entry."""
     with first:

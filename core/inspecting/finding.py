@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.sparsity.patterns import NM, Blocks, Learned, Pattern
+from core.sparsity.patterns import NM, Blocks, Pattern
 from core.sparsity.verify import Verdict, verify
 
 Mask = NDArray[np.bool_]
@@ -117,7 +117,7 @@ def judge(mask: Mask, pattern: Pattern, name: str) -> tuple[int, int, tuple[str,
     if pattern.scope == "model":
         raise InputError(f"Pattern {pattern.name!r} chooses over all matrices at once", "one that every matrix obeys",
                          f"Ask for {pattern.name.replace('global', 'unstructured')!r}.")
-    if isinstance(pattern, Learned):
+    if pattern.learns:
         raise InputError(f"Pattern {pattern.name!r} learns its supports from the dense model",
                          "a pattern that says all", "Write its supports down, as in 'given:1x4:c,a,9'.")
     try:

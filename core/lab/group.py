@@ -23,7 +23,7 @@ import torch
 
 from core.lab.results_group import MOST, Bools, Choices, Floats, Nudge
 from core.methods.quadratic import QuadraticSplit
-from core.sparsity.patterns import NM
+from core.sparsity.patterns import Pattern
 
 
 def gram(m: int, coupling: float) -> Floats:
@@ -33,11 +33,11 @@ def gram(m: int, coupling: float) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def nudge(weights: tuple[float, ...], pattern: NM, coupling: float, rho: float, rounds: int) -> Nudge:
+def nudge(weights: tuple[float, ...], pattern: Pattern, coupling: float, rho: float, rounds: int) -> Nudge:
     """All rounds 0..*rounds* of ADMM on the group *weights* under *pattern*, in float64.
 
-    *weights*: M finite numbers, M = pattern.m. *coupling*: 0..0.9, a correlation. *rho* > 0, in units of A's diagonal.
-    Raises InputError when there are not M weights.
+    *weights*: as many finite numbers as a group of the pattern has. *coupling*: 0..0.9, a correlation. *rho* > 0, in
+    units of A's diagonal. Raises InputError when they are more or fewer.
     """
     pattern.fits("group", (1, len(weights)))
     w0 = torch.tensor([weights], dtype=torch.float64)
@@ -55,9 +55,10 @@ def nudge(weights: tuple[float, ...], pattern: NM, coupling: float, rho: float, 
     error = refitted(dense, distinct, coupling)[where.reshape(-1)]
     for array in (kept, mask, error, dense):
         array.setflags(write=False)
-    ways = comb(pattern.m, pattern.n)
-    choices = _choices(weights, pattern, coupling) if ways <= MOST else None
-    return Nudge(pattern.n, dense, coupling, rho, kept[0], kept[1], kept[2], kept[3], mask, error, choices, ways)
+    n = pattern.allowed or 0
+    ways = comb(len(weights), n)
+    choices = _choices(weights, n, coupling) if ways <= MOST else None
+    return Nudge(n, dense, coupling, rho, kept[0], kept[1], kept[2], kept[3], mask, error, choices, ways)
 
 
 def refitted(weights: Floats, supports: Bools, coupling: float) -> Floats:
@@ -67,8 +68,8 @@ def refitted(weights: Floats, supports: Bools, coupling: float) -> Floats:
 
 
 @lru_cache(maxsize=32)
-def _choices(weights: tuple[float, ...], pattern: NM, coupling: float) -> Choices:
-    supports, rests = _table(pattern.n, pattern.m, coupling)
+def _choices(weights: tuple[float, ...], n: int, coupling: float) -> Choices:
+    supports, rests = _table(n, len(weights), coupling)
     errors = _errors(np.array(weights), supports, rests, coupling)
     errors.setflags(write=False)
     return Choices(supports, errors)

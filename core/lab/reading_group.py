@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
 from core.errors import InputError
-from core.lab.blocks import drawn
-from core.sparsity.patterns import NM, parse_pattern
+from core.lab.blocks import drawn, learned
+from core.sparsity.library import Library
+from core.sparsity.patterns import Pattern, parse_pattern
 
 WIDEST = 16  # entries that can still be told apart as bars
 MOST_SUPPORTS = 64  # of a library: more are no longer told apart
@@ -23,61 +23,40 @@ RHOS = ("0.2", "0.5", "1", "2", "5")
 DEFAULT = (0.7, 0.6, 1.0, 0.8, -0.11, -0.48, -0.53, -0.46, 0.35, -0.9, 0.15, 0.55, 0.85, -0.25, -0.65, 0.4)
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """A library of *count* supports, each keeping *keep* of a block of *rows* x *columns*."""
-
-    rows: int
-    columns: int
-    keep: int
-    count: int
-
-    @property
-    def m(self) -> int:
-        """Weights in the block."""
-        return self.rows * self.columns
-
-    @property
-    def title(self) -> str:
-        """The library in words."""
-        return f"{self.rows} × {self.columns} block, keep {self.keep}: a library of {self.count} patterns"
-
-
-Kind = NM | Shelf
-
-
-def pattern(text: str) -> Kind:
-    """N:M with M up to 16, or "library:ROWSxCOLUMNS:KEEP:COUNT"."""
-    clean = "".join(text[:60].split()).lower()
-    if clean.startswith("library"):
-        return _shelf(clean)
+def pattern(text: str) -> Pattern:
+    """N:M or a library, with groups of at most WIDEST weights: "2:4", "library:ROWSxCOLUMNS:KEEP:COUNT"."""
     found = parse_pattern(text)
-    if not isinstance(found, NM):
+    if found.grouping.units is None:
         raise InputError(f"Pattern {found.name!r} has no small groups", "N:M or a library, such as 2:4",
                          "Choose one of the list.")
-    if found.m > WIDEST:
-        raise InputError(f"Pattern {found.name!r} has groups of {found.m}", f"M of at most {WIDEST} on this page",
+    if size(found) > WIDEST:
+        raise InputError(f"Pattern {found.name!r} has groups of {size(found)}", f"at most {WIDEST} on this page",
                          "Take a smaller group: here every entry is a bar.")
+    if not is_free(found) and (found.budget.ways or 0) > MOST_SUPPORTS:
+        raise InputError(f"Pattern {found.name!r} has {found.budget.ways} supports", f"at most {MOST_SUPPORTS}",
+                         "Take a smaller library: here every support is a picture.")
     return found
 
 
-def _shelf(text: str) -> Shelf:
-    match = re.fullmatch(r"library:([0-9]{1,2})x([0-9]{1,2}):([0-9]{1,3}):([0-9]{1,6})", text)
-    if not match:
-        raise InputError(f"Library {text!r} is not complete", "library:ROWSxCOLUMNS:KEEP:PATTERNS",
-                         "library:4x4:8:16 keeps 8 of every 4 × 4 block, in one of 16 ways.")
-    rows, columns, keep, count = map(int, match.groups())
-    if not 1 <= rows * columns <= WIDEST:
-        raise InputError(f"Library {text!r} has blocks of {rows * columns} weights", f"1 to {WIDEST} weights",
-                         "Take a smaller block, such as 4x4.")
-    if not 1 <= keep <= rows * columns:
-        raise InputError(f"Library {text!r} keeps {keep} of {rows * columns}", f"1 to {rows * columns} kept weights",
-                         "A pattern cannot keep more than its block holds.")
-    ways = math.comb(rows * columns, keep)
-    if not 1 <= count <= min(MOST_SUPPORTS, ways):
-        raise InputError(f"Library {text!r} has {count} patterns", f"1 to {min(MOST_SUPPORTS, ways)}: there are {ways} "
-                         f"ways to keep {keep} of {rows * columns}", "Take a smaller library.")
-    return Shelf(rows, columns, keep, count)
+def size(kind: Pattern) -> int:
+    """Weights of a group."""
+    return kind.grouping.units or 0
+
+
+def is_free(kind: Pattern) -> bool:
+    """May any weights of a group stay, as under N:M, or only those of one support?"""
+    return kind.budget.ways is None
+
+
+def library_of(kind: Pattern) -> Library:
+    """The supports of a library: those that are written down, else learned from made-up blocks.
+
+    Raises InputError when fewer occur in the blocks than are asked for.
+    """
+    if not kind.learns:
+        return kind.library
+    rows, columns = kind.grouping.cell or (1, 1)
+    return learned(rows, columns, kind.allowed or 0, kind.budget.ways or 0)
 
 
 def title(text: str) -> str:
@@ -86,14 +65,18 @@ def title(text: str) -> str:
         found = pattern(text)
     except InputError:
         return text
-    return f"{found.name}: {found.title}" if isinstance(found, NM) else found.title
+    if is_free(found):
+        return f"{found.name}: {found.title}"
+    rows, columns = found.grouping.cell or (1, 1)
+    return f"{rows} × {columns} block, keep {found.allowed}: a library of {found.budget.ways} patterns"
 
 
-def start(kind: Kind, seed: int) -> str:
+def start(kind: Pattern, seed: int) -> str:
     """The values to begin with: the page's own for N:M, a drawn block for a library."""
-    if isinstance(kind, NM):
-        return text(DEFAULT[:kind.m])
-    block = drawn(1, kind.rows, kind.columns, seed + 1)[0]  # seed 0 is what the libraries are learned from
+    if is_free(kind):
+        return text(DEFAULT[:size(kind)])
+    rows, columns = kind.grouping.cell or (1, 1)
+    block = drawn(1, rows, columns, seed + 1)[0]  # seed 0 is what the libraries are learned from
     return text(tuple(float(v) for v in block / np.abs(block).max()), digits=2)
 
 
@@ -150,9 +133,9 @@ def at(weights: tuple[float, ...], entry: str) -> float:
     return weights[int(entry) - 1]
 
 
-def entries(kind: Kind) -> list[str]:
+def entries(kind: Pattern) -> list[str]:
     """The entries of a group as the link names them, counted from 1."""
-    return [str(i + 1) for i in range(kind.m)]
+    return [str(i + 1) for i in range(size(kind))]
 
 
 def span(weights: tuple[float, ...]) -> tuple[float, float, float]:

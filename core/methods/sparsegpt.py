@@ -29,8 +29,8 @@ from torch import Tensor
 
 from core.inside.statistics import LayerStats
 from core.methods.base import Knobs, LayerMethod, LayerResult, knob
-from core.sparsity.patterns import NM, LibraryPattern, Pattern, Unstructured, kept_number
-from core.sparsity.select import select
+from core.sparsity.patterns import Pattern
+from core.sparsity.select import highest, select
 
 PART = 8  # columns that are finished one by one before the rest of the block hears of them, where no group says more
 
@@ -89,33 +89,33 @@ class _Chooser:
     def __init__(self, pattern: Pattern, columns: Tensor, pivots: Tensor) -> None:
         self.pattern, self.columns = pattern, columns
         self.scale = pivots.reciprocal().unsqueeze(1)  # [in, 1]: 1 / R_ii
-        self.group = pattern.multiple if isinstance(pattern, NM | LibraryPattern) else 1  # columns chosen at once
-        self.part = self.group if isinstance(pattern, NM | LibraryPattern) else PART
-        if isinstance(pattern, NM | LibraryPattern | Unstructured):
+        grouping = pattern.grouping
+        self.by_group = grouping.tiled  # a group is chosen when its first column is reached
+        self.by_block = not self.by_group and grouping.single  # so many of every `block` columns
+        self.group = pattern.multiple if self.by_group else 1  # columns chosen at once
+        self.part = self.group if self.by_group else PART
+        if self.by_group or self.by_block:
             self.mask = torch.ones_like(columns, dtype=torch.bool)
-        else:
-            self.mask = select(pattern, self._scores(0, len(columns))).T.contiguous()
+        else:  # units that reach over columns of several blocks: once, from the weights as they come
+            self.mask = select(pattern, self._sizes(0, len(columns)).square_()).T.contiguous()
 
-    def _scores(self, start: int, stop: int) -> Tensor:
-        """w^2 / R_ii^2 of some columns, `[out, stop - start]`."""
-        return (self.columns[start:stop] * self.scale[start:stop]).square_().T
+    def _sizes(self, start: int, stop: int) -> Tensor:
+        """|w| / R_ii of some columns, `[out, stop - start]`: the root of what dropping w would cost."""
+        return (self.columns[start:stop] * self.scale[start:stop]).abs_().T
 
     def at_block(self, start: int, stop: int) -> None:
         """Called before the columns of a block are visited."""
-        if isinstance(self.pattern, Unstructured):
-            share, rows = self.pattern.share, self.columns.shape[1]
-            size = (stop - start) * rows
-            kept = kept_number(share, stop * rows) - kept_number(share, start * rows)
-            chosen = select(Unstructured(1.0 - kept / size), self._scores(start, stop)) if kept else None
-            self.mask[start:stop] = False if chosen is None else chosen.T
+        if self.by_block:
+            rows, kept = self.columns.shape[1], self.pattern.budget.kept
+            # The total is exact: what rounding gave one block it takes from the next.
+            count = kept(stop * rows) - kept(start * rows)
+            sizes = self._sizes(start, stop)
+            self.mask[start:stop] = highest(sizes.reshape(-1), count).view(sizes.shape).T
 
     def at_part(self, start: int, stop: int) -> None:
         """Called before the columns of a group are visited."""
-        if isinstance(self.pattern, NM):
-            self.mask[start:stop] = select(self.pattern, self._scores(start, stop)).T
-        elif isinstance(self.pattern, LibraryPattern):  # it squares by itself
-            magnitudes = (self.columns[start:stop] * self.scale[start:stop]).abs_().T
-            self.mask[start:stop] = select(self.pattern, magnitudes).T
+        if self.by_group:
+            self.mask[start:stop] = select(self.pattern, self._sizes(start, stop)).T
 
 
 def _sweep(columns: Tensor, factor: Tensor, chooser: _Chooser, start: int, stop: int) -> None:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.sparsity.kinds import Pattern, block_counts, fits_blocks
+from core.sparsity.budget import Budget
+from core.sparsity.grouping import Grouping
 from core.sparsity.library import BITS, Library, commonest, supports_of, tally, tiles
+from core.sparsity.pattern import Pattern
 
 SIDE = 32  # the longest side of a block, as of an N:M group
 MOST = 256  # supports of a library: a block's choice fits a byte
@@ -25,33 +28,20 @@ SHARED = ""  # the name under which a pattern holds the library that it chooses 
 
 
 class LibraryPattern(Pattern):
-    """Every *rows* x *columns* block keeps *keep* weights, on one support of a library."""
+    """Every *rows* x *columns* block keeps *keep* weights, on one of *count* supports of a library."""
 
     rows: int
     columns: int
-    keep: int  # weights of a block that stay
-    count: int  # supports to choose from
+    keep: int
+    count: int
 
     @property
-    def library(self) -> Library:
-        """The supports to choose from. Raises InputError when they are not known yet."""
-        raise NotImplementedError
+    def grouping(self) -> Grouping:
+        return Grouping(group=(self.rows, self.columns), noun="block")
 
     @property
-    def density(self) -> float:
-        return self.keep / (self.rows * self.columns)
-
-    @property
-    def group(self) -> tuple[int, int]:
-        return self.rows, self.columns
-
-    def fits(self, name: str, shape: tuple[int, ...]) -> None:
-        super().fits(name, shape)
-        fits_blocks(self, name, shape, f"unstructured:{self.sparsity:.3g}")
-
-    def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
-        self.fits("mask", mask.shape)
-        return block_counts(mask, self.rows, self.columns)
+    def budget(self) -> Budget:
+        return Budget(number=self.keep, ways=self.count)
 
 
 @dataclass(frozen=True)
@@ -106,6 +96,7 @@ class Learned(LibraryPattern):
     count: int
     each: bool = False
     learned: Mapping[str, Library] = field(default_factory=dict, compare=False, repr=False)
+    learns: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_block(self.name, self.rows, self.columns)

@@ -1,7 +1,8 @@
 """Occupancy: for every group of a matrix, how many of its entries matter. numpy only; the pages draw this.
 
-The groups are the pattern's own: M consecutive inputs of a row for N:M, r x c for blocks and libraries. Unstructured
-patterns and `dense` have none, so strips of *strip* consecutive inputs stand in; the last one of a row may be shorter.
+The groups are the cells of the pattern: M consecutive inputs of a row for N:M, r x c for blocks and
+libraries. Where a pattern has none, strips of *strip* consecutive inputs stand in; the last one of a
+row may be shorter.
 """
 
 from __future__ import annotations
@@ -13,17 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.sparsity.library import tiles
-from core.sparsity.patterns import (
-    NM,
-    Blocks,
-    Dense,
-    GlobalUnstructured,
-    LibraryPattern,
-    Pattern,
-    Unstructured,
-    kept_number,
-)
+from core.sparsity.cells import cell_sums
+from core.sparsity.patterns import Pattern, kept_number
 
 Matrix = NDArray[np.generic]
 STRIP = 8  # long enough for a histogram, short enough for a map
@@ -63,17 +55,7 @@ class Distance:
 
 def groups_of(pattern: Pattern, strip: int = STRIP) -> tuple[int, int]:
     """Rows and columns of the groups in which *pattern* is counted."""
-    return pattern.group or (1, strip)
-
-
-def most_of(pattern: Pattern) -> int | None:
-    """How many entries a group of *pattern* may hold; None where no group has a number of its own."""
-    match pattern:
-        case NM():
-            return pattern.n
-        case LibraryPattern():
-            return pattern.keep
-    return None
+    return pattern.grouping.cell or (1, strip)
 
 
 def occupancy(mask: Matrix, pattern: Pattern, strip: int = STRIP) -> Occupancy:
@@ -84,10 +66,10 @@ def occupancy(mask: Matrix, pattern: Pattern, strip: int = STRIP) -> Occupancy:
     pattern.fits("mask", mask.shape)
     rows, columns = groups_of(pattern, strip)
     size = rows * columns
-    counts = _sums(np.asarray(mask) != 0, rows, columns, np.dtype(np.int32))
+    counts = cell_sums(np.asarray(mask) != 0, rows, columns, np.int32)
     counts = counts.astype(next(kind for kind in (np.int8, np.int16, np.int32) if size <= np.iinfo(kind).max))
     histogram = np.bincount(counts.ravel(), minlength=size + 1).astype(np.int64)
-    return Occupancy(counts, histogram, most_of(pattern) or size)
+    return Occupancy(counts, histogram, size if pattern.allowed is None else pattern.allowed)
 
 
 def above(weight: Matrix, threshold: float, pattern: Pattern, strip: int = STRIP) -> Occupancy:
@@ -108,51 +90,46 @@ def free_mask(weight: Matrix, density: float) -> NDArray[np.bool_]:
 def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
     """Share of the energy of *weight* `[out, in]` that must go so that *pattern* holds: the least possible.
 
-    Raises InputError when the matrix does not fit, when the pattern chooses over several matrices, or when its library
-    is not known yet.
+    Raises InputError when the matrix does not fit, when the pattern chooses over several matrices, or
+    when its library is not known yet.
     """
-    pattern.fits("weight", weight.shape)
-    if isinstance(pattern, GlobalUnstructured):
+    if pattern.scope == "model":
         raise InputError(f"Pattern {pattern.name!r} chooses over all matrices at once", "one matrix at a time",
                          "Ask for the distance of all matrices together.")
-    squares = np.square(weight, dtype=np.float32)
-    rows, columns = groups_of(pattern, strip)
-    energy = _sums(squares, rows, columns, np.dtype(np.float64))
-    match pattern:
-        case NM(n, m):
-            ordered = np.sort(squares.reshape(weight.shape[0], -1, m), axis=2)
-            gone = ordered[:, :, :m - n].sum(axis=2, dtype=np.float64)
-        case LibraryPattern():
-            gone = _least_off(squares, pattern).reshape(energy.shape)
-        case Blocks():
-            gone = np.where(_largest(energy, kept_number(pattern.share, energy.size)), 0.0, energy)
-        case Unstructured():
-            kept = _largest(squares, kept_number(pattern.share, squares.size))
-            gone = _sums(np.where(kept, np.float32(0), squares), rows, columns, np.dtype(np.float64))
-        case Dense():
-            gone = np.zeros_like(energy)
-        case _:
-            raise TypeError(f"no distance is written for {type(pattern).__name__}")
-    return _distance(gone, energy)
+    return distance_all({"weight": weight}, pattern, strip)["weight"]
 
 
 def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = STRIP) -> dict[str, Distance]:
     """`distance` of every matrix of a model; for a pattern of scope "model" the choice is made over all of them."""
-    if not isinstance(pattern, GlobalUnstructured):
-        return {name: distance(weight, pattern.of(name), strip) for name, weight in weights.items()}
     for name, weight in weights.items():
         pattern.fits(name, weight.shape)
     squares = {name: np.square(weight, dtype=np.float32) for name, weight in weights.items()}
-    flat = np.concatenate([np.zeros(0, np.float32), *(square.ravel() for square in squares.values())])
-    kept = _largest(flat, kept_number(pattern.share, flat.size))
-    first = 0
-    found: dict[str, Distance] = {}
+    if pattern.scope != "model":
+        return {name: _nearest(square, pattern.of(name), strip) for name, square in squares.items()}
+    units = {name: _unit_energies(square, pattern) for name, square in squares.items()}
+    flat = np.concatenate([np.zeros(0, np.float32), *(unit.ravel() for unit in units.values())])
+    kept = _largest(flat, pattern.budget.kept(flat.size))
+    first, found = 0, {}
     for name, square in squares.items():
-        part = kept[first:first + square.size].reshape(square.shape)
-        gone = _sums(np.where(part, np.float32(0), square), 1, strip, np.dtype(np.float64))
-        found[name] = _distance(gone, _sums(square, 1, strip, np.dtype(np.float64)))
-        first += square.size
+        part = kept[first:first + units[name].size]
+        first += part.size
+        found[name] = _distance(_off(square, pattern.grouping.join(part, square.shape), pattern, strip),
+                                _energies(square, pattern, strip))
     return found
+
+
+def _nearest(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> Distance:
+    """The distance of one matrix with the squared weights *squares* `[out, in]`."""
+    energy, units = _energies(squares, pattern, strip), _unit_energies(squares, pattern)
+    keep = pattern.budget.kept(units.shape[1])
+    if pattern.budget.ways is not None:
+        gone = _least_off(units, pattern.library.supports).reshape(energy.shape)
+    elif pattern.grouping.tiled:  # the smallest of every group; a map's cell is a group
+        gone = np.sort(units, axis=1)[:, :units.shape[1] - keep].sum(axis=1, dtype=np.float64).reshape(energy.shape)
+    else:
+        kept = pattern.grouping.join(_largest(units, keep), squares.shape)
+        gone = _off(squares, kept, pattern, strip)
+    return _distance(gone, energy)
 
 
 def downsample(values: Matrix, target: int = 256) -> NDArray[np.float32]:
@@ -179,22 +156,29 @@ def _largest(values: Matrix, count: int) -> NDArray[np.bool_]:
     return mask.reshape(values.shape)
 
 
-def _sums(values: Matrix, rows: int, columns: int, dtype: np.dtype) -> NDArray:
-    """Sum of every *rows* x *columns* group; the last of a row may be narrower."""
-    if rows > 1:
-        values = np.add.reduceat(values, np.arange(0, values.shape[0], rows), axis=0, dtype=dtype)
-    # One addition a position: a reduction over a short last axis is many times slower.
-    total = np.zeros((values.shape[0], -(-values.shape[1] // columns)), dtype=dtype)
-    for j in range(columns):
-        part = values[:, j::columns]
-        total[:, :part.shape[1]] += part
-    return total
+def _unit_energies(squares: NDArray[np.float32], pattern: Pattern) -> NDArray[np.floating]:
+    """The energy of every unit, `[groups, units]`: of single weights their squares, of blocks a sum in float64."""
+    split = pattern.grouping.split(squares)
+    return split[:, :, 0] if pattern.grouping.single else split.sum(axis=2, dtype=np.float64)
 
 
-def _least_off(squares: NDArray[np.float32], pattern: LibraryPattern) -> NDArray[np.float64]:
-    """What lies off the best support of every block, `[B]`: added up by itself, so that it is 0 where nothing does."""
-    blocks, off = tiles(squares, pattern.rows, pattern.columns), (~pattern.library.supports.T).astype(np.float64)
-    parts = np.array_split(blocks, max(len(blocks) * off.shape[1] >> 20, 1))
+def _energies(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> NDArray[np.float64]:
+    """The energy of every cell of the map."""
+    return cell_sums(squares, *groups_of(pattern, strip), np.float64)
+
+
+def _off(squares: NDArray[np.float32], kept: NDArray[np.bool_], pattern: Pattern, strip: int) -> NDArray[np.float64]:
+    """The energy of what is not *kept* `[out, in]`, of every cell of the map."""
+    return _energies(np.where(kept, np.float32(0), squares), pattern, strip)
+
+
+def _least_off(groups: NDArray[np.floating], supports: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What lies off the best support of every one of *groups* `[B, units]`: `[B]`.
+
+    Added up by itself, so that it is 0 where nothing lies off.
+    """
+    off = (~supports.T).astype(np.float64)
+    parts = np.array_split(groups, max(len(groups) * off.shape[1] >> 20, 1))
     return np.concatenate([(part @ off).min(axis=1) for part in parts])
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import InputError, unknown
-from core.sparsity.kinds import NM, WIDEST, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, clipped
+from core.sparsity.grouping import WIDEST
+from core.sparsity.kinds import NM, Blocks, Dense, GlobalUnstructured, Unstructured
 from core.sparsity.library import BITS
 from core.sparsity.library_pattern import MOST, Given, Learned
+from core.sparsity.pattern import Pattern, clipped
 
 LONGEST = 60  # characters of a pattern's text
 LONGEST_GIVEN = 16 + MOST * (BITS // 4 + 1)  # of one that writes its supports down: digits and a comma for each

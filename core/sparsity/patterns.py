@@ -13,14 +13,20 @@
 
 In `unstructured`, `global` and `block` the last number is a sparsity: the share of zeros. Supports are hexadecimal: row
 by row, the first entry the highest bit, zeros at the end up to a whole digit. No torch here.
-`kinds` and `library_pattern` hold the classes, `parsing` the list PATTERNS and the reading of texts.
+`pattern` says what a pattern is, `kinds` and `library_pattern` hold the classes, `parsing` the list
+PATTERNS and the reading of texts.
 """
 
 from __future__ import annotations
 
-from core.sparsity.kinds import NM, WIDEST, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, kept_number
-from core.sparsity.library_pattern import Given, Learned, LibraryPattern
+from core.sparsity.budget import Budget, kept_number
+from core.sparsity.grouping import WIDEST, Grouping
+from core.sparsity.kinds import NM, Blocks, Dense, GlobalUnstructured, Unstructured
+from core.sparsity.library_pattern import Given, Learned
 from core.sparsity.parsing import LONGEST, PATTERNS, Kind, parse_pattern
+from core.sparsity.pattern import Pattern
 
-__all__ = ["LONGEST", "NM", "PATTERNS", "WIDEST", "Blocks", "Dense", "Given", "GlobalUnstructured", "Kind", "Learned",
-           "LibraryPattern", "Pattern", "Unstructured", "kept_number", "parse_pattern"]
+__all__ = [
+    "LONGEST", "NM", "PATTERNS", "WIDEST", "Blocks", "Budget", "Dense", "Given", "GlobalUnstructured",
+    "Grouping", "Kind", "Learned", "Pattern", "Unstructured", "kept_number", "parse_pattern",
+]

@@ -11,74 +11,75 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import InputError
-from core.sparsity.patterns import (
-    NM,
-    Blocks,
-    Dense,
-    GlobalUnstructured,
-    LibraryPattern,
-    Pattern,
-    Unstructured,
-    kept_number,
-)
+from core.sparsity.grouping import WIDEST
+from core.sparsity.patterns import Pattern
 
 PIECE = 1 << 16
-ENERGIES = 1 << 18  # numbers of a piece when a library chooses: 2 MB (measured: four times as many are slower)
+ENERGIES = 1 << 18  # numbers of a piece when a library chooses: 2 MB (four times as many are slower)
 
 
 def select(pattern: Pattern, scores: Tensor) -> Tensor:
-    """Return the mask `[out, in]` (bool, same device) that keeps the highest *scores* `[out, in]` of every group.
+    """Return the mask `[out, in]` (bool, same device) that keeps the highest *scores* `[out, in]`.
 
-    Scores are any real numbers, +-inf among them, in any floating type (compared exactly, never rounded); NaN has no
-    order and must not occur. The number kept is exact: N of every M; `kept_number` of a matrix, or of its blocks. Ties
-    go to the lower index (row-major). A block's score is the sum of its scores, in float32 or wider. Deterministic.
+    Of every group of the pattern's grouping, as many units stay as its budget says, exactly. Scores
+    are any real numbers, +-inf among them, in any floating type (compared exactly, never rounded);
+    NaN has no order and must not occur. Ties go to the lower index (row-major). The score of a block
+    is the sum of its scores, in float32 or wider. Deterministic.
 
-    A library asks for magnitudes: a support's energy is the sum of their squares on it, a score below zero counting
-    as minus its square, so that the library of all supports of 1 x M chooses what N:M does. The support of most energy
-    stays; before energies are compared, the one with more +inf, less -inf, wins. Sums are in float64, and energies that
-    could differ only because they were added up in another order (by r c 2^-52 of the block's squares at most) tie: the
-    earlier support of the library stays.
+    A library asks for magnitudes: a support's energy is the sum of their squares on it, a score below
+    zero counting as minus its square, so that the library of all supports of 1 x M chooses what N:M
+    does. The support of most energy stays; before energies are compared, the one with more +inf, less
+    -inf, wins. Sums are in float64, and energies that could differ only because they were added up in
+    another order (by r c 2^-52 of the block's squares at most) tie: the earlier support stays.
 
-    Raises InputError when the matrix does not fit the pattern, the pattern spans several matrices, or its library is
-    not known yet.
+    Raises InputError when the matrix does not fit the pattern, the pattern spans several matrices, or
+    its library is not known yet.
     """
     pattern.fits("scores", tuple(scores.shape))
-    match pattern:
-        case NM(n, m):
-            return _best_of_groups(scores, n, m)
-        case GlobalUnstructured():
-            raise InputError(f"Pattern {pattern.name!r} chooses over all matrices at once", "one matrix at a time",
-                             f"Choose 'unstructured:{pattern.share:g}'.")
-        case Unstructured(share):
-            return _best(scores.reshape(-1), kept_number(share, scores.numel())).view(scores.shape)
-        case Blocks(rows, columns, share):
-            tiles = scores.reshape(scores.shape[0] // rows, rows, -1, columns)
-            sums = tiles.to(torch.promote_types(scores.dtype, torch.float32)).sum(dim=(1, 3))
-            kept = _best(sums.reshape(-1), kept_number(share, sums.numel())).view(sums.shape)
-            return kept.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
-        case LibraryPattern():
-            return _by_library(pattern, scores)
-        case Dense():
-            return torch.ones_like(scores, dtype=torch.bool)
-    raise TypeError(f"no selection is written for {type(pattern).__name__}")
+    if pattern.scope == "model":
+        raise one_at_a_time(pattern)
+    shape = (scores.shape[0], scores.shape[1])
+    units = _unit_scores(pattern, scores)  # [groups, units]
+    if pattern.budget.ways is not None:
+        kept = _by_library(torch.from_numpy(pattern.library.supports.copy()), units)
+    else:
+        kept = _best_of_groups(units, pattern.budget.kept(units.shape[1]))
+    return pattern.grouping.join(kept, shape)
 
 
 def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks for all matrices of a model; `select` for each, or one choice over all for a pattern of scope "model".
+    """Masks for all matrices of a model: `select` for each, or one choice over the units of all for a
+    pattern of scope "model".
 
-    Ties over several matrices go to the matrix that comes first in *scores*. Raises InputError, naming the matrix,
-    when one does not fit.
+    Ties over several matrices go to the matrix that comes first in *scores*. Raises InputError, naming
+    the matrix, when one does not fit.
     """
     for name, score in scores.items():
         pattern.fits(name, tuple(score.shape))
-    if not isinstance(pattern, GlobalUnstructured) or not scores:
+    if pattern.scope != "model" or not scores:
         return {name: select(pattern.of(name), score) for name, score in scores.items()}
-    flat = torch.cat([score.reshape(-1) for score in scores.values()])
-    kept = _best(flat, kept_number(pattern.share, flat.numel())).split([score.numel() for score in scores.values()])
-    return {name: part.view(score.shape) for part, (name, score) in zip(kept, scores.items(), strict=True)}
+    units = [_unit_scores(pattern, score).reshape(-1) for score in scores.values()]
+    flat = torch.cat(units)
+    kept = highest(flat, pattern.budget.kept(flat.numel())).split([u.numel() for u in units])
+    return {name: pattern.grouping.join(part, (score.shape[0], score.shape[1]))
+            for part, (name, score) in zip(kept, scores.items(), strict=True)}
 
 
-def _best(scores: Tensor, count: int) -> Tensor:
+def one_at_a_time(pattern: Pattern) -> InputError:
+    """What to say where one matrix is given to a *pattern* that chooses over all of them."""
+    return InputError(f"Pattern {pattern.name!r} chooses over all matrices at once", "one matrix at a time",
+                      f"Choose 'unstructured:{pattern.sparsity:g}'.")
+
+
+def _unit_scores(pattern: Pattern, scores: Tensor) -> Tensor:
+    """The score of every unit, `[groups, units]`: of single weights their own, in their own type."""
+    split = pattern.grouping.split(scores)
+    if pattern.grouping.single:
+        return split.squeeze(2)
+    return split.to(torch.promote_types(scores.dtype, torch.float32)).sum(dim=2)
+
+
+def highest(scores: Tensor, count: int) -> Tensor:
     """Mask of the *count* highest of 1-D *scores*, ties to the lower index."""
     size = scores.numel()
     if count in (0, size):
@@ -93,22 +94,26 @@ def _best(scores: Tensor, count: int) -> Tensor:
     return mask
 
 
-def _best_of_groups(scores: Tensor, n: int, m: int) -> Tensor:
-    """Mask of the *n* highest of every *m* consecutive scores of a row, ties to the lower index."""
-    if scores.device.type == "cpu":
-        return torch.from_numpy(_by_losses(_numpy(scores.reshape(-1)), n, m)).view(scores.shape)
-    return _by_sorting(scores, n, m)
+def _best_of_groups(units: Tensor, n: int) -> Tensor:
+    """Mask of the *n* highest of every group of *units* `[groups, units]`, ties to the lower index."""
+    groups, m = units.shape
+    if groups == 1:
+        return highest(units[0], n).unsqueeze(0)
+    if units.device.type == "cpu" and m <= WIDEST:
+        return torch.from_numpy(_by_losses(_numpy(units.reshape(-1)), n, m)).view(groups, m)
+    return _by_sorting(units, n)
 
 
-def _by_sorting(scores: Tensor, n: int, m: int) -> Tensor:
+def _by_sorting(units: Tensor, n: int) -> Tensor:
+    """`_best_of_groups` by a stable sort: for accelerators, and groups too wide to compare in pairs."""
     # Adding zero turns -0 into 0: an accelerator may sort by bits, and the two must tie.
-    order = (scores + 0.0).reshape(-1, m).sort(dim=1, descending=True, stable=True).indices[:, :n]
-    mask = torch.zeros(order.shape[0], m, dtype=torch.bool, device=scores.device)
-    return mask.scatter_(1, order, True).view(scores.shape)
+    order = (units + 0.0).sort(dim=1, descending=True, stable=True).indices[:, :n]
+    mask = torch.zeros(units.shape, dtype=torch.bool, device=units.device)
+    return mask.scatter_(1, order, True)
 
 
 def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]:
-    """The same on flat numpy *scores*: an entry stays when fewer than *n* of its group beat it.
+    """`_best_of_groups` on flat numpy *scores*: an entry stays when fewer than *n* of its group of *m* beat it.
 
     Of two entries d apart the earlier wins when it is at least as high, so the losses in a group are 0..m-1, each
     once, whatever the ties: exactly *n* stay. All entries are compared with their neighbour at distance d in one
@@ -135,19 +140,17 @@ def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]
     return mask
 
 
-def _by_library(pattern: LibraryPattern, scores: Tensor) -> Tensor:
-    """The support of most energy in every block, by the rules of `select`."""
-    if scores.device.type == "mps":  # it has no float64
-        return _by_library(pattern, scores.cpu()).to(scores.device)
-    supports = torch.from_numpy(pattern.library.supports.copy()).to(scores.device)
-    rows, columns, size = pattern.rows, pattern.columns, supports.shape[1]
-    blocks = scores.detach().reshape(scores.shape[0] // rows, rows, -1, columns).transpose(1, 2).reshape(-1, size)
-    kept = torch.empty(blocks.shape, dtype=torch.bool, device=scores.device)
-    step = max(ENERGIES // max(size, len(supports)), 1)
-    for first in range(0, len(blocks), step):
-        best = _best_supports(blocks[first:first + step].double(), supports.double())
+def _by_library(supports: Tensor, units: Tensor) -> Tensor:
+    """The support `[K, units]` of most energy in every group of *units* `[groups, units]`, by the rules of `select`."""
+    if units.device.type == "mps":  # it has no float64
+        return _by_library(supports, units.cpu()).to(units.device)
+    supports, units = supports.to(units.device), units.detach()
+    kept = torch.empty(units.shape, dtype=torch.bool, device=units.device)
+    step = max(ENERGIES // max(supports.shape), 1)
+    for first in range(0, len(units), step):
+        best = _best_supports(units[first:first + step].double(), supports.double())
         kept[first:first + step] = supports[best]
-    return kept.view(scores.shape[0] // rows, -1, rows, columns).transpose(1, 2).reshape(scores.shape)
+    return kept
 
 
 def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.sparsity.grids import Grid
-from core.sparsity.patterns import NM, Blocks, Dense, Pattern, parse_pattern
+from core.sparsity.patterns import Dense, Pattern, parse_pattern
 
 FLOAT = 32  # bits of a float32: a weight without a grid, a scale, a weight that is never pruned
 
@@ -72,29 +72,21 @@ def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, 
 
     Raises InputError for a matrix that fits pattern or grid not.
     """
+    grouping, budget = pattern.grouping, pattern.budget
     values = indices = scales = 0
     for shape, stay in zip(shapes, kept, strict=True):
         pattern.fits("weights", shape)
-        size = math.prod(shape)
-        match pattern:
-            case NM(n, m):
-                stay = size // m * n
-                indices += size // m * (0 if n == m else min(n * _width(m), m))
-            case Dense():
-                pass
-            case Blocks(rows, columns, _):
-                indices += size // (rows * columns)
-            case _:
-                supports = _supports(pattern)
-                block = math.prod(pattern.group or (1, 1))
-                indices += size if supports is None else size // block * _width(supports)
+        size, units = math.prod(shape), grouping.units_in(shape)
+        groups = size // (units * grouping.weights_in(shape))
+        if budget.number is not None:  # so many places a group are written, whatever stands in them
+            stay = groups * budget.number
+        indices += groups * budget.index_bits(units)
         values += stay * (FLOAT if grid is None else grid.bits)
         if grid is not None:
             grid.fits("weights", shape)
             scales += shape[0] * (shape[1] // (grid.chunk or shape[1])) * FLOAT
-    known = _supports(pattern)
-    libraries = 0 if known is None else len(shapes) if getattr(pattern, "each", False) else 1
-    library = libraries * (known or 0) * math.prod(pattern.group or (0, 0))
+    libraries = len(shapes) if pattern.each else 1
+    library = 0 if budget.ways is None else libraries * budget.ways * math.prod(grouping.cell or (0, 0))
     return Storage(sum(math.prod(s) for s in shapes), values, indices, scales, library, other)
 
 
@@ -126,13 +118,3 @@ def storage_of_record(record: Recorded) -> Storage:
     kept = [round(m.density * math.prod(m.shape)) for m in record.matrices]
     return storage_of(pattern, grid, shapes, kept, record.other_weights)
 
-
-def _width(count: int) -> int:
-    """Bits that tell *count* things apart."""
-    return math.ceil(math.log2(count)) if count > 1 else 0
-
-
-def _supports(pattern: Pattern) -> int | None:
-    """How many supports the pattern's library has; None for a pattern without one."""
-    written = getattr(pattern, "codes", None)
-    return getattr(pattern, "count", None) if written is None else len(written)

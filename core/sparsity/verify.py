@@ -1,8 +1,9 @@
 """The exact check: does a mask keep what its pattern allows? It lists what does not.
 
-It shares no code with the selection or with `Pattern.counts`: the allowed numbers are worked out in fractions, N:M
-groups are differences of one running count, blocks are found from the coordinates of what is kept, a block under a
-library becomes one number whose bits are compared. A mistake on one side cannot hide on the other. numpy only.
+Of a pattern it takes the numbers alone: the sides of groups and units, how many may stay, the supports. It shares no
+code with the selection, with `Grouping.split` or with `Pattern.counts`: the allowed numbers are worked out in
+fractions, groups and units are found from the coordinates of what is kept, a block under a library becomes one number
+whose bits are compared. A mistake on one side cannot hide on the other. numpy only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, LibraryPattern, Pattern, Unstructured
+from core.sparsity.budget import Budget
+from core.sparsity.grouping import OPEN
+from core.sparsity.pattern import Pattern
 
 Mask = NDArray[np.generic]
 EXAMPLES = 20  # violations that are spelled out
@@ -69,58 +72,68 @@ class Verdict:
 def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
     """Check the mask `[out, in]` (non-zero = kept; the weights themselves will do) of matrix *name*.
 
-    N:M: a group is M consecutive inputs of a row and may keep N. Unstructured: one group, the matrix. Blocks: a block
-    is there when it keeps anything; what is there beyond the allowed number of blocks is a violation, and the examples
-    are the emptiest of them; a block that is there but not whole is short. A library: what a block keeps must all lie
-    on one of its supports. Dense: nothing can be violated.
+    Single weights: a group that keeps more than its number is a violation; where the matrix is the group, it is the
+    only one. Units of several weights: one is there when it keeps anything; what is there beyond the number allowed is
+    a violation, and the examples are the emptiest of them; one that is there but not whole is short. A library: what a
+    block keeps must all lie on one of its supports.
 
     Raises InputError when the matrix does not fit the pattern or its library is not known yet, ValueError for a pattern
     over several matrices.
     """
     pattern.fits(name, mask.shape)
-    match pattern:
-        case NM(n, m):
-            return _groups(mask, n, m, pattern.name, name)
-        case GlobalUnstructured():
-            raise ValueError(f"{pattern.name} is judged over all matrices: call verify_all")
-        case Unstructured(share):
-            return _whole(int(np.count_nonzero(mask)), _allowed(share, mask.size), pattern.name, name)
-        case Blocks(rows, columns, share):
-            return _blocks(mask, rows, columns, share, pattern.name, name)
-        case LibraryPattern():
-            return _on_supports(mask, pattern, name)
-        case Dense():
-            return _whole(int(np.count_nonzero(mask)), mask.size, pattern.name, name)
-    raise TypeError(f"no check is written for {type(pattern).__name__}")
+    grouping, budget = pattern.grouping, pattern.budget
+    if grouping.scope == "model":
+        raise ValueError(f"{pattern.name} is judged over all matrices: call verify_all")
+    if budget.ways is not None:
+        return _on_supports(mask, pattern, name)
+    if grouping.group == OPEN and grouping.unit == (1, 1):
+        most = _allowed(budget, mask.size)
+        return _whole(int(np.count_nonzero(mask)), most, pattern.name, name)
+    if grouping.unit == (1, 1):
+        return _groups(mask, pattern, name)
+    return _units(mask, pattern, name)
 
 
 def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict]:
-    """Check all matrices of a model: a verdict for each, or a single one named ALL for a pattern of scope "model"."""
-    if not isinstance(pattern, GlobalUnstructured):
+    """Check all matrices of a model: a verdict for each, or a single one named ALL for scope "model"."""
+    if pattern.grouping.scope != "model":
         return {name: verify(mask, pattern.of(name), name) for name, mask in masks.items()}
     for name, mask in masks.items():
         pattern.fits(name, mask.shape)
-    kept = sum(int(np.count_nonzero(mask)) for mask in masks.values())
-    size = sum(mask.size for mask in masks.values())
-    return {ALL: _whole(kept, _allowed(pattern.share, size), pattern.name, ALL)}
+    rows, columns = (side or 1 for side in pattern.grouping.unit)
+    kept = sum(len(np.unique(_unit_of(mask, rows, columns))) for mask in masks.values())
+    size = sum(mask.size for mask in masks.values()) // (rows * columns)
+    return {ALL: _whole(kept, _allowed(pattern.budget, size), pattern.name, ALL)}
 
 
-def _allowed(share: float, size: int) -> int:
-    """(1 - share) * size with a half rounded up, in exact fractions of the share as it is written."""
-    return math.floor((1 - Fraction(repr(float(share)))) * size + Fraction(1, 2))
+def _unit_of(mask: Mask, rows: int, columns: int) -> NDArray[np.int64]:
+    """Of every kept entry, the number of the *rows* x *columns* rectangle it lies in, row by row."""
+    i, j = np.nonzero(mask)
+    return i // rows * (mask.shape[1] // columns) + j // columns
 
 
-def _groups(mask: Mask, n: int, m: int, pattern: str, name: str) -> Verdict:
-    running = np.cumsum(np.asarray(mask) != 0, dtype=np.int64)  # over rows in order: no group spans two
-    sums = np.diff(running[m - 1::m], prepend=0)
-    across = mask.shape[1] // m
-    over = sums > n
-    violations = int(np.count_nonzero(over))
+def _allowed(budget: Budget, size: int) -> int:
+    """How many of *size* may stay: the number, or (1 - share) * size with a half rounded up, in exact
+    fractions of the share as it is written."""
+    if budget.number is not None:
+        return budget.number
+    share = Fraction(0) if budget.share is None else Fraction(repr(float(budget.share)))
+    return math.floor((1 - share) * size + Fraction(1, 2))
+
+
+def _groups(mask: Mask, pattern: Pattern, name: str) -> Verdict:
+    """Groups of single weights: none may hold more than its number."""
+    rows, columns = (side or whole for side, whole in zip(pattern.grouping.group, mask.shape, strict=True))
+    across, size = mask.shape[1] // columns, rows * columns
+    most = _allowed(pattern.budget, size)
+    sums = np.bincount(_unit_of(mask, rows, columns), minlength=mask.size // size)
+    over = sums > most
     examples = tuple(
-        Violation(name, g // across, g % across * m, (g % across + 1) * m, int(sums[g]), n)
+        Violation(name, g // across * rows, g % across * columns, (g % across + 1) * columns, int(sums[g]), most, rows)
         for g in np.flatnonzero(over)[:EXAMPLES].tolist()
     )
-    return Verdict(name, pattern, sums.size, violations, int(np.count_nonzero(sums < n)), examples)
+    return Verdict(name, pattern.name, sums.size, int(np.count_nonzero(over)), int(np.count_nonzero(sums < most)),
+                   examples)
 
 
 def _whole(kept: int, allowed: int, pattern: str, name: str) -> Verdict:
@@ -129,26 +142,34 @@ def _whole(kept: int, allowed: int, pattern: str, name: str) -> Verdict:
     return Verdict(name, pattern, 1, int(broken), int(kept < allowed), example)
 
 
-def _blocks(mask: Mask, rows: int, columns: int, share: float, pattern: str, name: str) -> Verdict:
-    across = mask.shape[1] // columns
-    groups = mask.shape[0] // rows * across
-    i, j = np.nonzero(mask)
-    kept = np.bincount(i // rows * across + j // columns, minlength=groups)
+def _units(mask: Mask, pattern: Pattern, name: str) -> Verdict:
+    """Units of several weights: one is there when it keeps anything. Of every group, those beyond the
+    number allowed are violations, the emptiest first; one that is there but not whole is short."""
+    shape = mask.shape
+    high, wide = (side or whole for side, whole in zip(pattern.grouping.unit, shape, strict=True))
+    rows, columns = (side or whole for side, whole in zip(pattern.grouping.group, shape, strict=True))
+    across = shape[1] // wide
+    kept = np.bincount(_unit_of(mask, high, wide), minlength=shape[0] // high * across)
+    unit = np.arange(len(kept))
+    group = unit // across * high // rows * (shape[1] // columns) + unit % across * wide // columns
+    most = _allowed(pattern.budget, rows // high * (columns // wide))
     there = np.flatnonzero(kept)
-    kept = kept[there]
-    excess = max(len(there) - _allowed(share, groups), 0)
-    short = int(np.count_nonzero(kept < rows * columns))
-    emptiest = np.argsort(kept, kind="stable")[:min(excess, EXAMPLES)]
+    there = there[np.lexsort((there, kept[there], group[there]))]  # the emptiest of every group first
+    held = np.bincount(group[there], minlength=1)
+    place = np.arange(len(there)) - (np.cumsum(held) - held)[group[there]]
+    excess = there[place < held[group[there]] - most].tolist()
     examples = tuple(
-        Violation(name, b // across * rows, b % across * columns, (b % across + 1) * columns, count, 0, rows)
-        for b, count in ((int(there[e]), int(kept[e])) for e in emptiest)
+        Violation(name, u // across * high, u % across * wide, (u % across + 1) * wide, int(kept[u]), 0, high)
+        for u in excess[:EXAMPLES]
     )
-    return Verdict(name, pattern, groups, excess, short, examples)
+    short = int(np.count_nonzero((kept > 0) & (kept < high * wide)))
+    return Verdict(name, pattern.name, len(kept), len(excess), short, examples)
 
 
-def _on_supports(mask: Mask, pattern: LibraryPattern, name: str) -> Verdict:
+def _on_supports(mask: Mask, pattern: Pattern, name: str) -> Verdict:
     """Every block as one number, an entry a bit: it may have no bit that some support has not."""
-    rows, columns, across = pattern.rows, pattern.columns, mask.shape[1] // pattern.columns
+    rows, columns = _block(pattern)
+    across = mask.shape[1] // columns
     there = np.asarray(mask) != 0
     code = np.zeros((mask.shape[0] // rows, across), dtype=np.uint64)
     supports = np.zeros(len(pattern.library.supports), dtype=np.uint64)
@@ -163,12 +184,18 @@ def _on_supports(mask: Mask, pattern: LibraryPattern, name: str) -> Verdict:
     kept = np.array([kind.bit_count() for kind in kinds.tolist()], dtype=np.int64)
     examples = tuple(_off(name, pattern, block // across, block % across, int(code.flat[block]), supports.tolist())
                      for block in np.flatnonzero(bad[where].reshape(-1))[:EXAMPLES].tolist())
-    return Verdict(name, pattern.name, code.size, int(often[bad].sum()), int(often[~bad & (kept < pattern.keep)].sum()),
-                   examples)
+    short = ~bad & (kept < (pattern.budget.number or 0))
+    return Verdict(name, pattern.name, code.size, int(often[bad].sum()), int(often[short].sum()), examples)
 
 
-def _off(name: str, pattern: LibraryPattern, down: int, across: int, code: int, supports: list[int]) -> Violation:
-    rows, columns = pattern.rows, pattern.columns
+def _off(name: str, pattern: Pattern, down: int, across: int, code: int, supports: list[int]) -> Violation:
+    rows, columns = _block(pattern)
     outside = min((code & ~support).bit_count() for support in supports)
-    return Violation(name, down * rows, across * columns, (across + 1) * columns, code.bit_count(), pattern.keep, rows,
-                     outside)
+    return Violation(name, down * rows, across * columns, (across + 1) * columns, code.bit_count(),
+                     pattern.budget.number or 0, rows, outside)
+
+
+def _block(pattern: Pattern) -> tuple[int, int]:
+    """Rows and columns of a block under a library: it always has sides."""
+    rows, columns = pattern.grouping.group
+    return rows or 1, columns or 1

@@ -21,8 +21,8 @@ from core.runs import arrays as enc
 from core.runs.checks.moment_check import check_moments
 from core.runs.records import RECORD_LEVELS, STAGES, Matrix
 from core.runs.store import ARRAYS, Run
-from core.sparsity.occupancy import groups_of, most_of, occupancy
-from core.sparsity.patterns import Dense, Learned, LibraryPattern, Pattern, kept_number, parse_pattern
+from core.sparsity.occupancy import groups_of, occupancy
+from core.sparsity.patterns import Dense, Pattern, parse_pattern
 from core.sparsity.verify import ALL, Verdict, verify_all
 
 EXAMPLES = 3  # groups spelled out per matrix
@@ -96,9 +96,10 @@ class _Check:
             return
         self._readable()
         self.pattern = self.pattern.restored(self.held)
-        if isinstance(self.pattern, Learned):
-            self.verified.append(f"learned library: {number(self.pattern.count)} supports that all differ, each of "
-                                 f"{self.pattern.keep} in {self.pattern.rows} x {self.pattern.columns}")
+        if self.pattern.learns:
+            cell = self.pattern.grouping.cell or ()
+            self.verified.append(f"learned library: {number(self.pattern.budget.ways or 0)} supports that all "
+                                 f"differ, each of {self.pattern.allowed} in {' x '.join(map(str, cell))}")
         if self.dense:
             self._part("the header says that nothing is pruned", self._dense_digest)
         elif self.level >= LEVELS.index("masks"):
@@ -231,7 +232,7 @@ class _Check:
         if enc.mask_digest(bits) == m.mask_sha256:
             return None
         text = "the mask's SHA-256 is not the header's"
-        if (most := most_of(self.pattern)) is not None:  # a cleared bit leaves a group short: say where
+        if (most := self.pattern.allowed) is not None:  # a cleared bit leaves a group short: say where
             few = _short(mask, self.pattern, most)
             text += f": {'; '.join(few[:EXAMPLES])}" if few else ""
             text += f"; and {number(len(few) - EXAMPLES)} more" if len(few) > EXAMPLES else ""
@@ -247,9 +248,9 @@ class _Check:
         if self.pattern.scope == "model":
             size = sum(math.prod(m.shape) for m in self.record.matrices)
             kept = sum(round(m.density * math.prod(m.shape)) for m in self.record.matrices)
-            if kept > kept_number(self.pattern.sparsity, size):
-                self.problems.append(f"{ALL}: keep {kept}, allowed {kept_number(self.pattern.sparsity, size)}")
-        supports = ", nor which support a block took" if isinstance(self.pattern, LibraryPattern) else ""
+            if kept > (allowed := self.pattern.budget.kept(size)):
+                self.problems.append(f"{ALL}: keep {kept}, allowed {allowed}")
+        supports = ", nor which support a block took" if self.pattern.budget.ways is not None else ""
         self.verified.append(f"not verified: masks were not kept, so their SHA-256 cannot be recomputed{supports}")
 
     def _counts(self, m: Matrix) -> str | None:
@@ -259,14 +260,14 @@ class _Check:
         if counts is None or counts.shape != (cells + 1,) or counts.dtype != np.int64:
             return f"no occupancy counts 0..{cells}"
         kept = int((counts * np.arange(cells + 1)).sum())
-        if self.pattern.group and int(counts.sum()) != size // cells:
+        if self.pattern.grouping.cell and int(counts.sum()) != size // cells:
             return f"occupancy counts {number(int(counts.sum()))} groups, the matrix has {number(size // cells)}"
-        most = most_of(self.pattern)
+        most = self.pattern.allowed
         if most is not None and (over := int(counts[most + 1:].sum())):
             return f"occupancy counts {number(over)} groups that keep more than {most}"
         if self.pattern.scope == "matrix" and most is None:
-            units = size // cells if self.pattern.group else size
-            allowed = kept_number(self.pattern.sparsity, units) * (size // units)
+            grouping = self.pattern.grouping
+            allowed = self.pattern.budget.kept(grouping.units_in(m.shape)) * grouping.weights_in(m.shape)
             if kept > allowed:
                 return f"occupancy counts {number(kept)} kept weights, allowed {number(allowed)}"
         if kept != round(m.density * size):

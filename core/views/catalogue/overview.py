@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -163,9 +164,9 @@ def groups(record: RunRecord) -> int | None:
         pattern = parse_pattern(record.spec.pattern)
     except InputError:
         return None
-    if pattern.group is None:
+    if pattern.grouping.cell is None:
         return 1 if pattern.scope == "model" else len(record.matrices)
-    return sum(m.shape[0] * m.shape[1] for m in record.matrices) // (pattern.group[0] * pattern.group[1])
+    return sum(math.prod(m.shape) for m in record.matrices) // math.prod(pattern.grouping.cell)
 
 
 def numbers(record: RunRecord) -> list[Number]:

@@ -20,7 +20,7 @@ from core.runs.bound import pattern_of
 from core.runs.records import Matrix
 from core.runs.store import Run
 from core.sparsity.occupancy import free_mask, occupancy
-from core.sparsity.patterns import NM, Learned, LibraryPattern, Pattern, parse_pattern
+from core.sparsity.patterns import Pattern, parse_pattern
 from core.sparsity.verify import Violation, verify
 from core.views.drawing import maps, style
 from core.views.drawing.build import Part, build, legend_below, map_axis, swatch, words_only
@@ -94,14 +94,15 @@ def certificate(run: Run) -> View:
         worst = table.sort_values("violations", ascending=False).iloc[0]
         most = style.count(int(worst["violations"]))
         claim += f"this run does not hold {pattern.name}. Most are in {worst['where']}: {most}."
-    elif isinstance(pattern, NM):
-        claim += f"no group of {pattern.m} consecutive inputs holds more than {pattern.n}."
-    elif isinstance(pattern, LibraryPattern):
-        own = " of its matrix" if isinstance(pattern, Learned) and pattern.each else ""
-        claim += f"no block holds more than {pattern.keep}, " + (
-            f"and all it holds lies on one of {pattern.count} supports{own}." if set(table["from"]) == {"mask"} else
+    elif pattern.budget.ways is not None:
+        own = " of its matrix" if pattern.each else ""
+        claim += f"no {pattern.grouping.noun} holds more than {pattern.allowed}, " + (
+            f"and all it holds lies on one of {pattern.budget.ways} supports{own}."
+            if set(table["from"]) == {"mask"} else
             "but masks were not kept: on which support it lies is not known.")
-    elif pattern.group is not None:
+    elif pattern.allowed is not None:
+        claim += f"no group of {pattern.multiple} consecutive inputs holds more than {pattern.allowed}."
+    elif pattern.whole:
         claim += "every block is whole or gone."
     else:
         claim += f"the pattern asks for no groups; {style.percent(run.record.sparsity)} of all weights are zero."
@@ -113,7 +114,7 @@ def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | No
     mask = whole(run.mask(entry.name), entry.shape, f"mask/{entry.name} of {run.record.id}")
     if mask is not None:
         held = occupancy(mask, pattern).histogram
-        if isinstance(pattern, LibraryPattern):  # counts do not tell on which support the entries lie
+        if pattern.budget.ways is not None:  # counts do not tell on which support the entries lie
             return "mask", held, verify(mask, pattern.of(entry.name), entry.name).violations
         return "mask", held, groups.broken(held, pattern)
     kept = run.array(f"occupancy/{entry.name}")
@@ -121,9 +122,9 @@ def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | No
 
 
 def violations(run: Run, matrix: str, most: int = 20) -> list[str]:
-    """The first groups of *matrix* that break an N:M pattern or a library, in words: which outputs, which inputs, how
-    many."""
-    if not isinstance(pattern := pattern_of(run), NM | LibraryPattern):
+    """The first groups of *matrix* that break a pattern with a number for each, in words: which outputs, which inputs,
+    how many."""
+    if (pattern := pattern_of(run)).allowed is None:
         return []
     mask = whole(run.mask(matrix), run.shape(matrix), f"mask/{matrix} of {run.record.id}")
     found = () if mask is None else verify(mask, pattern.of(matrix), matrix).examples[:most]
@@ -169,7 +170,7 @@ def stride(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _map_claim(first: Side, last: Side, pattern: Pattern, where: str) -> str:
-    allowed = groups.allowed_of(pattern)
+    allowed = pattern.allowed
     then = "" if last.histogram is None else groups.verdict(last.histogram, pattern)
     if first.histogram is None:
         return f"After: {then}. What the groups held before is not known."
@@ -265,7 +266,7 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
 
 
 def _history_claim(columns: dict[str, Counts], pattern: Pattern) -> str:
-    allowed, parts = groups.allowed_of(pattern), list(columns.items())
+    allowed, parts = pattern.allowed, list(columns.items())
     if allowed is None:
         return f"{parts[0][0].capitalize()}: {groups.verdict(parts[0][1], pattern)}; " \
                f"{parts[-1][0]}: {groups.verdict(parts[-1][1], pattern)}."
@@ -328,7 +329,7 @@ def strip(run: Run) -> View:
 def _strip_claim(held: dict[str, tuple[Counts | None, Counts | None]], pattern: Pattern) -> str:
     now = [h[1] for h in held.values() if h[1] is not None]
     claim = f"All {len(now)} matrices together: {groups.verdict(np.sum(now, axis=0), pattern)}"
-    allowed = groups.allowed_of(pattern)
+    allowed = pattern.allowed
     off = {m: 1 - float(h[0][allowed] / max(int(h[0].sum()), 1)) for m, h in held.items() if h[0] is not None} \
         if allowed is not None else {}
     if not off:

@@ -7,11 +7,13 @@ consecutive inputs, only to show how ragged it is.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from core.sparsity.occupancy import STRIP, most_of, occupancy
-from core.sparsity.patterns import NM, Blocks, LibraryPattern, Pattern
+from core.sparsity.occupancy import STRIP, groups_of, occupancy
+from core.sparsity.patterns import Pattern
 from core.views.drawing import style
 from core.views.drawing.build import PAGE_TEXT
 
@@ -20,26 +22,19 @@ FEW = 32  # a histogram has at most this many bars (and zero); larger groups are
 
 def size_of(pattern: Pattern) -> int:
     """Entries of one group (of one strip, where the pattern has no groups)."""
-    return STRIP if pattern.group is None else pattern.group[0] * pattern.group[1]
+    return math.prod(cell_of(pattern))
 
 
 def cell_of(pattern: Pattern) -> tuple[int, int]:
     """Rows and columns of weights behind one cell of a map of groups."""
-    return (1, STRIP) if pattern.group is None else pattern.group
-
-
-def allowed_of(pattern: Pattern) -> int | None:
-    """How many entries a group may hold; None when no group has a number of its own."""
-    return most_of(pattern)
+    return groups_of(pattern)
 
 
 def group_words(pattern: Pattern, many: bool = True) -> str:
     """What a group of *pattern* is called."""
-    if isinstance(pattern, Blocks | LibraryPattern):
-        return f"block{'s' if many else ''} of {pattern.rows} × {pattern.columns}"
-    if isinstance(pattern, NM):
-        return f"group{'s' if many else ''} of {pattern.m}"
-    return f"strip{'s' if many else ''} of {STRIP}"
+    rows, columns = cell_of(pattern)
+    noun = "strip" if pattern.grouping.cell is None else pattern.grouping.noun
+    return f"{noun}{'s' if many else ''} of {f'{rows} × {columns}' if noun == 'block' else columns}"
 
 
 def broken(histogram: NDArray[np.integer], pattern: Pattern) -> int:
@@ -47,9 +42,9 @@ def broken(histogram: NDArray[np.integer], pattern: Pattern) -> int:
 
     Of a library's blocks the counts tell how many entries stay, not whether they lie on one support.
     """
-    if (allowed := allowed_of(pattern)) is not None:
-        return int(histogram[allowed + 1:].sum())
-    return int(histogram[1:-1].sum()) if isinstance(pattern, Blocks) else 0
+    if pattern.allowed is not None:
+        return int(histogram[pattern.allowed + 1:].sum())
+    return int(histogram[1:-1].sum()) if pattern.whole else 0
 
 
 def exactness(mask: NDArray[np.generic], pattern: Pattern) -> str:
@@ -61,14 +56,14 @@ def verdict(histogram: NDArray[np.integer], pattern: Pattern) -> str:
     """The clause of `exactness`, from how many groups hold 0, 1, 2 ... entries."""
     total, bad = int(histogram.sum()), broken(histogram, pattern)
     held = style.count(total)
-    if (allowed := allowed_of(pattern)) is not None:
-        rule, kind = f"{allowed} of {size_of(pattern)}", "groups" if isinstance(pattern, NM) else "blocks"
+    if (allowed := pattern.allowed) is not None:
+        rule, kind = f"{allowed} of {size_of(pattern)}", f"{pattern.grouping.noun}s"
         if bad:
             return f"{style.count(bad)} of {held} {kind} hold more than {rule}"
         short = int(histogram[:allowed].sum())
         return f"{style.count(short)} of {held} {kind} hold fewer than {rule}, none more" if short else \
             f"all {held} {kind} hold exactly {rule}"
-    if isinstance(pattern, Blocks):
+    if pattern.whole:
         return f"{style.count(bad)} of {held} blocks are neither whole nor gone" if bad else \
             f"all {held} blocks are whole or gone"
     values = np.arange(len(histogram))
@@ -88,7 +83,7 @@ def palette(pattern: Pattern) -> list[str]:
 
 def allowed_class(pattern: Pattern) -> int | None:
     """The class (place in `class_names`) of the groups that hold what is allowed; None where nothing is."""
-    allowed = allowed_of(pattern)
+    allowed = pattern.allowed
     return None if allowed is None else int(class_of(np.array(allowed), size_of(pattern)))
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 from core.errors import unknown
 from core.inspecting.report import Matrix, Report
 from core.inspecting.words import many, megabytes
-from core.sparsity.patterns import NM
 from core.views.drawing import maps, style
 from core.views.drawing.build import Part, build, map_axis, words_only
 from core.views.drawing.view import Number, View
@@ -133,13 +132,11 @@ def certificate(report: Report, matrix: str) -> View:
     m = found[matrix]
     f, where = m.found, style.matrix_words(matrix)
     head = where[:1].upper() + where[1:]
+    verb, unit = ("loses whole", "blocks") if f.rule is not None and f.rule.whole else ("obeys", "groups")
     if f.rule is not None and not f.violations:
-        unit, allowed = ("groups", f"none holds more than {f.rule.n}") if isinstance(f.rule, NM) else \
-            ("blocks", "every one is whole or gone")
-        verb = "obeys" if isinstance(f.rule, NM) else "loses whole"
+        allowed = "every one is whole or gone" if f.rule.whole else f"none holds more than {f.rule.allowed}"
         claim = f"{head} {verb} {f.pattern}: {style.count(f.groups)} {unit}, {allowed}."
     elif f.rule is not None:
-        verb, unit = ("obeys", "groups") if isinstance(f.rule, NM) else ("loses whole", "blocks")
         claim = f"{head} nearly {verb} {f.pattern}: {many(f.violations, 'violation')} in {style.count(f.groups)} " \
                 f"{unit}."
     else:

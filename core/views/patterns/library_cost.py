@@ -53,7 +53,7 @@ _costs: Recent[Cost | None] = Recent(64)
 
 def index_bits(pattern: Pattern) -> float:
     """Bits a weight that say which weights stay, as `core.sparsity.storage` counts them."""
-    rows, columns = pattern.group or (1, 1)
+    rows, columns = pattern.grouping.cell or (1, 1)
     return storage_of(pattern, None, [(rows, columns)], [0]).indices / (rows * columns)
 
 

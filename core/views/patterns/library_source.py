@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from core.errors import InputError, unknown
 from core.runs.store import ARRAYS, Run, file_times
 from core.sparsity.library import TIE, Library, codes_of, commonest, tally, tiles
-from core.sparsity.patterns import LibraryPattern, parse_pattern
+from core.sparsity.patterns import parse_pattern
 from core.views.weights.pair import Recent, whole
 
 Floats = NDArray[np.float32]
@@ -122,7 +122,8 @@ def shape_of(text: str) -> Shape:
 def recorded_shape(run: Run) -> Shape | None:
     """The block of the library that this run was pruned with; None for any other run."""
     pattern = parse_pattern(run.record.spec.pattern)
-    return Shape(pattern.rows, pattern.columns, pattern.keep) if isinstance(pattern, LibraryPattern) else None
+    cell = pattern.grouping.cell
+    return None if pattern.budget.ways is None or cell is None else Shape(*cell, pattern.allowed or 0)
 
 
 def shapes(run: Run, matrix: str) -> tuple[str, ...]:
@@ -225,13 +226,11 @@ def supports(run: Run, matrix: str, shape: Shape, learned: str) -> NDArray[np.bo
 
 def _recorded(run: Run, matrix: str, shape: Shape) -> NDArray[np.bool_]:
     pattern = parse_pattern(run.record.spec.pattern)
-    if not isinstance(pattern, LibraryPattern) or shape != recorded_shape(run):
+    if pattern.budget.ways is None or shape != recorded_shape(run):
         raise InputError(f"{run.record.id} holds no library for blocks of {shape.words}", "a run pruned with one",
                          "Learn one from this matrix instead.")
     held = {key: array for key in (KEY, f"{KEY}/{matrix}") if (array := run.array(key)) is not None}
-    own = pattern.restored(held).of(matrix)
-    assert isinstance(own, LibraryPattern)  # restoring keeps the kind
-    return own.library.supports
+    return pattern.restored(held).of(matrix).library.supports
 
 
 def most(run: Run, matrix: str, block: str, learned: str) -> int:

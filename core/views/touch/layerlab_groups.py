@@ -56,7 +56,7 @@ def _bars(path: Path, names: list[str], shares: Mapping[str, NDArray[np.floating
 
 def _claim(path: Path, counts: dict[str, NDArray[np.int64]]) -> str:
     pattern = parse_pattern(path.pattern)
-    allowed, now = groups.allowed_of(pattern), groups.verdict(counts["Z"], pattern)
+    allowed, now = pattern.allowed, groups.verdict(counts["Z"], pattern)
     if allowed is None:
         return f"Z: {now}."
     share = {name: style.percent(float(h[allowed]) / max(int(h.sum()), 1)) for name, h in counts.items()}

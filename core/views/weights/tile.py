@@ -93,7 +93,7 @@ def _hint(pair: Pair, before: maps.Floats | None, gone: np.ndarray) -> str:
         return ""
     size = np.abs(before)
     small, large = float(size[~gone].min()), float(size[gone].max())
-    if large <= small or pair.pattern.group is None:
+    if large <= small or pair.pattern.grouping.cell is None:
         return ""
     return f" One of size {large:.2g} went while one of {small:.2g} stayed: each group decides for itself."
 
@@ -129,16 +129,16 @@ def _figure(pair: Pair, shown: maps.Floats, written: np.ndarray, gone: np.ndarra
 
 def _rules(pattern: Pattern, start: tuple[int, int], size: tuple[int, int]) -> list[Part]:
     """Lines that rule off the groups of *pattern*: at every multiple of its sides inside the tile."""
-    if pattern.group is None:
+    if pattern.grouping.cell is None:
         return []
     (top, left), (bottom, right) = start, (start[0] + size[0], start[1] + size[1])
     line = {"type": "line", "line": {"width": 2, "color": style.GREY}}
     lines = [{**line, "x0": x - 0.5, "x1": x - 0.5, "y0": top - 0.5, "y1": bottom - 0.5}
-             for x in range(left, right + 1, pattern.group[1])]
-    if pattern.group[0] > 1:
-        first = -(-top // pattern.group[0]) * pattern.group[0]
+             for x in range(left, right + 1, pattern.grouping.cell[1])]
+    if pattern.grouping.cell[0] > 1:
+        first = -(-top // pattern.grouping.cell[0]) * pattern.grouping.cell[0]
         lines += [{**line, "x0": left - 0.5, "x1": right - 0.5, "y0": y - 0.5, "y1": y - 0.5}
-                  for y in range(first, bottom + 1, pattern.group[0])]
+                  for y in range(first, bottom + 1, pattern.grouping.cell[0])]
     return lines
 
 

@@ -1,0 +1,77 @@
+"""How many units of a group stay: a number, a share, or all; any of them, or one of K supports.
+
+A budget is asked for numbers only. *Which* units stay is chosen in one place, `core.sparsity.select`:
+the highest scores where the choice is free, the support of most energy where it comes from a library.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Of a group's units *number* stay, or all but a *share* of them; without both, all.
+
+    *ways*: how many supports a library offers; None: any units may stay.
+    """
+
+    number: int | None = None
+    share: float | None = None  # of zeros, 0 up to, but not, 1
+    ways: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.share is not None and not 0.0 <= self.share < 1.0:
+            raise InputError(f"Sparsity {number_text(self.share)} is out of range",
+                             "a share of zeros from 0 up to, but not, 1", "Write 50 % as 0.5.")
+
+    def kept(self, units: int) -> int:
+        """How many of a group's *units* stay."""
+        return kept_number(self.share or 0.0, units) if self.number is None else self.number
+
+    def density(self, units: int | None) -> float:
+        """Nominal share of the units that stay, 0..1 (rounding to whole units aside)."""
+        return self.number / units if self.number is not None and units else 1.0 - (self.share or 0.0)
+
+    def eased(self, progress: float, units: int | None) -> Budget:
+        """The budget on the way here, *progress* 0..1: its share of zeros is 1 - (1 - progress)^3 of
+        this one's. A library knows no way: it is chosen from all the time."""
+        risen = 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
+        if self.ways is not None:
+            return self
+        if self.number is not None and units:
+            # 1e-9: a number that is whole but for rounding must not lose a unit.
+            return replace(self, number=units - math.floor((units - self.number) * risen + 1e-9))
+        return self if self.share is None else replace(self, share=self.share * risen)
+
+    def index_bits(self, units: int) -> int:
+        """Bits that say which of a group's *units* stay, as compact formats write them."""
+        if self.ways is not None:
+            return width_of(self.ways)
+        if self.number is not None:  # the smaller of N positions and a bitmap; nothing for all
+            return 0 if self.number == units else min(self.number * width_of(units), units)
+        return 0 if self.share is None else units
+
+
+def kept_number(sparsity: float, size: int) -> int:
+    """How many of *size* units stay at *sparsity*: (1 - sparsity) * size, a half rounded up.
+
+    Exact, from the sparsity as it is written: 0.9 of 5 leaves 0.5, hence 1, on every machine.
+    """
+    gone, whole = Decimal(repr(float(sparsity))).as_integer_ratio()
+    return (2 * (whole - gone) * size + whole) // (2 * whole)
+
+
+def width_of(count: int) -> int:
+    """Bits that tell *count* things apart."""
+    return math.ceil(math.log2(count)) if count > 1 else 0
+
+
+def number_text(value: float) -> str:
+    """The shortest text that reads back as the same number: 0.5, 0.875, 0."""
+    short = f"{value:.6g}"
+    return short if float(short) == value else repr(float(value))
