@@ -108,6 +108,8 @@ def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict
 
 def _unit_of(mask: Mask, rows: int, columns: int) -> NDArray[np.int64]:
     """Of every kept entry, the number of the *rows* x *columns* rectangle it lies in, row by row."""
+    if rows == 1:  # no rectangle spans two rows, so they follow each other
+        return np.flatnonzero(mask) // columns
     i, j = np.nonzero(mask)
     return i // rows * (mask.shape[1] // columns) + j // columns
 
