@@ -77,8 +77,9 @@ def test_start_again_takes_everything_back(monkeypatch: pytest.MonkeyPatch, empt
     ({"values": "1,x,3,4"}, "'x'"), ({"values": "1,nan,3,4"}, "'nan'"), ({"values": "1,inf,3,4"}, "'inf'"),
     ({"values": "1,2,3"}, "4 numbers, separated by commas"), ({"values": "<b>*,2,3,4"}, "A value is"),
     ({"rho": "0"}, "a number above 0"), ({"rho": "-3"}, "a number above 0"), ({"rho": "nan"}, "rho is"),
-    ({"pattern": "9:4"}, "did you mean '4:9'"), ({"pattern": "4:32"}, "groups of at most 16"),
-    ({"pattern": "library:4x4:8:9999"}, "there are 12870"), ({"pattern": "library:9x9:8:2"}, "at most 64 weights in a block"),
+    ({"pattern": "9:4"}, "did you mean '4:9'"), ({"pattern": "4:32"}, "groups of at most 16 here"),
+    ({"pattern": "library:4x4:8:9999"}, "there are 12870"),
+    ({"pattern": "library:9x9:8:2"}, "at most 64 weights in a block"),
     ({"entry": "5"}, "Unknown entry"), ({"value": "much"}, "value is"), ({"coupling": "half"}, "no whole number"),
     ({"iterations": "many"}, "no whole number"), ({"k": "soon"}, "no whole number"), ({"seed": "-1"}, "seed is")])
 def test_bad_input_gets_a_red_box_and_the_page_lives(monkeypatch: pytest.MonkeyPatch, empty_store: Store,

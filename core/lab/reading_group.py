@@ -30,7 +30,7 @@ def pattern(text: str) -> Pattern:
         raise InputError(f"Pattern {found.name!r} has no small groups", "N:M or a library, such as 2:4",
                          "Choose one of the list.")
     if size(found) > WIDEST:
-        raise InputError(f"Pattern {found.name!r} has groups of {size(found)}", f"groups of at most {WIDEST} on this page",
+        raise InputError(f"Pattern {found.name!r} has groups of {size(found)}", f"groups of at most {WIDEST} here",
                          "Take a smaller group: here every entry is a bar.")
     if not is_free(found) and (found.budget.ways or 0) > MOST_SUPPORTS:
         raise InputError(f"Pattern {found.name!r} has {found.budget.ways} supports", f"at most {MOST_SUPPORTS}",
