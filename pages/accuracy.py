@@ -24,16 +24,18 @@ def grid(panels: list[tuple[str, str]], kind: str, view: Callable[..., View], gi
 
 
 frame.opening("accuracy")
+own = links.Own("accuracy", ("axis", "published"))
 panels = frame.cached_over(curves.panels)
 if not panels:
     frame.empty()
 else:
     tasks = list(dict.fromkeys(task for task, _ in panels))
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        task = links.choose("task", "Task", ["", *tasks], words=lambda t: style.task_title(t) if t else "all tasks")
-        axis = links.choose("axis", "Across", list(curves.AXES), words=curves.AXES.__getitem__, look="segments",
-                            kind="axis", help="How many weights are gone, or what is left to store.")
-        printed = axis == curves.ZEROS and links.switch(
+        task = links.shared.choose("task", "Task", ["", *tasks],
+                                   words=lambda t: style.task_title(t) if t else "all tasks")
+        axis = own.choose("axis", "Across", list(curves.AXES), words=curves.AXES.__getitem__, look="segments",
+                          kind="axis", help="How many weights are gone, or what is left to store.")
+        printed = axis == curves.ZEROS and own.switch(
             "published", "Published points",
             help="Scores that others print, of another model and another budget: where the field is, not who wins.")
     st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line and "

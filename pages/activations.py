@@ -22,7 +22,7 @@ PARTS = {"layers": "All layers", "layer": "One layer", "attention": "Attention",
          "trade": "Price"}
 
 
-def page(run: Run) -> None:
+def page(run: Run, own: links.Own) -> None:
     """Mask, activation and answer in one strip; under it one part at a time."""
     probes = {p.id: kept_sentence.words_of(p) for p in run.record.probes}
     if not probes:
@@ -31,13 +31,13 @@ def page(run: Run) -> None:
     layer = frame.pick_layer(run)
     strip = st.container()
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
-        probe = links.choose("sentence", "Sentence", list(probes), words=probes.__getitem__, width=460)
+        probe = own.choose("sentence", "Sentence", list(probes), words=probes.__getitem__, width=460)
         there = region_film.maps_of(run, probe)
-        name = links.choose("map", "Feature map", there, default=region_film.usual_map(run, probe), always=True,
-                            look="segments", words=region_film.map_title, kind="feature map")
+        name = own.choose("map", "Feature map", there, default=region_film.usual_map(run, probe), always=True,
+                          look="segments", words=region_film.map_title, kind="feature map")
     with strip:
         frame.draw(chain.chain, run, probe, name, layer, key="chain")
-    part = links.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
+    part = links.shared.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
     if part == "layers":
         watch(run, probe, name, layer)
     elif part == "layer":
@@ -49,9 +49,9 @@ def page(run: Run) -> None:
         frame.show(frame.cached_over(quiet_price.trade, spec.task, spec.model, spec.pattern, name, run.record.id),
                    "trade")
     else:
-        heads = [str(k) for k in range(1, run.record.heads + 1)]
+        heads = [str(k) for k in range(1, run.record.heads + 1) if layer]
         picture = st.container()
-        head = links.choose("head", "Head", heads, look="segments", words="head {}".format) if heads and layer else "1"
+        head = links.shared.choose("head", "Head", heads, look="segments", words="head {}".format) if heads else "1"
         with picture:
             frame.draw(attention_map.attention, run, probe, layer, int(head), key="attention")
 
@@ -77,4 +77,4 @@ frame.opening("activations")
 run = frame.pick_run(method="pattern-admm")
 if run is not None:
     with frame.guarded():
-        page(run)
+        page(run, links.Own("activations", ("sentence", "map")))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.runs.store import Run
 from core.views.compare import differences, flip_dots, flips, same_matrix, sides
-from ui import comparing, frame, knobs, links
+from ui import comparing, frame, links
 from ui.cache import cached_across
 
 
@@ -22,16 +22,16 @@ def maps(runs: Sequence[Run]) -> None:
         return
     reach = sides.reach(runs, matrix)
     with bar:
-        zoom = "off" if reach.whole else links.choose(
+        zoom = "off" if reach.whole else links.shared.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
             words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
-        what = links.choose("by", "Against the reference", list(same_matrix.AGAINST), look="segments",
-                            words=same_matrix.AGAINST.__getitem__, kind="comparison")
+        what = comparing.OWN.choose("by", "Against the reference", list(same_matrix.AGAINST), look="segments",
+                                    words=same_matrix.AGAINST.__getitem__, kind="comparison")
     pictures = st.container()
     row = column = 0
     if zoom == "on":
-        row = knobs.slide("row", "First output of the window", 0, reach.last[0], step=8)
-        column = knobs.slide("column", "First input of the window", 0, reach.last[1], step=8)
+        row = links.shared.slide("row", "First output of the window", 0, reach.last[0], step=8)
+        column = links.shared.slide("column", "First input of the window", 0, reach.last[1], step=8)
     with pictures:
         comparing.draw(same_matrix.panels, runs, matrix, zoom == "on", row, column, key="maps")
         comparing.draw(same_matrix.differences, runs, matrix, what, zoom == "on", row, column, key="differences")
@@ -48,8 +48,8 @@ def answers(runs: Sequence[Run]) -> None:
         return
     with st.container(horizontal=True, gap="large"):
         run = comparing.pick_against(runs, known)
-        across = links.choose("flips", "Across", list(flip_dots.ACROSS), look="segments",
-                              words=flip_dots.ACROSS.__getitem__, kind="axis")
+        across = comparing.OWN.choose("flips", "Across", list(flip_dots.ACROSS), look="segments",
+                                      words=flip_dots.ACROSS.__getitem__, kind="axis")
     comparing.draw(flip_dots.scatter, runs, run, across, key="margins")
     st.caption(links.plain(cached_across(flip_dots.listed_words, runs, run)))
     st.dataframe(cached_across(flip_dots.listed, runs, run), hide_index=True, key="flips.list")

@@ -27,7 +27,8 @@ def page(path: Path, judge: str) -> None:
         st.dataframe(views.short(report), hide_index=True, key="matrices", height=460, column_config={
             "zeros": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)})
     with right:
-        matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", width="stretch")
+        matrix = links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix",
+                                     width="stretch")
         close = views.certificate(report, matrix)
         st.subheader(links.plain(close.claim), anchor=False)
         for line in views.violations(report, matrix):

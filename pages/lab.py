@@ -10,24 +10,23 @@ from core.lab import layer, source
 from core.lab.choices_layer import Choices
 from core.runs.store import Run
 from core.views.touch.layerlab import Moment, moment
-from ui import frame, kept, layers, links, player
+from ui import frame, layers, links, player
+
+OWN = links.Own("lab", knobs.KEYS)
 
 
 def settled(pattern: str) -> Choices:
-    """What the link asks for. A value that cannot be used gets a red box, and the link stays as it is."""
-    choices, problems = knobs.read(kept.read("lab", knobs.KEYS), pattern)
-    for problem in problems:
-        st.error(links.plain(str(problem)))
-    if not problems:
-        kept.write("lab", knobs.KEYS, choices.link(pattern))
+    """What the link asks for."""
+    choices, problems = knobs.read(OWN.said(), pattern)
+    OWN.settle(choices.link(pattern), problems)
     return choices
 
 
 def offer(choices: Choices, key: str, pattern: str) -> None:
     """One knob, bound to the link."""
-    kept.offer("lab", key, knobs.label_of(key), knobs.names(choices, key), knobs.value_of(choices, key),
-               lambda text: kept.write("lab", knobs.KEYS, knobs.with_one(choices, key, text).link(pattern)),
-               look="slider" if key in knobs.KNOBS else "select", help=knobs.help_of(choices, key))
+    links.widget("steps" if key in knobs.KNOBS else "select", f"lab.{key}", knobs.label_of(key),
+                 knobs.value_of(choices, key), lambda text: OWN.say(knobs.with_one(choices, key, text).link(pattern)),
+                 names=knobs.names(choices, key), help=knobs.help_of(choices, key))
 
 
 def buttons(choices: Choices, pin: DeltaGenerator, reset: DeltaGenerator) -> None:
@@ -37,7 +36,7 @@ def buttons(choices: Choices, pin: DeltaGenerator, reset: DeltaGenerator) -> Non
     else:
         pin.button("Pin", on_click=st.query_params.update, args=({"pin": choices.text()},), width="stretch",
                    help="Maps and curves then show this setting's answer beside the present one.")
-    reset.button("Reset", on_click=kept.write, args=("lab", knobs.KEYS, {}), width="stretch")
+    reset.button("Reset", on_click=OWN.say, args=({},), width="stretch")
 
 
 def draw(shown: Moment) -> None:

@@ -10,7 +10,8 @@ from core.views.drawing import style
 from ui import frame, links, method_card
 
 frame.opening("methods")
-name = links.choose("method", "Method", ["", *METHODS], words=lambda m: style.method_title(m) if m else "all methods")
+name = links.shared.choose("method", "Method", ["", *METHODS],
+                           words=lambda m: style.method_title(m) if m else "all methods")
 if name:
     with frame.guarded():
         method_card.show(frame.cached_over(method_table.card, name), alone=True)

@@ -6,7 +6,9 @@ import streamlit as st
 
 from core.runs.store import Run
 from core.views.patterns import certificate
-from ui import frame, knobs, links
+from ui import frame, links
+
+OWN = links.Own("occupancy", ("share",))
 
 
 def page(run: Run, matrix: str) -> None:
@@ -17,10 +19,10 @@ def page(run: Run, matrix: str) -> None:
             st.warning(links.plain(line))
     maps, knob = st.container(), st.container()
     with knob:
-        share = knobs.slide("share", "Dense weights that count: the largest share of the matrix", 1, 100, form="%d %%",
-                            default=certificate.usual_share(run, matrix),
-                            help="No dense weight is exactly zero. One counts when it is among the largest of its "
-                                 "matrix; the slider starts at the share that the pattern keeps.")
+        share = OWN.slide("share", "Dense weights that count: the largest share of the matrix", 1, 100, form="%d %%",
+                          default=certificate.usual_share(run, matrix),
+                          help="No dense weight is exactly zero. One counts when it is among the largest of its "
+                               "matrix; the slider starts at the share that the pattern keeps.")
     with maps:
         frame.draw(certificate.group_maps, run, matrix, share, key="groups")
     frame.draw(certificate.history, run, matrix, share, key="history")

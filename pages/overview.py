@@ -9,6 +9,7 @@ from core.views.drawing import style
 from ui import cards, frame, links
 
 PER_PAGE = 9
+OWN = links.Own("overview", ("pattern", "page"))
 
 frame.opening("overview")
 st.markdown("SparseScope prunes the weight matrices of a small transformer and records what happens to them, step by "
@@ -41,12 +42,13 @@ else:
     tasks, methods, patterns = overview.filters(entries)
     st.subheader(f"{style.count(len(found))} pruned runs: the bar is the score, the mark on it is dense", anchor=False)
     with st.container(horizontal=True):
-        task = links.choose("task", "Task", ["", *tasks], words=lambda t: style.task_title(t) if t else "all tasks")
-        method = links.choose("method", "Method", ["", *methods],
-                              words=lambda m: style.method_title(m) if m else "all methods")
-        pattern = links.choose("pattern", "Pattern", ["", *patterns], words=lambda p: p or "all patterns")
+        task = links.shared.choose("task", "Task", ["", *tasks],
+                                   words=lambda t: style.task_title(t) if t else "all tasks")
+        method = links.shared.choose("method", "Method", ["", *methods],
+                                     words=lambda m: style.method_title(m) if m else "all methods")
+        pattern = OWN.choose("pattern", "Pattern", ["", *patterns], words=lambda p: p or "all patterns")
     found = overview.cards(entries, task=task, method=method, pattern=pattern)
-    shown = links.leaf("page", found, PER_PAGE)
+    shown = OWN.leaf("page", found, PER_PAGE)
     if not found:
         st.info("No run has this task, method and pattern. Widen a filter.")
     for start in range(0, len(shown), 3):

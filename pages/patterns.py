@@ -7,7 +7,9 @@ import streamlit as st
 from core.runs.store import Run
 from core.views.patterns import library_block, library_cost, library_map
 from core.views.patterns import library_source as source
-from ui import frame, knobs, links
+from ui import frame, links
+
+OWN = links.Own("patterns", ("block", "learned", "supports", "support", "down", "across"))
 
 
 def page(run: Run, matrix: str) -> None:
@@ -15,25 +17,25 @@ def page(run: Run, matrix: str) -> None:
     maps = st.container()
     first, second, third, fourth = st.columns(4, gap="large", vertical_alignment="bottom")
     with first:
-        block = links.choose("block", "Block", source.shapes(run, matrix), words=lambda b: source.shape_of(b).words,
-                             help="Rows × columns of a block, and how many of its weights stay.")
+        block = OWN.choose("block", "Block", source.shapes(run, matrix), words=lambda b: source.shape_of(b).words,
+                           help="Rows × columns of a block, and how many of its weights stay.")
     with third:
-        learned = links.choose("learned", "Supports learned from", source.sources(run, block), kind="source",
-                               words=source.LEARNED.__getitem__)
+        learned = OWN.choose("learned", "Supports learned from", source.sources(run, block), kind="source",
+                             words=source.LEARNED.__getitem__)
     with st.spinner("Counting the supports …"):
         most = source.most(run, matrix, block, learned)
     with second:
-        count = most if learned == source.RUN else knobs.slide(
+        count = most if learned == source.RUN else OWN.slide(
             "supports", "Supports in the library, K", 1, most, default=min(source.USUAL, most))
     with fourth:
-        shown = knobs.slide("support", "One support alone (0: all)", 0, count)
+        shown = OWN.slide("support", "One support alone (0: all)", 0, count)
     frame.draw(library_cost.cost, run, matrix, block, learned, count, key="cost")
     close, rank = st.columns(2, gap="large")
     last = library_block.reach(run, matrix, block)
     with close:
         numbers = st.container()
-        down = knobs.slide("down", "Row of blocks", 0, last.down)
-        across = knobs.slide("across", "Column of blocks", 0, last.across)
+        down = OWN.slide("down", "Row of blocks", 0, last.down)
+        across = OWN.slide("across", "Column of blocks", 0, last.across)
     choice = (matrix, block, learned, count)
     with maps:
         if words := library_block.note(run, learned):

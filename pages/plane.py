@@ -6,32 +6,25 @@ import streamlit as st
 
 from core.lab import plane
 from core.views.touch import two_weights as views
-from ui import frame, kept, links, player
+from ui import frame, links, player
 
-
-def settled() -> plane.Asked:
-    """What the link asks for. A value that cannot be used gets a red box, and the link stays as it is."""
-    asked = plane.read(kept.read("plane", plane.KEYS))
-    for problem in asked.problems:
-        st.error(links.plain(problem))
-    if not asked.problems:
-        kept.write("plane", plane.KEYS, asked.link)
-    return asked
+OWN = links.Own("plane", plane.KEYS)
 
 
 def turned(asked: plane.Asked, key: str, chosen: str) -> None:
     """A widget was moved: write the link. A case opens at its last iteration."""
     if key == "case":
         player.stop()
-    kept.write("plane", plane.KEYS, asked.turned(key, chosen), drops=("k",) if key == "case" else ())
+    OWN.say(asked.turned(key, chosen), drops=("k",) if key == "case" else ())
 
 
 def offer(asked: plane.Asked, key: str) -> None:
     """One choice: a row of segments, or a slider."""
     knob = plane.KNOBS.get(key)
-    kept.offer("plane", key, knob.label if knob else plane.NAMED[key], asked.names(key), asked.text(key),
-               lambda chosen: turned(asked, key, chosen), look="slider" if knob else "segments",
-               help=knob.help if knob else None, bare=key == "case")
+    links.widget("steps" if knob else "segments", f"plane.{key}", knob.label if knob else plane.NAMED[key],
+                 asked.text(key), lambda chosen: turned(asked, key, chosen), names=asked.names(key),
+                 help=knob.help if knob else None,
+                 label_visibility="collapsed" if key == "case" else "visible")
 
 
 def draw(moment: views.Moment) -> None:
@@ -48,7 +41,8 @@ def draw(moment: views.Moment) -> None:
 
 
 frame.opening("plane")
-asked = settled()
+asked = plane.read(OWN.said())
+OWN.settle(asked.link, asked.problems)
 offer(asked, "case")
 st.caption(links.plain(asked.shows))
 *places, rest = st.columns([3, 3, 3, 2], gap="large", vertical_alignment="bottom")

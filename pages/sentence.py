@@ -25,10 +25,10 @@ def page(choice: bar.Choice) -> None:
     sentence_text.tokens(reading, sentence.words_known(reader.pruned.tokenizer))
     answers = st.container()
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
-        part = links.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
+        part = links.shared.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
         layer = frame.pick_layer(reading.run)
         heads = [str(k) for k in range(1, reading.run.record.heads + 1)]
-        head = links.choose("head", "Head", heads, words="head {}".format) if part == "attention" else "1"
+        head = links.shared.choose("head", "Head", heads, words="head {}".format) if part == "attention" else "1"
     with answers:
         answer(reading, layer)
     inside(reading, part, layer, int(head))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
+from core.lab import choices_layer, plane
 from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from tests.opening import ROOT, open_page
@@ -23,10 +24,10 @@ VALUES = (MARK + "[x](javascript:alert(1))$\\frac{1}{0}$", "../../etc/passwd\x00
 
 def keys() -> list[str]:
     """Every key that the code reads from a link, found in its text; and those of the forms."""
-    asked = re.compile(r"(?:choose|switch|leaf|slide|scrub|remembered|read|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
+    asked = re.compile(r"(?:choose|switch|leaf|slide|typed|shared\.get|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
     files = [*(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")]
     found = {key for file in files for key in asked.findall(file.read_text())}
-    return sorted(found | {"k", "step", "value"} | set(run_form.KEYS))
+    return sorted(found | {"k", "step", "value"} | {*run_form.KEYS, *plane.KEYS, *choices_layer.KEYS})
 
 
 def test_the_keys_are_found() -> None:

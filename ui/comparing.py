@@ -18,6 +18,7 @@ from core.views.drawing.view import View
 from ui import cache, frame, links
 
 KEY = "runs"
+OWN = links.Own("compare", ("by", "flips", "against"))
 
 
 def pick() -> list[Run]:
@@ -27,7 +28,7 @@ def pick() -> list[Run]:
     if not records:
         frame.empty()
         return []
-    asked = links.remembered(KEY)
+    asked = links.shared.get(KEY)
     runs, wrong = _opened(choice.parse(asked or ""))
     if asked is None or (wrong and not runs):
         runs, _ = _opened(_telling(records))
@@ -40,7 +41,7 @@ def pick() -> list[Run]:
     if refused:
         st.warning(links.plain(f"At most {choice.MOST} runs stand side by side: {refused} is left out. Take one away "
                                "first."))
-    links.remember(KEY, _text(runs))
+    links.shared.put(KEY, _text(runs))
     _bar(records, [r.record for r in runs])
     if len(runs) < 2:
         st.info("A comparison takes two to four runs: add one above.")
@@ -65,7 +66,7 @@ def _opened(ids: Sequence[str]) -> tuple[list[Run], list[str]]:
 
 def _telling(records: Sequence[RunRecord]) -> list[str]:
     """The runs to begin with: around the run that another page showed last, else those that teach most."""
-    last = links.remembered("run")
+    last = links.shared.get("run")
     return choice.telling(records, next((r for r in records if r.id == last), None))
 
 
@@ -73,24 +74,21 @@ def _bar(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> None:
     """The task, whose telling runs then are compared, and the list of runs."""
     first = chosen[0] if chosen else frame.default_run(records)
     words = choice.listed(records, first)
-    ids = [r.id for r in chosen]
-    st.session_state["compare.task"], st.session_state["compare.runs"] = first.spec.task, ids
 
-    def moved() -> None:
-        there = [r for r in records if r.spec.task == st.session_state["compare.task"]]
-        links.remember(KEY, ",".join(choice.telling(there)))
+    def moved(task: str) -> None:
+        links.shared.put(KEY, ",".join(choice.telling([r for r in records if r.spec.task == task])))
 
-    def picked() -> None:
-        wanted = list(st.session_state["compare.runs"])
+    def picked(wanted: list[str]) -> None:
         if len(wanted) > choice.MOST:
             st.session_state["compare.refused"] = ", ".join(wanted[choice.MOST:])
-        links.remember(KEY, ",".join(wanted[:choice.MOST]))
+        links.shared.put(KEY, ",".join(wanted[:choice.MOST]))
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        st.selectbox("Task", sorted({r.spec.task for r in records}), format_func=style.task_title, key="compare.task",
-                     on_change=moved, width=180, help="Begins anew with the runs of a task that tell most.")
-        st.multiselect("Runs, the reference first", list(words), format_func=words.__getitem__,
-                       key="compare.runs", on_change=picked, placeholder="Choose two to four runs")
+        links.widget("select", "compare.task", "Task", first.spec.task, moved, sorted({r.spec.task for r in records}),
+                     format_func=style.task_title, width=180,
+                     help="Begins anew with the runs of a task that tell most.")
+        links.widget("several", "compare.runs", "Runs, the reference first", [r.id for r in chosen], picked,
+                     names=words, placeholder="Choose two to four runs")
 
 
 def heads(runs: Sequence[Run]) -> None:
@@ -115,7 +113,7 @@ def heads(runs: Sequence[Run]) -> None:
 
 def _pin(runs: Sequence[Run], run_id: str) -> None:
     ids = [r.record.id for r in runs]
-    links.remember(KEY, ",".join([run_id, *(i for i in ids if i != run_id)]))
+    links.shared.put(KEY, ",".join([run_id, *(i for i in ids if i != run_id)]))
 
 
 def draw(make: Callable[..., View], runs: Sequence[Run], *args: Any, key: str) -> None:
@@ -145,14 +143,15 @@ def pick_matrix(runs: Sequence[Run]) -> str | None:
     if not names:
         st.info("None of these runs lists its matrices: they ended before pruning.")
         return None
-    return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True, width=210)
+    return links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
+                               width=210)
 
 
 def pick_against(runs: Sequence[Run], ids: Sequence[str]) -> str:
     """Choose the run whose answers are set against the reference's (`?against=`)."""
     names = dict(zip((r.record.id for r in runs), choice.titles([r.record for r in runs]), strict=True))
-    return links.choose("against", "Against the reference", list(ids), words=names.__getitem__, look="segments",
-                        kind="run")
+    return OWN.choose("against", "Against the reference", list(ids), words=names.__getitem__, look="segments",
+                      kind="run")
 
 
 def link_around(run: Run) -> None:

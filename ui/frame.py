@@ -92,9 +92,9 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm") ->
         empty()
         return None
     by_id = {r.id: r for r in records}
-    wanted = links.remembered("run")
+    wanted = links.shared.get("run")
     run_id = wanted if wanted in by_id else default_run(records, method).id
-    links.remember("run", run_id)
+    links.shared.put("run", run_id)
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
     _bar.set(bar)
     with bar:
@@ -127,7 +127,6 @@ def _asked() -> RunRecord | None:
         return None
     with guarded():
         return cache.open_run(asked).record
-    st.session_state.pop("link.run", None)
     return None
 
 
@@ -139,14 +138,13 @@ def default_run(records: Sequence[RunRecord], method: str = "admm") -> RunRecord
 
 def _task_box(records: list[RunRecord], now: RunRecord) -> None:
     tasks = sorted({r.spec.task for r in records})
-    st.session_state["bar.task"] = now.spec.task
 
-    def moved() -> None:
-        there = [r for r in records if r.spec.task == st.session_state["bar.task"]]
+    def moved(task: str) -> None:
+        there = [r for r in records if r.spec.task == task]
         same = [r for r in there if (r.spec.method, r.spec.pattern) == (now.spec.method, now.spec.pattern)]
-        links.remember("run", default_run(same or there).id)
+        links.shared.put("run", default_run(same or there).id)
 
-    st.selectbox("Task", tasks, format_func=style.task_title, key="bar.task", on_change=moved, width=180)
+    links.widget("select", "bar.task", "Task", now.spec.task, moved, tasks, format_func=style.task_title, width=180)
 
 
 def _run_box(records: list[RunRecord], run_id: str) -> None:
@@ -155,9 +153,8 @@ def _run_box(records: list[RunRecord], run_id: str) -> None:
                                              r.spec.pattern, r.spec.epochs, r.spec.seed, r.id))
     apart = told_apart(records)
     words = {r.id: " · ".join(filter(None, [style.run_words(r), apart[r.id]])) for r in records}
-    st.session_state["bar.run"] = run_id
-    st.selectbox("Run", list(words), format_func=words.__getitem__, key="bar.run", width=370,
-                 on_change=lambda: links.remember("run", st.session_state["bar.run"]))
+    links.widget("select", "bar.run", "Run", run_id, lambda chosen: links.shared.put("run", chosen), names=words,
+                 width=370)
 
 
 def _about(run: Run) -> None:
@@ -185,16 +182,16 @@ def pick_matrix(run: Run) -> str | None:
         st.info("This run lists no matrices: it ended before pruning.")
         return None
     with _place():
-        return links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
-                            width=210)
+        return links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
+                                   width=210)
 
 
 def pick_layer(run: Run, *, first: int = 0) -> int:
     """Choose a layer (`?layer=`) in the bar: 0 the embeddings' output (when *first* is 0), 1 the first layer."""
     options = [str(k) for k in range(first, max(run.record.layers, first) + 1)]
     with _place():
-        return int(links.choose("layer", "Layer", options, default=options[-1], kind="layer", always=True,
-                                words=lambda k: "embeddings" if k == "0" else f"layer {k}"))
+        return int(links.shared.choose("layer", "Layer", options, default=options[-1], kind="layer", always=True,
+                                       words=lambda k: "embeddings" if k == "0" else f"layer {k}"))
 
 
 def empty() -> None:

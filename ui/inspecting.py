@@ -14,9 +14,10 @@ from core.inspecting.report import Report, inspect
 from core.runs.store import CHECKPOINT, file_times
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style
-from ui import cache, frame, links, typed
+from ui import cache, frame, links
 
 ASKS = ["", "2:4", "1:4", "4:8", "1:2", "block:4x4:0.5", "unstructured:0.5"]
+OWN = links.Own("inspect", ("checkpoint", "path", "judge"))
 LONGEST = 1000  # characters of a path
 
 
@@ -35,14 +36,14 @@ def pick() -> tuple[Path, str] | None:
     here = at_hand()
     records = {e.id: e.record for e in cache.entries() if e.record is not None and e.id in here}
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        run = links.choose("checkpoint", "Checkpoint", list(here), kind="checkpoint", width=370, always=True,
-                           default=frame.default_run(list(records.values())).id,
-                           words=lambda r: f"{style.task_title(records[r].spec.task)} · {style.run_words(records[r])}"
-                           ) if here else None
+        run = OWN.choose("checkpoint", "Checkpoint", list(here), kind="checkpoint", width=370, always=True,
+                         default=frame.default_run(list(records.values())).id,
+                         words=lambda r: f"{style.task_title(records[r].spec.task)} · {style.run_words(records[r])}"
+                         ) if here else None
         text = _path()
-        judge = typed.read("judge", "", lambda asked: parse_pattern(asked).name if asked else "")
-        typed.pick("judge", "Judge by", ASKS, default="", words=lambda p: p or "what is found",
-                   help="A pattern that every matrix of the layers shall obey; another one can be typed.")
+        judge = OWN.typed("judge", "", lambda asked: parse_pattern(asked).name if asked else "")
+        OWN.pick("judge", "Judge by", ASKS, default="", words=lambda p: p or "what is found",
+                 help="A pattern that every matrix of the layers shall obey; another one can be typed.")
     if text:
         return Path(text).expanduser(), judge
     if run is None:
@@ -58,10 +59,10 @@ def _path() -> str:
             with frame.guarded():
                 demo.closed("Paths cannot be opened", "a checkpoint of the list")
         return ""
-    text = typed.read("path", "", _short_enough)
-    typed.box("path", "Or a path on this machine", default="",
-              help="A .safetensors file, or a folder in Hugging Face form. It is read, never run, and goes nowhere. "
-                   "Empty the box to go back to the list.")
+    text = OWN.typed("path", "", _short_enough)
+    OWN.box("path", "Or a path on this machine", default="",
+            help="A .safetensors file, or a folder in Hugging Face form. It is read, never run, and goes nowhere. "
+                 "Empty the box to go back to the list.")
     return text
 
 

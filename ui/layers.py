@@ -31,9 +31,9 @@ def pick(runs: Mapping[str, RunRecord], matrices: Callable[[RunRecord], Sequence
         return f"{style.task_title(runs[run].spec.task)} · {style.run_words(runs[run])}"
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        chosen = links.choose("run", "Run", list(runs), always=True, width=560, words=words)
-        matrix = links.choose("matrix", "Matrix", matrices(runs[chosen]), words=style.matrix_words, kind="matrix",
-                              always=True)
+        chosen = links.shared.choose("run", "Run", list(runs), always=True, width=560, words=words)
+        matrix = links.shared.choose("matrix", "Matrix", matrices(runs[chosen]), words=style.matrix_words,
+                                     kind="matrix", always=True)
     with frame.guarded():
         return cache.open_run(chosen), matrix
     return None

@@ -122,8 +122,7 @@ def _arrive(lesson: Lesson, step: Step, page: str) -> None:
 
 
 def _forget() -> None:
-    for key in [key for key in st.session_state if str(key).startswith(("link.", "kept."))]:
-        del st.session_state[key]
+    links.forget_all()
     player.stop()
 
 

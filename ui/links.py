@@ -1,25 +1,34 @@
-"""Choices that live in the link.
+"""Choices that live in the link, kept in one of two ways and drawn by one family of widgets.
+
+    links.shared.choose("matrix", "Matrix", names)        # means the same on every page that asks for it
+    own = links.Own("patterns", ("block", "supports"))    # means something on this page alone
+    own.slide("supports", "Supports in the library", 1, 64, default=16)
 
 The URL is the single truth: a widget's callback writes the URL before the page runs again, and the page takes the
-widget's value from the URL. So a link, the back button, a click and a reload all say the same thing, and a choice
-survives a walk over other pages (it is remembered for the session when the new page's URL does not name it).
+widget's value from the URL. So a link, the back button, a click and a reload all say the same thing. Both kinds survive
+a walk over other pages; a default is left out of the link.
 
-Streamlit's own `bind="query-params"` is right where a default is fixed. It drops a value at its default from the URL,
-and swallows a bad one without a word: for a choice whose default hangs on the store's contents (run, matrix, layer),
-or whose bad values must be said, use `choose`.
+Of a link alone, and never remembered, are the moment of a player (`?k=`), the pin of the lab, lesson and step. Not
+Streamlit's `bind="query-params"`: it swallows a bad value without a word and forgets a choice when the page is left.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
-from core.errors import unknown
+from core.errors import InputError, unknown
 
 T = TypeVar("T")
+Look = Literal["select", "several", "segments", "steps", "slider", "text", "switch", "pages"]
+WIDGETS: dict[Look, Callable[..., Any]] = {
+    "select": st.selectbox, "several": st.multiselect, "segments": st.segmented_control, "steps": st.select_slider,
+    "slider": st.slider, "text": st.text_input, "switch": st.toggle,
+    "pages": lambda label, *args, **more: st.pagination(*args, **more)}
 
 
 def plain(text: str) -> str:
@@ -27,66 +36,207 @@ def plain(text: str) -> str:
     return re.sub(r"[\\`*\[\]<>$~|#]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)  # an underscore inside a word is harmless
 
 
-def remembered(key: str) -> str | None:
-    """The value of *key* in the link, or the one last chosen in this session."""
-    value = st.query_params.get(key)
-    return value if value is not None else st.session_state.get(f"link.{key}")
+def widget(look: Look, key: str, label: str, value: Any, moved: Callable[[Any], object], *args: Any,
+           names: Mapping[str, str] | None = None, **more: Any) -> None:
+    """Draw a widget that stands at *value*; *moved* gets what a person chose, and writes the link. *names*: the options
+    to choose from, as the link holds them, and their words."""
+    if names is not None:
+        args, more["format_func"] = (list(names),), names.__getitem__
+    st.session_state[key] = value
+
+    def turned() -> None:
+        chosen = st.session_state.get(key)
+        if chosen is not None:  # None: a segment was clicked off
+            moved(chosen)
+
+    WIDGETS[look](label, *args, key=key, on_change=turned, **more)
 
 
-def remember(key: str, value: str, *, drop: str | None = None) -> None:
-    """Put *value* into the link and into the session; *drop* is the default that the link need not say."""
-    st.session_state[f"link.{key}"] = value
-    if value == drop:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != value:
-        st.query_params[key] = value
+def forget_all() -> None:
+    """Forget every choice of this session; the link stays as it is."""
+    for key in [key for key in st.session_state if str(key).startswith(("link.", "kept."))]:
+        del st.session_state[key]
 
 
-def settle(key: str, options: Sequence[str], default: str, kind: str) -> str:
-    """The value that the link asks for, if it is one of *options*; else *default*, with a red box saying why."""
-    asked = st.query_params.get(key)
-    if asked is not None and asked not in options:
-        st.error(plain(str(unknown(kind, asked, options))))
-    value = remembered(key)
-    return value if value in options else default
+class Choices(ABC):
+    """A place for choices, and the widgets that read and write them."""
+
+    name: str  # begins the keys of the widgets
+
+    @abstractmethod
+    def get(self, key: str) -> str | None:
+        """What the link says of *key*, else what was chosen last; None for neither."""
+
+    @abstractmethod
+    def put(self, key: str, value: str, default: str | None = None, drops: Sequence[str] = ()) -> None:
+        """Put *value* into the link, unless it is *default*; forget *drops*, which meant something beside the old."""
+
+    @abstractmethod
+    def forget(self, *keys: str) -> None:
+        """Take *keys* out of link and memory: they say their defaults again."""
+
+    def choose(
+        self, key: str, label: str, options: Sequence[str], *, default: str | None = None,
+        words: Callable[[str], str] = str, kind: str | None = None, always: bool = False, help: str | None = None,
+        look: Literal["select", "segments", "steps"] = "select", width: int | Literal["stretch"] = 260,
+    ) -> str:
+        """One of *options*: a select box, a row of segments, or the steps of a slider (not drawn where there is one).
+
+        *words* says how an option is written on the page; the link holds the option itself. A value of the link that is
+        no option gets a red box. *always*: the link names the value even at its default.
+        """
+        first = options[0] if default is None else default
+        if look == "steps" and len(options) == 1:
+            return first
+        asked, value = st.query_params.get(key), self.get(key)
+        if asked is not None and asked not in options:
+            st.error(plain(str(unknown(kind or label.lower(), asked, options))))
+        value = value if value in options else first
+        drop = None if always else first
+        self.put(key, value, drop)
+        more: dict[str, Any] = {"width": width} if look == "select" else {}
+        widget(look, f"{self.name}.{key}", label, value, lambda chosen: self.put(key, chosen, drop), list(options),
+               format_func=words, help=help, **more)
+        return value
+
+    def slide(self, key: str, label: str, low: int, high: int, *, step: int = 1, default: int = 0, form: str = "%d",
+              help: str | None = None) -> int:
+        """A slider over whole numbers. Without a range (*high* <= *low*) nothing is drawn. *default*: a value out of
+        the range stands for its nearest end."""
+        if high <= low:
+            return low
+        value, drop = self._whole(key, low, high, default)
+        widget("slider", f"{self.name}.{key}", label, value, lambda chosen: self.put(key, str(chosen), drop), low, high,
+               step=step, format=form, help=help)
+        return value
+
+    def leaf(self, key: str, items: Sequence[T], size: int) -> Sequence[T]:
+        """The part of *items* on the page that the link names, with the page numbers when there is more than one."""
+        pages = -(-len(items) // size)
+        if pages <= 1:
+            return items
+        number, drop = self._whole(key, 1, pages, 1)
+        widget("pages", f"{self.name}.{key}", "", number, lambda chosen: self.put(key, str(chosen), drop), pages)
+        return items[(number - 1) * size:number * size]
+
+    def _whole(self, key: str, low: int, high: int, default: int) -> tuple[int, str]:
+        """The whole number that the link asks for, moved inside *low* to *high*; and the default as the link has it."""
+        text = self.get(key)
+        value = default = min(max(default, low), high)
+        if text is not None:
+            try:
+                value = min(max(int(text[:12]), low), high)
+            except ValueError:
+                error = InputError(f"{key}={text[:40]!r} is no whole number", f"{low} to {high}", "Move the slider.")
+                st.error(plain(str(error)))
+        self.put(key, str(value), str(default))
+        return value, str(default)
+
+    def switch(self, key: str, label: str, *, help: str | None = None) -> bool:
+        """A switch, off by default; on, the link says `?key=true`."""
+        def put(on: bool) -> None:
+            self.put(key, str(on).lower(), "false")
+
+        on = (self.get(key) or "").lower() == "true"
+        put(on)
+        widget("switch", f"{self.name}.{key}", label, on, put, help=help)
+        return on
+
+    def typed(self, key: str, default: str, parse: Callable[[str], T]) -> T:
+        """What was typed, as *parse* reads it; draws nothing: a page may have to know a value long before its `box`.
+
+        A bad text gets a red box, and stays in box and link, so that it can be mended; the page goes on with *default*.
+        """
+        text = self.get(key)
+        if text is not None:
+            try:
+                value = parse(text)
+                self.put(key, text, default)
+                return value
+            except InputError as error:
+                st.error(plain(str(error)))
+        return parse(default)
+
+    def box(self, key: str, label: str, *, default: str, help: str | None = None) -> None:
+        """A text box for what `typed` reads; emptied, it says *default* again."""
+        widget("text", f"{self.name}.{key}", label, self.get(key) or default,
+               lambda text: self.put(key, text.strip() or default, default), help=help)
+
+    def pick(self, key: str, label: str, options: Sequence[str], *, default: str, words: Callable[[str], str] = str,
+             drops: Sequence[str] = (), help: str | None = None) -> None:
+        """A select box for what `typed` reads, which takes what is typed into it; a new choice forgets *drops*."""
+        now = self.get(key) or default
+        widget("select", f"{self.name}.{key}", label, now, lambda text: self.put(key, text.strip(), default, drops),
+               [*options, *([] if now in options else [now])], format_func=words, help=help, accept_new_options=True)
 
 
-def choose(
-    key: str, label: str, options: Sequence[str], *, default: str | None = None, words: Callable[[str], str] = str,
-    kind: str | None = None, look: Literal["select", "segments"] = "select", always: bool = False,
-    help: str | None = None, width: int | Literal["stretch"] = 260,
-) -> str:
-    """A select box (or a row of segments) bound to `?key=`. *always*: the link names the value even at its default.
+class _Shared(Choices):
+    """What means the same on every page that asks for it: run, matrix, layer, task, ... Every key for itself."""
 
-    *words* says how an option is written on the page; the link holds the option itself.
+    name = "shared"
+
+    def get(self, key: str) -> str | None:
+        value = st.query_params.get(key)
+        return value if value is not None else st.session_state.get(f"link.{key}")
+
+    def put(self, key: str, value: str, default: str | None = None, drops: Sequence[str] = ()) -> None:
+        self.forget(*drops)
+        st.session_state[f"link.{key}"] = value
+        if value == default:
+            st.query_params.pop(key, None)
+        elif st.query_params.get(key) != value:
+            st.query_params[key] = value
+
+    def forget(self, *keys: str) -> None:
+        for key in keys:
+            st.query_params.pop(key, None)
+            st.session_state.pop(f"link.{key}", None)
+
+
+shared = _Shared()
+
+
+class Own(Choices):
+    """The knobs of one page, all written in one entry of the browser's history.
+
+    They belong together: a link that names one of *keys* says all of them, and only one that names none takes what was
+    chosen last on this page. Under `shared`, a pattern chosen here would be the filter of another page.
     """
-    first = options[0] if default is None else default
-    value = settle(key, options, first, kind or label.lower())
-    drop = None if always else first
-    remember(key, value, drop=drop)
-    widget = f"choose.{key}"
-    st.session_state[widget] = value
 
-    def moved() -> None:
-        chosen = st.session_state.get(widget)
-        remember(key, value if chosen is None else chosen, drop=drop)  # None: the segment was clicked off
+    def __init__(self, page: str, keys: Sequence[str]) -> None:
+        self.name, self.keys = page, tuple(keys)
 
-    if look == "select":
-        st.selectbox(label, list(options), format_func=words, key=widget, on_change=moved, help=help, width=width)
-    else:
-        st.segmented_control(label, list(options), format_func=words, key=widget, on_change=moved, help=help)
-    return value
+    def said(self) -> dict[str, str]:
+        """What the link says of the page's keys; when it says nothing of them, what it said last, and says again."""
+        here = {key: st.query_params[key] for key in self.keys if key in st.query_params}
+        last = st.session_state.get(f"kept.{self.name}")
+        if here or not last:
+            return here
+        st.query_params.update(last)
+        return dict(last)
 
+    def say(self, said: Mapping[str, str], drops: Sequence[str] = ()) -> None:
+        """Make the link say *said*, and nothing else of the page's keys nor of *drops*."""
+        st.session_state[f"kept.{self.name}"] = dict(said)
+        now = st.query_params.to_dict()
+        new = {key: value for key, value in now.items() if key not in (*self.keys, *drops)} | dict(said)
+        if new != now:
+            st.query_params.from_dict(new)
 
-def switch(key: str, label: str, *, help: str | None = None) -> bool:
-    """A switch, off by default, bound to `?key=on`."""
-    return bool(st.toggle(label, key=key, bind="query-params", help=help))
+    def settle(self, said: Mapping[str, str], problems: Sequence[object]) -> None:
+        """`say`; where a value could not be used, a red box for each of *problems* instead: the link stays as it is."""
+        for problem in problems:
+            st.error(plain(str(problem)))
+        if not problems:
+            self.say(said)
 
+    def get(self, key: str) -> str | None:
+        return self.said().get(key)
 
-def leaf(key: str, items: Sequence[T], size: int) -> Sequence[T]:
-    """The part of *items* on the page that `?key=` names, with the page numbers when there is more than one."""
-    pages = max(1, -(-len(items) // size))
-    if pages == 1:
-        return items
-    number = st.pagination(pages, key=key, bind="query-params")
-    return items[(number - 1) * size:number * size]
+    def put(self, key: str, value: str, default: str | None = None, drops: Sequence[str] = ()) -> None:
+        assert key in self.keys, f"{self.name} does not list {key}"
+        rest = {name: text for name, text in self.said().items() if name not in (key, *drops)}
+        self.say(rest | ({} if value == default else {key: value}), drops)
+
+    def forget(self, *keys: str) -> None:
+        self.say({key: value for key, value in self.said().items() if key not in keys}, keys)

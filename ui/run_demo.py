@@ -9,8 +9,8 @@ from core.live import presets
 from core.methods import METHODS
 from core.runs.store import Run
 from core.views.catalogue import live_layers
-from ui import cache, frame, kept, solving
-from ui.run_form import KEYS, START
+from ui import cache, frame, solving
+from ui.run_form import OWN, START
 
 LAYERED = tuple(name for name, entry in METHODS.items() if entry.training != "always" and name != "dense")
 FIRST = "Its dense model is fine-tuned first, once: that takes minutes, do it before the lecture."
@@ -30,7 +30,7 @@ def offer() -> None:
 
 
 def _fill(said: dict[str, str]) -> None:
-    kept.write("run", KEYS, {key: value for key, value in said.items() if START.get(key) != value}, drops=("run",))
+    OWN.say({key: value for key, value in said.items() if START.get(key) != value}, drops=("run",))
 
 
 def layered(run: str) -> bool:

@@ -24,18 +24,19 @@ from core.specs.settings import HELP
 from core.tasks import TASKS
 from core.tasks.own import registered
 from core.views.drawing import style
-from ui import kept, links, run_own
+from ui import links, run_own
 
 START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 FEW = ("epochs", "seed")
 REST = tuple(name for name in RunSpec.__struct_fields__ if name not in (*START, *FEW, "knobs"))
 KEYS = (*START, *FEW, *REST,
         *dict.fromkeys(f"knob.{knob.name}" for name in METHODS for knob in declared(name)))
+OWN = links.Own("run", KEYS)
 
 
 def read() -> dict[str, str]:
     """What the form says, as texts: field of RunSpec, or `knob.<name>` -> text. Nothing empty."""
-    return START | kept.read("run", KEYS)
+    return START | OWN.said()
 
 
 def draw() -> tuple[dict[str, Any], RunSpec] | None:
@@ -124,7 +125,7 @@ def _write(key: str, value: str, default: str, said: Mapping[str, str]) -> None:
     """Put *value* into the link; another method forgets the knobs of the old one."""
     new = {k: v for k, v in said.items() if START.get(k) != v and not (key == "method" and k.startswith("knob."))}
     new.pop(key, None)
-    kept.write("run", KEYS, new | ({key: value} if value not in ("", default) else {}), drops=("run",))
+    OWN.say(new | ({key: value} if value not in ("", default) else {}), drops=("run",))
 
 
 def _choice(key: str, label: str, names: Mapping[str, str], said: Mapping[str, str], help: str, *,

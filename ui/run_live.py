@@ -29,7 +29,7 @@ def _do(act: Callable[..., Any], *args: Any, watch: bool = False, **more: Any) -
         run = act(cache.store(), *args, **more)
         tend(cache.store())
         if watch:
-            links.remember("run", run)
+            links.shared.put("run", run)
     except InputError as error:
         st.session_state["run.refused"] = str(error)
 
@@ -113,7 +113,7 @@ def _head(now: LiveStatus) -> None:
 def _buttons(now: LiveStatus, where: str) -> None:
     """What can be done about a run. A callback would run the fragment alone again: each runs the whole page."""
     if where == "job" and st.button("Watch", key=f"job.watch.{now.run}"):
-        links.remember("run", now.run)
+        links.shared.put("run", now.run)
         st.rerun()
     if not now.over and now.watched and st.button("Cancel", key=f"{where}.cancel.{now.run}"):
         _do(asking.cancel, now.run, pace.viewer())
@@ -156,7 +156,7 @@ def _groups(run: Run) -> None:
     with frame.guarded():
         names = live_run.watched(run)
         if names:
-            matrix = links.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix")
+            matrix = links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix")
             frame.show(live_run.groups_so_far(run, matrix), "live.groups")
 
 

@@ -22,9 +22,10 @@ from core.runs.store import CHECKPOINT, Store, file_times
 from core.tasks import entry_of
 from core.views.drawing import style
 from core.views.drawing.twins import told_apart
-from ui import cache, frame, links, typed
+from ui import cache, frame, links
 
 HERE = "pruned here by magnitude, not trained"
+OWN = links.Own("sentence", ("prune",))
 PRUNABLE = ["2:4", "1:4", "4:8", "1:2", "unstructured:0.75", "block:4x4:0.5"]
 
 
@@ -74,14 +75,14 @@ def pick() -> Choice | None:
         frame.empty()
         return None
     record = shelf.records[_asked(shelf)]
-    links.remember("run", record.id)
+    links.shared.put("run", record.id)
     pattern = None
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         _task_box(shelf, record)
         _run_box(shelf, record)
         if record.spec.method == "dense":
-            pattern = typed.read("prune", "2:4", lambda text: sentence.rule_of(text).name)
-            typed.pick("prune", "Prune to", PRUNABLE, default="2:4", help="Another pattern can be typed.")
+            pattern = OWN.typed("prune", "2:4", lambda text: sentence.rule_of(text).name)
+            OWN.pick("prune", "Prune to", PRUNABLE, default="2:4", help="Another pattern can be typed.")
     if record.spec.method == "dense":
         return Choice(record, record, pattern)
     parent = shelf.records.get(record.parent or "")
@@ -103,16 +104,15 @@ def _asked(shelf: _Shelf) -> str:
             found = cache.open_run(asked).record
             raise InputError(f"{found.id} cannot read a sentence", "a run that succeeded, with its weights at hand",
                              "Choose one of the list.")
-    last = shelf.records.get(links.remembered("run") or "") if asked is None else None
+    last = shelf.records.get(links.shared.get("run") or "") if asked is None else None
     return last.id if last is not None and shelf.ready(last) else shelf.best(list(shelf.records.values())).id
 
 
 def _task_box(shelf: _Shelf, now: RunRecord) -> None:
     tasks = sorted({r.spec.task for r in shelf.records.values()})
-    st.session_state["sentence.task"] = now.spec.task
-    st.selectbox("Task", tasks, format_func=style.task_title, key="sentence.task", width=200, on_change=lambda: (
-        links.remember("run", shelf.best([r for r in shelf.records.values()
-                                          if r.spec.task == st.session_state["sentence.task"]]).id)))
+    links.widget("select", "sentence.task", "Task", now.spec.task, lambda task: links.shared.put(
+        "run", shelf.best([r for r in shelf.records.values() if r.spec.task == task]).id), tasks,
+        format_func=style.task_title, width=200)
 
 
 def _run_box(shelf: _Shelf, now: RunRecord) -> None:
@@ -128,9 +128,8 @@ def _run_box(shelf: _Shelf, now: RunRecord) -> None:
         far = "" if shelf.ready(record) else "weights not here"
         return " · ".join(filter(None, [style.run_words(record), apart[run], far]))
 
-    st.session_state["sentence.run"] = now.id
-    st.selectbox("Run", [r.id for r in runs], format_func=words, key="sentence.run", width=470,
-                 on_change=lambda: links.remember("run", st.session_state["sentence.run"]))
+    links.widget("select", "sentence.run", "Run", now.id, lambda run: links.shared.put("run", run),
+                 [r.id for r in runs], format_func=words, width=470)
 
 
 def _absent(record: RunRecord, parent: RunRecord | None) -> None:
