@@ -6,7 +6,7 @@ import os
 
 import streamlit as st
 
-from ui import minding, turns
+from ui import queue_thread, turns
 from ui.pages import PAGES, ROOT
 
 # Idle torch threads sleep instead of spin: on a busy machine a live page would otherwise wait seconds for them.
@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 st.set_page_config(page_title="SparseScope", layout="wide", initial_sidebar_state="auto")
 
-minding.begin()
+queue_thread.begin()
 groups: dict[str, list] = {}
 for entry in PAGES.values():
     page = st.Page(ROOT / entry.file, title=entry.title, url_path=entry.key, default=entry.key == "overview")

@@ -8,12 +8,12 @@ import streamlit as st
 
 from core.views.drawing import style
 from core.views.patterns import inspected as views
-from ui import frame, inspecting, links
+from ui import frame, inspect_bar, links
 
 
 def page(path: Path, judge: str) -> None:
     """The verdict and its numbers, the matrices as squares and as a table, one of them up close."""
-    report = inspecting.report(path, judge)
+    report = inspect_bar.report(path, judge)
     top = st.container()
     names = [m.name for m in report.matrices]
     for remark in report.remarks:
@@ -41,7 +41,7 @@ def page(path: Path, judge: str) -> None:
 
 
 frame.opening("inspect")
-picked = inspecting.pick()
+picked = inspect_bar.pick()
 if picked is not None:
     with frame.guarded():
         page(*picked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui import frame, lesson
+from ui import frame, lesson_strip
 
 frame.opening("lesson")
-lesson.lessons()
+lesson_strip.lessons()

@@ -48,7 +48,7 @@ else:
                                      words=lambda m: style.method_title(m) if m else "all methods")
         pattern = OWN.choose("pattern", "Pattern", ["", *patterns], words=lambda p: p or "all patterns")
     found = overview.cards(entries, task=task, method=method, pattern=pattern)
-    shown = OWN.leaf("page", found, PER_PAGE)
+    shown = OWN.paged("page", found, PER_PAGE)
     if not found:
         st.info("No run has this task, method and pattern. Widen a filter.")
     for start in range(0, len(shown), 3):

@@ -33,7 +33,7 @@ first, second, third, fourth, rest = st.columns([5, 3, 5, 5, 4], gap="medium", v
 with first:
     OWN.pick("pattern", "Pattern", reading.CHOICES, default=reading.CHOICES[0], words=reading.title,
              drops=("values", "value", "entry", "k"), help="Or type any N:M with M up to 16.")
-entry = group_values.touch(second, third, kind, weights, start)
+entry = group_values.draw(second, third, kind, weights, start)
 with fourth:
     if reading.is_free(kind):
         coupling = OWN.slide("coupling", "Correlation of neighbours", 0, 90, step=5, default=60, form="%d %%",

@@ -10,7 +10,7 @@ from core.views.activations import all_layers, attention_map, one_layer
 from core.views.activations import typed as views
 from core.views.activations.region_film import BLOCK
 from ui import frame, links, sentence_text
-from ui import sentence as bar
+from ui import sentence_bar as bar
 
 PARTS = {"layer": "One layer", "layers": "All layers", "attention": "Attention"}
 

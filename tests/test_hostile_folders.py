@@ -22,7 +22,7 @@ from core.runs.store import Store
 from tests import damage
 from tests.makers import empty_store, make_dense, make_run, run_named
 from tests.opening import open_page
-from ui.blame import blamed
+from ui import damaged
 from ui.pages import PAGES
 
 MARKUP = "<img src=x onerror=alert(1)>[x](javascript:alert(1))"
@@ -196,6 +196,6 @@ def test_the_commands_live_over_all_of_them(hostile: Store, outside: Callable[[]
 def test_a_defect_of_ours_is_not_blamed_on_a_whole_run(hostile: Store) -> None:
     whole, broken = (hostile.open(name) for name in (run_named(hostile, method="dense"), "foreign-arrays"))
     for run, kind in ((whole, ZeroDivisionError), (broken, InputError)):
-        with pytest.raises(kind), blamed(run):
+        with pytest.raises(kind), damaged.reported(run):
             raise ZeroDivisionError
 

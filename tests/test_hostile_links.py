@@ -24,7 +24,7 @@ VALUES = (MARK + "[x](javascript:alert(1))$\\frac{1}{0}$", "../../etc/passwd\x00
 
 def keys() -> list[str]:
     """Every key that the code reads from a link, found in its text; and those of the forms."""
-    asked = re.compile(r"(?:choose|switch|leaf|slide|typed|shared\.get|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
+    asked = re.compile(r"(?:choose|switch|paged|slide|typed|shared\.get|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
     files = [*(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")]
     found = {key for file in files for key in asked.findall(file.read_text())}
     return sorted(found | {"k", "step", "value"} | {*run_form.KEYS, *plane.KEYS, *choices_layer.KEYS})

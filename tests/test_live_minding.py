@@ -140,12 +140,12 @@ main(["work"])
 
 
 def test_the_server_minds_its_queue_in_one_thread(live: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui import cache, minding
+    from ui import cache, queue_thread
 
     seen = threading.Event()
     monkeypatch.setattr(cache, "store", lambda: live)
-    monkeypatch.setattr(minding, "mind", lambda store, tell: (seen.set(), threading.Event().wait(3.0)))
-    minding.begin()
-    minding.begin()
+    monkeypatch.setattr(queue_thread, "mind", lambda store, tell: (seen.set(), threading.Event().wait(3.0)))
+    queue_thread.begin()
+    queue_thread.begin()
     assert seen.wait(5.0)
     assert len([t for t in threading.enumerate() if t.name == f"queue of {live.live.absolute()}"]) == 1

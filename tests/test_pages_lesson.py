@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.lessons.admm import ADMM
 from core.lessons.base import Step
 from tests.sources import ROOT
-from ui.lesson import query
+from ui.lesson_strip import query
 from ui.pages import PAGES
 
 Query = dict[str, str]

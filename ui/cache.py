@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
-from ui import blame
+from ui import damaged
 
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
@@ -27,7 +27,7 @@ def store() -> Store:
     return default_store()
 
 
-def shelf() -> str:
+def fingerprint() -> str:
     """A value that changes whenever a header of the store does (names and times only: nothing is read), at most LOOK
     seconds later. One word: the cache takes a tuple of hundreds apart piece by piece, which took longer than the page.
     """
@@ -52,11 +52,11 @@ def _look(here: Store) -> str:
 
 def entries() -> tuple[Entry, ...]:
     """All folders of the store, newest first, damaged ones too. Shared between sessions: never change one."""
-    return _entries(shelf(), store())
+    return _entries(fingerprint(), store())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _entries(shelf: str, _store: Store) -> tuple[Entry, ...]:
+def _entries(fingerprint: str, _store: Store) -> tuple[Entry, ...]:
     return tuple(_store.entries())
 
 
@@ -68,7 +68,7 @@ def stamp(run: Run) -> Stamp:
 
 def open_run(run_id: str) -> Run:
     """Open a run. Raises InputError when there is none, or it is damaged. Opening reads two headers, no arrays."""
-    return blame.note(store().open(run_id))
+    return damaged.opened(store().open(run_id))
 
 
 def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
@@ -76,14 +76,14 @@ def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
 
     *args* must be plain values. *make* is a function of a module, never a lambda: its name is part of the key.
     """
-    with blame.blamed(run):
+    with damaged.reported(run):
         return _made(f"{make.__module__}.{make.__qualname__}", stamp(run), args, make, run)
 
 
 def cached_over(make: Callable[..., T], *args: Any) -> T:
     """`make(records, *args)` over all readable records of the store, kept until a header changes."""
     records = [entry.record for entry in entries() if entry.record is not None]
-    return _made(f"{make.__module__}.{make.__qualname__}", shelf(), args, make, records)
+    return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, records)
 
 
 def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:

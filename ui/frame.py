@@ -24,9 +24,9 @@ from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.twins import told_apart
 from core.views.drawing.view import Number, View
-from ui import blame, cache, lesson, links, turns
+from ui import cache, damaged, lesson_strip, links, turns
 from ui.cache import cached, cached_over, entries, store
-from ui.look import CSS
+from ui.css import CSS
 from ui.pages import PAGES, enter
 
 if TYPE_CHECKING:  # the first page must not wait for pandas
@@ -45,12 +45,12 @@ def opening(key: str) -> None:
     """The page's title and the question it answers."""
     enter()
     _bar.set(None)
-    blame.forget()
+    damaged.begin_page()
     st.html(f"<style>{CSS}</style>")
     st.title(PAGES[key].title, anchor=False)
     st.caption(PAGES[key].question)
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
-    lesson.strip(key)
+    lesson_strip.draw(key)
 
 
 def breathe() -> None:
@@ -68,7 +68,7 @@ def breathe() -> None:
 def guarded() -> Iterator[None]:
     """Show a person's mistake, or a damaged file, as a red box and go on with the page."""
     try:
-        with blame.blamed():
+        with damaged.reported():
             yield
     except InputError as error:
         st.error(links.plain(str(error)))

@@ -23,7 +23,7 @@ def read_weights(kind: Pattern, default: str) -> tuple[float, ...]:
     return weights
 
 
-def touch(first: DeltaGenerator, second: DeltaGenerator, kind: Pattern, weights: tuple[float, ...],
+def draw(first: DeltaGenerator, second: DeltaGenerator, kind: Pattern, weights: tuple[float, ...],
           default: str) -> str:
     """Choose an entry (drawn in *first*) and drag its value (in *second*); the entry."""
     with first:

@@ -110,7 +110,7 @@ class Choices(ABC):
                step=step, format=form, help=help)
         return value
 
-    def leaf(self, key: str, items: Sequence[T], size: int) -> Sequence[T]:
+    def paged(self, key: str, items: Sequence[T], size: int) -> Sequence[T]:
         """The part of *items* on the page that the link names, with the page numbers when there is more than one."""
         pages = -(-len(items) // size)
         if pages <= 1:

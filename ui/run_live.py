@@ -16,7 +16,7 @@ from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views.catalogue import live_run
 from core.views.drawing import style
-from ui import cache, comparing, frame, links, pace, run_demo, run_probe
+from ui import cache, comparing, frame, links, polling, run_demo, run_probe
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
@@ -51,7 +51,7 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
     done = asking.finished(store, spec.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,
-                  args=(asking.submit, given, pace.viewer()), kwargs={"again": done, "watch": True},
+                  args=(asking.submit, given, polling.viewer()), kwargs={"again": done, "watch": True},
                   icon=":material/play_arrow:")
         if done:
             st.markdown("This run was made on this machine.", width="content")
@@ -83,12 +83,12 @@ def watch(found: LiveStatus) -> None:
     """The run of the link, live: progress, numbers and pictures that grow. Once it is over the polling ends."""
     run, over = found.run, found.over
     least = HURRY if run_demo.layered(run) else PACE
-    timer = None if over else pace.every(least)
+    timer = None if over else polling.every(least)
 
     def body() -> None:
         tend(cache.store())
         now = status(cache.store(), run)
-        if timer is not None and (now.over or pace.outdated(timer, least)):
+        if timer is not None and (now.over or polling.outdated(timer, least)):
             st.rerun()  # of the whole page: only that ends the timer, or sets another
         _head(now)
         _pictures(now)
@@ -116,10 +116,10 @@ def _buttons(now: LiveStatus, where: str) -> None:
         links.shared.put("run", now.run)
         st.rerun()
     if not now.over and now.watched and st.button("Cancel", key=f"{where}.cancel.{now.run}"):
-        _do(asking.cancel, now.run, pace.viewer())
+        _do(asking.cancel, now.run, polling.viewer())
         st.rerun()
     if now.state in ("failed", "cancelled") and st.button("Resume", key=f"{where}.resume.{now.run}"):
-        _do(asking.resume, now.run, pace.viewer(), watch=True)
+        _do(asking.resume, now.run, polling.viewer(), watch=True)
         st.rerun()
     if now.state == "succeeded":
         _open(now.run)
@@ -180,7 +180,7 @@ def history() -> None:
             st.warning(links.plain(f"Cannot be used, and left alone: {'; '.join(damaged[:5])}."))
 
     st.subheader("Queue and history", anchor=False)
-    st.fragment(body, run_every=pace.every(PACE) if busy else None)()
+    st.fragment(body, run_every=polling.every(PACE) if busy else None)()
 
 
 def _line(found: LiveStatus) -> str:

@@ -14,7 +14,7 @@ from core.lab.sentence import Reader, Reading, Word
 from core.runs.records import RunRecord
 from core.tasks.probes import PROBES, ProbeText
 from ui import links
-from ui.sentence import paired
+from ui.sentence_bar import paired
 
 SHOWN = 160  # tokens drawn as chips; a long text has more, and they say nothing new
 WHAT = {"word": "", "special": "a mark of the tokenizer's own", "unknown": "a word that this model does not know"}

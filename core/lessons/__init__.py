@@ -1,4 +1,4 @@
-"""LESSONS: the one list of lessons. A lesson is data (`core.lessons.base`); `ui.lesson` walks the pages by it."""
+"""LESSONS: the one list of lessons. A lesson is data (`core.lessons.base`); `ui.lesson_strip` walks the pages by it."""
 
 from __future__ import annotations
 

@@ -11,23 +11,23 @@ from core.errors import InputError
 from core.runs.checks.folder_check import check
 from core.runs.store import Run
 
-_opened: ContextVar[tuple[Run, ...]] = ContextVar("opened", default=())
+_open: ContextVar[tuple[Run, ...]] = ContextVar("open", default=())
 MOST = 8  # runs a page has open; the latest count
 
 
-def note(run: Run) -> Run:
+def opened(run: Run) -> Run:
     """Remember that this page opened *run*."""
-    _opened.set((*_opened.get()[-MOST + 1:], run))
+    _open.set((*_open.get()[-MOST + 1:], run))
     return run
 
 
-def forget() -> None:
+def begin_page() -> None:
     """A page begins: nothing is open."""
-    _opened.set(())
+    _open.set(())
 
 
 @contextmanager
-def blamed(*runs: Run) -> Iterator[None]:
+def reported(*runs: Run) -> Iterator[None]:
     """Turn an exception into an InputError when one of *runs*, of those that the page opened, or of their parents is
     damaged. Only then are they checked, which reads all their arrays."""
     try:
@@ -35,7 +35,7 @@ def blamed(*runs: Run) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        for run in (*runs, *_opened.get()):
+        for run in (*runs, *_open.get()):
             for each in (run, run.parent):
                 fault = _fault(each) if each is not None else ""
                 if each is not None and fault:

@@ -21,7 +21,7 @@ from ui import links, player
 from ui.pages import PAGES
 
 
-def strip(page: str) -> None:
+def draw(page: str) -> None:
     """Draw the strip on *page* when the link asks for a lesson; a red box when it asks for one that does not exist."""
     _travel(page)
     asked = st.query_params.get("lesson")

@@ -39,7 +39,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _Offered:
     """What there is: all that may be chosen, and the ids of those whose weights lie here."""
 
     records: dict[str, RunRecord]
@@ -57,12 +57,12 @@ class _Shelf:
         return frame.default_run([r for r in runs if rank[r.id] == max(rank.values())])
 
 
-def _shelf() -> _Shelf:
+def _offered() -> _Offered:
     """Pruned runs that succeeded, and dense ones whose weights are here; in a demonstration no private weights."""
     done = [(e, e.record) for e in cache.entries() if e.record is not None and e.record.status == "succeeded"]
     held = frozenset(e.id for e, r in done if (e.recorded or not demo.on() or r.spec.model == demo.MODEL)
                      and (e.path / CHECKPOINT / "model.safetensors").is_file())
-    return _Shelf({r.id: r for _, r in done if r.spec.method != "dense" or r.id in held}, held)
+    return _Offered({r.id: r for _, r in done if r.spec.method != "dense" or r.id in held}, held)
 
 
 def pick() -> Choice | None:
@@ -70,23 +70,23 @@ def pick() -> Choice | None:
 
     None, with words on the page, when nothing can read a sentence.
     """
-    shelf = _shelf()
-    if not shelf.records:
+    offered = _offered()
+    if not offered.records:
         frame.empty()
         return None
-    record = shelf.records[_asked(shelf)]
+    record = offered.records[_asked(offered)]
     links.shared.put("run", record.id)
     pattern = None
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        _task_box(shelf, record)
-        _run_box(shelf, record)
+        _task_box(offered, record)
+        _run_box(offered, record)
         if record.spec.method == "dense":
             pattern = OWN.typed("prune", "2:4", lambda text: sentence.rule_of(text).name)
             OWN.pick("prune", "Prune to", PRUNABLE, default="2:4", help="Another pattern can be typed.")
     if record.spec.method == "dense":
         return Choice(record, record, pattern)
-    parent = shelf.records.get(record.parent or "")
-    if parent is not None and shelf.ready(record):
+    parent = offered.records.get(record.parent or "")
+    if parent is not None and offered.ready(record):
         return Choice(record, parent)
     _absent(record, parent)
     if parent is None:
@@ -94,38 +94,38 @@ def pick() -> Choice | None:
     return Choice(record, parent, record.spec.pattern)
 
 
-def _asked(shelf: _Shelf) -> str:
+def _asked(offered: _Offered) -> str:
     """The run of the link; else the one looked at last, if its weights are here; else the one to open with."""
     asked = st.query_params.get("run")
-    if asked in shelf.records:
+    if asked in offered.records:
         return str(asked)
     if asked is not None:
         with frame.guarded():
             found = cache.open_run(asked).record
             raise InputError(f"{found.id} cannot read a sentence", "a run that succeeded, with its weights at hand",
                              "Choose one of the list.")
-    last = shelf.records.get(links.shared.get("run") or "") if asked is None else None
-    return last.id if last is not None and shelf.ready(last) else shelf.best(list(shelf.records.values())).id
+    last = offered.records.get(links.shared.get("run") or "") if asked is None else None
+    return last.id if last is not None and offered.ready(last) else offered.best(list(offered.records.values())).id
 
 
-def _task_box(shelf: _Shelf, now: RunRecord) -> None:
-    tasks = sorted({r.spec.task for r in shelf.records.values()})
+def _task_box(offered: _Offered, now: RunRecord) -> None:
+    tasks = sorted({r.spec.task for r in offered.records.values()})
     links.widget("select", "sentence.task", "Task", now.spec.task, lambda task: links.shared.put(
-        "run", shelf.best([r for r in shelf.records.values() if r.spec.task == task]).id), tasks,
+        "run", offered.best([r for r in offered.records.values() if r.spec.task == task]).id), tasks,
         format_func=style.task_title, width=200)
 
 
-def _run_box(shelf: _Shelf, now: RunRecord) -> None:
-    runs = [r for r in shelf.records.values() if r.spec.task == now.spec.task]
-    runs.sort(key=lambda r: (not shelf.ready(r), r.spec.method == "dense", r.spec.model, r.spec.method, r.spec.pattern,
-                             r.id))
+def _run_box(offered: _Offered, now: RunRecord) -> None:
+    runs = [r for r in offered.records.values() if r.spec.task == now.spec.task]
+    runs.sort(key=lambda r: (not offered.ready(r), r.spec.method == "dense", r.spec.model, r.spec.method,
+                             r.spec.pattern, r.id))
     apart = told_apart(runs)
 
     def words(run: str) -> str:
-        record = shelf.records[run]
+        record = offered.records[run]
         if record.spec.method == "dense":
             return f"{record.spec.model.rstrip('/').rsplit('/', 1)[-1]} · {HERE} · seed {record.spec.seed}"
-        far = "" if shelf.ready(record) else "weights not here"
+        far = "" if offered.ready(record) else "weights not here"
         return " · ".join(filter(None, [style.run_words(record), apart[run], far]))
 
     links.widget("select", "sentence.run", "Run", now.id, lambda run: links.shared.put("run", run),
