@@ -74,7 +74,7 @@ def read_sweep(path: Path) -> Sweep:
         raise InputError(f"{path} is not UTF-8 text", "a sweep file (TOML)", "Save it as UTF-8.") from None
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one; so is a number of more digits than Python reads
         raise InputError(f"{path} is not TOML: {error}", "a sweep file (TOML)", "Correct that line.") from None
     for key in table:
         if key not in ("title", "defaults", "runs"):
