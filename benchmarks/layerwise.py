@@ -19,9 +19,9 @@ import torch
 from benchmarks.material import material
 from core.inside.calibration import calibrate
 from core.inside.statistics import LayerStats
-from core.methods import load
-from core.methods.admm_layer import QUICK
-from core.methods.base import LayerMethod, make_knobs
+from core.methods import build, load
+from core.methods.base import LayerMethod
+from core.methods.knob_sets import QUICK
 from core.models.encoding import collate
 from core.models.prunable import prunable
 from core.sparsity.patterns import Pattern, parse_pattern
@@ -42,8 +42,7 @@ class Contestant:
 
     def solver(self) -> LayerMethod:
         """The method, built."""
-        kind = load(self.method)
-        solver = kind(make_knobs(kind.Knobs, self.knobs))
+        solver = build(self.method, self.knobs)
         assert isinstance(solver, LayerMethod)
         return solver
 

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from core.inside.statistics import LayerStats
-from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import Context, knobs_to_spec, make_knobs
+from core.methods.admm import Admm
+from core.methods.base import Context
+from core.methods.knob_sets import AdmmKnobs
+from core.methods.knobs import Knobs, knobs_to_spec
 from core.methods.magnitude import Magnitude
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
@@ -28,7 +30,7 @@ def toy() -> tuple[dict[str, nn.Linear], torch.optim.Optimizer]:
 def begin(refine: str = "sr-ste", grid: Grid | None = None) -> tuple[Admm, dict[str, nn.Linear], torch.optim.Optimizer]:
     layers, optimizer = toy()
     dense = {n: m.weight.detach().clone() for n, m in layers.items()}
-    solver = Magnitude(make_knobs(Magnitude.Knobs, {}))
+    solver = Magnitude(Knobs())
     norms = torch.linspace(0.5, 2.0, 8, dtype=torch.float64)
     method = Admm(AdmmKnobs(refine=refine, decay=0.05, rho_end=0.05), grid)
     method.prepare(layers, Context(

@@ -221,7 +221,7 @@ def test_run_says_what_to_do_next_and_a_failed_run_exits_1(cli: Any, monkeypatch
     ("--task cola --knob rho_edn=1", "known knobs. Did you mean 'rho_end'?"),
     ("--task cola --knob rho_end", "Knob 'rho_end'. Expected key=value. For example --knob rho=0.1."),
     ("--task cola --knob rho_end=1 --knob rho_end=2", "Knob 'rho_end' twice. Expected each knob once."),
-    ("--task cola --knob rho_end=much", "rho_end = 'much'. Expected a float."),
+    ("--task cola --knob rho_end=much", "rho_end = 'much'. Expected a number."),
     ("--task cola --lr -1", "lr = -1.0. Expected between 0 and 1. Change --lr."),
     ("--task cola --method magnitude --epochs 3", "magnitude with 3 epochs. Expected 0 epochs: it is one-shot."),
 ])

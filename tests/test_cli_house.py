@@ -43,11 +43,9 @@ def test_every_list_is_printed_whole(command: str, names: list[str], cli: Any) -
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_described_with_its_knobs(name: str, cli: Any) -> None:
-    from core.methods import load
-
     result = cli("methods", name)
     assert result.exit_code == 0
-    fields = dataclasses.fields(load(name).Knobs) if METHODS[name].target else ()
+    fields = dataclasses.fields(METHODS[name].knobs)
     shown = json.loads(cli("methods", name, "--json").stdout)["knobs"]
     assert [(k["name"], k["default"]) for k in shown] == [(f.name, f.default) for f in fields]
     assert all(k["help"] and k["help"] in result.stdout for k in shown)

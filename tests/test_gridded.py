@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from core.inside.statistics import LayerStats
-from core.methods import METHODS, load
-from core.methods.admm import Admm, AdmmKnobs
-from core.methods.admm_layer import AdmmLayer, AdmmLayerKnobs
-from core.methods.base import Context, LayerResult, TrainingMethod, make_knobs
+from core.methods import METHODS, build
+from core.methods.admm import Admm
+from core.methods.admm_layer import AdmmLayer
+from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod
+from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs
+from core.methods.knobs import Knobs
 from core.methods.magnitude import Magnitude
 from core.methods.masked import Masked
 from core.methods.quadratic import QuadraticSplit
@@ -60,7 +62,7 @@ def test_layerwise_admm_on_a_grid_loses_no_more_than_rounding(bits: int, pattern
     for seed in range(2):
         weight, stats = layer(seed)
         ours = AdmmLayer(AdmmLayerKnobs(), grid).solve(weight, stats, rule)
-        plain = Magnitude(make_knobs(Magnitude.Knobs, {}), grid).solve(weight, None, rule)
+        plain = Magnitude(Knobs(), grid).solve(weight, None, rule)
         for result in (ours, plain):
             assert result.scale is not None and result.scale.shape == (12, 2)
             assert on_levels(result.weight, result.scale, grid.top)
@@ -154,7 +156,7 @@ class Toy:
 
 def test_masked_training_on_a_grid_sees_levels_and_moves_what_is_behind_them() -> None:
     """The latent weights follow a hand loop: the gradient at the levels, taken off the latent ones, then the mask."""
-    toy = Toy(Masked, make_knobs(Magnitude.Knobs, {}))
+    toy = Toy(Masked, Knobs())
     latent = toy.solution.weight.clone()
     mask = toy.solution.mask
     assert toy.solution.scale is not None
@@ -206,7 +208,7 @@ def test_a_killed_training_on_a_grid_goes_on_bit_for_bit(at: int) -> None:
 
 
 def test_without_a_grid_nothing_is_swapped_nor_served() -> None:
-    method = Masked(make_knobs(Magnitude.Knobs, {}))
+    method = Masked(Knobs())
     weight, _ = layer(0)
     module = nn.Linear(32, 12, bias=False)
     module.weight.data.copy_(weight)
@@ -228,6 +230,22 @@ def test_a_grid_that_cannot_be_is_said_in_plain_words(given: dict, words: str) -
         resolve({"task": "agreement", "model": "tiny", "method": "magnitude", "pattern": "2:4", **given})
 
 
-def test_the_list_of_methods_with_a_grid_is_what_the_classes_say() -> None:
-    able = {name for name in METHODS if name != "dense" and load(name).grids}
-    assert {"magnitude", "admm-layer", "asp", "admm"} <= able and not {"wanda", "sparsegpt"} & able
+@pytest.mark.parametrize("name", [name for name, entry in METHODS.items() if entry.target])
+def test_the_list_says_which_methods_put_weights_on_a_grid(name: str) -> None:
+    """By what they do with one: the solution of a layer, or what a model under training is served."""
+    weight, stats = layer(3)
+    method, grid = build(name, grid=Grid(3, 8)), Grid(3, 8)
+    if isinstance(method, LayerMethod):
+        found = method.solve(weight, stats, parse_pattern("2:4"))
+        values, scale = found.weight, found.scale
+    else:
+        module = nn.Linear(32, 12, bias=False)
+        module.weight.data.copy_(weight)
+        solution = {} if method.start is None else {"a": build(method.start).solve(weight, stats, parse_pattern("2:4"))}
+        method.prepare({"a": module}, Context(parse_pattern("2:4"), 8, 4, {"a": weight}, {"a": stats}, solution,
+                                              lambda step: 0.1))
+        method.hard_prune(method.choose_masks())
+        values = (method.served() or {"a": module.weight.data})["a"]
+        scale = method.scales.get("a")
+    on_grid = scale is not None and scale.shape == (12, 4) and on_levels(values, scale, grid.top)
+    assert on_grid == METHODS[name].grids

@@ -12,7 +12,7 @@ from core.lab import layer as lab
 from core.lab.choices_layer import Choices
 from core.lab.results_layer import Path, Stop
 from core.methods.admm_layer import AdmmLayer
-from core.methods.base import make_knobs
+from core.methods.knob_sets import AdmmLayerKnobs
 from core.runs.arrays import pack_mask
 from core.runs.store import Store
 from core.sparsity.grids import Grid
@@ -34,7 +34,7 @@ def test_z_is_on_the_grid_at_every_stop_and_the_answer_is_the_methods_own() -> N
         assert np.abs(levels - np.rint(levels)).max() < 1e-5 and np.abs(levels).max() < 7.001
         assert not path.z(k)[path.mask(k) == 0].any()
         assert np.allclose(path.z(k) + path.u(k), path.stops[k].v.astype(np.float32), atol=1e-6)
-    answer = AdmmLayer(make_knobs(AdmmLayer.Knobs, {}), grid).solve(
+    answer = AdmmLayer(AdmmLayerKnobs(), grid).solve(
         torch.from_numpy(layer.weight), lab.stats_of(layer), parse_pattern("2:4")).weight.numpy()
     assert np.array_equal(path.z(path.last), answer)  # codes times scales: not to within half precision, exactly
 

@@ -16,9 +16,11 @@ from core.lab import layer as lab
 from core.lab import source
 from core.lab.choices_layer import Choices
 from core.lab.results_layer import Layer
-from core.methods import METHODS, load
+from core.methods import METHODS, build, load
 from core.methods.admm_layer import AdmmLayer
-from core.methods.base import LayerMethod, make_knobs
+from core.methods.base import LayerMethod
+from core.methods.knob_sets import AdmmLayerKnobs
+from core.methods.knobs import make_knobs
 from core.runs import arrays as enc
 from core.runs.store import Store
 from core.sparsity.patterns import parse_pattern
@@ -58,7 +60,7 @@ def watched(layer: Layer, pattern: str, knobs: dict[str, Any]) -> tuple[list[dic
     def watch(split: Any, done: Any, scale: torch.Tensor) -> None:
         rounds.append({name: (getattr(split, name) / scale).numpy().copy() for name in ("w", "z", "u")})
 
-    solver = AdmmLayer(make_knobs(AdmmLayer.Knobs, knobs))
+    solver = AdmmLayer(make_knobs(AdmmLayerKnobs, knobs))
     result = solver.solve(torch.from_numpy(layer.weight), lab.stats_of(layer), parse_pattern(pattern), watch)
     return rounds, result.weight.numpy()
 
@@ -104,7 +106,7 @@ def test_on_a_ramp_the_first_rounds_keep_more() -> None:
 def test_a_method_without_rounds_has_one_stop_its_answer(method: str) -> None:
     layer = planted()
     path = lab.solve(layer, method, "2:4")
-    answer = load(method)(make_knobs(load(method).Knobs, {})).solve(
+    answer = build(method).solve(
         torch.from_numpy(layer.weight), lab.stats_of(layer), parse_pattern("2:4")).weight.numpy()
     assert (path.last, path.rounds, path.words(0)) == (0, 0, "the answer")
     assert np.allclose(path.z(0), answer, rtol=1e-3, atol=1e-6)
@@ -203,8 +205,7 @@ def test_every_offered_value_is_one_that_the_link_may_say_and_four_show() -> Non
                 for text in names:
                     turned = asked.with_one(choices, key, text)
                     assert asked.value_of(turned, key) == text
-                    kind = load(turned.method)
-                    kind(make_knobs(kind.Knobs, asked.resolved(turned)))
+                    build(turned.method, asked.resolved(turned))
 
 
 @pytest.mark.parametrize(("pattern", "own"), [("2:4", "2:4"), ("global:0.75", "unstructured:0.75")])

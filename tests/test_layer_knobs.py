@@ -11,8 +11,10 @@ import torch
 
 from benchmarks.layerwise import fixed_rho
 from core.inside.statistics import LayerStats
-from core.methods.admm_layer import LOOK, QUICK, AdmmLayer, AdmmLayerKnobs
-from core.methods.base import LayerResult, knobs_to_spec, make_knobs
+from core.methods.admm_layer import LOOK, AdmmLayer
+from core.methods.base import LayerResult
+from core.methods.knob_sets import QUICK, AdmmLayerKnobs
+from core.methods.knobs import knobs_to_spec, make_knobs
 from core.methods.quadratic import QuadraticSplit, Round
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify

@@ -210,7 +210,8 @@ def recorded(name: str) -> Run:
 
 def layer() -> list[float]:
     from core.inside.statistics import LayerStats
-    from core.methods.admm_layer import AdmmLayer, AdmmLayerKnobs
+    from core.methods.admm_layer import AdmmLayer
+    from core.methods.knob_sets import AdmmLayerKnobs
     from core.sparsity.patterns import NM
 
     run, state = recorded(LAYER), STEPS["layer"].state

@@ -16,7 +16,8 @@ from core.errors import InputError
 from core.inside.statistics import LayerStats
 from core.lab import layer as lab
 from core.lab.results_layer import Layer
-from core.methods.base import make_knobs
+from core.methods.knob_sets import SparseGptKnobs
+from core.methods.knobs import make_knobs
 from core.methods.sparsegpt import SparseGpt
 from core.running.pipeline import resolve, run
 from core.runs.bound import pattern_of
@@ -209,7 +210,7 @@ def correlated(rows: int, width: int) -> tuple[torch.Tensor, LayerStats]:
 def test_sparsegpt_under_all_supports_is_sparsegpt_under_n_of_m(block: int) -> None:
     weight, stats = correlated(6, 16)
     every = Given(1, 4, tuple((1 << 63 - a) + (1 << 63 - b) for a, b in combinations(range(4), 2)))
-    solver = SparseGpt(make_knobs(SparseGpt.Knobs, {"block": block}))
+    solver = SparseGpt(make_knobs(SparseGptKnobs, {"block": block}))
     one, two = solver.solve(weight, stats, NM(2, 4)), solver.solve(weight, stats, every)
     assert torch.equal(one.mask, two.mask) and torch.equal(one.weight, two.weight)
 
@@ -232,7 +233,7 @@ def test_sparsegpt_chooses_a_blocks_support_when_its_first_column_is_reached() -
         for r in range(6):
             if not mask[r, i]:
                 w[r, i:] -= w[r, i] / inverses[i][0, 0] * inverses[i][0]
-    result = SparseGpt(make_knobs(SparseGpt.Knobs, {"block": 4})).solve(weight, stats, pattern)
+    result = SparseGpt(make_knobs(SparseGptKnobs, {"block": 4})).solve(weight, stats, pattern)
     assert np.array_equal(result.mask.numpy(), mask)
     assert np.allclose(result.weight.numpy(), np.where(mask, w, 0.0), atol=1e-9)
 

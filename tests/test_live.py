@@ -65,7 +65,7 @@ def test_no_more_workers_than_the_limit_and_each_viewer_one_first(live: Store, m
 
 def test_the_same_run_asked_for_twice_is_one_run(live: Store) -> None:
     first, second = asking.submit(live, given(), "a"), asking.submit(live, given(), "b")
-    assert first == second == resolve(given(), light=True).run_id
+    assert first == second == resolve(given()).run_id
     assert len(tickets.waiting(live)[0]) == 1
     tend(live, running())
     assert asking.submit(live, given(), "c") == first
@@ -248,7 +248,7 @@ def test_every_word_of_the_command_is_one_argument_and_makes_this_run(live: Stor
     from core.cli.run import given_of, run_command
 
     wish = given(seed=3, epochs=1.5, bits=4, freeze_embeddings=False, knobs={"rho_end": 0.5, "dual": False})
-    ticket = Ticket(run=resolve(wish, light=True).run_id, viewer="a", created=1.0, given=wish)  # type: ignore[arg-type]
+    ticket = Ticket(run=resolve(wish).run_id, viewer="a", created=1.0, given=wish)  # type: ignore[arg-type]
     words = workers.headless(live, ticket, live.live, 2)[4:]
     assert asking.command(wish) == ("python -m core run --task agreement --model tiny --method admm --pattern 2:4 "
                                     "--seed 3 --epochs 1.5 --bits 4 --train-embeddings --knob rho_end=0.5 "
@@ -290,24 +290,11 @@ def test_remaining_time_follows_the_phases_own_pace(live: Store) -> None:
 
 
 def test_an_estimate_is_read_off_a_measured_run(live: Store) -> None:
-    assert estimates.estimate(live, resolve(given(), light=True)).seconds is None
+    assert estimates.estimate(live, resolve(given())).seconds is None
     parent = make_dense(live.recorded)
     made = make_run(live.live, parent=parent, epochs=2.0)
     record = read_header(live.live / made)
     record.timing.phases = {"load": 1.0, "train": 20.0}
-    found = estimates.estimate(live, resolve(given(epochs=5), light=True), [record])
+    found = estimates.estimate(live, resolve(given(epochs=5)), [record])
     assert found.seconds == pytest.approx(51.0) and made in found.source
     assert found.dense_seconds is None and found.memory_mb is None
-
-
-@pytest.mark.parametrize("method", ["admm", "asp", "pattern-admm", "admm-layer", "magnitude", "sr-ste", "nxm-admm"])
-def test_a_spec_is_the_same_with_and_without_the_methods_code(method: str) -> None:
-    wish = {"task": "agreement", "model": "tiny", "method": method}
-    assert resolve(wish) == resolve(wish, light=True)
-    for k in (1, "x"):
-        errors = []
-        for light in (False, True):
-            with pytest.raises(InputError) as caught:
-                resolve({**wish, "knobs": {f"nothing{k}": k}}, light=light)
-            errors.append(str(caught.value))
-        assert errors[0] == errors[1]

@@ -160,7 +160,7 @@ def test_a_ticket_with_impossible_settings_fails_in_words(live: Store, wish: dic
 def resolve_id(live: Store) -> str:
     from core.specs.resolving import resolve
 
-    return resolve(given(), light=True).run_id
+    return resolve(given()).run_id
 
 
 def test_nothing_behind_a_link_is_read_or_written(live: Store, elsewhere: Path,

@@ -18,7 +18,7 @@ from tests.makers import make_dense, make_run
 from tests.opening import open_page, said
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm-layer", "pattern": "2:4"}
-RUN = resolve(GIVEN, light=True).run_id
+RUN = resolve(GIVEN).run_id
 NAMES = [f"bert.encoder.layer.{k}.{part}" for k in range(2) for part in (
     "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
     "intermediate.dense", "output.dense")]
@@ -117,18 +117,18 @@ def test_a_public_demonstration_offers_no_lecture_demo(monkeypatch: pytest.Monke
 
 
 def test_the_preset_is_the_methods_own_hurry_and_starts_from_the_usual_dense_model() -> None:
-    from core.methods.admm_layer import QUICK
+    from core.methods.knob_sets import QUICK
 
     knobs = {key.removeprefix("knob."): float(text) for key, text in presets.LECTURE.items() if key.startswith("knob.")}
     assert knobs == QUICK
     spec = asking.checked(asking.given_of({"task": "cola", **presets.LECTURE}))
-    usual = resolve({"task": "cola", "model": "minilm-l6"}, light=True)
+    usual = resolve({"task": "cola", "model": "minilm-l6"})
     assert dense_spec(spec) == dense_spec(usual) and spec.eval_examples == 64 and spec.epochs == 0
 
 
 def test_the_preset_takes_the_task_whose_dense_model_is_at_hand(empty_store: Store) -> None:
     assert presets.lecture(empty_store)[1] is False
-    spec = dense_spec(resolve({"task": "mrpc", "model": "minilm-l6"}, light=True))
+    spec = dense_spec(resolve({"task": "mrpc", "model": "minilm-l6"}))
     made = make_dense(empty_store.live, id=spec.run_id, task="mrpc")
     checkpoint: Path = empty_store.live / made / "checkpoint"
     checkpoint.mkdir()

@@ -70,10 +70,10 @@ def test_it_becomes_the_command_it_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_measures_the_machine(empty_store: Store) -> None:
     process = spare_of_this_process()
-    found = probing.measure(empty_store, resolve(given(), light=True))
+    found = probing.measure(empty_store, resolve(given()))
     assert not spare._kept and process.poll() is not None
     assert 0 < found.step < 60 and found.steps >= 1 and found.peak_mb > found.weights_mb > 0
-    assert probing.read(empty_store, resolve(given(), light=True)) == found
+    assert probing.read(empty_store, resolve(given())) == found
 
 
 def become(words: list[str], log: Path, module: str = "core") -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
 import pytest
 
 from core.errors import InputError
-from core.methods import METHODS, load
+from core.methods import METHODS, build
 from core.methods.cards import Line, idea_of, parse, text_of
-from core.methods.declared import declared
 
 WIDEST = 60  # characters of a formula: more would not fit one of two columns at 1366 pixels
 
@@ -23,13 +21,6 @@ def test_a_method_says_what_it_is_what_it_prunes_where_it_is_from_and_what_it_co
     assert len(idea_of(text).split()) <= 100 and idea_of(text).endswith(".")
     assert [line.text for line in text.formula if len(line.text) > WIDEST] == []
     assert not text.formula[-1].words, "words without a formula under them"
-
-
-@pytest.mark.parametrize("name", [n for n, entry in METHODS.items() if entry.target])
-def test_knobs_read_from_the_text_are_those_of_the_class(name: str) -> None:
-    fields = dataclasses.fields(load(name).Knobs)
-    assert [(k.name, k.default, k.help) for k in declared(name)] == \
-        [(f.name, f.default, f.metadata["help"]) for f in fields]
 
 
 TEXT = """Name: one idea. And a second sentence
@@ -76,7 +67,7 @@ def test_nothing_at_all_is_taken_apart_without_an_error() -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    for read in (text_of, declared):
+    for read in (text_of, build):
         with pytest.raises(InputError, match="Unknown method 'amdm'"):
             read("amdm")
 

@@ -12,13 +12,15 @@ from torch import nn
 
 from core.errors import InputError
 from core.inside.statistics import LayerStats
-from core.methods import METHODS, load
-from core.methods.admm import Admm, AdmmKnobs
-from core.methods.admm_layer import AdmmLayer, AdmmLayerKnobs, polish
-from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod, make_knobs
+from core.methods import METHODS, build, load
+from core.methods.admm import Admm
+from core.methods.admm_layer import AdmmLayer, polish
+from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod
+from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs, NxmAdmmKnobs
+from core.methods.knobs import Knobs, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.masked import Masked
-from core.methods.nxm_admm import NxmAdmm, NxmAdmmKnobs
+from core.methods.nxm_admm import NxmAdmm
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify
 
@@ -54,7 +56,7 @@ def test_every_method_is_one_of_the_two_kinds() -> None:
 @pytest.mark.parametrize("pattern", MATRIX_PATTERNS)
 def test_a_layer_method_obeys_every_pattern(name: str, pattern: str) -> None:
     weight, stats = layer()
-    method = load(name)(make_knobs(load(name).Knobs, {}))
+    method = build(name)
     result = method.solve(weight, stats, parse_pattern(pattern))
     assert result.weight.shape == weight.shape
     assert torch.isfinite(result.weight).all()
@@ -65,7 +67,7 @@ def test_a_layer_method_obeys_every_pattern(name: str, pattern: str) -> None:
 
 def test_magnitude_keeps_the_largest() -> None:
     weight = torch.tensor([[0.1, -3.0, 2.0, 0.5]])
-    result = Magnitude(make_knobs(Magnitude.Knobs, {})).solve(weight, None, parse_pattern("2:4"))
+    result = Magnitude(Knobs()).solve(weight, None, parse_pattern("2:4"))
     assert result.weight.tolist() == [[0.0, -3.0, 2.0, 0.0]]
 
 
@@ -87,7 +89,7 @@ def test_layerwise_admm_is_near_the_best_of_all_supports(seed: int) -> None:
         best += min(gaps)
     knobs = AdmmLayerKnobs(damping=1e-6, polish=20, iterations=60)
     ours = output_gap(weight, AdmmLayer(knobs).solve(weight, stats, parse_pattern("2:4")).weight, stats)
-    plain = output_gap(weight, Magnitude(make_knobs(Magnitude.Knobs, {})).solve(
+    plain = output_gap(weight, Magnitude(Knobs()).solve(
         weight, stats, parse_pattern("2:4")).weight, stats)
     assert best <= ours * (1 + 1e-5)  # nothing can be below the bound
     assert ours <= 1.6 * best
@@ -144,7 +146,7 @@ def test_layerwise_admm_equals_a_float64_loop() -> None:
 
 def context(layers: dict[str, nn.Linear], pattern: str = "2:4", steps: int = 40) -> Context:
     dense = {n: m.weight.detach().clone() for n, m in layers.items()}
-    solver = Magnitude(make_knobs(Magnitude.Knobs, {}))
+    solver = Magnitude(Knobs())
     solution = {n: solver.solve(w, None, parse_pattern(pattern)) for n, w in dense.items()}
     stats = {n: LayerStats(norms=torch.ones(w.shape[1]), tokens=1) for n, w in dense.items()}
     return Context(pattern=parse_pattern(pattern), total_steps=steps, steps_per_epoch=10, dense=dense, stats=stats,
@@ -182,7 +184,7 @@ def drive(method: TrainingMethod, layers: dict[str, nn.Linear], optimizer: torch
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_training_method_ends_on_its_pattern(name: str) -> None:
     layers, optimizer = toy()
-    method = load(name)(make_knobs(load(name).Knobs, {}))
+    method = build(name)
     method.prepare(layers, context(layers))
     drive(method, layers, optimizer, 0, 40)
     for key, module in layers.items():
@@ -198,13 +200,13 @@ def test_a_training_method_continues_from_its_state(name: str, stop: int) -> Non
     for interrupted in (False, True):
         layers, optimizer = toy()
         ctx = context(layers)
-        method = load(name)(make_knobs(load(name).Knobs, {}))
+        method = build(name)
         method.prepare(layers, ctx)
         drive(method, layers, optimizer, 0, stop)
         if interrupted:
             state = {k: v.clone() for k, v in method.state().items()}
             weights = {n: m.weight.detach().clone() for n, m in layers.items()}
-            method = load(name)(make_knobs(load(name).Knobs, {}))
+            method = build(name)
             method.prepare(layers, ctx)
             for n, m in layers.items():
                 m.weight.data.copy_(weights[n])
@@ -293,13 +295,13 @@ def test_admm_rescales_the_dual_with_rho() -> None:
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_knob_says_what_it_is(name: str) -> None:
-    for f in fields(load(name).Knobs):
+    for f in fields(METHODS[name].knobs):
         assert f.metadata["help"]
         assert isinstance(f.default, bool | str) or f.metadata["low"] is not None
 
 
 @pytest.mark.parametrize(("given", "words"), [
-    ({"rho_strat": 1}, "Did you mean 'rho_start'"), ({"rho_start": "many"}, "a float"),
+    ({"rho_strat": 1}, "Did you mean 'rho_start'"), ({"rho_start": "many"}, "Expected a number"),
     ({"rho_start": -1.0}, "1e-06"), ({"rho_start": float("nan")}, "rho_start"), ({"metric": "hessian"}, "norms")])
 def test_a_bad_knob_says_what_to_do(given: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words.replace("'", ".")):
@@ -310,7 +312,7 @@ def test_masked_training_keeps_the_solution() -> None:
     layers, optimizer = toy()
     ctx = context(layers)
     ctx.solution["a"] = LayerResult(torch.ones(8, 8), torch.eye(8).bool())
-    method = Masked(make_knobs(Masked.Knobs, {}))
+    method = Masked(Knobs())
     method.prepare(layers, ctx)
     drive(method, layers, optimizer, 0, 3)
     assert ((layers["a"].weight != 0) == torch.eye(8).bool()).all()

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from core.inside.statistics import LayerStats
-from core.methods import METHODS, load
-from core.methods.base import LayerMethod, LayerResult, make_knobs
+from core.methods import METHODS, build, load
+from core.methods.base import LayerMethod, LayerResult
 from core.sparsity.patterns import Pattern, kept_number, parse_pattern
 from core.sparsity.verify import verify
 from tests.test_methods import layer, output_gap, stats_of
@@ -20,7 +20,7 @@ WIDE_PATTERNS = ["2:4", "1:4", "4:8", "3:6", "unstructured:0.6", "block:2x4:0.5"
 
 
 def solve(name: str, weight: torch.Tensor, stats: LayerStats, pattern: str, **knobs: object) -> LayerResult:
-    return load(name)(make_knobs(load(name).Knobs, knobs)).solve(weight, stats, parse_pattern(pattern))
+    return build(name, knobs).solve(weight, stats, parse_pattern(pattern))
 
 
 def gram_of(stats: LayerStats) -> np.ndarray:

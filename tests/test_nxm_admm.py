@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from core.methods.base import Context
-from core.methods.nxm_admm import NxmAdmm, NxmAdmmKnobs
+from core.methods.knob_sets import NxmAdmmKnobs
+from core.methods.nxm_admm import NxmAdmm
 from core.models.encoding import Encoded
 from core.running.training import Loop, Trainer, buckets
 from core.runs.records import RunSpec

@@ -73,8 +73,8 @@ def test_other_data_are_another_task_and_another_run_and_the_old_ones_stay(cli: 
         reviews(tmp_path / "t.csv", 60, seed)
         fulls.append(json.loads(cli("task", "add", "mine", str(tmp_path / "t.csv"), *ADD, "--json").stdout)["task"])
         assert entry_of("mine").name == entry_of("own:mine").name == fulls[-1]
-    specs = [resolve({"task": full, "model": "tiny"}, light=True) for full in fulls]
-    assert specs[0].digest != specs[1].digest and resolve({"task": "mine", "model": "tiny"}, light=True) == specs[1]
+    specs = [resolve({"task": full, "model": "tiny"}) for full in fulls]
+    assert specs[0].digest != specs[1].digest and resolve({"task": "mine", "model": "tiny"}) == specs[1]
     assert load_task(fulls[0]).train.text != load_task(fulls[1]).train.text
     assert title_of(fulls[0]) == f"mine (own data, {fulls[0][-8:-4]})" != title_of(fulls[1])
     reviews(tmp_path / "t.csv", 60, 0)
@@ -197,4 +197,4 @@ def test_recorded_runs_keep_their_ids_beside_own_tasks(kept: Path) -> None:
                 if (header := read_header(folder)).spec.method != "dense"}
     assert len(recorded) >= 4
     for header in recorded.values():
-        assert resolve(msgspec.to_builtins(header.spec), light=True).run_id == header.id
+        assert resolve(msgspec.to_builtins(header.spec)).run_id == header.id

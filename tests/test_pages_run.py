@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,6 @@ from streamlit.testing.v1 import AppTest
 from core.live import asking, tending, tickets, workers
 from core.live.workers import End
 from core.methods import METHODS
-from core.methods.declared import declared
 from core.runs import arrays as enc
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header
@@ -28,7 +28,7 @@ from tests.makers import make_dense, make_run
 from tests.opening import charts, open_page, said
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
-RUN = resolve(GIVEN, light=True).run_id
+RUN = resolve(GIVEN).run_id
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,8 @@ def test_every_field_and_every_knob_has_its_widget(monkeypatch: pytest.MonkeyPat
     assert not app.error
     keys = {w.key for w in (*app.selectbox, *app.text_input)}
     assert {f"run.{name}" for name in RunSpec.__struct_fields__ if name != "knobs"} <= keys
-    assert {key for key in keys if key.startswith("run.knob.")} == {f"run.knob.{k.name}" for k in declared(method)}
+    assert {key for key in keys if key.startswith("run.knob.")} == \
+        {f"run.knob.{f.name}" for f in fields(METHODS[method].knobs)}
 
 
 def test_the_form_lives_in_the_link_and_says_the_command(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

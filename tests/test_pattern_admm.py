@@ -15,10 +15,12 @@ from core.errors import InputError
 from core.inside.calibration import calibrate
 from core.inside.statistics import LayerStats
 from core.inside.watching import Watch, look, median_norms, places_named, places_of, sample_of
-from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import Context, make_knobs
+from core.methods.admm import Admm
+from core.methods.base import Context
+from core.methods.knob_sets import AdmmKnobs, PatternAdmmKnobs
+from core.methods.knobs import Knobs
 from core.methods.magnitude import Magnitude
-from core.methods.pattern_admm import SAMPLE, PatternAdmm, PatternAdmmKnobs
+from core.methods.pattern_admm import SAMPLE, PatternAdmm
 from core.methods.reshaping import shrink
 from core.models.prunable import prunable
 from core.runs.regions import QUIET, REGION
@@ -132,7 +134,7 @@ def test_a_sample_takes_all_lengths() -> None:
 
 def context(model: Any, layers: dict[str, nn.Linear]) -> Context:
     dense = {n: m.weight.detach().clone() for n, m in layers.items()}
-    solver = Magnitude(make_knobs(Magnitude.Knobs, {}))
+    solver = Magnitude(Knobs())
     solution = {n: solver.solve(w, None, parse_pattern("2:4")) for n, w in dense.items()}
     stats = {n: LayerStats(norms=torch.ones(w.shape[1]), tokens=1) for n, w in dense.items()}
     return Context(pattern=parse_pattern("2:4"), total_steps=12, steps_per_epoch=6, dense=dense, stats=stats,

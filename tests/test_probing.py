@@ -17,7 +17,7 @@ from tests.makers import make_run
 from tests.opening import open_page, said
 from ui.run_words import expectation
 
-SPEC = resolve({"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "epochs": 4}, light=True)
+SPEC = resolve({"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "epochs": 4})
 
 
 def clock(step: float) -> object:

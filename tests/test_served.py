@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from core.methods.base import Knobs, TrainingMethod
+from core.methods.base import TrainingMethod
+from core.methods.knobs import Knobs
 from core.models.encoding import encode
 from core.models.loading import load_model
 from core.models.prunable import prunable

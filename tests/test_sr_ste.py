@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from core.methods.base import Context
-from core.methods.sr_ste import SrSte, SrSteKnobs
+from core.methods.knob_sets import SrSteKnobs
+from core.methods.sr_ste import SrSte
 from core.sparsity.patterns import parse_pattern
 
 Make = Callable[[list[torch.Tensor]], torch.optim.Optimizer]

@@ -32,7 +32,7 @@ from tests.sources import (
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "tokenizers", "sentence_transformers"}
 # Modules under core/methods that hold no method: the base classes, and what several methods share.
 METHOD_HELPERS = ("__init__", "base", "reshaping", "masked", "quadratic", "splitting", "straight_through", "cards",
-                  "declared", "levels", "gridded")
+                  "knobs", "knob_sets", "levels", "gridded")
 
 
 def test_the_walk_sees_imports_wherever_they_stand() -> None:
@@ -54,7 +54,8 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
     assert offenders([p for p in SHIPPED if not within(module_of(p), "core.tasks")], "datasets") == []
 
 
-LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.declared", "core.runs", "core.views",
+LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs", "core.methods.knob_sets", "core.runs",
+         "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.inspecting", "core.live", "core.specs", "ui", "pages",
          "app")
@@ -77,7 +78,7 @@ def test_what_opens_recorded_pages_imports_nothing_heavy() -> None:
 NUMPY_SPARSITY = ("core.sparsity!", "core.sparsity.patterns", "core.sparsity.occupancy", "core.sparsity.verify",
                   "core.sparsity.library", "core.sparsity.library_pattern", "core.sparsity.grids",
                   "core.sparsity.storage")
-LISTS = ("core.methods!", "core.methods.cards", "core.methods.declared", "core.tasks!")
+LISTS = ("core.methods!", "core.methods.cards", "core.methods.knobs", "core.tasks!")
 RESULTS = ("core.lab!", "core.lab.results_plane", "core.lab.results_group", "core.lab.results_layer")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.errors": (),

@@ -15,7 +15,7 @@ from core import demo
 from core.errors import InputError
 from core.live.asking import checked, given_of
 from core.methods import METHODS
-from core.methods.declared import Declared, declared
+from core.methods.knobs import Knob, knobs_of
 from core.models import MODELS
 from core.models.named import source_of
 from core.runs.records import RunSpec
@@ -30,7 +30,7 @@ START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4
 FEW = ("epochs", "seed")
 REST = tuple(name for name in RunSpec.__struct_fields__ if name not in (*START, *FEW, "knobs"))
 KEYS = (*START, *FEW, *REST,
-        *dict.fromkeys(f"knob.{knob.name}" for name in METHODS for knob in declared(name)))
+        *dict.fromkeys(f"knob.{knob.name}" for entry in METHODS.values() for knob in knobs_of(entry.knobs)))
 OWN = links.Own("run", KEYS)
 
 
@@ -66,7 +66,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
             _text(name, said, _default(spec, name), HELP[name], width=110)
     if model is not None and model.words:
         st.caption(links.plain(model.words))
-    knobs = declared(said["method"]) if said["method"] in METHODS else ()
+    knobs = knobs_of(METHODS[said["method"]].knobs) if said["method"] in METHODS else ()
     with st.expander("More knobs"):
         if knobs:
             st.caption(f"Of {style.method_title(said['method'])}")
@@ -108,15 +108,14 @@ def _field(name: str, said: Mapping[str, str], spec: RunSpec | None) -> None:
         _text(name, said, _default(spec, name), HELP[name].replace("  [default: all]", " Empty: all."))
 
 
-def _knob(knob: Declared, said: Mapping[str, str]) -> None:
+def _knob(knob: Knob, said: Mapping[str, str]) -> None:
     key, words = f"knob.{knob.name}", knob.help[:1].upper() + knob.help[1:]
     if isinstance(knob.default, bool):
         _choice(key, knob.name, {"true": "on", "false": "off"}, said, words, default=str(knob.default).lower())
     elif knob.choices:
         _choice(key, knob.name, {c: c for c in knob.choices}, said, words, default=str(knob.default))
     else:
-        span = f" {knob.low:g} to {knob.high:g} {knob.unit}".rstrip() if knob.low is not None and \
-            knob.high is not None else ""
+        span = "" if knob.low is None else f" {knob.low:g} to {knob.high:g} {knob.unit}".rstrip()
         _text(key, said, f"{knob.default:g}" if isinstance(knob.default, float) else str(knob.default),
               f"{words}.{span}", label=knob.name)
 

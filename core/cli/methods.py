@@ -1,8 +1,7 @@
-"""`methods`, `patterns`, `tasks`, `models`: the lists, printed. Only the knobs of a named method need torch."""
+"""`methods`, `patterns`, `tasks`, `models`: the lists, printed. None of them loads the code behind a name."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from core import methods, tasks
 from core.cli.output import echo_json, json_option, printable, table
 from core.methods.cards import TITLES, MethodText, idea_of, text_of
+from core.methods.knobs import knobs_of
 from core.models import MODELS
 from core.sparsity.patterns import PATTERNS
 from core.tasks.own import registered
@@ -17,12 +17,10 @@ from core.tasks.own import registered
 WIDTH = 100  # columns of the text about a method
 
 
-def knobs_of(name: str) -> list[dict[str, Any]]:
+def described(name: str) -> list[dict[str, Any]]:
     """The knobs of method *name*: name, default, low, high, unit, choices, help. Raises InputError when unknown."""
-    if not methods.entry_of(name).target:
-        return []
-    return [{"name": f.name, "default": f.default, **{k: f.metadata[k] for k in ("low", "high", "unit", "help")},
-             "choices": list(f.metadata["choices"])} for f in dataclasses.fields(methods.load(name).Knobs)]
+    return [{"name": k.name, "default": k.default, "low": k.low, "high": k.high, "unit": k.unit, "help": k.help,
+             "choices": list(k.choices)} for k in knobs_of(methods.entry_of(name).knobs)]
 
 
 def said(text: MethodText) -> str:
@@ -42,11 +40,7 @@ def _range(knob: dict[str, Any]) -> str:
         return ", ".join(knob["choices"])
     if isinstance(knob["default"], bool):
         return "true, false"
-    low, high = knob["low"], knob["high"]
-    if low is None and high is None:
-        return ""
-    return f"{low:g} to {high:g}" if None not in (low, high) else f"{low:g} or more" if high is None else \
-        f"{high:g} or less"
+    return "" if knob["low"] is None else f"{knob['low']:g} to {knob['high']:g}"
 
 
 def _default(value: Any) -> str:
@@ -71,7 +65,7 @@ def methods_command(name: str | None, as_json: bool) -> None:
         else:
             click.echo(table(list(entries[0]), [list(e.values()) for e in entries]))
         return
-    entry, text, knobs = methods.entry_of(name), text_of(name), knobs_of(name)
+    entry, text, knobs = methods.entry_of(name), text_of(name), described(name)
     if as_json:
         echo_json({"name": entry.name, "title": entry.title, "training": entry.training, "idea": entry.idea,
                    "formula": [{"text": line.text, "note": line.note, "depth": line.depth} for line in text.formula],

@@ -7,13 +7,13 @@ and a pin is the same link as one text: `pattern=2:4,rho_end=1`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import InputError, unknown
-from core.methods import METHODS, load
-from core.methods.admm_layer import QUICK
-from core.methods.base import make_knobs
+from core.methods import METHODS
+from core.methods.knob_sets import QUICK, AdmmLayerKnobs
+from core.methods.knobs import knobs_of, make_knobs, read_value
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Unstructured, parse_pattern
 
@@ -43,22 +43,23 @@ FIRST = "admm-layer"  # the method that the page opens with, and whose settings 
 
 
 @dataclass(frozen=True)
-class Knob:
-    """One number: its words and the values that its slider offers. The ends are what the link may say."""
+class Slider:
+    """One knob of the page: its words and the values that its slider offers. The ends are what the link may say."""
 
     label: str
     values: tuple[float, ...]
 
 
 RHOS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.15, 0.3, 0.6, 1.0, 3.0, 10.0, 100.0)
-KNOBS: dict[str, Knob] = {
-    "rho_start": Knob("rho at the start", RHOS),
-    "rho_end": Knob("rho at the end", RHOS),
-    "iterations": Knob("Iterations", (1, 2, 4, 8, 10, 15, 20, 24, 30, 40, 50)),
-    "damping": Knob("Damping", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)),
-    "ramp": Knob("Rounds until the mask is full", (0, 2, 5, 10, 15, 20, 30, 40)),
-    "settle": Knob("Last rounds with a fixed mask", (0, 1, 2, 5, 10, 15, 20, 30)),
+KNOBS: dict[str, Slider] = {
+    "rho_start": Slider("rho at the start", RHOS),
+    "rho_end": Slider("rho at the end", RHOS),
+    "iterations": Slider("Iterations", (1, 2, 4, 8, 10, 15, 20, 24, 30, 40, 50)),
+    "damping": Slider("Damping", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)),
+    "ramp": Slider("Rounds until the mask is full", (0, 2, 5, 10, 15, 20, 30, 40)),
+    "settle": Slider("Last rounds with a fixed mask", (0, 1, 2, 5, 10, 15, 20, 30)),
 }
+WHOLE = {knob.name for knob in knobs_of(AdmmLayerKnobs) if type(knob.default) is int}
 BITS: dict[str, str] = {"0": "none", "8": "8 bits", "4": "4 bits", "3": "3 bits", "2": "2 bits"}
 CHUNK = 64  # the default
 CHUNKS: dict[str, str] = {"0": "a whole row", "128": "128 inputs", "64": "64 inputs", "32": "32 inputs",
@@ -133,7 +134,7 @@ def read(query: Mapping[str, str], pattern: str) -> tuple[Choices, list[InputErr
             except InputError as error:
                 problems.append(error)
     try:
-        make_knobs(load(choices.method).Knobs, resolved(choices))
+        make_knobs(METHODS[choices.method].knobs, resolved(choices))
     except InputError as error:  # single values are checked by `with_one`: this is for what only fails together
         problems.append(error)
         choices = replace(choices, knobs=())
@@ -159,7 +160,7 @@ def with_one(choices: Choices, key: str, text: str) -> Choices:
         return _with_grid(fresh, choices.bits, choices.chunk)
     if key in ("bits", "chunk"):
         try:
-            number = int(text[:10])
+            number = read_value(int, text)
         except ValueError:
             raise InputError(f"{key}={text[:40]!r} is no whole number", "a whole number", "Choose from the list.") \
                 from None
@@ -174,7 +175,7 @@ def with_one(choices: Choices, key: str, text: str) -> Choices:
 
 def _with_grid(choices: Choices, bits: int, chunk: int) -> Choices:
     """*choices* on a grid, where the method knows one; without a grid the chunk means nothing and is forgotten."""
-    if not bits or not load(choices.method).grids:
+    if not bits or not METHODS[choices.method].grids:
         return replace(choices, bits=0, chunk=CHUNK)
     grid = Grid(bits, chunk)  # says what cannot be
     return replace(choices, bits=grid.bits, chunk=grid.chunk)
@@ -183,21 +184,22 @@ def _with_grid(choices: Choices, bits: int, chunk: int) -> Choices:
 def check(key: str, text: str) -> float:
     """The number that *text* gives knob *key*. Raises InputError for none, or one beyond the slider's ends."""
     low, high = min(KNOBS[key].values), max(KNOBS[key].values)
-    whole = all(isinstance(value, int) for value in KNOBS[key].values)
+    whole = key in WHOLE
     kind = "a whole number" if whole else "a number"
     try:
-        value: float = int(text[:20]) if whole else float(text[:20])
+        value: float = read_value(int, text) if whole else read_value(float, text)
     except ValueError:
         raise InputError(f"{key}={text[:40]!r} is no {kind.partition(' ')[2]}", f"{kind} from {low:g} to {high:g}",
                          "Move the slider.") from None
     if not low <= value <= high:  # NaN is not
-        raise InputError(f"{key}={value:g} is out of range", f"{kind} from {low:g} to {high:g}", "Move the slider.")
+        raise InputError(f"{key}={text.strip()[:40]} is out of range", f"{kind} from {low:g} to {high:g}",
+                         "Move the slider.")
     return value
 
 
 def offered(choices: Choices) -> list[str]:
     """The knobs that mean something for the method and the setting of *choices*."""
-    known = {f.name for f in fields(load(choices.method).Knobs)}
+    known = {knob.name for knob in knobs_of(METHODS[choices.method].knobs)}
     rise = resolved(replace(choices, knobs=())).get("rise", "stages")
     return [key for key in KNOBS if key in known and key not in UNUSED[rise]]
 
@@ -233,7 +235,7 @@ def shown(choices: Choices) -> tuple[list[str], list[str]]:
     for key in ("rho_end", "rho_start", "damping"):
         if key in rest and len(first) < SEEN:
             first.append(key)
-    grid = ["bits", *(["chunk"] if choices.bits else [])] if load(choices.method).grids else []
+    grid = ["bits", *(["chunk"] if choices.bits else [])] if METHODS[choices.method].grids else []
     return first, grid + [key for key in rest if key not in first]
 
 
@@ -246,7 +248,7 @@ def help_of(choices: Choices, key: str) -> str | None:
     """What a knob is, in the words of the method that has it."""
     if key in HELPS:
         return HELPS[key]
-    return next((f.metadata["help"].capitalize() for f in fields(load(choices.method).Knobs) if f.name == key), None)
+    return next((k.help.capitalize() for k in knobs_of(METHODS[choices.method].knobs) if k.name == key), None)
 
 
 def resolved(choices: Choices) -> dict[str, Any]:
@@ -268,5 +270,5 @@ def title_of(choices: Choices) -> str:
 
 
 def _default(choices: Choices, key: str) -> float:
-    plain = make_knobs(load(choices.method).Knobs, resolved(replace(choices, knobs=())))
+    plain = make_knobs(METHODS[choices.method].knobs, resolved(replace(choices, knobs=())))
     return float(getattr(plain, key, KNOBS[key].values[0]))

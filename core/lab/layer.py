@@ -22,9 +22,9 @@ from core.inside.statistics import LayerStats
 from core.lab.choices_layer import Choices, from_text, resolved, title_of
 from core.lab.results_layer import Floats, Layer, Path, Stop
 from core.lab.source import Source, read_layer
-from core.methods import METHODS, load
+from core.methods import METHODS, build
 from core.methods.admm_layer import AdmmLayer
-from core.methods.base import LayerMethod, LayerResult, make_knobs
+from core.methods.base import LayerMethod, LayerResult
 from core.methods.quadratic import QuadraticSplit, Round
 from core.runs.arrays import pack_mask
 from core.sparsity.grids import Grid
@@ -90,7 +90,7 @@ def errors(layer: Layer, pattern: str, grid: Grid | None = None) -> dict[str, fl
     rule, total = pattern_for(pattern, layer, grid), float(((weight @ _gram(stats)) * weight).sum()) or 1.0
     out = {}
     for name in LAYER_METHODS:
-        if grid is not None and not load(name).grids:
+        if grid is not None and not METHODS[name].grids:
             continue
         result: LayerResult = _solver(name, {}, grid).solve(weight, stats, rule)
         out[name] = float(_rows(weight - result.weight, stats).sum()) / total
@@ -153,11 +153,10 @@ def _solver(method: str, knobs: Mapping[str, Any], grid: Grid | None) -> LayerMe
     if method not in LAYER_METHODS:
         raise InputError(f"Method {method[:40]!r}", f"one that solves a single layer: {', '.join(LAYER_METHODS)}",
                          "Choose one from the list.")
-    kind = load(method)
-    if grid is not None and not kind.grids:
+    if grid is not None and not METHODS[method].grids:
         raise InputError(f"{METHODS[method].title} with a grid of {grid.bits} bits", "a method that knows a grid",
                          "Choose ADMM, layer by layer, or magnitude.")
-    return kind(make_knobs(kind.Knobs, knobs), grid)
+    return build(method, knobs, grid)
 
 
 def _rows(gap: Tensor, stats: LayerStats) -> Tensor:

@@ -14,7 +14,8 @@ from core import demo
 from core.errors import InputError, unknown
 from core.live import tickets, workers
 from core.live.tickets import VIEWER, Ticket, locked
-from core.methods.declared import declared
+from core.methods import entry_of
+from core.methods.knobs import knobs_of
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header, write_atomic
 from core.specs.resolving import resolve
@@ -27,17 +28,18 @@ MINE = 20  # of one viewer
 def given_of(said: Mapping[str, str]) -> dict[str, Any]:
     """Texts of a form as settings: a key is a field of RunSpec, or `knob.<name>`; an empty text is left out.
 
-    Raises InputError for a text that is not of its field's type. Names and ranges are checked by `resolve`.
+    Raises InputError for a text that is not of its field's type, and for a knob's that is out of its range. The rest is
+    checked by `resolve`.
     """
     hints, out, knobs = typing.get_type_hints(RunSpec), {}, {}
-    kinds = {knob.name: type(knob.default) for knob in declared(said.get("method") or "admm")}
+    known = {knob.name: knob for knob in knobs_of(entry_of(said.get("method") or "admm").knobs)}
     for key, text in said.items():
         name = key.removeprefix("knob.")
         if not text.strip():
             continue
         if key.startswith("knob."):
-            if name in kinds:
-                knobs[name] = _typed(name, text, kinds[name])
+            if name in known:
+                knobs[name] = known[name].read(text)
         elif name in hints:
             kind = hints[name]
             if typing.get_origin(kind) is not Literal:
@@ -61,7 +63,7 @@ def checked(given: Mapping[str, Any]) -> RunSpec:
         if task not in TASKS:
             raise unknown("task", task, [name for name, entry in TASKS.items() if entry.kind == "built-in"])
         _small(TASKS[task].kind == "built-in" and given.get("model") == demo.MODEL)
-    spec = resolve(given, light=True)
+    spec = resolve(given)
     if demo.on():
         _small(spec.epochs <= demo.EPOCHS and spec.dense_epochs <= demo.DENSE_EPOCHS
                and spec.method != "dense")

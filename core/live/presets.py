@@ -6,7 +6,7 @@ from core.models.checkpoints import find_checkpoint
 from core.runs.store import Store
 from core.specs.resolving import dense_spec, resolve
 
-# minilm-l6 to 2:4 layer by layer while a hall waits: few rounds (`core.methods.admm_layer.QUICK`, a quarter of the
+# minilm-l6 to 2:4 layer by layer while a hall waits: few rounds (`core.methods.knob_sets.QUICK`, a quarter of the
 # work for 1.22 times the error), a quarter of the calibration text, scores on a part of the examples. In the form's
 # texts.
 LECTURE: dict[str, str] = {
@@ -19,6 +19,6 @@ def lecture(store: Store) -> tuple[dict[str, str], bool]:
     """The settings of the lecture demo, and whether its dense parent is at hand: without it, that is made first."""
     for task in TUNED:
         said = {"task": task, **LECTURE}
-        if find_checkpoint(dense_spec(resolve({"task": task, "model": said["model"]}, light=True)), store) is not None:
+        if find_checkpoint(dense_spec(resolve({"task": task, "model": said["model"]})), store) is not None:
             return said, True
     return {"task": TUNED[0], **LECTURE}, False

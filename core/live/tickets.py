@@ -43,7 +43,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def spec(self) -> RunSpec:
         """The full spec. Raises InputError when the settings do not make this very run."""
-        spec = resolve(self.given, light=True)
+        spec = resolve(self.given)
         if spec.run_id != self.run:
             raise InputError(f"A ticket for {self.run[:80]!r}", f"the settings of that run, not of {spec.run_id}",
                              "Ask for the run again.")

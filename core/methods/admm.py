@@ -24,38 +24,19 @@ Cost: one interpolation of the pruned weights per step, one selection every `int
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import Context, Knobs, knob
+from core.methods.base import Context
+from core.methods.knob_sets import AdmmKnobs
 from core.methods.splitting import Splitting
 from core.methods.sr_ste import MovingMask
-
-
-@dataclass(frozen=True)
-class AdmmKnobs(Knobs):
-    """Knobs of `admm`."""
-
-    share: float = knob(0.5, "share of the steps spent in ADMM; the rest refines under the final mask", 0.05, 1.0)
-    rho_start: float = knob(3e-4, "penalty at the first step (1 = halfway to Z in one step)", 1e-6, 10.0)
-    rho_end: float = knob(0.3, "penalty at the hard prune", 1e-6, 10.0)
-    interval: int = knob(8, "optimiser steps between two Z- and U-steps", 1, 1000, "steps")
-    dual: bool = knob(True, "keep the dual U (off: a penalty method)")
-    inputs: str = knob("pruned", "what the start solution solves a layer on: its inputs in the dense model, or those "
-                       "that come through the layers already pruned", choices=("dense", "pruned"))
-    metric: str = knob("norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
-    refine: str = knob("mask", "how the rest of the steps refines: under the fixed mask, or by SR-STE under one that "
-                       "moves", choices=("mask", "sr-ste"), later=True)
-    decay: float = knob(2e-4, "with refine=sr-ste: strength of the decay on what the mask cuts", 0.0, 1.0, later=True)
 
 
 class Admm(Splitting):
     """See the module's text."""
 
-    Knobs = AdmmKnobs
+    knobs: AdmmKnobs
     start = "admm-layer"
     needs = "norms"
 
@@ -64,7 +45,7 @@ class Admm(Splitting):
         for name, layer in layers.items():
             layer.weight.data.copy_(context.solution[name].weight)
         super().prepare(layers, context)
-        k = cast(AdmmKnobs, self.knobs)
+        k = self.knobs
         self.hard_step = max(1, round(k.share * context.total_steps))
         self.rho = k.rho_start
         self.support = {name: result.mask for name, result in context.solution.items()}
@@ -78,13 +59,13 @@ class Admm(Splitting):
 
     def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
         """|V| in the metric of the inputs' column norms."""
-        if cast(AdmmKnobs, self.knobs).metric == "none":
+        if self.knobs.metric == "none":
             return super().scores(name, v, out)
         return torch.mul(v, self.context.stats[name].norms, out=out).abs_()
 
     def importance(self, name: str) -> Tensor | None:
         """The same metric for the levels of a grid: the norms squared, as the weights' errors are."""
-        plain = cast(AdmmKnobs, self.knobs).metric == "none"
+        plain = self.knobs.metric == "none"
         return None if plain else self.context.stats[name].norms.square()
 
     def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
@@ -97,7 +78,7 @@ class Admm(Splitting):
             return self.moving.step(self.context.lr(step))
         if self.masks:
             return super().after_step(step)
-        k = cast(AdmmKnobs, self.knobs)
+        k = self.knobs
         torch._foreach_lerp_(self.w, list(self.target.values()), self.rho / (1.0 + self.rho))
         done = step + 1
         if done % k.interval == 0 or done == self.hard_step:
@@ -112,7 +93,7 @@ class Admm(Splitting):
 
     def hard_prune(self, masks: dict[str, Tensor]) -> None:
         """Fix *masks*; or let them go on moving, where refinement is by SR-STE: W then stays dense underneath."""
-        k = cast(AdmmKnobs, self.knobs)
+        k = self.knobs
         if k.refine == "mask" or self.hard_step >= self.context.total_steps:
             return super().hard_prune(masks)
         self.masks = masks

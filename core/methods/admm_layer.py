@@ -25,14 +25,13 @@ Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) pr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import Knobs, LayerMethod, LayerResult, knob
+from core.methods.base import LayerMethod, LayerResult
+from core.methods.knob_sets import AdmmLayerKnobs
 from core.methods.levels import descend
 from core.methods.quadratic import QuadraticSplit, Round
 from core.sparsity.grids import Grid
@@ -45,43 +44,17 @@ LAST = 6  # rounds whose Z on the grid are candidates: judging one costs as much
 PASSES = 4  # of the closing step on a grid
 
 
-@dataclass(frozen=True)
-class AdmmLayerKnobs(Knobs):
-    """Knobs of `admm-layer`."""
-
-    iterations: int = knob(24, "ADMM iterations per layer, over all stages", 1, 300)
-    rho_start: float = knob(0.15, "penalty of the first stage, in units of a scaled input column", 1e-4, 1e3)
-    rho_end: float = knob(0.6, "penalty of the last stage; with rise=fixed the only one", 1e-4, 1e3)
-    stages: int = knob(3, "how often rho rises, one factorisation each", 1, 12)
-    damping: float = knob(0.003, "added to the diagonal of the scaled Gram matrix, as a share of its mean", 1e-6, 1.0)
-    polish: int = knob(10, "conjugate-gradient steps on the final support", 0, 100)
-    rise: str = knob("stages", "how rho rises: in stages, with the change of the support, or not at all",
-                     choices=("stages", "support", "fixed"), later=True)
-    scaled: bool = knob(True, "scale the columns by their inputs' norms first", later=True)
-    ramp: int = knob(0, "iterations over which the share of zeros rises to the pattern's (0: at once); it ends where "
-                     "the mask settles at the latest", 0, 300, later=True)
-    settle: int = knob(0, "last iterations in which the mask stays as it is", 0, 300, later=True)
-    inputs: str = knob("dense", "what a layer is solved on: its inputs in the dense model, or those that come through "
-                       "the layers already pruned, one layer after the other", choices=("dense", "pruned"), later=True)
-
-
-# Knobs for a hurry. minilm-l6 to 2:4: a quarter of the default's work for 1.22 times its error, which is still below
-# that of the fixed-rho form (0.92 of it). See benchmarks/layerwise.py.
-QUICK: dict[str, int | float] = {"iterations": 4, "stages": 1, "rho_end": 0.5, "polish": 3}
-
-
 class AdmmLayer(LayerMethod):
     """See the module's text."""
 
-    Knobs = AdmmLayerKnobs
+    knobs: AdmmLayerKnobs
     needs = "gram"
-    grids = True
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern, watch: Watch | None = None,
               ) -> LayerResult:
         """See `LayerMethod.solve`. *stats* must hold the Gram matrix; *watch* sees every round."""
         assert stats is not None and stats.gram is not None
-        k = cast(AdmmLayerKnobs, self.knobs)
+        k = self.knobs
         scale = torch.where(stats.norms > 0, stats.norms, torch.ones_like(stats.norms))  # [in]
         if not k.scaled:
             scale = torch.full_like(scale, float(scale.square().mean().sqrt()))

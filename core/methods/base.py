@@ -1,86 +1,25 @@
-"""What a method is: the two kinds, the records they exchange, and the knobs they declare.
+"""What a method is: the two kinds, and the records they exchange.
 
 A `LayerMethod` solves one layer at a time, without training. A `TrainingMethod` fills the hooks of the one training
-loop. Both are built from their knobs and are otherwise free of configuration.
+loop. Both are built from their knobs and a grid, and are otherwise free of configuration. Which class of knobs a method
+has, and whether it can put weights on a grid, says its line in METHODS: that is asked where torch must not be loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from core.errors import InputError, unknown
 from core.inside.statistics import LayerStats
+from core.methods.knobs import Knobs
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 
 Needs = Literal["none", "norms", "gram"]
-
-
-def knob(default: Any, help: str, low: float | None = None, high: float | None = None, unit: str = "",
-         choices: tuple[str, ...] = (), later: bool = False) -> Any:
-    """Declare a knob: a dataclass field with its help, range (both ends allowed) and unit.
-
-    *later*: added when runs of its method were already recorded. A spec names such a knob only when it differs from its
-    default, so those runs keep their ids.
-    """
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices,
-                                            "later": later})
-
-
-@dataclass(frozen=True)
-class Knobs:
-    """A method without knobs. Subclasses add fields made with `knob`."""
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            _check(f, getattr(self, f.name))
-
-
-def _check(f: Field[Any], value: Any) -> None:
-    low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
-    if choices and value not in choices:
-        raise unknown(f"value of {f.name}", str(value), choices)
-    if isinstance(value, str):
-        return
-    if value != value or (low is not None and value < low) or (high is not None and value > high):
-        raise InputError(f"{f.name} = {value!r}", f"{f.metadata['help']}, {low} to {high}",
-                         "Choose a value in that range.")
-
-
-def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
-    """Build *kind* from text or numbers. Raises InputError for an unknown name, a wrong type, a value out of range."""
-    known = {f.name: f for f in fields(kind)}
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in known:
-            raise unknown("knob", name, known) if known else InputError(
-                f"Knob {name!r}", "no knobs: this method has none", "Leave it out.")
-        default = known[name].default
-        assert default is not MISSING
-        try:
-            values[name] = _as_bool(value) if isinstance(default, bool) else type(default)(value)
-        except (TypeError, ValueError):
-            raise InputError(f"{name} = {value!r}", f"a {type(default).__name__}",
-                             f"It is the {known[name].metadata['help']}.") from None
-    return kind(**values)
-
-
-def knobs_to_spec(knobs: Knobs) -> dict[str, Any]:
-    """The knobs as a spec holds them: all, but for those added later and left at their default."""
-    return {f.name: getattr(knobs, f.name) for f in fields(knobs)
-            if not (f.metadata["later"] and getattr(knobs, f.name) == f.default)}
-
-
-def _as_bool(value: Any) -> bool:
-    text = str(value).lower()
-    if text not in ("true", "false", "1", "0", "yes", "no"):
-        raise ValueError(text)
-    return text in ("true", "1", "yes")
 
 
 @dataclass
@@ -98,17 +37,12 @@ class LayerResult:
     scale: Tensor | None = None
 
 
-AnyKnobs = Knobs  # inside the classes below the name `Knobs` is their attribute
-
-
 class LayerMethod:
     """One-shot: solve one layer from its weight and what calibration said of its input."""
 
-    Knobs: ClassVar[type[AnyKnobs]] = AnyKnobs
     needs: ClassVar[Needs] = "none"
-    grids: ClassVar[bool] = False  # can put the weights on a grid of few bits
 
-    def __init__(self, knobs: AnyKnobs, grid: Grid | None = None) -> None:
+    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
@@ -140,12 +74,10 @@ class TrainingMethod:
     `hard_prune`. After the last step it calls `finish`. All state that must survive a kill is in `state()`.
     """
 
-    Knobs: ClassVar[type[AnyKnobs]] = AnyKnobs
     start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
     needs: ClassVar[Needs] = "none"
-    grids: ClassVar[bool] = False  # can put the weights on a grid of few bits
 
-    def __init__(self, knobs: AnyKnobs, grid: Grid | None = None) -> None:
+    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}
         self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened

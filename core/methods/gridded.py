@@ -19,8 +19,6 @@ class Gridded(TrainingMethod):
     """The hooks of a training method that may have a grid; without one they do nothing. `scales` are those of the
     weights last put on the grid, beginning with the solution's."""
 
-    grids = True
-
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Take the layers, and the solution's scales where it has some."""
         super().prepare(layers, context)

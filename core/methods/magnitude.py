@@ -24,8 +24,6 @@ from core.sparsity.select import select
 class Magnitude(LayerMethod):
     """W' = mask o W with the mask of the largest |W|; with a grid, its nearest level."""
 
-    grids = True
-
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """See `LayerMethod.solve`; *stats* is not read."""
         mask = select(pattern, weight.abs())

@@ -20,41 +20,32 @@ Cost: one fused multiply-add per step, one selection per epoch; two more copies 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import Context, Knobs, knob
+from core.methods.base import Context
+from core.methods.knob_sets import NxmAdmmKnobs
 from core.methods.splitting import Splitting
 from core.sparsity.select import select_all
-
-
-@dataclass(frozen=True)
-class NxmAdmmKnobs(Knobs):
-    """Knobs of `nxm-admm`; the paper's grid is rho in {1e-3, 4e-3, 1e-2}."""
-
-    rho: float = knob(4e-3, "penalty on |W - Z + U|^2 / 2, added to the loss", 1e-6, 1e3)
-    trains: str = knob("spec", "what is trained: what the run's spec says, or only weights and biases of the pruned "
-                       "linears, as published", choices=("spec", "linears"), later=True)
 
 
 class NxmAdmm(Splitting):
     """See the module's text."""
 
-    Knobs = NxmAdmmKnobs
+    knobs: NxmAdmmKnobs
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Start from the dense weights; one Z- and one U-step before training; prune after the last step."""
         super().prepare(layers, context)
-        self.rho = cast(NxmAdmmKnobs, self.knobs).rho
+        self.rho = self.knobs.rho
         self.hard_step = context.total_steps
         self.update_split()
 
     def trains(self, name: str) -> bool:
         """With trains=linears: whether *name* belongs to a pruned linear."""
-        return cast(NxmAdmmKnobs, self.knobs).trains == "spec" or name.rpartition(".")[0] in self.layers
+        return self.knobs.trains == "spec" or name.rpartition(".")[0] in self.layers
 
     def after_backward(self, step: int) -> None:
         """grad += rho (W - Z + U): the penalty's gradient, before clipping and Adam."""

@@ -31,9 +31,7 @@ of the calibration text. With strength 0 it is `admm`, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +50,10 @@ from core.inside.watching import (
     region_squares,
     sample_of,
 )
-from core.methods.admm import Admm, AdmmKnobs
-from core.methods.base import AnyKnobs, Context, knob
+from core.methods.admm import Admm
+from core.methods.base import Context
+from core.methods.knob_sets import PatternAdmmKnobs
+from core.methods.knobs import Knobs
 from core.methods.reshaping import mean_cost, shrink
 from core.runs.regions import MAPS
 from core.sparsity.grids import Grid
@@ -62,50 +62,22 @@ SAMPLE = 64  # calibration examples behind the dense medians
 Batches = Sequence[dict[str, Tensor]]
 
 
-@dataclass(frozen=True)
-class PatternAdmmKnobs(AdmmKnobs):
-    """Knobs of `pattern-admm`: those of `admm`, and the activation term's."""
-
-    strength: float = knob(3.0, "lambda, the weight of the activation term in the loss; 0 = no term", 0.0, 100.0)
-    maps: str = knob("attention", "the feature maps that are reshaped", choices=("ffn", "attention", "block", "all"))
-    layers: str = knob("*", "the encoder layers that are reshaped: names such as encoder.layer.3, with * and commas")
-    rho_a: float = knob(4.0, "penalty between a region and its proximal copy: a region under 1 / rho_a of the map's "
-                             "unit is to be silent", 0.1, 1e3)
-    unit: str = knob("own", "what a region is measured by: the map's own root mean square, or the dense model's median "
-                            "(the term then shrinks the whole map)", choices=("own", "dense"))
-    until: str = knob("end", "how long the term acts: to the hard prune, or to the end of the refinement",
-                      choices=("prune", "end"))
-    mix: float = knob(0.0, "share of the reshaped inputs in what the start solution keeps; above 0 it needs "
-                           "inputs=dense", 0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.mix > 0 and self.inputs != "dense":
-            raise InputError(f"mix = {self.mix:g} with inputs = {self.inputs!r}",
-                             "inputs = 'dense': only the dense model's inputs have a reshaped form",
-                             "Add --knob inputs=dense, or leave mix at 0.")
-
-
 class PatternAdmm(Admm):
     """See the module's text."""
 
-    Knobs = PatternAdmmKnobs
+    knobs: PatternAdmmKnobs
 
-    def __init__(self, knobs: AnyKnobs, grid: Grid | None = None) -> None:
+    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         super().__init__(knobs, grid)
         self.watch: Watch | None = None
         self.share: Tensor | None = None  # of quiet regions in the last batch
         self.medians: dict[str, dict[int, float]] = {}  # the dense model's, by map and layer
 
-    @property
-    def _knobs(self) -> PatternAdmmKnobs:
-        return cast(PatternAdmmKnobs, self.knobs)
-
     def _set_watch(self, model: nn.Module, batches: Batches) -> list[Place]:
         """Find the maps and measure the dense model's medians; the model must hold the dense weights."""
-        places = places_named(places_of(model), self._knobs.layers)
+        places = places_named(places_of(model), self.knobs.layers)
         if self.watch is None:
-            maps = maps_named(self._knobs.maps)
+            maps = maps_named(self.knobs.maps)
             self.medians = median_norms(model, places, maps, sample_of(batches, SAMPLE))
             for kind, layers in self.medians.items():
                 for layer, median in layers.items():
@@ -119,7 +91,7 @@ class PatternAdmm(Admm):
     def calibrated(self, model: nn.Module, layers: dict[str, nn.Linear], batches: Batches,
                    stats: dict[str, LayerStats]) -> dict[str, LayerStats]:
         """X^T X of the matrices that read a watched map, mixed with that of their reshaped inputs."""
-        k = self._knobs
+        k = self.knobs
         if not k.strength or not k.mix:
             return stats
         places = self._set_watch(model, batches)
@@ -137,7 +109,7 @@ class PatternAdmm(Admm):
                  chosen: set[int]) -> dict[str, Callable[[Tensor], Tensor]]:
         """By matrix that reads a watched map: what reshapes its input."""
         names = {id(module): name for name, module in layers.items()}
-        threshold = 1.0 / self._knobs.rho_a
+        threshold = 1.0 / self.knobs.rho_a
         found: dict[str, Callable[[Tensor], Tensor]] = {}
         for place, after in zip(places, [*places[1:], None], strict=True):
             readers = {"attention": (place.attention,), "ffn": (place.ffn,), "block": after.entry if after else ()}
@@ -150,19 +122,19 @@ class PatternAdmm(Admm):
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """As `admm`, once the dense model's medians are known. Without a model to watch there is no term."""
-        if self._knobs.strength and context.model is not None:
+        if self.knobs.strength and context.model is not None:
             self._set_watch(context.model, context.batches)
         super().prepare(layers, context)
 
     def before_forward(self, step: int) -> None:
         """Watch the pass that follows."""
         super().before_forward(step)
-        if self.watch is not None and not (self.masks and self._knobs.until == "prune"):
+        if self.watch is not None and not (self.masks and self.knobs.until == "prune"):
             self.watch.start()
 
     def penalty(self, batch: dict[str, Tensor]) -> Tensor | None:
         """lambda times the cost of the watched maps' regions; padding has no part in it."""
-        k = self._knobs
+        k = self.knobs
         other = super().penalty(batch)
         seen = {} if self.watch is None else self.watch.stop()
         if not seen:

@@ -21,32 +21,22 @@ Cost per layer: one factorisation of [in, in], one triangular inverse, out * in^
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
-
 import torch
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import Knobs, LayerMethod, LayerResult, knob
+from core.methods.base import LayerMethod, LayerResult
+from core.methods.knob_sets import SparseGptKnobs
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import highest, select
 
 PART = 8  # columns that are finished one by one before the rest of the block hears of them, where no group says more
 
 
-@dataclass(frozen=True)
-class SparseGptKnobs(Knobs):
-    """Knobs of `sparsegpt`; the defaults are the published ones."""
-
-    damping: float = knob(0.01, "added to the diagonal of the Gram matrix, as a share of its mean", 1e-6, 1.0)
-    block: int = knob(128, "columns after which the rest of the matrix is updated", 1, 4096, "columns")
-
-
 class SparseGpt(LayerMethod):
     """See the module's text."""
 
-    Knobs = SparseGptKnobs
+    knobs: SparseGptKnobs
     needs = "gram"
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
@@ -57,7 +47,7 @@ class SparseGpt(LayerMethod):
         """
         assert stats is not None and stats.gram is not None
         pattern.fits("the matrix", tuple(weight.shape))
-        k = cast(SparseGptKnobs, self.knobs)
+        k = self.knobs
         factor, dead = inverse_factor(stats.gram, k.damping)
         columns = weight.T.clone(memory_format=torch.contiguous_format)  # [in, out]: a column is one stretch of memory
         columns[dead] = 0.0

@@ -26,13 +26,13 @@ Cost: one selection over the pruned weights and three passes over them a step (1
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from core.methods.base import Context, Knobs, TrainingMethod, knob
+from core.methods.base import Context, TrainingMethod
+from core.methods.knob_sets import SrSteKnobs
 from core.methods.straight_through import StraightThrough
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import select_all
@@ -123,19 +123,10 @@ class MovingMask:
         self.rested = bool(state["rested"])
 
 
-@dataclass(frozen=True)
-class SrSteKnobs(Knobs):
-    """Knobs of `sr-ste`."""
-
-    decay: float = knob(2e-4, "strength of the decay on what the mask cuts (lambda_w)", 0.0, 1.0)
-    form: str = knob("gradient", "where the decay acts: on the gradient before Adam, or on the weights beside it",
-                     choices=("gradient", "weights"))
-
-
 class SrSte(TrainingMethod):
     """See the module's text."""
 
-    Knobs = SrSteKnobs
+    knobs: SrSteKnobs
 
     @property
     def phase(self) -> str:
@@ -145,7 +136,7 @@ class SrSte(TrainingMethod):
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Start from the dense weights; the mask is fixed after the last step."""
         super().prepare(layers, context)
-        k = cast(SrSteKnobs, self.knobs)
+        k = self.knobs
         self.hard_step = context.total_steps
         reference = select_all(context.pattern, {n: w.abs() for n, w in context.dense.items()})
         self.moving = MovingMask(layers, context.pattern, k.decay, k.form, reference)

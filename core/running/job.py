@@ -20,7 +20,7 @@ from core.inside.calibration import calibrate, text_of
 from core.inside.capture import capture, to_arrays
 from core.inside.sequential import solve_in_order
 from core.inside.statistics import LayerStats
-from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod, make_knobs
+from core.methods.base import Context, LayerMethod, LayerResult, TrainingMethod
 from core.methods.masked import Masked
 from core.methods.straight_through import holding
 from core.models.checkpoints import find_checkpoint
@@ -202,19 +202,18 @@ class Job:
     def _prune(self) -> dict[str, Tensor]:
         """Everything between the dense model and the final one; returns the final masks."""
         spec = self.spec
-        method = methods.load(spec.method)(make_knobs(methods.load(spec.method).Knobs, spec.knobs), self.grid)
+        method = methods.build(spec.method, spec.knobs, self.grid)
         self.magnitude = select_all(self.pattern, {n: w.abs() for n, w in self.dense.items()})
         start = method if isinstance(method, LayerMethod) else None
         if start is None and method.start is not None:
-            kind = methods.load(method.start)
-            start = kind(make_knobs(kind.Knobs, {}), self.grid if kind.grids else None)
+            start = methods.build(method.start, grid=self.grid if methods.entry_of(method.start).grids else None)
         self._calibrate()
         with self._phase("look"):
             self.moments.begin(self.model, self.loaded.tokenizer, self.batches, self._probes(), spec.max_length)
         self.sight = self.stats if isinstance(method, LayerMethod) else method.calibrated(
             self.model, self.layers, self.batches, self.stats)
         if start is not None:
-            self._solve(start, getattr(method.knobs, "inputs", "dense"))
+            self._solve(start, method.knobs.inputs)
         if not self.resuming:
             with self._phase("evaluate"):
                 self.scores["dense"] = self._evaluate()["score"]

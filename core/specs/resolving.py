@@ -10,7 +10,7 @@ import msgspec
 
 from core import methods, tasks
 from core.errors import InputError, unknown
-from core.methods import declared
+from core.methods.knobs import knobs_to_spec, make_knobs, shown
 from core.runs.records import LATER, MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
@@ -18,14 +18,12 @@ from core.sparsity.patterns import parse_pattern
 HINTS = typing.get_type_hints(RunSpec)
 
 
-def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
+def resolve(given: Mapping[str, Any]) -> RunSpec:
     """Fill in what *given* leaves out and check every name and range. Raises InputError.
 
     The defaults depend on the model (`MODEL_DEFAULTS`) and on the method: one-shot methods train for 0 epochs, and a
-    dense run is named by its own training settings alone. *light*: from what the methods' files declare, without
-    importing them (their code needs torch); the spec is the same.
+    dense run is named by its own training settings alone. No method's code is loaded: it needs torch.
     """
-    grids, settled = (declared.grids, declared.settled) if light else (_grids, _settled)
     values = {k: v for k, v in given.items() if v is not None}
     if "task" not in values:
         raise InputError("No task was given", f"one of {', '.join(tasks.TASKS)}", "Add --task NAME.")
@@ -51,8 +49,8 @@ def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
     else:
         pattern = parse_pattern(values.get("pattern", "2:4"))
         if values.get("bits"):
-            if not grids(entry.name):
-                able = [e.name for e in methods.METHODS.values() if e.target and grids(e.name)]
+            if not entry.grids:
+                able = [e.name for e in methods.METHODS.values() if e.grids]
                 raise InputError(f"{entry.name} with {values['bits']} bits", "a method that can put weights on a grid",
                                  f"Choose one of {', '.join(able)}.")
             Grid(int(values["bits"]), int(values.get("chunk", LATER["chunk"])))
@@ -62,7 +60,7 @@ def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
                 raise InputError(f"Pattern {pattern.name!r} keeps every weight", "a pattern that prunes, or a grid",
                                  "Choose 2:4, add --bits 8, or take --method dense.")
         values["pattern"] = pattern.name
-        values["knobs"] = settled(entry.name, dict(values.get("knobs", {})))
+        values["knobs"] = knobs_to_spec(make_knobs(entry.knobs, values.get("knobs", {})))
         if entry.training == "never":
             if values.get("epochs") not in (None, 0, 0.0) and "epochs" in given:
                 raise InputError(f"{entry.name} with {values['epochs']:g} epochs", "0 epochs: it is one-shot",
@@ -82,16 +80,6 @@ def resolve(given: Mapping[str, Any], *, light: bool = False) -> RunSpec:
     return spec
 
 
-def _grids(name: str) -> bool:
-    return bool(methods.load(name).grids)
-
-
-def _settled(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    from core.methods.base import knobs_to_spec, make_knobs
-
-    return knobs_to_spec(make_knobs(methods.load(name).Knobs, given))
-
-
 def _check_ranges(spec: RunSpec, training: str) -> None:
     rules: list[tuple[str, bool, str]] = [
         ("epochs", (spec.epochs > 0 or training != "always") and spec.epochs <= 1000, "more than 0, at most 1000"),
@@ -106,7 +94,7 @@ def _check_ranges(spec: RunSpec, training: str) -> None:
         ("dropout", 0 <= spec.dropout < 1, "0 to 1"), ("seed", 0 <= spec.seed < 2**31, "0 to 2147483647")]
     for name, fine, expected in rules:
         if not fine:
-            raise InputError(f"{name} = {getattr(spec, name)}", expected, f"Change --{name.replace('_', '-')}.")
+            raise InputError(f"{name} = {shown(getattr(spec, name))}", expected, f"Change --{name.replace('_', '-')}.")
     if spec.record not in RECORD_LEVELS:
         raise unknown("record level", spec.record, RECORD_LEVELS)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.methods import METHODS, entry_of
 from core.methods.cards import MethodText, idea_of, text_of
-from core.methods.declared import Declared, declared
+from core.methods.knobs import Knob, knobs_of
 from core.runs.records import RunRecord
 from core.views.catalogue.claims import Claim, claims
 from core.views.drawing import style
@@ -42,7 +42,7 @@ class MethodCard:
     training: str
     idea: str
     text: MethodText
-    knobs: tuple[Declared, ...]
+    knobs: tuple[Knob, ...]
     claims: tuple[Claim, ...]
     rows: tuple[Row, ...]
     lab: bool  # can the layer lab run it?
@@ -61,9 +61,9 @@ def card(records: Sequence[RunRecord], name: str) -> MethodCard:
         rows = [Row(r.id, style.task_title(r.spec.task), "dense", _budget(r),
                     style.score(r.results.final) if r.results else "–", "–", True) for r in shown]
     trace = next((r.id for r in shown if r.snapshots or r.spec.epochs > 0), shown[0].id if shown else None)
-    return MethodCard(name, entry.title, entry.colour, TRAINING[entry.training], idea_of(text), text, declared(name),
-                      tuple(claims(name)), tuple(rows), bool(entry.target) and entry.training != "always",
-                      trace if entry.target else None)
+    return MethodCard(name, entry.title, entry.colour, TRAINING[entry.training], idea_of(text), text,
+                      knobs_of(entry.knobs), tuple(claims(name)), tuple(rows),
+                      bool(entry.target) and entry.training != "always", trace if entry.target else None)
 
 
 def _row(record: RunRecord, point: Point) -> Row:

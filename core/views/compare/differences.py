@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from core.methods import METHODS
-from core.methods.declared import declared
+from core.methods.knobs import knobs_of
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.specs.settings import HELP
@@ -80,8 +80,8 @@ def _meaning(name: str, records: Sequence[RunRecord]) -> str:
     """What a field of the spec, or a knob of one of the methods, is."""
     if name in HELP:
         return HELP[name].partition("  [default")[0].replace("`", "")
-    knobs = (k for r in records if r.spec.method in METHODS for k in declared(r.spec.method) if k.name == name)
-    found = next(knobs, None)
+    kinds = (METHODS[r.spec.method].knobs for r in records if r.spec.method in METHODS)
+    found = next((k for kind in kinds for k in knobs_of(kind) if k.name == name), None)
     if found is None:
         return "a knob that this version does not know"
     return f"{found.help[0].upper()}{found.help[1:]}" + (f" ({found.unit})" if found.unit else "") + "."

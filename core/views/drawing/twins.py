@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from core.methods import METHODS
-from core.methods.declared import declared
+from core.methods.knobs import knobs_of
 from core.runs.records import LATER, RunRecord
 from core.views.drawing import style
 
@@ -48,7 +48,7 @@ def off_default(record: RunRecord) -> list[str]:
 def _usual(record: RunRecord) -> dict[str, Any]:
     """The defaults of the knobs of a run's method; none for a method that this version does not know."""
     method = record.spec.method
-    return {knob.name: knob.default for knob in declared(method)} if method in METHODS else {}
+    return {knob.name: knob.default for knob in knobs_of(METHODS[method].knobs)} if method in METHODS else {}
 
 
 def _words(name: str, value: str) -> str:
