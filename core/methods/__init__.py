@@ -1,6 +1,7 @@
-"""METHODS: the one list of pruning methods. Names, colours, words and knobs are known here, without torch; the code of
-a method lives in the module that its entry names. Adding a method = one file + one line here; if it has knobs, also
-their dataclass in `core.methods.knob_sets`, as a list of knobs must not load the method's code."""
+"""METHODS: the one list of pruning methods. Names, colours, words and knobs are known here, without
+torch; the code of a method lives in the module that its entry names. Adding a method = one file +
+one line here; if it has knobs, also their dataclass in `core.methods.knob_sets`, as a list of knobs
+must not load the method's code."""
 
 from __future__ import annotations
 
@@ -39,29 +40,43 @@ class Entry:
 METHODS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
-        Entry("dense", "Dense", "The fine-tuned model, nothing pruned: every other run starts here.",
+        Entry("dense", "Dense",
+              "The fine-tuned model, nothing pruned: every other run starts here.",
               "#7a828c", "", "always"),
-        Entry("magnitude", "Magnitude, one-shot", "Keep the largest weights of every group, change nothing else.",
+        Entry("magnitude", "Magnitude, one-shot",
+              "Keep the largest weights of every group, change nothing else.",
               "#b8860b", "magnitude:Magnitude", "never", grids=True),
-        Entry("wanda", "Wanda", "Keep the weights with the largest size times the norm of their input, change nothing "
-              "else.", "#c4457d", "wanda:Wanda", "optional"),
-        Entry("sparsegpt", "SparseGPT", "Go through the columns once: drop the cheapest weights, let the columns to "
-              "the right make up for them.", "#5f9420", "sparsegpt:SparseGpt", "optional", SparseGptKnobs),
-        Entry("asp", "ASP", "Magnitude once, then the same training again with that mask fixed.",
+        Entry("wanda", "Wanda",
+              "Keep the weights with the largest size times the norm of their input, change "
+              "nothing else.",
+              "#c4457d", "wanda:Wanda", "optional"),
+        Entry("sparsegpt", "SparseGPT",
+              "Go through the columns once: drop the cheapest weights, let the columns to the "
+              "right make up for them.",
+              "#5f9420", "sparsegpt:SparseGpt", "optional", SparseGptKnobs),
+        Entry("asp", "ASP",
+              "Magnitude once, then the same training again with that mask fixed.",
               "#c2571a", "asp:Asp", "always", grids=True),
-        Entry("admm-layer", "ADMM, layer by layer", "Solve each layer for the weights that keep its outputs, "
-              "under the pattern; no training needed.", "#1f8a70", "admm_layer:AdmmLayer", "optional",
-              AdmmLayerKnobs, grids=True),
-        Entry("sr-ste", "SR-STE", "Train dense weights under a mask chosen anew at every step, and pull what it cuts "
-              "to zero.", "#1095b8", "sr_ste:SrSte", "always", SrSteKnobs),
-        Entry("nxm-admm", "NxMTransformer", "ADMM inside fine-tuning as published: the penalty's gradient goes "
-              "through Adam, Z and U move once an epoch.", "#8b5fbf", "nxm_admm:NxmAdmm", "always",
-              NxmAdmmKnobs, grids=True),
-        Entry("admm", "ADMM in training", "Start from the layer-wise solution, pull W to Z outside Adam with a growing "
-              "rho, then refine under the mask.", "#2f6fd0", "admm:Admm", "always", AdmmKnobs, grids=True),
-        Entry("pattern-admm", "Pattern ADMM", "ADMM in training, while the feature maps are reshaped until whole "
-              "regions of them go quiet.", "#c837c8", "pattern_admm:PatternAdmm", "always",
-              PatternAdmmKnobs, grids=True),
+        Entry("admm-layer", "ADMM, layer by layer",
+              "Solve each layer for the weights that keep its outputs, under the pattern; no "
+              "training needed.",
+              "#1f8a70", "admm_layer:AdmmLayer", "optional", AdmmLayerKnobs, grids=True),
+        Entry("sr-ste", "SR-STE",
+              "Train dense weights under a mask chosen anew at every step, and pull what it cuts "
+              "to zero.",
+              "#1095b8", "sr_ste:SrSte", "always", SrSteKnobs),
+        Entry("nxm-admm", "NxMTransformer",
+              "ADMM inside fine-tuning as published: the penalty's gradient goes through Adam, Z "
+              "and U move once an epoch.",
+              "#8b5fbf", "nxm_admm:NxmAdmm", "always", NxmAdmmKnobs, grids=True),
+        Entry("admm", "ADMM in training",
+              "Start from the layer-wise solution, pull W to Z outside Adam with a growing rho, "
+              "then refine under the mask.",
+              "#2f6fd0", "admm:Admm", "always", AdmmKnobs, grids=True),
+        Entry("pattern-admm", "Pattern ADMM",
+              "ADMM in training, while the feature maps are reshaped until whole regions of them "
+              "go quiet.",
+              "#c837c8", "pattern_admm:PatternAdmm", "always", PatternAdmmKnobs, grids=True),
     )
 }
 
@@ -82,7 +97,8 @@ def load(name: str) -> Any:
 
 
 def build(name: str, given: Mapping[str, Any] | None = None, grid: Grid | None = None) -> Any:
-    """Method *name* with the knobs *given*, values or their texts; the others stay at their defaults.
+    """Method *name* with the knobs *given*, values or their texts; the others stay at their
+    defaults.
 
     Raises InputError for a name that is not in METHODS, and for knobs that do not fit.
     """

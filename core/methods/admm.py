@@ -1,4 +1,5 @@
-"""ADMM in training, our recipe: start where the layers are already solved, pull W to Z outside Adam, let rho grow.
+"""ADMM in training, our recipe: start where the layers are already solved, pull W to Z outside
+Adam, let rho grow.
 
     after every optimiser step:
         W <- (W + rho (Z - U)) / (1 + rho)    the exact proximal step
@@ -8,18 +9,22 @@
         rho <- growth * rho                   from rho_start to rho_end
         U <- U rho_old / rho_new              the force rho U stays what it was
 
-After `share` of the steps the mask is fixed and the rest of the same schedule refines under it; with `refine=sr-ste` it
-moves on, chosen from |W| at every forward pass in the same metric (see `sr-ste`), and the last one is final.
+After `share` of the steps the mask is fixed and the rest of the same schedule refines under it;
+with `refine=sr-ste` it moves on, chosen from |W| at every forward pass in the same metric (see
+`sr-ste`), and the last one is final.
 
 Prunes: single weights, by |W + U| times the norm of their input; every pattern.
-Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with occasional Z- and
-U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer (arXiv 2110.15766).
-Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it inside); U is
-rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution, because pulling a dense W through the
-loss landscape at 1:4 kills the model, and each layer is solved on what comes through the layers already pruned
-(`core.inside.sequential`), which at 1:4 more than halves the distance to the dense model's answers; P weighs |W + U| by
-the input columns' norms, the diagonal of the layer-wise problem.
-Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two copies of the weights.
+Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with
+occasional Z- and U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer
+(arXiv 2110.15766).
+Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it
+inside); U is rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution,
+because pulling a dense W through the loss landscape at 1:4 kills the model, and each layer is
+solved on what comes through the layers already pruned (`core.inside.sequential`), which at 1:4 more
+than halves the distance to the dense model's answers; P weighs |W + U| by the input columns' norms,
+the diagonal of the layer-wise problem.
+Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two
+copies of the weights.
 """
 
 from __future__ import annotations
@@ -49,12 +54,13 @@ class Admm(Splitting):
         self.hard_step = max(1, round(k.share * context.total_steps))
         self.rho = k.rho_start
         self.support = {name: result.mask for name, result in context.solution.items()}
-        self.target = {name: w.clone() for name, w in zip(self.layers, self.w, strict=True)}  # Z - U
+        # Z - U, kept between two updates: the pull needs it at every step, Z and U move rarely.
+        self.target = {name: w.clone() for name, w in zip(self.layers, self.w, strict=True)}
         self.moving: MovingMask | None = None  # from the hard prune on, with refine=sr-ste
 
     @property
     def phase(self) -> str:
-        """After the hard prune: whether the mask still moves."""
+        """Name of the phase for the trace: "moving" from the hard prune on, with refine=sr-ste."""
         return "moving" if self.moving else super().phase
 
     def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
@@ -64,12 +70,13 @@ class Admm(Splitting):
         return torch.mul(v, self.context.stats[name].norms, out=out).abs_()
 
     def importance(self, name: str) -> Tensor | None:
-        """The same metric for the levels of a grid: the norms squared, as the weights' errors are."""
+        """The metric `[in]` in which matrix *name* goes to the levels of a grid: the squares of its
+        inputs' norms, as rounding counts squared errors; None with metric=none."""
         plain = self.knobs.metric == "none"
         return None if plain else self.context.stats[name].norms.square()
 
     def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
-        """Z - U, what W is pulled to."""
+        """Note Z - U, what W is pulled to until the next update."""
         torch.sub(z, u, out=self.target[name])
 
     def after_step(self, step: int) -> None:
@@ -88,49 +95,53 @@ class Admm(Splitting):
         return None
 
     def choose_masks(self) -> dict[str, Tensor]:
-        """The support of Z."""
+        """The final masks, as they would be now: the support of Z."""
         return dict(self.support)
 
     def hard_prune(self, masks: dict[str, Tensor]) -> None:
-        """Fix *masks*; or let them go on moving, where refinement is by SR-STE: W then stays dense underneath."""
+        """Fix *masks*; or let them go on moving, where refinement is by SR-STE: W then stays dense
+        underneath."""
         k = self.knobs
         if k.refine == "mask" or self.hard_step >= self.context.total_steps:
             return super().hard_prune(masks)
         self.masks = masks
-        self.moving = MovingMask(self.layers, self.context.pattern, k.decay, "gradient", self.reference, self.scores,
-                                 None if self.grid is None else self.rounded)
+        # Differs from `sr-ste`: the sizes are weighed by the inputs' norms, and with a grid the
+        # mask is followed by rounding. The decay is always that on the gradient.
+        self.moving = MovingMask(
+            self.layers, self.context.pattern, k.decay, "gradient", self.reference, self.scores,
+            None if self.grid is None else self.rounded)
         return None
 
     def before_forward(self, step: int) -> None:
-        """While the mask moves: choose it."""
+        """While the mask moves, choose it and show the model the weights under it."""
         if self.moving:
             self.moving.enter()
         else:
             super().before_forward(step)
 
     def after_backward(self, step: int) -> None:
-        """The latent weights again."""
+        """Put the latent weights back; while the mask moves, with the decay on their gradients."""
         if self.moving:
             self.moving.leave()
         else:
             super().after_backward(step)
 
     def served(self) -> dict[str, Tensor] | None:
-        """While the mask moves: the weights under it."""
+        """The weights the model would be used with now: while the mask moves, those under it."""
         return self.moving.served() if self.moving else super().served()
 
     def finish(self) -> None:
-        """The last mask is the final one."""
+        """Leave in the model the weights it is to be used with; the last mask is the final one."""
         super().finish()
         if self.moving:
             self.masks, self.moving = self.moving.masks, None
 
     def measures(self) -> dict[str, float]:
-        """Of the split; while the mask moves, of that."""
+        """Residuals and flips of the split; while the mask moves, how far it did."""
         return self.moving.measures() if self.moving else super().measures()
 
     def state(self) -> dict[str, Tensor]:
-        """Of the split, and of the mask that moves."""
+        """All that must survive a kill: the split's tensors, and those of a mask that moves."""
         moving = self.moving.state() if self.moving else {}
         return super().state() | {f"moving/{k}": v for k, v in moving.items()}
 

@@ -1,4 +1,5 @@
-"""Layer-wise ADMM: for each layer, the weights that keep its outputs best under the pattern. No training.
+"""Layer-wise ADMM: for each layer, the weights that keep its outputs best under the pattern. No
+training.
 
     minimise over W:  |X (W0 - W)^T|^2    W has the pattern
     in rounds, with A = X^T X of scaled columns:
@@ -8,18 +9,22 @@
 
 Columns are scaled by sqrt(diag A) of the calibration inputs; see `core.methods.quadratic`.
 
-Prunes: single weights, by what the layer's outputs would lose; those that stay are solved anew. Every pattern.
-Sources: Boza 2024 (arXiv 2401.02938): the scaling, the damping, 20 rounds at a fixed rho, the mask chosen anew in the
-first 15 while the share of zeros rises by a cubic; Meng et al. 2024, ALPS (arXiv 2406.07831): rho that grows with the
-change of the support, then conjugate gradients on the support that was found.
-Where we differ: by default rho rises in few stages, each with one Cholesky factorisation (cheaper than the
-eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old / rho_new). Boza's form, its 20
-rounds and the Z-step after them, is `--knob rise=fixed --knob rho_end=1 --knob damping=0.1 --knob iterations=21 --knob
-settle=6 --knob polish=0`, with `--knob ramp=15` for the cubic; the form of ALPS is `--knob rise=support`.
-With a grid (NxMiFormer, arXiv 2206.15014, layer by layer), Z is on its levels in every round. The last LAST rounds' Z
-and the rounded end of the conjugate gradients are candidates, row by row the one with the lowest loss is taken, and
-coordinate descent over the codes closes (`core.methods.levels`).
-Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) products [out, in] x [in, in].
+Prunes: single weights, by what the layer's outputs would lose; those that stay are solved anew.
+Every pattern.
+Sources: Boza 2024 (arXiv 2401.02938): the scaling, the damping, 20 rounds at a fixed rho, the mask
+chosen anew in the first 15 while the share of zeros rises by a cubic; Meng et al. 2024, ALPS (arXiv
+2406.07831): rho that grows with the change of the support, then conjugate gradients on the support
+that was found.
+Where we differ: by default rho rises in few stages, each with one Cholesky factorisation (cheaper
+than the eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old /
+rho_new). Boza's form, its 20 rounds and the Z-step after them, is `--knob rise=fixed --knob
+rho_end=1 --knob damping=0.1 --knob iterations=21 --knob settle=6 --knob polish=0`, with `--knob
+ramp=15` for the cubic; the form of ALPS is `--knob rise=support`. With a grid (NxMiFormer, arXiv
+2206.15014, layer by layer), Z is on its levels in every round. The last LAST rounds' Z and the
+rounded end of the conjugate gradients are candidates, row by row the one with the lowest loss is
+taken, and coordinate descent over the codes closes (`core.methods.levels`).
+Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) products [out, in] x
+[in, in].
 """
 
 from __future__ import annotations
@@ -33,12 +38,13 @@ from core.inside.statistics import LayerStats
 from core.methods.base import LayerMethod, LayerResult
 from core.methods.knob_sets import AdmmLayerKnobs
 from core.methods.levels import descend
-from core.methods.quadratic import QuadraticSplit, Round
+from core.methods.quadratic import Factor, QuadraticSplit, Round
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 from core.sparsity.rounding import codes, nearest, spread
 
-Watch = Callable[[QuadraticSplit, Round, Tensor], None]  # called after every round with the columns' scale `[in]`
+# Called after every round with the columns' scale `[in]`.
+Watch = Callable[[QuadraticSplit, Round, Tensor], None]
 LOOK = 3  # rounds between two looks at the support (ALPS)
 LAST = 6  # rounds whose Z on the grid are candidates: judging one costs as much as the round itself
 PASSES = 4  # of the closing step on a grid
@@ -50,8 +56,8 @@ class AdmmLayer(LayerMethod):
     knobs: AdmmLayerKnobs
     needs = "gram"
 
-    def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern, watch: Watch | None = None,
-              ) -> LayerResult:
+    def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
+              watch: Watch | None = None) -> LayerResult:
         """See `LayerMethod.solve`. *stats* must hold the Gram matrix; *watch* sees every round."""
         assert stats is not None and stats.gram is not None
         k = self.knobs
@@ -60,36 +66,45 @@ class AdmmLayer(LayerMethod):
             scale = torch.full_like(scale, float(scale.square().mean().sqrt()))
         a = stats.gram / scale.outer(scale)  # unit diagonal where the column is ever non-zero
         a.diagonal().add_(k.damping)
-        split = QuadraticSplit(a, weight * scale, pattern, factor="spectral" if k.rise == "support" else "cholesky",
-                               grid=self.grid, columns=None if self.grid is None else scale)
+        # A rho that follows the support changes every few rounds: one eigendecomposition serves all
+        # of them, where Cholesky would need a factorisation each time.
+        factor: Factor = "spectral" if k.rise == "support" else "cholesky"
+        split = QuadraticSplit(a, weight * scale, pattern, factor=factor, grid=self.grid,
+                               columns=None if self.grid is None else scale)
         best = None if self.grid is None else _Best(self.grid, split, scale)
         rho, trace = _Rho(k, split), []
-        free = max(k.iterations - k.settle, 1)  # rounds that choose a mask; the last of them must choose the final one
+        # Rounds that choose a mask. The last of them must choose the final one, so there is one at
+        # least, and a ramp ends with them at the latest.
+        free = max(k.iterations - k.settle, 1)
         ramp = min(k.ramp, free)
         for i in range(k.iterations):
             split.set_rho(rho.at(i))
-            done = split.step(pattern.eased((i + 1) / ramp) if i < ramp else pattern, fixed=i >= free)
+            now = pattern.eased((i + 1) / ramp) if i < ramp else pattern
+            done = split.step(now, fixed=i >= free)
             if best is not None and i >= k.iterations - LAST:
                 best.offer(split.z, split.scale, split.mask)
             if watch is not None:
                 watch(split, done, scale)
-            trace.append({"rho": done.rho, "primal": done.primal, "dual": done.dual, "flips": done.flips})
+            trace.append({"rho": done.rho, "primal": done.primal, "dual": done.dual,
+                          "flips": done.flips})
         polished = polish(split.z, split.mask, split.w0, a, k.polish)
+        w, z = split.w / scale, split.z / scale
         if best is not None:
             values, grid_scale = best.closed(polished)
-            return LayerResult(values, best.mask, w=split.w / scale, z=split.z / scale, trace=trace, scale=grid_scale)
-        return LayerResult(polished.div_(scale), split.mask, w=split.w / scale, z=split.z / scale, trace=trace)
+            return LayerResult(values, best.mask, w=w, z=z, trace=trace, scale=grid_scale)
+        return LayerResult(polished.div_(scale), split.mask, w=w, z=z, trace=trace)
 
 
 class _Best:
-    """The best weights on the grid so far, in scaled columns. Under one mask row by row, as rows do not share their
-    loss; between masks as a whole, as a pattern may count over rows."""
+    """The best weights on the grid so far, in scaled columns. Under one mask row by row, as rows do
+    not share their loss; between masks as a whole, as a pattern may count over rows."""
 
     def __init__(self, grid: Grid, split: QuadraticSplit, columns: Tensor) -> None:
         self.grid, self.split, self.columns = grid, split, columns
         self.loss = split.w0.new_full((len(split.w0),), float("inf"))
         self.z, self.mask = torch.zeros_like(split.w0), split.mask
-        self.scale = split.w0.new_zeros(len(split.w0), split.w0.shape[1] // (grid.chunk or split.w0.shape[1]))
+        rows, width = split.w0.shape
+        self.scale = split.w0.new_zeros(rows, width // (grid.chunk or width))
 
     def offer(self, z: Tensor, scale: Tensor | None, mask: Tensor) -> None:
         """Take *z*, or those of its rows, that lose less; their scales and mask with them."""
@@ -98,20 +113,23 @@ class _Best:
         if torch.equal(mask, self.mask):
             better = (loss < self.loss)[:, None]
             self.loss = torch.minimum(loss, self.loss)
-            self.z, self.scale = torch.where(better, z, self.z), torch.where(better, scale, self.scale)
+            self.z = torch.where(better, z, self.z)
+            self.scale = torch.where(better, scale, self.scale)
         elif loss.sum() < self.loss.sum():
             self.loss, self.z, self.scale, self.mask = loss, z.clone(), scale, mask
 
     def closed(self, polished: Tensor) -> tuple[Tensor, Tensor]:
-        """Values and scales of the answer in the units of the weights, after *polished* (under the split's last mask)
-        and plain rounding of W0 under it have been offered too, and the codes have been improved."""
+        """Values and scales of the answer in the units of the weights, after *polished* (under the
+        split's last mask) and plain rounding of W0 under it have been offered too, and the codes
+        have been improved."""
         split, grid, columns = self.split, self.grid, self.columns
         for free in (polished, split.w0):
             values, scale = nearest(grid, free / columns, split.mask, metric=columns.square())
             self.offer(values.mul_(columns), scale, split.mask)
         wide = spread(grid, self.scale, len(columns))
         whole = codes(grid, self.z / columns, wide)
-        whole, self.scale = descend(grid, whole, self.scale, self.mask, split.w0, split.a, columns, PASSES)
+        whole, self.scale = descend(
+            grid, whole, self.scale, self.mask, split.w0, split.a, columns, PASSES)
         return whole.mul_(spread(grid, self.scale, len(columns))), self.scale
 
 
@@ -136,15 +154,21 @@ class _Rho:
             return k.rho_start
         if i % LOOK:
             return self.split.rho
-        moved = float((self.split.mask ^ self.seen).count_nonzero()) / self.seen.numel() if i > LOOK else 1.0
+        # At the first look nothing has been seen before: as if all had moved.
+        flips = int((self.split.mask ^ self.seen).count_nonzero())
+        moved = flips / self.seen.numel() if i > LOOK else 1.0
         self.seen = self.split.mask
-        return self.split.rho * (1.1 + 0.2 * min(moved / 0.05, 1.0))  # 1.1 for a support at rest, 1.3 for one in flux
+        # 1.1 for a support at rest, 1.3 for one in flux. Differs from ALPS, which takes 1.1, 1.2 or
+        # 1.3: between the ends this is a line.
+        return self.split.rho * (1.1 + 0.2 * min(moved / 0.05, 1.0))
 
 
 def polish(z: Tensor, mask: Tensor, v0: Tensor, a: Tensor, steps: int) -> Tensor:
-    """Minimise tr((V - V0) A (V - V0)^T) over V with support *mask*, from *z*: conjugate gradients, every row its own.
+    """Minimise tr((V - V0) A (V - V0)^T) over V with support *mask*, from *z*: conjugate gradients,
+    every row its own.
 
-    All tensors `[out, in]` but a `[in, in]`. Each row converges to the exact least squares solution on its support.
+    All tensors `[out, in]` but a `[in, in]`. Each row converges to the exact least squares solution
+    on its support.
     """
     keep = mask.to(z.dtype)
     v = z * keep

@@ -4,11 +4,12 @@
     after every optimiser step:
         W <- M o W                                 what was cut never comes back
 
-Prunes: single weights, by their size in the dense model; every pattern. All trained parameters go on learning.
-Source: the vendor's recipe (dense train, one-shot prune, the same training again with the same hyper-parameters), and
-the baseline of NxMTransformer (arXiv 2110.15766).
-Where we differ: the mask is applied to the weights after every optimiser step, which gives the same weights as masking
-every forward pass.
+Prunes: single weights, by their size in the dense model; every pattern. All trained parameters go
+on learning.
+Source: the vendor's recipe (dense train, one-shot prune, the same training again with the same
+hyper-parameters), and the baseline of NxMTransformer (arXiv 2110.15766).
+Where we differ: the mask is applied to the weights after every optimiser step, which gives the same
+weights as masking every forward pass.
 Cost: one fine-tuning, and one multiplication per pruned weight and step.
 """
 

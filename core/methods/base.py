@@ -1,8 +1,9 @@
 """What a method is: the two kinds, and the records they exchange.
 
-A `LayerMethod` solves one layer at a time, without training. A `TrainingMethod` fills the hooks of the one training
-loop. Both are built from their knobs and a grid, and are otherwise free of configuration. Which class of knobs a method
-has, and whether it can put weights on a grid, says its line in METHODS: that is asked where torch must not be loaded.
+A `LayerMethod` solves one layer at a time, without training. A `TrainingMethod` fills the hooks of
+the one training loop. Both are built from their knobs and a grid, and are otherwise free of
+configuration. Which class of knobs a method has, and whether it can put weights on a grid, says its
+line in METHODS: that is asked where torch must not be loaded.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ Needs = Literal["none", "norms", "gram"]
 
 @dataclass
 class LayerResult:
-    """One layer, solved. weight `[out, in]` obeys mask; w is the last dense iterate W and z the last feasible Z before
-    any polishing (None for methods without them); trace holds one dict per iteration. scale `[out, chunks]`: of the
-    grid that weight is on, for a method that was given one: every weight is a whole number times it, bit for bit."""
+    """One layer, solved. weight `[out, in]` obeys mask; w is the last dense iterate W and z the
+    last feasible Z before any polishing (None for methods without them); trace holds one dict per
+    iteration. scale `[out, chunks]`: of the grid that weight is on, for a method that was given
+    one: every weight is a whole number times it, bit for bit."""
 
     weight: Tensor
     mask: Tensor
@@ -61,17 +63,20 @@ class Context:
     stats: dict[str, LayerStats]
     solution: dict[str, LayerResult]  # of the method's `start`; empty when start is None
     lr: Callable[[int], float]
-    model: nn.Module | None = None  # the whole model, for methods that watch more than the pruned layers
-    batches: Sequence[dict[str, Tensor]] = ()  # the calibration text, ready for the model
+    # For methods that watch more than the pruned layers: the whole model, and the calibration text
+    # ready for it.
+    model: nn.Module | None = None
+    batches: Sequence[dict[str, Tensor]] = ()
 
 
 class TrainingMethod:
     """Fills the hooks of the training loop.
 
-    The loop calls prepare once, then per step: `before_forward` (swap weights in), task forward, `penalty` (a term
-    added to the loss), backward, `after_backward` (swap back, edit gradients), clip and optimiser step, `after_step`
-    (edit weights). Before step number `hard_step` it evaluates W, Z and W under the final mask, then calls
-    `hard_prune`. After the last step it calls `finish`. All state that must survive a kill is in `state()`.
+    The loop calls prepare once, then per step: `before_forward` (swap weights in), task forward,
+    `penalty` (a term added to the loss), backward, `after_backward` (swap back, edit gradients),
+    clip and optimiser step, `after_step` (edit weights). Before step number `hard_step` it
+    evaluates W, Z and W under the final mask, then calls `hard_prune`. After the last step it calls
+    `finish`. All state that must survive a kill is in `state()`.
     """
 
     start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
@@ -81,7 +86,7 @@ class TrainingMethod:
         self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}
         self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened
-        self.scales: dict[str, Tensor] = {}  # of the grid, `[out, chunks]`: those of the served weights, with a grid
+        self.scales: dict[str, Tensor] = {}  # `[out, chunks]`, of the served weights' grid
         self.hard_step = 0
 
     @property
@@ -89,10 +94,11 @@ class TrainingMethod:
         """Name of the phase for the trace."""
         return "refine" if self.masks else "admm"
 
-    def calibrated(self, model: nn.Module, layers: dict[str, nn.Linear], batches: Sequence[dict[str, Tensor]],
-                   stats: dict[str, LayerStats]) -> dict[str, LayerStats]:
-        """What the start solution and `prepare` are told of the calibration text: its *stats*, or a view of them.
-        Called with the dense weights in *model*."""
+    def calibrated(self, model: nn.Module, layers: dict[str, nn.Linear],
+                   batches: Sequence[dict[str, Tensor]], stats: dict[str, LayerStats],
+                   ) -> dict[str, LayerStats]:
+        """What the start solution and `prepare` are told of the calibration text: its *stats*, or a
+        view of them. Called with the dense weights in *model*."""
         return stats
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
@@ -100,14 +106,16 @@ class TrainingMethod:
         self.layers, self.context = layers, context
 
     def trains(self, name: str) -> bool:
-        """Whether parameter *name* (of the model's state dict) is trained, where the spec would train it."""
+        """Whether parameter *name* (of the model's state dict) is trained, where the spec would
+        train it."""
         return True
 
     def before_forward(self, step: int) -> None:
         """Swap other weights in, for the forward and backward pass alone."""
 
     def penalty(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """A scalar added to the loss of the *batch* that has just gone through the model; None adds nothing."""
+        """A scalar added to the loss of the *batch* that has just gone through the model; None adds
+        nothing."""
         return None
 
     def after_backward(self, step: int) -> None:
@@ -126,8 +134,8 @@ class TrainingMethod:
         return None
 
     def served(self) -> dict[str, Tensor] | None:
-        """The weights the model would be used with now, `[out, in]` by matrix, where the trained ones stand for others;
-        None: the trained ones themselves."""
+        """The weights the model would be used with now, `[out, in]` by matrix, where the trained
+        ones stand for others; None: the trained ones themselves."""
         return None
 
     def finish(self) -> None:
@@ -142,7 +150,8 @@ class TrainingMethod:
         raise NotImplementedError
 
     def pruned(self, masks: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The weights the model would be used with right after `hard_prune(masks)`: the stage "hard-pruned"."""
+        """The weights the model would be used with right after `hard_prune(masks)`: the stage
+        "hard-pruned"."""
         return {name: layer.weight.detach() * masks[name] for name, layer in self.layers.items()}
 
     def hard_prune(self, masks: dict[str, Tensor]) -> None:

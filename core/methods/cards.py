@@ -1,6 +1,8 @@
-"""What a method says of itself, read from the docstring of its file without importing it: a method's code needs torch.
+"""What a method says of itself, read from the docstring of its file without importing it: a
+method's code needs torch.
 
-The form, which a test holds for every entry of METHODS (at most 100 words an idea, 60 characters a formula):
+The form, which a test holds for every entry of METHODS (at most 100 words an idea, 60 characters a
+formula):
 
     Name: what it does, in one to three sentences.
 
@@ -30,24 +32,30 @@ PARTS = ("idea", "formula", "prunes", "source", "differs", "cost")  # all of whi
 TITLES = {"prunes": "Prunes", "source": "Source", "differs": "Where we differ", "cost": "Cost"}
 _FIELD = {"prunes": "prunes", "source": "source", "sources": "source", "where we differ": "differs",
           "our formulation": "differs", "cost": "cost"}
-_LABEL = re.compile(r"(?:^|(?<=[.)] ))(Prunes|Sources?|Where we differ|Our formulation|Cost)((?: [a-z]+){0,3}):\s")
+# At the start of the text or after the end of a sentence, with a few words before the colon:
+# "Cost per layer:".
+_LABEL = re.compile(r"(?:^|(?<=[.)] ))(Prunes|Sources?|Where we differ|Our formulation|Cost)"
+                    r"((?: [a-z]+){0,3}):\s")
 _NOTE = re.compile(r"(?<=\S) {4,}(?=\S)")
 
 # The start of every other run is an entry of METHODS too; it has no file of its own.
-DENSE = """Dense: the fine-tuned model with nothing pruned. Every other run of its task and seed starts from it.
+DENSE = """Dense: the fine-tuned model with nothing pruned. Every other run of its task and seed
+starts from it.
 
     minimise over W:  mean of loss(W) over the training set
 
 Prunes: nothing. All its weights stay, so it is the line that every score is held against.
 Source: the usual fine-tuning of a pretrained encoder.
-Where we differ: embeddings stay frozen unless a run asks otherwise; what is trained is the same for every method.
+Where we differ: embeddings stay frozen unless a run asks otherwise; what is trained is the same for
+every method.
 Cost: one fine-tuning; a run that finds it in the store does not pay for it again.
 """
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a formula: *text* as written, *note* what it means (or ""), *depth* 0 for the outermost."""
+    """One line of a formula: *text* as written, *note* what it means (or ""), *depth* 0 for the
+    outermost."""
 
     text: str
     note: str
@@ -88,10 +96,12 @@ def text_of(name: str) -> MethodText:
 
 
 def parse(docstring: str) -> MethodText:
-    """Take a docstring (its common indentation already removed) apart. Never raises: see `MethodText.missing`."""
+    """Take a docstring (its common indentation already removed) apart. Never raises: see
+    `MethodText.missing`."""
     lines = docstring.strip().splitlines()
     indented = [i for i, line in enumerate(lines) if line.startswith("    ")]
-    first = indented[0] if indented else next((i for i, line in enumerate(lines) if _LABEL.match(line)), len(lines))
+    labelled = (i for i, line in enumerate(lines) if _LABEL.match(line))
+    first = indented[0] if indented else next(labelled, len(lines))
     end = first
     while end < len(lines) and (not lines[end].strip() or lines[end].startswith("    ")):
         end += 1
@@ -118,7 +128,8 @@ def _formula(lines: list[str]) -> list[Line]:
     out = []
     for line in full:
         text, *note = _NOTE.split(line.strip(), maxsplit=1)
-        out.append(Line(text, note[0] if note else "", margins.index(len(line) - len(line.lstrip()))))
+        depth = margins.index(len(line) - len(line.lstrip()))
+        out.append(Line(text, note[0] if note else "", depth))
     return out
 
 

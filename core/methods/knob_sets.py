@@ -1,6 +1,8 @@
-"""The knobs of every method that has some, in the order of METHODS, which names them. Without torch.
+"""The knobs of every method that has some, in the order of METHODS, which names them. Without
+torch.
 
-A method's file needs torch, and whoever lists knobs must not: the form of the page Run, the cards, a spec that is read.
+A method's file needs torch, and whoever lists knobs must not: the form of the page Run, the cards,
+a spec that is read.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from core.methods.knobs import Knobs, inputs_knob, knob
 class SparseGptKnobs(Knobs):
     """Knobs of `sparsegpt`; the defaults are the published ones."""
 
-    damping: float = knob(0.01, "added to the diagonal of the Gram matrix, as a share of its mean", 1e-6, 1.0)
-    block: int = knob(128, "columns after which the rest of the matrix is updated", 1, 4096, "columns")
+    damping: float = knob(
+        0.01, "added to the diagonal of the Gram matrix, as a share of its mean", 1e-6, 1.0)
+    block: int = knob(
+        128, "columns after which the rest of the matrix is updated", 1, 4096, "columns")
 
 
 @dataclass(frozen=True)
@@ -24,23 +28,31 @@ class AdmmLayerKnobs(Knobs):
     """Knobs of `admm-layer`."""
 
     iterations: int = knob(24, "ADMM iterations per layer, over all stages", 1, 300)
-    rho_start: float = knob(0.15, "penalty of the first stage, in units of a scaled input column", 1e-4, 1e3)
-    rho_end: float = knob(0.6, "penalty of the last stage; with rise=fixed the only one", 1e-4, 1e3)
+    rho_start: float = knob(
+        0.15, "penalty of the first stage, in units of a scaled input column", 1e-4, 1e3)
+    rho_end: float = knob(
+        0.6, "penalty of the last stage; with rise=fixed the only one", 1e-4, 1e3)
     stages: int = knob(3, "how often rho rises, one factorisation each", 1, 12)
-    damping: float = knob(0.003, "added to the diagonal of the scaled Gram matrix, as a share of its mean", 1e-6, 1.0)
+    damping: float = knob(
+        0.003, "added to the diagonal of the scaled Gram matrix, as a share of its mean", 1e-6, 1.0)
     polish: int = knob(10, "conjugate-gradient steps on the final support", 0, 100)
-    rise: str = knob("stages", "how rho rises: in stages, with the change of the support, or not at all",
-                     choices=("stages", "support", "fixed"), later=True)
+    rise: str = knob(
+        "stages", "how rho rises: in stages, with the change of the support, or not at all",
+        choices=("stages", "support", "fixed"), later=True)
     scaled: bool = knob(True, "scale the columns by their inputs' norms first", later=True)
-    ramp: int = knob(0, "iterations over which the share of zeros rises to the pattern's (0: at once); it ends where "
-                     "the mask settles at the latest", 0, 300, later=True)
-    settle: int = knob(0, "last iterations in which the mask stays as it is", 0, 300, later=True)
-    inputs: str = inputs_knob("dense", "what a layer is solved on: its inputs in the dense model, or those that come "
-                              "through the layers already pruned, one layer after the other", later=True)
+    ramp: int = knob(
+        0, "iterations over which the share of zeros rises to the pattern's (0: at once); it ends "
+        "where the mask settles at the latest", 0, 300, later=True)
+    settle: int = knob(
+        0, "last iterations in which the mask stays as it is", 0, 300, later=True)
+    # Later, and dense by default: `admm` has the same knob from its first run on, and pruned.
+    inputs: str = inputs_knob(
+        "dense", "what a layer is solved on: its inputs in the dense model, or those that come "
+        "through the layers already pruned, one layer after the other", later=True)
 
 
-# Knobs for a hurry. minilm-l6 to 2:4: a quarter of the default's work for 1.22 times its error, which is still below
-# that of the fixed-rho form (0.92 of it). See benchmarks/layerwise.py.
+# Knobs for a hurry. minilm-l6 to 2:4: a quarter of the default's work for 1.22 times its error,
+# which is still below that of the fixed-rho form (0.92 of it). See benchmarks/layerwise.py.
 QUICK: dict[str, int | float] = {"iterations": 4, "stages": 1, "rho_end": 0.5, "polish": 3}
 
 
@@ -49,8 +61,9 @@ class SrSteKnobs(Knobs):
     """Knobs of `sr-ste`."""
 
     decay: float = knob(2e-4, "strength of the decay on what the mask cuts (lambda_w)", 0.0, 1.0)
-    form: str = knob("gradient", "where the decay acts: on the gradient before Adam, or on the weights beside it",
-                     choices=("gradient", "weights"))
+    form: str = knob(
+        "gradient", "where the decay acts: on the gradient before Adam, or on the weights beside "
+        "it", choices=("gradient", "weights"))
 
 
 @dataclass(frozen=True)
@@ -58,46 +71,65 @@ class NxmAdmmKnobs(Knobs):
     """Knobs of `nxm-admm`; the paper's grid is rho in {1e-3, 4e-3, 1e-2}."""
 
     rho: float = knob(4e-3, "penalty on |W - Z + U|^2 / 2, added to the loss", 1e-6, 1e3)
-    trains: str = knob("spec", "what is trained: what the run's spec says, or only weights and biases of the pruned "
-                       "linears, as published", choices=("spec", "linears"), later=True)
+    trains: str = knob(
+        "spec", "what is trained: what the run's spec says, or only weights and biases of the "
+        "pruned linears, as published", choices=("spec", "linears"), later=True)
 
 
 @dataclass(frozen=True)
 class AdmmKnobs(Knobs):
     """Knobs of `admm`."""
 
-    share: float = knob(0.5, "share of the steps spent in ADMM; the rest refines under the final mask", 0.05, 1.0)
-    rho_start: float = knob(3e-4, "penalty at the first step (1 = halfway to Z in one step)", 1e-6, 10.0)
+    share: float = knob(
+        0.5, "share of the steps spent in ADMM; the rest refines under the final mask", 0.05, 1.0)
+    rho_start: float = knob(
+        3e-4, "penalty at the first step (1 = halfway to Z in one step)", 1e-6, 10.0)
+    # May be below rho_start: the course between them is geometric either way.
     rho_end: float = knob(0.3, "penalty at the hard prune", 1e-6, 10.0)
     interval: int = knob(8, "optimiser steps between two Z- and U-steps", 1, 1000, "steps")
     dual: bool = knob(True, "keep the dual U (off: a penalty method)")
-    inputs: str = inputs_knob("pruned", "what the start solution solves a layer on: its inputs in the dense model, or "
-                              "those that come through the layers already pruned")
-    metric: str = knob("norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
-    refine: str = knob("mask", "how the rest of the steps refines: under the fixed mask, or by SR-STE under one that "
-                       "moves", choices=("mask", "sr-ste"), later=True)
-    decay: float = knob(2e-4, "with refine=sr-ste: strength of the decay on what the mask cuts", 0.0, 1.0, later=True)
+    inputs: str = inputs_knob(
+        "pruned", "what the start solution solves a layer on: its inputs in the dense model, or "
+        "those that come through the layers already pruned")
+    metric: str = knob(
+        "norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
+    refine: str = knob(
+        "mask", "how the rest of the steps refines: under the fixed mask, or by SR-STE under one "
+        "that moves", choices=("mask", "sr-ste"), later=True)
+    decay: float = knob(
+        2e-4, "with refine=sr-ste: strength of the decay on what the mask cuts", 0.0, 1.0,
+        later=True)
 
 
 @dataclass(frozen=True)
 class PatternAdmmKnobs(AdmmKnobs):
     """Knobs of `pattern-admm`: those of `admm`, and the activation term's."""
 
-    strength: float = knob(3.0, "lambda, the weight of the activation term in the loss; 0 = no term", 0.0, 100.0)
-    maps: str = knob("attention", "the feature maps that are reshaped", choices=("ffn", "attention", "block", "all"))
-    layers: str = knob("*", "the encoder layers that are reshaped: names such as encoder.layer.3, with * and commas")
-    rho_a: float = knob(4.0, "penalty between a region and its proximal copy: a region under 1 / rho_a of the map's "
-                             "unit is to be silent", 0.1, 1e3)
-    unit: str = knob("own", "what a region is measured by: the map's own root mean square, or the dense model's median "
-                            "(the term then shrinks the whole map)", choices=("own", "dense"))
-    until: str = knob("end", "how long the term acts: to the hard prune, or to the end of the refinement",
-                      choices=("prune", "end"))
-    mix: float = knob(0.0, "share of the reshaped inputs in what the start solution keeps; above 0 it needs "
-                           "inputs=dense", 0.0, 1.0)
+    strength: float = knob(
+        3.0, "lambda, the weight of the activation term in the loss; 0 = no term", 0.0, 100.0)
+    maps: str = knob(
+        "attention", "the feature maps that are reshaped",
+        choices=("ffn", "attention", "block", "all"))
+    layers: str = knob(
+        "*", "the encoder layers that are reshaped: names such as encoder.layer.3, with * and "
+        "commas")
+    rho_a: float = knob(
+        4.0, "penalty between a region and its proximal copy: a region under 1 / rho_a of the "
+        "map's unit is to be silent", 0.1, 1e3)
+    unit: str = knob(
+        "own", "what a region is measured by: the map's own root mean square, or the dense "
+        "model's median (the term then shrinks the whole map)", choices=("own", "dense"))
+    until: str = knob(
+        "end", "how long the term acts: to the hard prune, or to the end of the refinement",
+        choices=("prune", "end"))
+    mix: float = knob(
+        0.0, "share of the reshaped inputs in what the start solution keeps; above 0 it needs "
+        "inputs=dense", 0.0, 1.0)
 
     def fit_together(self) -> None:
         super().fit_together()
         if self.mix > 0 and self.inputs != "dense":
-            raise InputError(f"mix = {self.mix:g} with inputs = {self.inputs!r}",
-                             "inputs = 'dense': only the dense model's inputs have a reshaped form",
-                             "Add --knob inputs=dense, or leave mix at 0.")
+            raise InputError(
+                f"mix = {self.mix:g} with inputs = {self.inputs!r}",
+                "inputs = 'dense': only the dense model's inputs have a reshaped form",
+                "Add --knob inputs=dense, or leave mix at 0.")

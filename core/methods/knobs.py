@@ -1,6 +1,8 @@
-"""What a knob is: how it is declared and checked, read from text or numbers, and written into a spec. Without torch.
+"""What a knob is: how it is declared and checked, read from text or numbers, and written into a
+spec. Without torch.
 
-Which knobs a method has is said in `core.methods.knob_sets`; METHODS names the class of every method.
+Which knobs a method has is said in `core.methods.knob_sets`; METHODS names the class of every
+method.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ from core.errors import InputError, unknown
 
 Value = bool | int | float | str
 V = TypeVar("V", bound=Value)
-KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+KINDS: dict[type, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 INPUTS = ("dense", "pruned")  # the two ways through the layers that `core.running.job` knows
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One knob of a method: its name, its default, what it is; its range (both ends allowed), unit, choices.
+    """One knob of a method: its name, its default, what it is; its range (both ends allowed), unit,
+    choices.
 
     *later*: see `knob`.
     """
@@ -45,28 +49,31 @@ class Knob:
         try:
             value: Value = read_value(kind, given)
         except ValueError:
-            raise InputError(f"{self.name} = {shown(given)}", KINDS[kind], f"It is the {self.help}.") from None
+            raise InputError(f"{self.name} = {shown(given)}", KINDS[kind],
+                             f"It is the {self.help}.") from None
         if self.choices and value not in self.choices:
             raise unknown(f"value of {self.name}", str(value), self.choices)
         # Written so that NaN, which is neither above nor below anything, is out of range too.
         if not isinstance(value, str) and self.low is not None and self.high is not None \
                 and not self.low <= value <= self.high:
-            raise InputError(f"{self.name} = {shown(value)}", f"{self.help}, {self.low} to {self.high}",
-                             "Choose a value in that range.")
+            raise InputError(
+                f"{self.name} = {shown(value)}", f"{self.help}, {self.low} to {self.high}",
+                "Choose a value in that range.")
         return value
 
 
-def knob(default: Value, help: str, low: float | None = None, high: float | None = None, unit: str = "",
-         choices: tuple[str, ...] = (), later: bool = False) -> Any:
-    """Declare a knob: a dataclass field with its help, range (both ends allowed) and unit. A number has both ends.
+def knob(default: Value, help: str, low: float | None = None, high: float | None = None,
+         unit: str = "", choices: tuple[str, ...] = (), later: bool = False) -> Any:
+    """Declare a knob: a dataclass field with its help, range (both ends allowed) and unit. A number
+    has both ends.
 
-    *later*: added when runs of its method were already recorded. A spec names such a knob only when it differs from its
-    default, so those runs keep their ids.
+    *later*: added when runs of its method were already recorded. A spec names such a knob only when
+    it differs from its default, so those runs keep their ids.
     """
     if not isinstance(default, bool | str) and (low is None or high is None):
         raise TypeError(f"a number needs both ends of its range: {help}")
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices,
-                                            "later": later})
+    return field(default=default, metadata={
+        "help": help, "low": low, "high": high, "unit": unit, "choices": choices, "later": later})
 
 
 def inputs_knob(default: str, help: str, later: bool = False) -> Any:
@@ -76,10 +83,12 @@ def inputs_knob(default: str, help: str, later: bool = False) -> Any:
 
 @dataclass(frozen=True)
 class Knobs:
-    """A method without knobs. Subclasses add fields made with `knob`; they take values or their texts.
+    """A method without knobs. Subclasses add fields made with `knob`; they take values or their
+    texts.
 
-    *inputs* is the one knob that is served by `core.running.job` and not by the method: on which inputs a layer is
-    solved. A method that leaves no choice solves on the dense model's; `inputs_knob` makes it a choice.
+    *inputs* is the one knob that is served by `core.running.job` and not by the method: on which
+    inputs a layer is solved. A method that leaves no choice solves on the dense model's;
+    `inputs_knob` makes it a choice.
     """
 
     inputs = "dense"  # no annotation: an attribute of the class, not a field
@@ -91,7 +100,8 @@ class Knobs:
         self.fit_together()
 
     def fit_together(self) -> None:
-        """Raise InputError for values that are fine one by one, but not together. Called with all of them read."""
+        """Raise InputError for values that are fine one by one, but not together. Called with all
+        of them read."""
 
 
 def knobs_of(kind: type[Knobs]) -> tuple[Knob, ...]:
@@ -105,8 +115,8 @@ def _declared(kind: Any) -> tuple[Knob, ...]:
 
 
 def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
-    """Build *kind* from values or their texts. Raises InputError for an unknown name, a wrong type, a value that does
-    not fit."""
+    """Build *kind* from values or their texts. Raises InputError for an unknown name, a wrong type,
+    a value that does not fit."""
     known = [each.name for each in knobs_of(kind)]
     for name in given:
         if name not in known:
@@ -118,11 +128,13 @@ def make_knobs(kind: type[Knobs], given: Mapping[str, Any]) -> Knobs:
 def knobs_to_spec(knobs: Knobs) -> dict[str, Value]:
     """The knobs as a spec holds them: all, but for those added later and left at their default."""
     values = {each: getattr(knobs, each.name) for each in knobs_of(type(knobs))}
-    return {each.name: value for each, value in values.items() if not (each.later and value == each.default)}
+    return {each.name: value for each, value in values.items()
+            if not (each.later and value == each.default)}
 
 
 def read_value(kind: type[V], given: object) -> V:
-    """*given*, a value or its text, as a *kind*, and nothing lost on the way: 3.7 is no int, 2 is no bool, True no 1.
+    """*given*, a value or its text, as a *kind*, and nothing lost on the way: 3.7 is no int, 2 is
+    no bool, True no 1.
 
     Raises ValueError. Infinity and NaN are floats.
     """
@@ -131,7 +143,8 @@ def read_value(kind: type[V], given: object) -> V:
         text = given.strip()
         value = TRUTH.get(text.lower()) if kind is bool else _number(text)
     if kind is bool and type(value) is int and value in (0, 1):
-        value = value == 1  # the command line reads `dual=1` as a number before anybody knows what `dual` is
+        # The command line reads `dual=1` as a number before anybody knows what `dual` is.
+        value = value == 1
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if kind is float and type(value) is int:
@@ -147,7 +160,8 @@ def read_value(kind: type[V], given: object) -> V:
 def _number(text: str) -> int | float:
     try:
         return int(text)
-    except ValueError:  # also what has more digits than Python reads as an int; as a float that is infinite
+    except ValueError:
+        # Also for more digits than Python reads as an int; as a float that is infinite.
         return float(text)
 
 

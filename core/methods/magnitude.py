@@ -1,12 +1,14 @@
-"""One-shot magnitude: keep the largest weights of every group and change nothing else. It looks at no data.
+"""One-shot magnitude: keep the largest weights of every group and change nothing else. It looks at
+no data.
 
     M = the largest |W| of every group
     W' = M o W
 
-Prunes: single weights, by their size; every pattern. Nothing else moves.
-With a grid the kept weights go to the nearest level: plain rounding, its scale the best one for the weights alone.
+Prunes: single weights, by their size; every pattern. Nothing else moves. With a grid the kept
+weights go to the nearest level: plain rounding, its scale the best one for the weights alone.
 Source: the baseline of every pruning paper, and of every quantisation paper.
-Where we differ: nothing; of equal weights the first stays, so that every machine finds the same mask.
+Where we differ: nothing; of equal weights the first stays, so that every machine finds the same
+mask.
 Cost: one selection over the weights. No data, no training.
 """
 

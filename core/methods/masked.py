@@ -1,6 +1,6 @@
-"""Training under a mask that is fixed from the first step: what ASP does after magnitude, and what `admm-layer`
-does when epochs are given. With a grid the solution lies on it, and training stays on it, straight through. Not a
-method of its own: the mask comes from a layer method's solution."""
+"""Training under a mask that is fixed from the first step: what ASP does after magnitude, and what
+`admm-layer` does when epochs are given. With a grid the solution lies on it, and training stays on
+it, straight through. Not a method of its own: the mask comes from a layer method's solution."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Masked(Gridded):
 
     @property
     def phase(self) -> str:
-        """Refining from the first step on."""
+        """Name of the phase for the trace: "refine" from the first step on."""
         return "refine"
 
     def choose_masks(self) -> dict[str, Tensor]:
-        """The masks of the solution."""
+        """The final masks: those of the layer method's solution."""
         return {name: result.mask for name, result in self.context.solution.items()}

@@ -9,13 +9,15 @@
         W <- P(W)                      U = 0: plain magnitude of W
 
 Prunes: single weights, by the size of W + U, at the end by that of W; every pattern.
-Source: Holmes et al., NeurIPS 2021 (arXiv 2110.15766): the sum of both gradients is clipped; it starts from the dense
-fine-tuned checkpoint; Z and U move once before training and once an epoch; what is evaluated is the projection; no
-refinement follows. With a grid the projection goes on to the nearest level (NxMiFormer, arXiv 2206.15014).
-Where we differ: by default the trained parameters are those of the run's spec, the same for every method of a
-comparison; `trains=linears` is the published form, weights and biases of the pruned linears alone. The run's budget and
-schedule are the comparison's (published: batch 16, 10 epochs).
-Cost: one fused multiply-add per step, one selection per epoch; two more copies of the pruned weights.
+Source: Holmes et al., NeurIPS 2021 (arXiv 2110.15766): the sum of both gradients is clipped; it
+starts from the dense fine-tuned checkpoint; Z and U move once before training and once an epoch;
+what is evaluated is the projection; no refinement follows. With a grid the projection goes on to
+the nearest level (NxMiFormer, arXiv 2206.15014).
+Where we differ: by default the trained parameters are those of the run's spec, the same for every
+method of a comparison; `trains=linears` is the published form, weights and biases of the pruned
+linears alone. The run's budget and schedule are the comparison's (published: batch 16, 10 epochs).
+Cost: one fused multiply-add per step, one selection per epoch; two more copies of the pruned
+weights.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class NxmAdmm(Splitting):
     knobs: NxmAdmmKnobs
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
-        """Start from the dense weights; one Z- and one U-step before training; prune after the last step."""
+        """Start from the dense weights; one Z- and one U-step before training; prune after the last
+        step."""
         super().prepare(layers, context)
         self.rho = self.knobs.rho
         self.hard_step = context.total_steps
@@ -55,14 +58,15 @@ class NxmAdmm(Splitting):
         torch._foreach_add_(grads, self.u, alpha=self.rho)
 
     def end_epoch(self, epoch: int) -> None:
-        """The Z- and U-step."""
+        """Move Z and U, once an epoch, until the hard prune."""
         if not self.masks:
             self.update_split()
 
     def served(self) -> dict[str, Tensor] | None:
-        """W projected with U = 0, also on the way."""
+        """The weights an evaluation sees: W projected with U = 0, also on the way."""
         return super().served() if self.masks else self.pruned(self.choose_masks())
 
     def choose_masks(self) -> dict[str, Tensor]:
         """Plain magnitude of W: the published evaluation projects with U = 0."""
-        return select_all(self.context.pattern, {n: layer.weight.data.abs() for n, layer in self.layers.items()})
+        sizes = {name: layer.weight.data.abs() for name, layer in self.layers.items()}
+        return select_all(self.context.pattern, sizes)

@@ -1,4 +1,5 @@
-"""W, Z and U inside training: the state that every in-training ADMM shares, its updates, residuals and how it is saved.
+"""W, Z and U inside training: the state that every in-training ADMM shares, its updates, residuals
+and how it is saved.
 
     Z = P(W + U);   U = W + U - Z          (scaled dual; Boyd et al. 2011, section 3.1.1)
 
@@ -18,7 +19,8 @@ from core.sparsity.select import select, select_all
 
 
 class Splitting(Gridded):
-    """The state that every in-training ADMM shares: Z and U, their updates, the residuals, and how they are saved."""
+    """The state that every in-training ADMM shares: Z and U, their updates, the residuals, and how
+    they are saved."""
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Set U = 0 and note plain magnitude's mask, against which *moved* counts."""
@@ -27,27 +29,31 @@ class Splitting(Gridded):
         self.w = [layer.weight.data for layer in layers.values()]
         self.u = [torch.zeros_like(w) for w in self.w]
         self.z = [w.clone() for w in self.w]
-        self.spare = [torch.empty_like(w) for w in self.w]  # scratch in an update, the Z before it afterwards
+        # One buffer for two things: scratch in an update, the Z before it afterwards.
+        self.spare = [torch.empty_like(w) for w in self.w]
         self.reference = select_all(context.pattern, {n: w.abs() for n, w in context.dense.items()})
         self.support = self.before = dict(self.reference)
         self.seen: dict[str, float] = {}
         self.unread = False  # an update happened whose residuals nobody has asked for yet
 
     def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
-        """What matrix *name* is projected by: |V|, written to *out*. Subclasses may change the metric."""
+        """What matrix *name* is projected by: |V|, written to *out*. Subclasses may change the
+        metric."""
         return torch.abs(v, out=out)
 
     def update_split(self, rescale: float = 1.0) -> None:
         """The Z- and the U-step: Z = P(W + U), U = (W + U - Z) rescale.
 
-        This runs inside training, so one matrix is finished before the next begins: its buffers then stay in the
-        cache, where seven passes over all matrices would each come from memory. Residuals wait until they are read.
+        This runs inside training, so one matrix is finished before the next begins: its buffers
+        then stay in the cache, where seven passes over all matrices would each come from memory.
+        Residuals wait until they are read.
         """
         pattern, self.before = self.context.pattern, self.support
         together: dict[str, Tensor] = {}
         if pattern.scope == "model":  # the choice needs all matrices at once
-            together = select_all(pattern, {name: self.scores(name, w + u, torch.empty_like(w))
-                                            for name, w, u in zip(self.layers, self.w, self.u, strict=True)})
+            together = select_all(pattern, {
+                name: self.scores(name, w + u, torch.empty_like(w))
+                for name, w, u in zip(self.layers, self.w, self.u, strict=True)})
         chosen = {}
         for name, w, u, z in zip(self.layers, self.w, self.u, self.spare, strict=True):
             u.add_(w)
@@ -65,14 +71,16 @@ class Splitting(Gridded):
         self.rho_then, self.unread = self.rho, True
 
     def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
-        """Called by `update_split` for every matrix whose new Z and U are known, while they are in the cache."""
+        """Called by `update_split` for every matrix whose new Z and U are known, while they are in
+        the cache."""
 
     def _read(self) -> None:
         """Note the dual residual, flips and moved share of the last update."""
         if not self.unread:
             return
         self.unread = False
-        gap = sum(float((z - old).norm()) ** 2 for z, old in zip(self.z, self.spare, strict=True)) ** 0.5
+        pairs = zip(self.z, self.spare, strict=True)
+        gap = sum(float((z - old).norm()) ** 2 for z, old in pairs) ** 0.5
         flips = sum(int((self.support[n] ^ self.before[n]).count_nonzero()) for n in self.layers)
         moved = sum(int((self.support[n] ^ self.reference[n]).count_nonzero()) for n in self.layers)
         self.seen = {"dual": self.rho_then * gap / self._norm(), "flips": float(flips),
@@ -82,7 +90,7 @@ class Splitting(Gridded):
         return sum(float(w.norm()) ** 2 for w in self.w) ** 0.5 or 1.0
 
     def feasible(self) -> dict[str, Tensor]:
-        """Z."""
+        """Z, the feasible copy, `[out, in]` by matrix."""
         return dict(zip(self.layers, self.z, strict=True))
 
     def primal(self) -> float:
@@ -111,7 +119,7 @@ class Splitting(Gridded):
         return out
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Undo `state`."""
+        """Undo `state`; residuals are those that were noted last."""
         for i, name in enumerate(self.layers):
             if f"z/{name}" in state:
                 self.z[i].copy_(state[f"z/{name}"])

@@ -1,4 +1,5 @@
-"""SR-STE: train the dense weights, let the model see only the largest of every group, and choose those at every step.
+"""SR-STE: train the dense weights, let the model see only the largest of every group, and choose
+those at every step.
 
     at every forward pass:
         M = the largest |W| of every group
@@ -8,19 +9,21 @@
     at the end:
         W <- M o W
 
-A weight that is cut still learns and may come back; the decay pulls what is cut to zero, so that the mask can come to
-rest.
+A weight that is cut still learns and may come back; the decay pulls what is cut to zero, so that
+the mask can come to rest.
 
 Prunes: single weights, by their size at that moment; every pattern.
-Source: Zhou et al., ICLR 2021 (arXiv 2102.04010): both equations, decay = 2e-4, and SAD, the number of mask entries
-that changed between two looks (`flips`; `flipped` is its share). They train with SGD, where it does not matter whether
-the decay joins the gradient or is taken from W beside it. With Adam it does, whose second moment the cut weights spoil
-(STEP, arXiv 2302.01172). `form=gradient` puts it on the gradient, before clipping and Adam, as later work does (arXiv
-2404.01847); `form=weights` keeps it out of Adam: W <- W - lr decay (1 - M) o W, of the W before the step.
-Where we differ: it starts from the dense fine-tuned checkpoint, as every method of a comparison does (published: from
-scratch); optimiser, clipping, weight decay and schedule are the comparison's.
-Cost: one selection over the pruned weights and three passes over them a step (1.1 times a dense step on minilm-l6, 32 x
-12 tokens, one thread); one more copy of them.
+Source: Zhou et al., ICLR 2021 (arXiv 2102.04010): both equations, decay = 2e-4, and SAD, the number
+of mask entries that changed between two looks (`flips`; `flipped` is its share). They train with
+SGD, where it does not matter whether the decay joins the gradient or is taken from W beside it.
+With Adam it does, whose second moment the cut weights spoil (STEP, arXiv 2302.01172).
+`form=gradient` puts it on the gradient, before clipping and Adam, as later work does (arXiv
+2404.01847); `form=weights` keeps it out of Adam: W <- W - lr decay (1 - M) o W, of the W before the
+step.
+Where we differ: it starts from the dense fine-tuned checkpoint, as every method of a comparison
+does (published: from scratch); optimiser, clipping, weight decay and schedule are the comparison's.
+Cost: one selection over the pruned weights and three passes over them a step (1.1 times a dense
+step on minilm-l6, 32 x 12 tokens, one thread); one more copy of them.
 """
 
 from __future__ import annotations
@@ -37,30 +40,37 @@ from core.methods.straight_through import StraightThrough
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import select_all
 
-Sizes = Callable[[str, Tensor, Tensor], Tensor]  # matrix, its weights, where to write -> what its weights are chosen by
-Put = Callable[[str, Tensor, Tensor], Tensor]  # matrix, M o W, M -> what the model sees in its place: M o W on a grid
+# Matrix, its weights, where to write -> what its weights are chosen by.
+Sizes = Callable[[str, Tensor, Tensor], Tensor]
+# Matrix, M o W, M -> what the model sees in its place: M o W on a grid.
+Put = Callable[[str, Tensor, Tensor], Tensor]
 
 
 def magnitude(name: str, weight: Tensor, out: Tensor) -> Tensor:
-    """|W|."""
+    """The size |W| of every weight of a matrix, written to *out*."""
     return torch.abs(weight, out=out)
 
 
 class MovingMask:
-    """A mask chosen anew from the latent weights at every forward pass; *decay* pulls what it cuts to zero.
+    """A mask chosen anew from the latent weights at every forward pass; *decay* pulls what it cuts
+    to zero.
 
-    *reference*: the masks that `moved` counts against; *sizes*: what the weights are chosen by; *put*: a last step of
-    the projection.
+    *reference*: the masks that `moved` counts against; *sizes*: what the weights are chosen by;
+    *put*: a last step of the projection.
     """
 
     def __init__(self, layers: dict[str, nn.Linear], pattern: Pattern, decay: float, form: str,
-                 reference: dict[str, Tensor], sizes: Sizes = magnitude, put: Put | None = None) -> None:
-        self.layers, self.pattern, self.decay, self.form, self.sizes = layers, pattern, decay, form, sizes
+                 reference: dict[str, Tensor], sizes: Sizes = magnitude, put: Put | None = None,
+                 ) -> None:
+        self.layers, self.pattern, self.sizes = layers, pattern, sizes
+        self.decay, self.form = decay, form
         self.put, self.masks = put, dict[str, Tensor]()
         self.through, self.reference = StraightThrough(layers), reference
-        self.part = {name: torch.empty_like(m.weight.data) for name, m in layers.items()}  # M o W, then (1 - M) o W
+        # One buffer for both halves: M o W in the forward pass, (1 - M) o W after the backward one.
+        self.part = {name: torch.empty_like(m.weight.data) for name, m in layers.items()}
         self.count = sum(w.numel() for w in self.part.values())
-        self.seen, self.rested = self.choose(), True  # the mask at the last look; nothing has moved since
+        # The mask at the last look, and that nothing has moved since.
+        self.seen, self.rested = self.choose(), True
         self.found = {"flips": 0.0, "flipped": 0.0, "moved": self._moved()}
 
     def choose(self) -> dict[str, Tensor]:
@@ -72,7 +82,9 @@ class MovingMask:
         """M o W of this moment, in new tensors; its masks are in `masks`."""
         self.masks = self.choose()
         out = {name: self.layers[name].weight.data * mask for name, mask in self.masks.items()}
-        return out if self.put is None else {name: self.put(name, w, self.masks[name]) for name, w in out.items()}
+        if self.put is None:
+            return out
+        return {name: self.put(name, w, self.masks[name]) for name, w in out.items()}
 
     def enter(self) -> None:
         """Before the forward pass: choose, and show the model M o W."""
@@ -95,11 +107,13 @@ class MovingMask:
         """After the optimiser's step at the rate *lr*."""
         self.rested = False
         if self.form == "weights":
-            torch._foreach_sub_([m.weight.data for m in self.layers.values()], list(self.part.values()),
-                                alpha=lr * self.decay)
+            # `part` was filled before the optimiser's step: the decay is that of the W before it.
+            torch._foreach_sub_([m.weight.data for m in self.layers.values()],
+                                list(self.part.values()), alpha=lr * self.decay)
 
     def _moved(self) -> float:
-        return sum(int((self.seen[n] ^ self.reference[n]).count_nonzero()) for n in self.layers) / self.count
+        gap = sum(int((self.seen[n] ^ self.reference[n]).count_nonzero()) for n in self.layers)
+        return gap / self.count
 
     def measures(self) -> dict[str, float]:
         """flips and flipped: SAD since the last look, absolute and as a share; moved."""
@@ -107,17 +121,20 @@ class MovingMask:
             now = self.choose()
             flips = sum(int((now[n] ^ self.seen[n]).count_nonzero()) for n in self.layers)
             self.seen, self.rested = now, True
-            self.found = {"flips": float(flips), "flipped": flips / self.count, "moved": self._moved()}
+            self.found = {"flips": float(flips), "flipped": flips / self.count,
+                          "moved": self._moved()}
         return dict(self.found)
 
     def state(self) -> dict[str, Tensor]:
         """What the next look compares with; the rest follows from the weights."""
         out = {f"seen/{name}": mask.to(torch.uint8) for name, mask in self.seen.items()}
-        out |= {f"found/{key}": torch.tensor(value, dtype=torch.float64) for key, value in self.found.items()}
+        # float64, so that a run that goes on writes the same digits as one that was never stopped.
+        out |= {f"found/{key}": torch.tensor(value, dtype=torch.float64)
+                for key, value in self.found.items()}
         return out | {"rested": torch.tensor(self.rested)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Undo `state`."""
+        """Undo `state`, on the device of the weights."""
         self.seen = {n: state[f"seen/{n}"].bool().to(self.part[n].device) for n in self.layers}
         self.found = {key: float(state[f"found/{key}"]) for key in self.found}
         self.rested = bool(state["rested"])
@@ -130,7 +147,7 @@ class SrSte(TrainingMethod):
 
     @property
     def phase(self) -> str:
-        """The mask moves to the end."""
+        """Name of the phase for the trace: the mask moves to the end."""
         return "moving"
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
@@ -142,27 +159,27 @@ class SrSte(TrainingMethod):
         self.moving = MovingMask(layers, context.pattern, k.decay, k.form, reference)
 
     def before_forward(self, step: int) -> None:
-        """Choose the mask."""
+        """Choose the mask and show the model the weights under it."""
         self.moving.enter()
 
     def after_backward(self, step: int) -> None:
-        """The gradient of W~ is W's; the decay joins it."""
+        """Put the latent W back: the gradient of M o W counts as its own, and the decay joins."""
         self.moving.leave()
 
     def after_step(self, step: int) -> None:
-        """The decay beside Adam, in that form."""
+        """With form=weights: take the decay from W, beside Adam."""
         self.moving.step(self.context.lr(step))
 
     def served(self) -> dict[str, Tensor] | None:
-        """M o W; after the last step the weights are that themselves."""
+        """The weights an evaluation sees, M o W; after the last step W is that itself."""
         return None if self.masks else self.moving.served()
 
     def choose_masks(self) -> dict[str, Tensor]:
-        """The mask of this moment."""
+        """The mask of the weights as they are now."""
         return self.moving.choose()
 
     def measures(self) -> dict[str, float]:
-        """flips, flipped (SAD), moved."""
+        """flips and flipped (SAD since the last look), moved: see `MovingMask.measures`."""
         return self.moving.measures()
 
     def state(self) -> dict[str, Tensor]:
@@ -170,6 +187,6 @@ class SrSte(TrainingMethod):
         return super().state() | {f"moving/{k}": v for k, v in self.moving.state().items()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Undo `state`."""
+        """Undo `state`, after `prepare`."""
         self.moving.load_state({k[7:]: v for k, v in state.items() if k.startswith("moving/")})
         super().load_state(state)
