@@ -16,8 +16,7 @@ import pytest
 from core.errors import InputError
 from core.lab import choices_layer
 from core.live import asking
-from core.methods import METHODS, Entry, build
-from core.methods.base import LayerMethod, LayerResult
+from core.methods import METHODS, build
 from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs, PatternAdmmKnobs
 from core.methods.knobs import Knobs, knob, knobs_of, knobs_to_spec, make_knobs
 from core.runs.store import read_header
@@ -187,34 +186,6 @@ def test_the_inputs_a_layer_is_solved_on_are_known_of_every_method() -> None:
         with pytest.raises(InputError, match="value of inputs"):
             make_knobs(kind, {"inputs": "sparse"})
     assert "inputs" not in {knob.name for knob in knobs_of(METHODS["sparsegpt"].knobs)}
-
-
-class Third(LayerMethod):
-    """A method of a test: every third weight goes, times a knob."""
-
-    knobs: Toy
-
-    def solve(self, weight: Any, stats: Any, pattern: Any) -> LayerResult:
-        mask = weight == weight
-        mask[:, ::3] = False
-        return LayerResult(weight * mask * self.knobs.rate, mask)
-
-
-def test_a_method_is_one_class_and_one_line(monkeypatch: pytest.MonkeyPatch, cli: Any) -> None:
-    """With knobs, their dataclass too: resolved, described, asked for by a form, and built."""
-    import torch
-
-    monkeypatch.setattr("core.methods.wanda.Third", Third, raising=False)  # a file of its own, for a test
-    entry = Entry("third", "Third", "Drop every third.", "#123456", "wanda:Third", "never", Toy)
-    monkeypatch.setitem(METHODS, "third", entry)
-    assert resolve({**RUN, "method": "third", "knobs": {"rate": "2"}}).knobs["rate"] == 2.0
-    assert asking.given_of({**RUN, "method": "third", "knob.rounds": "9"})["knobs"] == {"rounds": 9}
-    assert "way to go" in cli("methods", "third").stdout
-    solved = build("third", {"rate": 2}).solve(torch.ones(2, 6), None, None)
-    assert solved.weight.tolist() == [[0.0, 2.0, 2.0, 0.0, 2.0, 2.0]] * 2
-    monkeypatch.setitem(METHODS, "third", Entry("third", "Third", "Drop.", "#123456", "wanda:Wanda", "never"))
-    with pytest.raises(InputError, match="no knobs"):
-        resolve({**RUN, "method": "third", "knobs": {"rate": 1}})
 
 
 # -- recorded runs keep their names --------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.methods import entry_of
@@ -91,8 +92,11 @@ def text_of(name: str) -> MethodText:
     module = entry_of(name).target.partition(":")[0]
     if not module:
         return parse(DENSE)
-    path = Path(__file__).with_name(f"{module}.py")
-    return parse(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
+    # Found as an import would find it, and not imported.
+    found = find_spec(f"core.methods.{module}")
+    assert found is not None and found.origin is not None
+    source = Path(found.origin).read_text(encoding="utf-8")
+    return parse(ast.get_docstring(ast.parse(source)) or "")
 
 
 def parse(docstring: str) -> MethodText:
