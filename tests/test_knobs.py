@@ -144,10 +144,17 @@ def test_a_number_of_thousands_of_digits_in_a_sweep_is_a_message(number: str, tm
         [resolve(given) for given in read_sweep(sweep).runs]
 
 
+@pytest.mark.parametrize("name", ["seed", "epochs", "lr"])
+def test_a_setting_of_thousands_of_digits_is_a_message(name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        resolve({**RUN, name: HUGE})
+
+
 def test_a_link_of_the_layer_lab_is_read_to_its_last_digit() -> None:
     """A number is never cut to the length that was expected."""
     choices, problems = choices_layer.read({"damping": "0.1000000000000000000e-2"}, "2:4")
     assert problems == [] and dict(choices.knobs) == {"damping": 0.001}
+    assert dict(choices_layer.read({"iterations": "000000000000000000000030"}, "2:4")[0].knobs) == {"iterations": 30}
     for key, text in (("bits", "000000000004"), ("bits", "4.0")):
         assert choices_layer.read({key: text}, "2:4")[0].bits == 4
     for text in ("4.5", "inf", "true", "1e400"):

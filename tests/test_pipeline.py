@@ -18,7 +18,7 @@ from core.cli.run import given_of, run_command
 from core.errors import InputError
 from core.methods import METHODS
 from core.models.prunable import prunable
-from core.running import pipeline
+from core.running import job, pipeline
 from core.running.pipeline import resolve, run
 from core.runs.checks.folder_check import check
 from core.runs.records import RunSpec, command_of
@@ -211,3 +211,16 @@ def test_only_a_finished_run_lends_its_weights(empty_store: Store, status: str, 
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"half")
     assert (pipeline.find_checkpoint(spec, empty_store) == folder) is found
+
+
+@pytest.mark.parametrize(("method", "knobs", "in_order"), [
+    ("magnitude", {}, False), ("admm-layer", {}, False), ("admm-layer", {"inputs": "pruned"}, True),
+    ("admm", {}, True), ("admm", {"inputs": "dense"}, False)])
+def test_a_layer_is_solved_on_the_inputs_that_the_knob_says(store: Store, method: str, knobs: dict[str, str],
+                                                            in_order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense where a method has no such knob."""
+    calls: list[str] = []
+    there = job.solve_in_order
+    monkeypatch.setattr(job, "solve_in_order", lambda *given: (calls.append(method), there(*given))[1])
+    assert run(small(method=method, knobs=knobs, calibration=24), store=store).status == "succeeded"
+    assert calls == ([method] if in_order else [])
