@@ -8,7 +8,8 @@ import pytest
 from core.errors import InputError
 from core.runs.arrays import coarser
 from core.runs.checks.folder_check import check
-from core.runs.keeping import FIRST_KEPT, keep
+from core.runs.keeping import keep
+from core.runs.levels import FIRST_KEPT
 from core.runs.records import RunRecord
 from core.runs.store import Store
 from tests import makers

@@ -10,7 +10,8 @@ import pytest
 
 from core.cli.group import main
 from core.cli.run import given_of
-from core.runs.records import ID_RULE, RECORD_LEVELS, Matrix, RunRecord, RunSpec, command_of
+from core.runs.levels import RECORD_LEVELS
+from core.runs.records import ID_RULE, Matrix, RunRecord, RunSpec, command_of
 from core.specs.resolving import resolve
 
 GIVEN = (

@@ -5,13 +5,15 @@ from __future__ import annotations
 import click
 
 from core.cli.output import echo_json, json_option
-from core.runs.keeping import LEVELS, keep
+from core.runs.keeping import keep
+from core.runs.levels import RECORD_LEVELS
 from core.runs.store import default_store
 
 
 @click.command("keep")
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--as", "level", type=click.Choice(LEVELS), help="How much to keep.  [default: what the run holds]")
+@click.option("--as", "level", type=click.Choice(list(RECORD_LEVELS)),
+              help="How much to keep.  [default: what the run holds]")
 @click.option("--weights", is_flag=True, help="Keep the checkpoint too (of a small model).")
 @json_option
 def keep_command(runs: tuple[str, ...], level: str | None, weights: bool, as_json: bool) -> None:

@@ -29,11 +29,12 @@ from core.models.loading import Loaded, load_model, save_checkpoint
 from core.models.prunable import head_count, layer_count, prunable, repeated_layers
 from core.running.environment import environment
 from core.running.moments import Moments
-from core.running.recording import KEEPS, in_numpy, record_arrays, record_matrices
+from core.running.recording import in_numpy, record_arrays, record_matrices
 from core.running.snapshots import LIMIT, Snapshots
 from core.running.training import Diverged, Loop, Trainer, accelerator, predict
 from core.runs import gridded, solved
 from core.runs.answers import answers_of
+from core.runs.levels import holds
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
 from core.runs.traces import TraceFile
@@ -270,7 +271,7 @@ class Job:
                 pattern=self.pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=self.dense,
                 stats=self.sight, solution=self.solution, lr=trainer.rate, model=self.model, batches=self.batches))
             small = sum(w.numel() for w in self.dense.values()) <= LIMIT
-            kept = small and KEEPS[self.spec.record] >= KEEPS["full"] and method.feasible() is not None
+            kept = small and holds(self.spec.record, "full") and method.feasible() is not None
             loop.snapshot = lambda step: self._snapshot(method, step, loop, kept)
             loop.hard_prune = lambda: self._at_hard_prune(method, loop, trainer.total)
         with self._phase("train"):
@@ -312,7 +313,7 @@ class Job:
 
     def _probes(self) -> Sequence[ProbeText]:
         """The sentences whose inside this run keeps; below the level masks none."""
-        return probes_of(self.spec.task) if KEEPS[self.spec.record] >= KEEPS["masks"] else ()
+        return probes_of(self.spec.task) if holds(self.spec.record, "masks") else ()
 
     def _keep(self, masks: dict[str, Tensor] | None) -> None:
         """Final scores, header and arrays; the weights themselves go to the checkpoint folder."""
@@ -334,7 +335,7 @@ class Job:
         if self.grid is not None and masks is not None:
             gridded.record(spec.record, self.grid, in_numpy(final), in_numpy(masks), in_numpy(self.scales),
                             self.record.matrices, arrays)
-        if KEEPS[spec.record] >= KEEPS["masks"]:
+        if holds(spec.record, "masks"):
             captured = capture(self.model, self.loaded.tokenizer, self._probes(), spec.max_length)
             self.record.probes = captured.probes
             arrays |= to_arrays(captured)
@@ -343,6 +344,6 @@ class Job:
         if masks is not None:
             self.moments.look("final", self.steps)
             self.record.moments = self.moments.taken
-            if KEEPS[spec.record] >= KEEPS["masks"]:
+            if holds(spec.record, "masks"):
                 arrays |= self.moments.arrays()
         write_arrays(self.folder, arrays)

@@ -11,13 +11,13 @@ from torch import Tensor
 from core.errors import InputError
 from core.inside.statistics import LayerStats
 from core.runs import arrays as enc
-from core.runs.records import RECORD_LEVELS, Matrix, RecordLevel
+from core.runs.levels import RecordLevel, holds
+from core.runs.records import Matrix
 from core.sparsity.occupancy import free_mask, occupancy
 from core.sparsity.patterns import Pattern
 from core.sparsity.verify import verify_all
 
 THUMBNAIL_MULTIPLE = 8  # dense and pruned thumbnails have the same cells for every M that divides 8
-KEEPS = {level: rank for rank, level in enumerate(RECORD_LEVELS)}  # each level holds all before it
 
 
 def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> float | None:
@@ -54,7 +54,7 @@ def record_matrices(level: RecordLevel, final: dict[str, Tensor], dense: dict[st
                              f"{verdict.matrix}: {verdict.examples[0]}", "a model that obeys its pattern",
                              "This is a fault of the method: please report it.")
     out = []
-    owners = gram_owners(stats) if KEEPS[level] >= KEEPS["lab"] else {}
+    owners = gram_owners(stats) if holds(level, "lab") else {}
     for name, weight in dense.items():
         mask = masks[name]
         energy = weight.square()
@@ -73,7 +73,6 @@ def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str,
                   stats: dict[str, LayerStats]) -> dict[str, np.ndarray]:
     """The arrays that *level* keeps of the weights (activations and snapshots are added by the pipeline)."""
     out: dict[str, np.ndarray] = {} if masks is None else dict(pattern.arrays())
-    keep = KEEPS[level]
     for name, weight in final.items():
         w = weight.detach().float().cpu().numpy()
         out[f"thumbnail/{name}"] = enc.thumbnail(w, math.lcm(THUMBNAIL_MULTIPLE, pattern.multiple))
@@ -82,11 +81,11 @@ def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str,
             out[f"occupancy/{name}"] = occupancy(mask, pattern).histogram
             free = free_mask(dense[name].float().cpu().numpy(), float(mask.mean()))
             out[f"occupancy.free/{name}"] = occupancy(free, pattern).histogram
-            if keep >= KEEPS["masks"]:
+            if holds(level, "masks"):
                 out[f"mask/{name}"] = enc.pack_mask(mask)
-        if keep >= KEEPS["full"]:
+        if holds(level, "full"):
             enc.put_weight(out, name, w, mask)
-    if keep >= KEEPS["lab"]:
+    if holds(level, "lab"):
         for name in dict.fromkeys(gram_owners(stats).values()):
             gram = stats[name].gram
             assert gram is not None

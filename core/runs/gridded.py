@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.runs.records import RECORD_LEVELS, Matrix, RecordLevel, RunSpec
+from core.runs.levels import RecordLevel, holds
+from core.runs.records import Matrix, RunSpec
 from core.sparsity.grids import Grid
 
 Floats = NDArray[np.float32]
 Arrays = dict[str, np.ndarray]
-LEVELS = list(RECORD_LEVELS)
 
 
 def grid_of(spec: RunSpec) -> Grid | None:
@@ -77,9 +77,9 @@ def record(level: RecordLevel, grid: Grid, final: Mapping[str, Floats], masks: M
         step = wide(scale, weight.shape[1])
         code = np.rint(np.divide(weight, step, out=np.zeros_like(weight), where=step > 0)).astype(np.int8)
         arrays[f"levels/{m.name}"] = _count(code[keep], grid.top)
-        if LEVELS.index(level) >= LEVELS.index("masks"):
+        if holds(level, "masks"):
             arrays[f"grid/{m.name}"] = scale.astype(np.float32)
-        if LEVELS.index(level) >= LEVELS.index("full"):
+        if holds(level, "full"):
             arrays.pop(f"weight/{m.name}", None)
             arrays.pop(f"scale/{m.name}", None)
             arrays[f"code/{m.name}"] = code[keep]
@@ -93,15 +93,15 @@ def check(spec: RunSpec, matrices: list[Matrix], held: Mapping[str, np.ndarray])
     """(verified, problems) in words, of a run whose *spec* has a grid, from its header and its arrays *held*."""
     verified: list[str] = []
     problems: list[str] = []
-    grid, rank = Grid(spec.bits, spec.chunk), LEVELS.index(spec.record)
+    grid = Grid(spec.bits, spec.chunk)
     count = 2 * grid.top + 1
     for m in matrices:
         problems += [f"{m.name}: {text}" for text in _levels(m, grid, held)]
-        if rank >= LEVELS.index("masks"):
+        if holds(spec.record, "masks"):
             problems += [f"{m.name}: {text}" for text in _scales(m, grid, held)]
     if not problems:
         verified.append(f"levels: every kept weight is counted on one of {count} ({spec.bits} bits)")
-        if rank >= LEVELS.index("full"):
+        if holds(spec.record, "full"):
             problems += [f"{m.name}: {text}" for m in matrices for text in _codes(m, grid, held)]
             if not problems:
                 verified.append("grid: codes times scales are the final weights, bit for bit by SHA-256, all on their "

@@ -11,15 +11,9 @@ import msgspec
 from core.errors import InputError
 from core.runs.arrays import coarser
 from core.runs.grams import worth_keeping
-from core.runs.records import RECORD_LEVELS, RecordLevel
+from core.runs.levels import RecordLevel, holds, keeps
 from core.runs.store import CHECKPOINT, TRACE, Store, file_times, write_arrays, write_header
 
-LEVELS = list(RECORD_LEVELS)
-# From which level on an array is kept, by the first word of its key.
-FIRST_KEPT = {"answers": "summary", "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
-              "mask": "masks", "activation": "masks", "attention": "masks", "region": "masks", "distribution": "masks",
-              "weight": "full", "scale": "full", "snapshot": "full",
-              "gram": "lab", "levels": "summary", "grid": "masks", "code": "full", "library": "summary"}
 CELLS = 32  # a side of a thumbnail that may stay as it is below the level full
 SMALL_CHECKPOINT = 2 << 20  # bytes; a dense `tiny` is kept with its weights, so that its runs need no training first
 
@@ -36,7 +30,7 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None, weights: b
     level = level or have
     if run.record.status != "succeeded":
         raise InputError(f"{run_id} is {run.record.status}", "a finished run", "Finish it first: run it with --resume.")
-    if LEVELS.index(level) > LEVELS.index(have):
+    if not holds(have, level):
         raise InputError(f"{run_id} was recorded as {have!r}", f"a run that holds {level!r}",
                          f"Make it again with --record {level}.")
     checkpoint = run.path / CHECKPOINT
@@ -44,22 +38,20 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None, weights: b
     if weights and not 0 < size <= SMALL_CHECKPOINT:
         raise InputError(f"{run_id} has {size} bytes of weights here", f"1 to {SMALL_CHECKPOINT}",
                          "Keep it without --weights, or make a run of a small model.")
-    lab = LEVELS.index(level) >= LEVELS.index("lab")
-    grams = worth_keeping(run.record.matrices) if lab else set()
+    grams = worth_keeping(run.record.matrices) if holds(level, "lab") else set()
     kept = {key: values for key, values in run.arrays().items()
-            if LEVELS.index(FIRST_KEPT[key.split("/", 1)[0]]) <= LEVELS.index(level)
-            and (not key.startswith("gram/") or key.removeprefix("gram/") in grams)}
+            if keeps(level, key) and (not key.startswith("gram/") or key.removeprefix("gram/") in grams)}
     matrices = [m if m.gram is None or m.gram in grams else msgspec.structs.replace(m, gram=None, gram_tokens=None)
                 for m in run.record.matrices]
-    if LEVELS.index(level) < LEVELS.index("full"):
+    if not holds(level, "full"):
         for m in matrices:
             if max(kept[f"thumbnail/{m.name}"].shape) > CELLS:
                 kept[f"thumbnail/{m.name}"] = coarser(kept[f"thumbnail/{m.name}"], m.shape)
     record = msgspec.structs.replace(run.record, matrices=matrices,
                                      spec=msgspec.structs.replace(run.record.spec, record=level))
-    if LEVELS.index(level) < LEVELS.index("masks"):
+    if not holds(level, "masks"):
         record = msgspec.structs.replace(record, probes=[])
-    if LEVELS.index(level) < LEVELS.index("full"):
+    if not holds(level, "full"):
         record = msgspec.structs.replace(record, snapshots=[])
     folder = store.recorded / run_id
     folder.mkdir(parents=True, exist_ok=True)

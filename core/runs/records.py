@@ -14,17 +14,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.runs.levels import RecordLevel
+
 SCHEMA = 1
 ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-RecordLevel = Literal["summary", "masks", "full", "lab"]
-RECORD_LEVELS: dict[str, str] = {
-    "summary": "thumbnails, exact occupancy, SHA-256 of every mask",
-    "masks": "summary, and the masks themselves, activations and attention of the probe sentences",
-    "full": "masks, and the weights as int8 codes (and ADMM snapshots for small models)",
-    "lab": "full, and Gram matrices of the layers' inputs",
-}
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

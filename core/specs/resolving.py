@@ -11,7 +11,8 @@ import msgspec
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.knobs import knobs_to_spec, make_knobs, shown
-from core.runs.records import LATER, MODEL_DEFAULTS, RECORD_LEVELS, RunSpec
+from core.runs.levels import RECORD_LEVELS
+from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
 

@@ -19,14 +19,14 @@ from core.runs import answers, gridded
 from core.runs import grams
 from core.runs import arrays as enc
 from core.runs.checks.moment_check import check_moments
-from core.runs.records import RECORD_LEVELS, STAGES, Matrix
+from core.runs.levels import holds
+from core.runs.records import STAGES, Matrix
 from core.runs.store import ARRAYS, Run
 from core.sparsity.occupancy import groups_of, occupancy
 from core.sparsity.patterns import Dense, Pattern, parse_pattern
 from core.sparsity.verify import ALL, Verdict, verify_all
 
 EXAMPLES = 3  # groups spelled out per matrix
-LEVELS = tuple(RECORD_LEVELS)
 
 Mask = NDArray[np.uint8]
 
@@ -73,7 +73,6 @@ class _Check:
     def __init__(self, run: Run) -> None:
         self.run, self.record, self.spec = run, run.record, run.record.spec
         self.dense = self.spec.method == "dense"
-        self.level = LEVELS.index(self.spec.record)
         self.pattern: Pattern = Dense()
         self.held: dict[str, np.ndarray] = {}
         self.verified: list[str] = []
@@ -102,16 +101,16 @@ class _Check:
                                  f"differ, each of {self.pattern.allowed} in {' x '.join(map(str, cell))}")
         if self.dense:
             self._part("the header says that nothing is pruned", self._dense_digest)
-        elif self.level >= LEVELS.index("masks"):
+        elif holds(self.spec.record, "masks"):
             self._masks()
         else:
             self._summary()
         if self.spec.bits:
             self._add(gridded.check(self.spec, self.record.matrices, self.held))
-        elif self.level >= LEVELS.index("full"):
+        elif holds(self.spec.record, "full"):
             self._part("int8 weights fit their matrices" if self.dense else "kept weights fit their masks",
                        lambda m: gridded.check_plain(m, self.spec, self.held))
-        if self.level >= LEVELS.index("lab"):
+        if holds(self.spec.record, "lab"):
             self._add(grams.check(self.record.matrices, self.held))
         self._part("thumbnails are there and finite", self._thumbnail)
         self._add(answers.check(self.record, self.held))
@@ -280,7 +279,7 @@ class _Check:
 
     def _probes(self) -> None:
         """Activations and attention agree in shape with the probes' tokens, layer by layer."""
-        if self.level < LEVELS.index("masks"):
+        if not holds(self.spec.record, "masks"):
             return
         wrong, layers = [], range(self.record.layers + 1)
         for p in self.record.probes:

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 
 from core.runs.regions import EDGES, MAPS
-from core.runs.records import RECORD_LEVELS, Moment, RunRecord
+from core.runs.levels import holds
+from core.runs.records import Moment, RunRecord
 
 Arrays = Mapping[str, np.ndarray]
-LEVELS = tuple(RECORD_LEVELS)
 
 
 def check_moments(record: RunRecord, held: Arrays, verified: list[str], problems: list[str]) -> None:
@@ -45,7 +45,7 @@ def moments_wrong(record: RunRecord, held: Arrays) -> list[str]:
         wrong.append("the moments are not in the order of their steps")
     for m in moments:
         wrong += _shares(m, record.layers)
-    if not wrong and LEVELS.index(record.spec.record) >= LEVELS.index("masks"):
+    if not wrong and holds(record.spec.record, "masks"):
         wrong += _regions(record, held) + _distributions(record, held)
     return wrong
 

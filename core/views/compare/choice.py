@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from core.methods import METHODS
-from core.runs.records import RECORD_LEVELS, RunRecord
+from core.runs.levels import rank
+from core.runs.records import RunRecord
 from core.views.drawing import style
 from core.views.drawing.twins import told_apart
 
@@ -50,7 +51,7 @@ def telling(records: Iterable[RunRecord], around: RunRecord | None = None) -> li
 
 def _kept(record: RunRecord) -> int:
     """How much of a run was kept, as a rank."""
-    return list(RECORD_LEVELS).index(record.spec.record)
+    return rank(record.spec.record)
 
 
 def _trio(records: Sequence[RunRecord], pattern: str, bits: int) -> list[RunRecord]:
