@@ -12,7 +12,6 @@ import pytest
 
 from core.errors import InputError
 from core.inspecting.finding import find
-from core.inspecting.names import heads_of, natural, place_of
 from core.inspecting.numbers import decode
 from core.inspecting.report import Report, inspect
 from core.sparsity.patterns import parse_pattern
@@ -103,16 +102,6 @@ def test_heads_are_rows_of_the_query_and_columns_of_the_output(tmp_path: Path) -
     assert found[QUERY].heads == found["attention.output.dense"].heads == (1, 4)
     assert found["intermediate.dense"].heads is None
     assert report.verdict[0] == "Of 3 matrices of the layers, 2 lose whole attention heads and 1 is dense."
-
-
-def test_grouped_heads_and_strange_counts() -> None:
-    config = {"num_attention_heads": 8, "num_key_value_heads": 2}
-    assert heads_of("model.layers.0.self_attn.q_proj", (64, 64), config) == (8, 0)
-    assert heads_of("model.layers.0.self_attn.k_proj", (16, 64), config) == (2, 0)
-    assert heads_of("model.layers.0.self_attn.o_proj", (64, 64), config) == (8, 1)
-    for bad in ({}, {"num_attention_heads": 0}, {"num_attention_heads": True}, {"num_attention_heads": "8"},
-                {"num_attention_heads": 7}):
-        assert heads_of("model.layers.0.self_attn.q_proj", (64, 64), bad) is None
 
 
 def test_a_matrix_stored_the_other_way_round_is_remarked(tmp_path: Path) -> None:
@@ -255,12 +244,6 @@ def test_shards_are_one_model(tmp_path: Path) -> None:
     report = inspect(tmp_path)
     assert report.files == 2 and [m.found.pattern for m in report.matrices] == ["2:4", "2:4"]
     assert [".2." in m.name for m in report.matrices] == [True, False]  # in the order of the layers
-
-
-def test_places_and_order() -> None:
-    assert [place_of(n) for n in ("bert.embeddings.word_embeddings.weight", "h.0.attn.c_attn.weight", "lm_head.weight",
-                                  "model.layers.11.mlp.up_proj.weight")] == ["embeddings", "layers", "head", "layers"]
-    assert sorted(["a.10.b", "a.9.b", "a.9.a"], key=natural) == ["a.9.a", "a.9.b", "a.10.b"]
 
 
 def test_ten_million_weights_take_seconds(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
+from core.models.names import part_of
 from core.runs.records import Moment
 from core.runs.regions import EDGES
 from core.runs.store import Run, read_header
@@ -229,7 +230,7 @@ def test_the_strip_shows_the_weights_that_make_the_region_that_changed_most(run:
     marked = [box for box in view.figure.layout.shapes if box.line.color == style.ACCENT]
     assert {(box.x0, box.x1) for box in marked} == {(region - 0.5, region + 0.5)} and len(marked) == 2
     share = 1 / (16 if name == "ffn" else 4)
-    assert f"50 % of “{style.part_of(full)}” in layer 2 is zero" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert f"50 % of “{part_of(full)}” in layer 2 is zero" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert f"{style.percent(0.0)} → {style.percent(share)}; " in view.claim
     assert view.table["pruned"].tolist()[:2] == [0.5, share]
     assert (felt.z == 0).sum() >= 9  # the quiet column is empty

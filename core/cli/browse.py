@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from core.cli.output import echo_json, json_option, printable, record_object, table
 from core.cli.run import score_table
 from core.errors import InputError, unknown
+from core.models.names import layer_name
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run, Store, default_store
 
@@ -66,14 +66,13 @@ def contents(run: Run) -> dict[str, int]:
 
 
 def layer_table(record: RunRecord) -> list[tuple[str, str, int, float, float, float]]:
-    """One row per encoder layer (`layer.<i>` in the name; any other matrix alone): name, matrices, weights, shares.
+    """One row per layer (a matrix that is in none: alone): name, matrices, weights, shares.
 
     The shares (density, kept energy, moved) are means over the layer's weights.
     """
     groups: dict[str, list[Any]] = {}
     for m in record.matrices:
-        found = re.match(r".*?\blayers?\.\d+", m.name)
-        groups.setdefault(found.group() if found else m.name, []).append(m)
+        groups.setdefault(layer_name(m.name) or m.name, []).append(m)
     rows = []
     for name, group in groups.items():
         size = [m.shape[0] * m.shape[1] for m in group]

@@ -6,11 +6,11 @@ header says under which name: `Matrix.gram`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from core.models.names import layer_of
 from core.runs import arrays as enc
 from core.runs.records import Matrix
 
@@ -25,15 +25,10 @@ def worth_keeping(matrices: Sequence[Matrix]) -> set[str]:
     """
     owners = {m.gram for m in matrices}
     own = [m for m in matrices if m.name in owners]
-    numbers = sorted({_layer(m.name) for m in matrices})
+    layers = {m.name: layer_of(m.name) or 1 for m in matrices}
+    numbers = sorted(set(layers.values()))
     chosen = {numbers[0], numbers[len(numbers) // 2], numbers[-1]} if numbers else set()
-    return {m.name for m in own if m.shape[1] <= WIDEST and _layer(m.name) in chosen}
-
-
-def _layer(matrix: str) -> int:
-    """The first number between dots in a matrix's name: its layer, counted from 0."""
-    found = re.search(r"\.(\d+)\.", matrix)
-    return int(found[1]) if found else 0
+    return {m.name for m in own if m.shape[1] <= WIDEST and layers[m.name] in chosen}
 
 
 def check(matrices: Iterable[Matrix], held: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from core.models.names import layer_of, part_of
 from core.runs.regions import REGION
 from core.runs.store import Run
 from core.views.activations import margins
@@ -70,8 +71,8 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
 def matrix_of(run: Run, name: str, layer: int) -> str | None:
     """The prunable matrix whose outputs are the features of map *name* in *layer*; the layer's last where none is
     called so; None for the embeddings."""
-    mine = [m.name for m in run.record.matrices if style.layer_of(m.name) == layer]
-    return next((m for m in mine if style.part_of(m) == MAKES.get(name)), mine[-1] if mine else None)
+    mine = [m.name for m in run.record.matrices if layer_of(m.name) == layer]
+    return next((m for m in mine if part_of(m) == MAKES.get(name)), mine[-1] if mine else None)
 
 
 def _link(found: Film, layer: int) -> _Link:
@@ -119,7 +120,7 @@ def _weights_title(pair: Pair | None, region: int | None) -> str:
     if pair is None:
         return "The weights"
     cut = piece(pair, region)[0]
-    return f"{style.part_of(pair.entry.name)}, outputs {cut.start}–{cut.stop - 1}"
+    return f"{part_of(pair.entry.name)}, outputs {cut.start}–{cut.stop - 1}"
 
 
 # -- the map -----------------------------------------------------------------------------------------------------
@@ -175,7 +176,7 @@ def _said(texts: list[str]) -> list[Part]:
 
 def _claim(pair: Pair | None, found: Film, layer: int, link: _Link, answer: str) -> str:
     cause = "" if pair is None else \
-        f"{style.percent(_zeros(pair))} of “{style.part_of(pair.entry.name)}” in {of_layer(layer)} is zero; "
+        f"{style.percent(_zeros(pair))} of “{part_of(pair.entry.name)}” in {of_layer(layer)} is zero; "
     before, after = link.quiet
     if np.isfinite(before) and np.isfinite(after):
         felt = f"quiet regions of its {map_words(found.map)} {style.percent(before)} → {style.percent(after)}; "

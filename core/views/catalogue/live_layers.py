@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.models.names import layer_of, part_of
 from core.runs import solved
 from core.runs.solved import Solved
 from core.runs.store import Run
@@ -55,7 +56,7 @@ def solving(run: Run) -> Solving:
     cells: dict[int, list[str | None]] = {layer: [None] * len(parts) for layer in layers}
     kept = {s.name: style.percent(s.kept_energy) for s in done}
     for name in names:
-        cells[style.layer_of(name) or 0][parts.index(style.part_of(name))] = kept.get(name, "")
+        cells[layer_of(name) or 0][parts.index(part_of(name))] = kept.get(name, "")
     return Solving(claim, alt, parts, [(f"layer {n}" if n else "outside", row) for n, row in cells.items()],
                    ("dense still", f"{rule}; the number: kept energy"), table,
                    "Which part of a layer loses most of its squared weights? Look for a column's smallest numbers.")

@@ -18,6 +18,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from core.models.names import layer_of, part_of
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, map_axis, swatch
 
@@ -31,8 +32,8 @@ GREY_CELL = ((0.0, "rgba(0,0,0,0)"), (1.0, style.rgba(style.PRUNED)))  # over th
 
 def places(matrices: list[str]) -> tuple[list[int], list[str]]:
     """Layers (0: outside the layers) and parts of *matrices*, each in the order in which they first come."""
-    layers = dict.fromkeys(style.layer_of(m) or 0 for m in matrices)
-    return list(layers), list(dict.fromkeys(map(style.part_of, matrices)))
+    layers = dict.fromkeys(layer_of(m) or 0 for m in matrices)
+    return list(layers), list(dict.fromkeys(map(part_of, matrices)))
 
 
 def block_size(shape: tuple[int, int], multiple: int, cells: int = 96) -> tuple[int, int]:

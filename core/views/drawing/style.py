@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.methods import METHODS
+from core.models.names import matrix_words as matrix_words
 from core.runs.records import STAGES as STAGES
 from core.runs.records import RunRecord
 
@@ -162,33 +162,11 @@ METRICS: dict[str, str] = {
     "accuracy_f1_mean": "mean of accuracy and F1",
     "pearson_spearman_mean": "mean of Pearson and Spearman correlation",
 }
-_PARTS = {
-    "attention.self.query": "query", "attention.self.key": "key", "attention.self.value": "value",
-    "attention.output.dense": "attention output", "intermediate.dense": "FFN in", "output.dense": "FFN out",
-}
 
 
 def metric_words(name: str) -> str:
     """A metric as written on a page."""
     return METRICS.get(name, name.replace("_", " "))
-
-
-def layer_of(matrix: str) -> int | None:
-    """The layer (1 = first) that a matrix's name speaks of, or None."""
-    found = re.search(r"\.(?:layer|layers|h|block)\.(\d+)\.", matrix)
-    return int(found[1]) + 1 if found else None
-
-
-def part_of(matrix: str) -> str:
-    """Which part of its layer a matrix is: "query", "FFN in", or the rest of its name."""
-    rest = re.sub(r"^.*\.(?:layer|layers|h|block)\.\d+\.", "", matrix)
-    return _PARTS.get(rest, rest)
-
-
-def matrix_words(matrix: str) -> str:
-    """A matrix as written on a page: "layer 1 · query"."""
-    layer = layer_of(matrix)
-    return f"layer {layer} · {part_of(matrix)}" if layer else part_of(matrix)
 
 
 def task_title(task: str) -> str:

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.models.names import layer_of, part_of
 from core.runs.bound import pattern_of
 from core.runs.records import Matrix
 from core.runs.store import Run
@@ -300,7 +301,7 @@ def strip(run: Run) -> View:
                 raise InputError(f"occupancy of {matrix} has {len(histogram)} entries",
                                  f"{size + 1} for {pattern.name}", "Make the run again.")
             share = groups.classes(histogram) / max(int(histogram.sum()), 1)
-            down, across = rows.index(style.layer_of(matrix) or 0), columns.index(style.part_of(matrix))
+            down, across = rows.index(layer_of(matrix) or 0), columns.index(part_of(matrix))
             xs += [across * (width + 1.5) + k for k in range(width)]
             ys += [0.82 * float(v) for v in share]
             base += [-down] * width

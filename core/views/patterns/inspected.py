@@ -11,6 +11,7 @@ import pandas as pd
 from core.errors import unknown
 from core.inspecting.report import Matrix, Report
 from core.inspecting.words import many, megabytes
+from core.models.names import layer_of, part_of
 from core.views.drawing import maps, style
 from core.views.drawing.build import Part, build, map_axis, words_only
 from core.views.drawing.view import Number, View
@@ -61,7 +62,7 @@ def overview(report: Report, chosen: str = "") -> View:
 def _places(judged: tuple[Matrix, ...]) -> tuple[dict[str, tuple[int, int]], list[str], list[str]]:
     """(row, column) of every matrix by name, and the names of rows and columns: layers x parts, where names say so."""
     layers, parts = maps.places([m.name for m in judged])
-    at = {m.name: (layers.index(style.layer_of(m.name) or 0), parts.index(style.part_of(m.name))) for m in judged}
+    at = {m.name: (layers.index(layer_of(m.name) or 0), parts.index(part_of(m.name))) for m in judged}
     if len(set(at.values())) == len(at) and len(parts) <= 2 * FLOW and len(layers) > 1:
         return at, [f"layer {k}" if k else "other" for k in layers], [_short(part) for part in parts]
     at = {m.name: divmod(k, FLOW) for k, m in enumerate(judged)}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import unknown
+from core.models.names import layer_of, part_of
 from core.runs.records import Matrix
 from core.runs.store import Run
 from core.views.drawing import maps, style
@@ -45,7 +46,7 @@ def model_map(run: Run, figure: str, chosen: str = "") -> View:
     for m in entries:
         value = kind.of(m)
         if value is not None:
-            grid[rows.index(style.layer_of(m.name) or 0), columns.index(style.part_of(m.name))] = value
+            grid[rows.index(layer_of(m.name) or 0), columns.index(part_of(m.name))] = value
     table = pd.DataFrame([{"matrix": m.name, kind.title: kind.of(m)} for m in entries])
     if not np.isfinite(grid).any():
         return words_only(f"This run did not keep the {kind.title} of its matrices.")
@@ -57,7 +58,7 @@ def model_map(run: Run, figure: str, chosen: str = "") -> View:
              "textfont": {"size": 15}, "hoverinfo": "skip", "showlegend": False}]
     boxes = []
     if any(m.name == chosen for m in entries):
-        x, y = columns.index(style.part_of(chosen)), rows.index(style.layer_of(chosen) or 0)
+        x, y = columns.index(part_of(chosen)), rows.index(layer_of(chosen) or 0)
         boxes = [{"type": "rect", "x0": x - 0.47, "x1": x + 0.47, "y0": y - 0.45, "y1": y + 0.45,
                   "line": {"width": 3, "color": style.ACCENT}}]
     drawn = build(data, {
