@@ -87,11 +87,6 @@ def diverging_codes(
     return codes
 
 
-def sequential_palette() -> list[RGBA]:
-    """256 colours: 0 nothing (transparent), 254 the most, 255 pruned."""
-    return [(*SEQUENTIAL_HUE, round(255 * (code / 254) ** 0.85)) for code in range(255)] + [PRUNED]
-
-
 def occupancy_palette(allowed: int, size: int) -> list[RGBA]:
     """*size* + 1 ordered tones for a group that keeps 0..size entries.
 
