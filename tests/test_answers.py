@@ -12,9 +12,10 @@ import pytest
 from core.errors import InputError
 from core.runs.answers import Answers, answers_of, check, flips, read
 from core.runs.checks.folder_check import check as check_run
-from core.runs.checks.recount import measures_of, values_of
+from core.runs.checks.recount import values_of
 from core.runs.records import Scores
 from core.runs.store import Store
+from core.statistics.measures import measures_of
 from core.tasks import TASKS
 from core.tasks.metrics import score
 from tests import makers

@@ -58,7 +58,7 @@ LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.models.names", "core.inspecting", "core.live",
-         "core.specs", "ui", "pages", "app")
+         "core.specs", "core.statistics", "ui", "pages", "app")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -84,9 +84,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.errors": (),
     "core.demo": ("core.errors",),
     "core.sparsity": ("core.errors",),
-    "core.runs": ("core.errors", "core.models.names", *NUMPY_SPARSITY),
+    "core.runs": ("core.errors", "core.models.names", "core.statistics.measures", *NUMPY_SPARSITY),
     "core.inspecting": ("core.errors", "core.models.names", *NUMPY_SPARSITY),
-    "core.tasks": ("core.errors", "core.demo", "core.runs.store"),
+    "core.tasks": ("core.errors", "core.demo", "core.runs.store", "core.statistics.measures"),
     "core.methods": ("core.errors", "core.sparsity", "core.runs.regions", "core.inside"),
     "core.lab": ("core.errors", "core.demo", "core.runs", "core.sparsity", "core.methods", "core.inside", "core.models",
                  "core.tasks"),

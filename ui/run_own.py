@@ -12,7 +12,7 @@ import streamlit as st
 from core import demo
 from core.errors import InputError
 from core.tasks import own
-from core.tasks.preparing import METRICS, NAME, Prepared, prepare
+from core.tasks.preparing import NAME, OFFERED, Prepared, prepare
 from core.tasks.tables import KINDS, LARGEST, TableFile, columns_of, head, table_file
 from core.views.drawing import style
 from ui import frame, links
@@ -63,7 +63,7 @@ def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[
                             key=f"run.own.pair.{tag}", help="For pairs of texts.")
         label = st.selectbox("Label", names, index=names.index(first_label), key=f"run.own.label.{tag}", width=210,
                              help="2 to 20 classes, or numbers with a decimal point for a regression.")
-        metric = st.selectbox("Score", [NONE, *METRICS], format_func=lambda m: m.replace("_", " ") or "the usual one",
+        metric = st.selectbox("Score", [NONE, *OFFERED], format_func=lambda m: m.replace("_", " ") or "the usual one",
                               key=f"run.own.metric.{tag}", width=190,
                               help="Usual: accuracy; for numbers the mean of Pearson and Spearman.")
         name = st.text_input("Name", _name(upload.name), key=f"run.own.name.{tag}", max_chars=31, width=190,

@@ -10,7 +10,7 @@ import click
 from core.cli.output import echo_json, json_option, printable, table
 from core.errors import InputError
 from core.tasks import own
-from core.tasks.preparing import METRICS, open_tables, prepare
+from core.tasks.preparing import OFFERED, open_tables, prepare
 
 
 def task_object(task: own.OwnTask) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def _needed(value: str | None, what: str, action: str) -> str:
               "point (regression).")
 @click.option("--validation", type=click.Path(path_type=Path), metavar="FILE",
               help="The validation part.  [default: the last 20 % of a fixed permutation]")
-@click.option("--metric", metavar="NAME", help=f"The main score: {', '.join(METRICS)}.  [default: accuracy, or "
+@click.option("--metric", metavar="NAME", help=f"The main score: {', '.join(OFFERED)}.  [default: accuracy, or "
               "pearson_spearman_mean for numbers]")
 @json_option
 def task_command(action: str, name: str | None, file: Path | None, text: str | None, pair: str | None,

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import InputError
 from core.runs.records import RunRecord
-from core.runs.checks.recount import measures_of, values_of
+from core.runs.checks.recount import values_of
 from core.runs.store import CHECKPOINT, Run
+from core.statistics.measures import measures_of
 
 LOGITS, LABELS = "answers/logits", "answers/labels"
 EXACT = 1e-6  # a score is the recorded one up to this: the order of a sum may move a correlation by less

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from core.statistics.measures import is_correlation
+
 WIDTH = 2.0  # standard errors: about 95 of 100 repeated samples of the evaluation set fall inside
-CORRELATIONS = ("matthews_correlation", "pearson", "spearman", "pearson_spearman_mean")
 
 RULE_SHARE = "two binomial standard errors of the dense score, 2·√(p(1 − p)/n)"
 RULE_CORRELATION = "two large-sample standard errors of the dense correlation, 2·(1 − r²)/√(n − 1)"
@@ -21,7 +22,7 @@ def noise(metric: str, score: float, n_eval: int) -> float:
     """
     if n_eval < 2 or not math.isfinite(score):
         return math.nan
-    if metric in CORRELATIONS:
+    if is_correlation(metric):
         r = min(max(score, -1.0), 1.0)
         return WIDTH * (1 - r * r) / math.sqrt(n_eval - 1)
     p = min(max(score, 0.0), 1.0)
@@ -30,4 +31,4 @@ def noise(metric: str, score: float, n_eval: int) -> float:
 
 def rule(metric: str) -> str:
     """The rule in words."""
-    return RULE_CORRELATION if metric in CORRELATIONS else RULE_SHARE
+    return RULE_CORRELATION if is_correlation(metric) else RULE_SHARE

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.statistics.measures import metric_name
 
 PERMUTATION_SEED = 0  # of the training subset: the same for every run, whatever the run's own seed
 OWN_TASK = re.compile(r"own-([a-z0-9][a-z0-9-]{0,30})-([0-9a-f]{8})")  # the full name of an own task: with its digest
@@ -43,8 +44,7 @@ class TaskEntry:
 
 def _glue(name: str, title: str, question: str, columns: tuple[str, str | None], labels: tuple[str, ...],
           metrics: tuple[str, ...] = ("accuracy",)) -> TaskEntry:
-    metric = metrics[0] if len(metrics) == 1 else "_".join(metrics) + "_mean"
-    return TaskEntry(name, title, question, "glue", columns, labels, metric, metrics)
+    return TaskEntry(name, title, question, "glue", columns, labels, metric_name(metrics), metrics)
 
 
 def _ours(name: str, question: str, columns: tuple[str, str | None], labels: tuple[str, ...]) -> TaskEntry:

@@ -22,6 +22,7 @@ import numpy as np
 from core import demo
 from core.errors import InputError, unknown
 from core.runs.store import default_store, write_atomic
+from core.statistics.measures import metric_name
 from core.tasks import OWN_TASK, TASKS, Examples, TaskEntry
 from core.tasks.preparing import NAME, Prepared, digest_of
 
@@ -53,9 +54,8 @@ class OwnTask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def entry(self) -> TaskEntry:
         """The task as lists know it."""
-        metric = self.metrics[0] if len(self.metrics) == 1 else "_".join(self.metrics) + "_mean"
         return TaskEntry(self.full, f"{self.name} (own data)", "Your own data: which label does the text get?", "own",
-                         self.columns, self.labels, metric, self.metrics, self.scale)
+                         self.columns, self.labels, metric_name(self.metrics), self.metrics, self.scale)
 
 
 def root() -> Path:

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from core.errors import InputError, unknown
+from core.statistics.measures import METRICS
 from core.tasks import PERMUTATION_SEED, TASKS, Examples
 from core.tasks.tables import KINDS, TableFile, open_table, read, shown
 
@@ -29,9 +30,7 @@ CLASSES = 20
 FEWEST = 10  # rows: with fewer there is nothing to score on
 SHARE = 0.2  # of the rows, for validation, where no file is given
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-METRICS = {"accuracy": ("accuracy",), "f1": ("f1",), "matthews_correlation": ("matthews_correlation",),
-           "pearson": ("pearson",), "spearman": ("spearman",), "pearson_spearman_mean": ("pearson", "spearman")}
-OF_NUMBERS = ("pearson", "spearman", "pearson_spearman_mean")
+OFFERED = tuple(name for name in METRICS if name != "accuracy_f1_mean")  # that one is GLUE's alone
 LONGEST_CLASS = 60
 
 
@@ -165,14 +164,14 @@ def prepare(name: str, table: TableFile, *, text: str, label: str, pair: str | N
 
 
 def _metrics(metric: str | None, classes: tuple[str, ...]) -> tuple[str, ...]:
-    chosen = metric or ("accuracy" if classes else OF_NUMBERS[-1])
-    if chosen not in METRICS:
-        raise unknown("metric", chosen, METRICS)
-    if (chosen in OF_NUMBERS) == bool(classes) or (chosen == "f1" and len(classes) != 2):
-        fitting = [m for m in METRICS if (m in OF_NUMBERS) != bool(classes) and (m != "f1" or len(classes) == 2)]
+    chosen = metric or ("accuracy" if classes else "pearson_spearman_mean")
+    if chosen not in OFFERED:
+        raise unknown("metric", chosen, OFFERED)
+    fitting = [name for name in OFFERED if METRICS[name].suits(len(classes))]
+    if chosen not in fitting:
         what = f"{len(classes)} classes" if classes else "numbers as labels"
         raise InputError(f"Metric {chosen!r} with {what}", f"one of {', '.join(fitting)}", "Choose another --metric.")
-    return METRICS[chosen]
+    return METRICS[chosen].measures
 
 
 def _read(table: TableFile, text: str, pair: str | None, label: str) -> tuple[list[str], list[str] | None, list[Any],

@@ -9,27 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-CLASSES = ("accuracy", "f1", "matthews_correlation")
-NUMBERS = ("pearson", "spearman")
-MEAN = "_mean"
-
-
-def measures_of(metric: str) -> list[str]:
-    """The measures whose mean the main score *metric* is ("accuracy_f1_mean": two); empty for a name not known."""
-    known = (*CLASSES, *NUMBERS)
-    if metric in known:
-        return [metric]
-    if not metric.endswith(MEAN):
-        return []
-    parts: list[str] = []
-    rest = metric.removesuffix(MEAN)
-    while rest:
-        found = next((name for name in known if rest == name or rest.startswith(name + "_")), None)
-        if found is None:
-            return []
-        parts, rest = [*parts, found], rest[len(found) + 1:]
-    return parts
-
 
 def values_of(logits: NDArray[np.float32], labels: NDArray[np.generic]) -> dict[str, float]:
     """Every measure that answers with *logits* `[n, outputs]` have against *labels* `[n]`, as fractions.

@@ -19,6 +19,7 @@ from core.methods import METHODS
 from core.models.names import matrix_words as matrix_words
 from core.runs.records import STAGES as STAGES
 from core.runs.records import RunRecord
+from core.statistics.measures import metric_words as metric_words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -144,24 +145,6 @@ STAGE_MEANING: dict[str, str] = {
     "hard_pruned": "W under the final mask, before refinement",
     "final": "the model the run ends with",
 }
-PHASES: dict[str, str] = {
-    "dense": "dense training",
-    "layer-wise": "ADMM, layer by layer",
-    "admm": "ADMM",
-    "refine": "refinement under the mask",
-    "moving": "training, the mask moves",
-}
-METRICS: dict[str, str] = {
-    "accuracy": "accuracy",
-    "matthews_correlation": "Matthews correlation",
-    "accuracy_f1_mean": "mean of accuracy and F1",
-    "pearson_spearman_mean": "mean of Pearson and Spearman correlation",
-}
-
-
-def metric_words(name: str) -> str:
-    """A metric as written on a page."""
-    return METRICS.get(name, name.replace("_", " "))
 
 
 def task_title(task: str) -> str:
