@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from core.live.estimates import Estimate
 from core.live.status import LiveStatus
+from core.runs.phases import WORK
 from core.views.drawing import style
 
 STATES = {"queued": "waiting", "running": "running", "succeeded": "done", "failed": "failed", "cancelled": "cancelled",
           "unknown": "not known"}
-
-PHASES = {"start": "starting", "load": "loading", "calibrate": "calibrating", "look": "looking at the feature maps",
-          "solve": "solving", "evaluate": "scoring", "teacher": "asking the dense model", "train": "training",
-          "record": "recording"}
 
 
 def duration(seconds: float) -> str:
@@ -47,7 +44,7 @@ def standing(found: LiveStatus) -> str:
         return STATES[found.state]
     if not found.watched:
         return "running, started from the command line"
-    phase = PHASES.get(found.phase, found.phase)
+    phase = WORK.get(found.phase, found.phase)
     parts = [f"{phase} {found.done} of {found.total}" if found.total > 1 else phase]
     parts += [style.matrix_words(found.note)] if found.note else []
     parts += [f"{duration(found.elapsed)} so far"]

@@ -149,7 +149,7 @@ class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     k: int
     step: int
-    phase: str  # "dense", "start", "admm", "hard-pruned", "refine" or "final"
+    phase: str  # one of `core.runs.phases.MOMENT`
     quiet: dict[str, list[float]] = {}
     median: dict[str, list[float]] = {}  # the dense model's median region norms, by map; at moment 0 alone
     loudness: dict[str, list[float]] = {}  # root mean square region norm of the sample, by map

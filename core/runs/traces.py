@@ -1,8 +1,8 @@
 """`trace.jsonl`: one JSON object per logged step, only ever appended to, except when a run continues.
 
-Keys, left out where they do not apply: step, epoch, phase ("dense", "layer-wise", "admm", "refine", "moving"), loss,
-score (of the weights the model would be used with), rho, primal, dual, flips, flipped (their share), moved, quiet
-(share of quiet regions in the last batch), lr, seconds.
+Keys, left out where they do not apply: step, epoch, phase (see `core.runs.phases`), loss, score (of the weights the
+model would be used with), rho, primal, dual, flips, flipped (their share), moved, quiet (share of quiet regions in the
+last batch), lr, seconds.
 """
 
 from __future__ import annotations

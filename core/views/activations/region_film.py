@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.errors import InputError, unknown
+from core.runs.phases import MOMENT
 from core.runs.records import Moment
 from core.runs.regions import MAPS, QUIET, region_norms
 from core.runs.store import ARRAYS, HEADER, Run, file_times
@@ -19,8 +20,6 @@ from core.views.drawing import style
 from core.views.weights.pair import Recent
 
 BLOCK = "block"
-PHASES = {"dense": "dense", "start": "start", "admm": "ADMM", "hard-pruned": "hard-pruned", "refine": "refinement",
-          "final": "final"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Film:
 
 def moment_words(moment: Moment) -> str:
     """A moment as a scrubber and an axis name it: "ADMM, step 120"."""
-    name = PHASES.get(moment.phase, moment.phase)
+    name = MOMENT.get(moment.phase, moment.phase)
     return f"{name}, step {style.count(moment.step)}" if moment.phase in ("admm", "refine") else name
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.runs import arrays as enc
+from core.runs.phases import TRACE
 from core.runs.store import Run
 from core.sparsity.occupancy import free_mask, occupancy
 from core.sparsity.patterns import parse_pattern
@@ -47,7 +48,7 @@ def growing(run: Run) -> View:
     if run.record.status == "succeeded":
         return view
     parts = [f"{words} {value:.3g}" for key, words in SAID.items() if (value := latest(run, key)) is not None]
-    phase = style.PHASES.get(str(row.get("phase", "")), str(row.get("phase", "")))
+    phase = TRACE.get(str(row.get("phase", "")), str(row.get("phase", "")))
     claim = f"Step {style.count(int(row.get('step', 0)))}, {phase}: {', '.join(parts)}." if parts else view.claim
     hint = "Watch the primal residual fall while rho rises, and what the score does at the hard prune."
     return replace(view, claim=claim, try_this=hint if trace_curves.has_admm(run) else "")

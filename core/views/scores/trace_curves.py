@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.runs.phases import TRACE
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
@@ -173,7 +174,7 @@ def _phases(figure: go.Figure, rows: Sequence[Row], xs: Sequence[float]) -> None
         figure.add_shape(type="rect", x0=start, x1=end, xref="x", y0=0, y1=1, yref="paper", layer="below",
                          line={"width": 0}, fillcolor=style.WASH if at % 2 == 0 else "rgba(0,0,0,0)")
         figure.add_annotation(x=start, xref="x", y=1.0, yref="paper", yanchor="bottom", xanchor="left", yshift=4,
-                              text=style.PHASES.get(name, name), showarrow=False, font={"size": 14})
+                              text=TRACE.get(name, name), showarrow=False, font={"size": 14})
 
 
 def _ends(rows: Sequence[Row], key: str) -> str:

@@ -1,0 +1,38 @@
+"""The phases that a run speaks of, with their words on a page. Three lists, as three things have phases.
+
+A name that is in none of them, of a newer version or another's folder, is shown as it is.
+"""
+
+from __future__ import annotations
+
+# What the process is at: `Timing.phases`, and the progress of a live run.
+WORK: dict[str, str] = {
+    "start": "starting",
+    "load": "loading",
+    "calibrate": "calibrating",
+    "look": "looking at the feature maps",
+    "solve": "solving",
+    "evaluate": "scoring",
+    "teacher": "asking the dense model",
+    "train": "training",
+    "record": "recording",
+}
+
+# What happens to the weights in a row of the trace: `phase` in `trace.jsonl`.
+TRACE: dict[str, str] = {
+    "dense": "dense training",
+    "layer-wise": "ADMM, layer by layer",
+    "admm": "ADMM",
+    "refine": "refinement under the mask",
+    "moving": "training, the mask moves",
+}
+
+# When the feature maps were looked at: `Moment.phase`.
+MOMENT: dict[str, str] = {
+    "dense": "dense",
+    "start": "start",
+    "admm": "ADMM",
+    "hard-pruned": "hard-pruned",
+    "refine": "refinement",
+    "final": "final",
+}
