@@ -90,7 +90,7 @@ def measured(blocks: Floats, kept: Energies, shape: Shape, width: int) -> Cost |
 
 
 def whole_rows(blocks: NDArray[np.floating], shape: Shape, width: int) -> NDArray[np.floating]:
-    """Undo `patterns_source.cut`: `[B, size]` -> `[out, in]`, *width* inputs wide."""
+    """Undo `core.sparsity.library.tiles`: `[B, size]` -> `[out, in]`, *width* inputs wide."""
     across = width // shape.columns
     split = blocks.reshape(-1, across, shape.rows, shape.columns)
     return split.transpose(0, 2, 1, 3).reshape(-1, width)
