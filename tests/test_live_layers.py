@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.live import asking, presets, tending
+from core.live import asking, presets, tending, tickets
 from core.runs import solved
 from core.runs.store import Store
 from core.specs.resolving import dense_spec, resolve
@@ -16,6 +16,7 @@ from core.views.catalogue import live_layers
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
 from tests.opening import open_page, said
+from ui import run_demo
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm-layer", "pattern": "2:4"}
 RUN = resolve(GIVEN).run_id
@@ -89,6 +90,38 @@ def test_the_page_draws_the_table_while_the_layers_are_solved(monkeypatch: pytes
     app.run()
     assert not table_of(app)
     assert not app.exception and "No matrix is solved yet" in said(app) + "".join(h.value for h in app.subheader)
+
+
+@pytest.mark.parametrize(("method", "task"), [("asp", "own-wanda-12345678"), ("admm", "own-magnitude-12345678"),
+                                             ("wanda", "own-asp-12345678"), ("admm-layer", "agreement")])
+def test_the_method_of_the_spec_tells_whether_there_is_a_table_whatever_the_task_is_called(
+        monkeypatch: pytest.MonkeyPatch, empty_store: Store, method: str, task: str) -> None:
+    monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
+    run = make_run(empty_store.live, task=task, method=method, status="running", pid=os.getpid())
+    this_process(empty_store, run, {"task": task, "method": method}, 3, 1)
+    (empty_store.live / run / "trace.jsonl").unlink()
+    layered = method in ("wanda", "admm-layer")
+    words = said(open_page(monkeypatch, empty_store, "run", run=run))
+    assert ("No matrix is solved yet" in words) == layered
+    assert ("Nothing was logged yet" in words) == (not layered)
+    assert run_demo.layered(run) == layered
+
+
+def test_before_there_is_a_header_the_ticket_tells_the_method(monkeypatch: pytest.MonkeyPatch,
+                                                              empty_store: Store) -> None:
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(empty_store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(empty_store.live))
+    trained = {**GIVEN, "method": "asp"}
+    other = resolve(trained, light=True).run_id
+    for run, given in ((RUN, GIVEN), (other, trained)):
+        tickets.put(empty_store, tickets.Ticket(run=run, viewer="a", created=1.0, given=given))
+    assert [run_demo.layered(run) for run in (RUN, other, "nobody-knows")] == [True, False, False]
+    for ticket in tickets.waiting(empty_store)[0]:
+        tickets.drop(empty_store, ticket)
+    assert not run_demo.layered(RUN)
+    tickets.queue_of(empty_store).rmdir()
+    this_process(empty_store, RUN, GIVEN, 3, 1)
+    assert run_demo.layered(RUN) and not run_demo.layered(other)
 
 
 def test_names_of_matrices_are_escaped(monkeypatch: pytest.MonkeyPatch, half: Store) -> None:

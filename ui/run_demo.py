@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import demo
-from core.live import presets
+from core.live import presets, tickets, workers
 from core.methods import METHODS
 from core.runs.store import Run
 from core.views.catalogue import live_layers
@@ -34,12 +34,17 @@ def _fill(said: dict[str, str]) -> None:
 
 
 def layered(run: str) -> bool:
-    """Does this run solve its layers one by one? Its name says by which method it is."""
-    return any(f"-{name}-" in run for name in LAYERED)
+    """Does this run solve its layers one by one? Its header says so; before there is one, what was asked for."""
+    store = cache.store()
+    entry = store.find(run)
+    if entry is not None and entry.record is not None:
+        return entry.record.spec.method in LAYERED
+    asked = [*tickets.waiting(store)[0], *(worker.ticket for worker in workers.active(store))]
+    return any(ticket.given.get("method") in LAYERED for ticket in asked if ticket.run == run)
 
 
 def matrices(run: Run) -> None:
     """The table of what is solved, of a run that solves its layers one by one."""
-    if layered(run.record.id):
+    if run.record.spec.method in LAYERED:
         with frame.guarded():  # not cached: the list grows while header and trace stay as they are
             solving.draw(live_layers.solving(run), "live.layers")

@@ -137,7 +137,7 @@ def _pictures(now: LiveStatus) -> None:
         st.caption("Nothing is recorded of it yet.")  # what stands under its name is an earlier run
         return
     run_demo.matrices(run)
-    if run_demo.layered(run.record.id) and not run.trace:
+    if run.record.spec.method in run_demo.LAYERED and not run.trace:
         return  # its rounds are written down when all layers are solved
     with frame.guarded():
         frame.figures(frame.cached(live_run.numbers, run))
