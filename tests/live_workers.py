@@ -17,6 +17,7 @@ from core.live import spare, tickets, workers
 from core.live.tickets import Ticket
 from core.live.workers import Worker
 from core.runs.store import Store
+from core.runs.writers import ticks_of
 
 SLEEPER = "import sys, time; print('started', flush=True); time.sleep(60)"
 
@@ -40,7 +41,7 @@ def this_process(store: Store, run: str, settings: dict[str, Any], began: float,
     tickets.queue_of(store).mkdir()
     folder = workers.folder_of(store, run)
     folder.mkdir(parents=True)
-    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=workers.ticks_of(os.getpid()), started=moment - began)
+    worker = Worker(ticket=ticket, pid=os.getpid(), ticks=ticks_of(os.getpid()), started=moment - began)
     (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
     (folder / "progress.json").write_bytes(msgspec.json.encode(
         progress | {"started": moment - began, "phase_started": moment - phase_began, "updated": moment}))

@@ -22,6 +22,7 @@ from core.live.tending import tend
 from core.live.tickets import Ticket
 from core.runs.records import RunSpec
 from core.runs.store import REPOSITORY, Store, read_header
+from core.runs.writers import ticks_of
 from core.specs.resolving import resolve
 from tests.live_workers import end_all, given, running, until
 from tests.makers import make_dense, make_run
@@ -99,7 +100,7 @@ def test_a_reused_process_number_is_not_our_worker(live: Store) -> None:
     other = msgspec.structs.replace(worker, pid=os.getpid())  # alive, but it began at another moment
     (folder / "worker.json").write_bytes(msgspec.json.encode(other))
     assert not workers.alive(other)
-    assert workers.alive(msgspec.structs.replace(other, ticks=workers.ticks_of(os.getpid())))
+    assert workers.alive(msgspec.structs.replace(other, ticks=ticks_of(os.getpid())))
     tend(live, running())
     assert status(live, run).state == "failed"
 
@@ -119,7 +120,7 @@ def test_a_worker_of_another_place_lives_by_its_heartbeat(live: Store) -> None:
     asking.cancel(live, run)
     tend(live, running())
     time.sleep(0.2)
-    assert workers.ticks_of(worker.pid) is not None
+    assert ticks_of(worker.pid) is not None
     stale = msgspec.structs.replace(other, started=time.time() - workers.SILENT - 1.0)
     assert workers.alive(other) and not workers.alive(stale)
     said = Said(updated=time.time())
@@ -149,7 +150,7 @@ def test_cancel_takes_a_ticket_out_and_stops_a_worker_with_all_it_started(live: 
     asking.cancel(live, first)
     until(lambda: (tend(live, running()), status(live, first).over)[1])
     assert status(live, first).state == "cancelled"
-    until(lambda: workers.ticks_of(int(child.read_text())) is None)
+    until(lambda: ticks_of(int(child.read_text())) is None)
     with pytest.raises(InputError, match="no run id has"):
         asking.cancel(live, "../elsewhere")
 

@@ -14,6 +14,7 @@ import pytest
 from core.live import probing, spare, workers
 from core.live.tickets import Ticket
 from core.runs.store import REPOSITORY, Store
+from core.runs.writers import ticks_of
 from core.specs.resolving import resolve
 from tests.live_workers import given, running, spare_of_this_process, until
 
@@ -138,10 +139,10 @@ def test_it_ends_when_its_keeper_is_killed() -> None:
     try:
         assert keeper.stdout is not None
         pid = int(keeper.stdout.readline())
-        assert workers.ticks_of(pid) is not None
+        assert ticks_of(pid) is not None
     finally:
         keeper.send_signal(signal.SIGKILL)
         keeper.wait(10.0)
         assert keeper.stdout is not None
         keeper.stdout.close()
-    until(lambda: workers.ticks_of(pid) is None, LIMIT)
+    until(lambda: ticks_of(pid) is None, LIMIT)

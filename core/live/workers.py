@@ -22,15 +22,16 @@ from core.live.progress import Said, read_said
 from core.live.tickets import Moment, Ticket, reason_of
 from core.runs.records import ID_RULE
 from core.runs.store import Store, write_atomic
+from core.runs.writers import ticks_of
 
-SILENT = 30.0  # seconds without a heartbeat after which a process that cannot be looked up counts as gone
+SILENT = 30.0  # seconds without a heartbeat after which a worker of another place counts as gone
 TAIL = 4096  # bytes of a log that are read for its last lines
 LINES = 6
 _started: dict[int, subprocess.Popen[bytes]] = {}  # by this process: to be reaped, nothing else hangs on it
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """`worker.json`: one worker. `ticks`: when its process began, in the system's own count; guards a reused id.
+    """`worker.json`: one worker. `ticks`: when its process began (`core.runs.writers`); guards a reused id.
     `place`: the machine or container in which `pid` means that process; "" in files of before."""
 
     ticket: Ticket
@@ -125,40 +126,19 @@ def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
     return worker
 
 
-def ticks_of(pid: int) -> int | None:
-    """When process *pid* began, in clock ticks since the machine did; None when that cannot be told. A process that has
-    ended and only waits to be noticed by its parent counts as none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    state, *rest = text.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if state in "ZX" else int(rest[18])
-
-
 def alive(worker: Worker, said: Said | None = None) -> bool:
     """Is the worker's process still there, and still that process? One of another place lives by its heartbeat."""
     if not _here(worker):
-        return _heard(worker, said)
+        return time.time() - max(worker.started, said.updated if said else 0.0) < SILENT
     child = _started.get(worker.pid)
     if child is not None and child.poll() is not None:
         del _started[worker.pid]
         return False
-    if worker.ticks is not None and Path("/proc/self/stat").exists():
-        return ticks_of(worker.pid) == worker.ticks
-    try:
-        os.kill(worker.pid, 0)
-    except OSError:
-        return False
-    return _heard(worker, said)
+    return worker.ticks is not None and ticks_of(worker.pid) == worker.ticks
 
 
 def _here(worker: Worker) -> bool:
     return worker.place in ("", place())
-
-
-def _heard(worker: Worker, said: Said | None) -> bool:
-    return time.time() - max(worker.started, said.updated if said else 0.0) < SILENT
 
 
 def stop(worker: Worker, kind: signal.Signals = signal.SIGTERM) -> None:

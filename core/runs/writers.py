@@ -8,19 +8,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
+
 from core.errors import InputError
 from core.runs.store import Store
 
 PAUSE = 0.2  # seconds between two tries
 
 
+def ticks_of(pid: int) -> int | None:
+    """When process *pid* began, in hundredths of a second since its machine did; None when there is no such process,
+    or only a dead one that its parent has not noticed yet."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        # Both moments are told by the system's clock, which may be set; their difference does not change with it.
+        return round((process.create_time() - psutil.boot_time()) * 100)
+    except (psutil.Error, ValueError):
+        return None
+
+
 def gone(pid: int | None) -> bool:
     """Is there no process *pid* any more? When it began is not known, so a reused id counts as still there."""
-    try:
-        os.kill(pid or 0, 0)
-    except (OSError, OverflowError):
-        return True
-    return not pid
+    return ticks_of(pid or 0) is None
 
 
 @contextmanager
