@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,16 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(empty_store: Store, tmp_p
     with pytest.raises(OSError), alone(empty_store, "a-run"):
         raise AssertionError("followed")
     assert not (tmp_path / "made").exists()
+
+
+def test_a_file_system_without_locks_stops_nobody_and_a_full_disk_does(empty_store: Store,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    for code, stops in ((errno.ENOLCK, False), (errno.ENOTSUP, False), (errno.ENOSYS, False), (errno.EIO, True)):
+        def flock(stream: object, how: int, code: int = code) -> None:
+            raise OSError(code, os.strerror(code))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl, "flock", flock)
+            with pytest.raises(OSError) if stops else nullcontext(), alone(empty_store, "a-run"):
+                assert not stops
+    assert not list((empty_store.live / ".writers").glob("*.*"))  # no file of a substitute lock is left

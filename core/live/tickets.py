@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +16,7 @@ from core.errors import InputError
 from core.live.places import LARGEST, QUEUE, linked, own_folder, read_own
 from core.runs.records import ID_RULE, RunSpec
 from core.runs.store import Store, write_atomic
+from core.runs.writers import lock_at
 from core.specs.resolving import resolve
 
 NAME = re.compile(r"[0-9]{1,20}-[a-z0-9]{1,16}-[0-9a-f]{8}\.json")
@@ -146,20 +145,10 @@ def locked(store: Store, patience: float = 0.0) -> Iterator[bool]:
 
     The system lets go of it when its holder dies, so a killed server never leaves it shut.
     """
-    end = time.monotonic() + patience
-    try:
-        handle = os.open(own_folder(queue_of(store)) / ".lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    except OSError:  # a link in its place, a full disk: as if somebody else held it
-        yield False
-        return
-    with os.fdopen(handle, "wb") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= end:
-                    yield False
-                    return
-                time.sleep(0.02)
-        yield True
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock_at(own_folder(queue_of(store)) / ".lock").acquire(patience))
+            mine = True
+        except OSError:  # held, or a link in its place, a full disk: as if somebody else held it
+            mine = False
+        yield mine

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from core.errors import InputError
 from core.runs.store import Store
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 PAUSE = 0.2  # seconds between two tries
+LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # of a file system without locks: `pid` alone guards the folder
 
 
 def ticks_of(pid: int) -> int | None:
@@ -34,6 +38,14 @@ def gone(pid: int | None) -> bool:
     return ticks_of(pid or 0) is None
 
 
+def lock_at(path: Path) -> FileLock:
+    """The system's lock at *path*: a link there is not followed, and the lock is gone when its holder is."""
+    from filelock import FileLock  # only who writes or serves a queue needs it
+
+    # On a file system without locks its substitute would outlive a killed holder.
+    return FileLock(path, mode=0o644, fallback_to_soft=False)
+
+
 @contextmanager
 def alone(store: Store, run: str, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Be the only writer of *run* under the live root. The system lets go when the holder dies, however it dies.
@@ -42,17 +54,22 @@ def alone(store: Store, run: str, waiting: Callable[[], object] | None = None) -
     """
     folder = store.live / ".writers"
     folder.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(folder / run, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644), "wb") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if waiting is None:
-                    raise InputError(f"{run} is being written by another process", "one writer a run",
-                                     "Wait for it, or stop that process.") from None
-                waiting()
-                time.sleep(PAUSE)
-            except OSError:  # a file system without locks: `pid` alone guards the folder
-                break
+    lock = lock_at(folder / run)
+
+    def again() -> bool:
+        if waiting is not None:
+            waiting()
+        return False
+
+    try:
+        lock.acquire(-1 if waiting else 0, PAUSE, cancel_check=again)
+    except TimeoutError:
+        raise InputError(f"{run} is being written by another process", "one writer a run",
+                         "Wait for it, or stop that process.") from None
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+    try:
         yield
+    finally:
+        lock.release()
