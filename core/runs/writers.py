@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from core.errors import InputError
 from core.runs.store import Store
 
@@ -23,6 +21,8 @@ LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # of a file system witho
 def ticks_of(pid: int) -> int | None:
     """When process *pid* began, in hundredths of a second since its machine did; None when there is no such process,
     or only a dead one that its parent has not noticed yet."""
+    import psutil  # 20 ms that a page without live runs need not wait for
+
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
