@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,11 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.errors import InputError
-from core.runs.store import REPOSITORY, Store
-from core.runs.writers import alone
+from core.runs.records import RunRecord, RunSpec
+from core.runs.store import REPOSITORY, Store, read_header, write_header
+from core.runs.writers import alone, sign, ticks_of, unsign, writer_of
 from tests import makers
 
 
@@ -118,3 +122,64 @@ def test_a_file_system_without_locks_stops_nobody_and_a_full_disk_does(empty_sto
             with pytest.raises(OSError) if stops else nullcontext(), alone(empty_store, "a-run"):
                 assert not stops
     assert not list((empty_store.live / ".writers").glob("*.*"))  # no file of a substitute lock is left
+
+
+def signed(**fields: object) -> RunRecord:
+    """A header that this process signed, with *fields* over it."""
+    record = RunRecord(schema=1, id="x", status="running", created="", spec=RunSpec(task="cola"))
+    sign(record)
+    return msgspec.structs.replace(record, **fields)
+
+
+NOBODY = 2**22 + 1  # no process of Linux has this number
+
+
+@pytest.mark.parametrize(("fields", "where"), [
+    ({}, "here"), ({"pid": NOBODY}, "gone"), ({"pid": None}, "gone"), ({"pid": -1}, "gone"), ({"pid": 2**70}, "gone"),
+    ({"ticks": (ticks_of(os.getpid()) or 0) + 1}, "gone"),  # a recycled number
+    ({"host": "another"}, "elsewhere"), ({"host": "another", "pid": NOBODY}, "elsewhere"),
+    ({"host": None, "ticks": None}, "here"), ({"host": None, "ticks": None, "pid": NOBODY}, "gone")])
+def test_where_a_writer_is(fields: dict[str, object], where: str) -> None:
+    assert writer_of(signed(**fields)) == where
+
+
+def test_a_signature_is_in_the_header_while_a_run_is_written_and_not_after(empty_store: Store) -> None:
+    run = makers.make_run(empty_store.live, status="running")
+    folder = empty_store.live / run
+    old = json.loads((folder / "run.json").read_bytes())
+    assert not {"host", "ticks"} & set(old)  # a header of before reads all the same
+    record = read_header(folder)
+    sign(record)
+    write_header(folder, record)
+    assert {"pid": os.getpid(), "host": platform.node(), "ticks": ticks_of(os.getpid())}.items() <= json.loads(
+        (folder / "run.json").read_bytes()).items()
+    record = read_header(folder)
+    unsign(record)
+    write_header(folder, record)
+    assert not {"pid", "host", "ticks"} & set(json.loads((folder / "run.json").read_bytes()))
+
+
+def test_a_run_of_another_machine_is_shown_as_running_and_not_taken_over(empty_store: Store,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.live.status import status
+    from core.running import pipeline
+
+    class Made:
+        def __init__(self, *rest: object) -> None:
+            pass
+
+        def carry_out(self) -> str:
+            return "done"
+
+    monkeypatch.setattr(pipeline, "Job", Made)
+    spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "dense"})
+    makers.make_dense(empty_store.live, id=spec.run_id, status="running", pid=NOBODY, host="far-away")
+    found = status(empty_store, spec.run_id)
+    assert (found.state, found.note, found.over) == ("running", "on the machine far-away", False)
+    for how in ("resume", "again"):
+        with pytest.raises(InputError, match=f'by process {NOBODY} of far-away.*take "host" out of its run.json'):
+            pipeline.run(spec, store=empty_store, **{how: True})  # type: ignore[arg-type]
+    folder = empty_store.live / spec.run_id
+    write_header(folder, msgspec.structs.replace(read_header(folder), host=None))
+    assert status(empty_store, spec.run_id).state == "failed"
+    assert pipeline.run(spec, store=empty_store, resume=True) == "done"

@@ -43,7 +43,7 @@ def standing(found: LiveStatus) -> str:
     if found.state != "running":
         return STATES[found.state]
     if not found.watched:
-        return "running, started from the command line"
+        return ", ".join(["running, started from the command line", *([found.note] if found.note else [])])
     phase = WORK.get(found.phase, found.phase)
     parts = [f"{phase} {found.done} of {found.total}" if found.total > 1 else phase]
     parts += [style.matrix_words(found.note)] if found.note else []

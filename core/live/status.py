@@ -13,7 +13,7 @@ from core.live.progress import Said
 from core.live.workers import Worker
 from core.runs.records import RunRecord
 from core.runs.store import Store, read_header
-from core.runs.writers import gone
+from core.runs.writers import writer_of
 from core.specs.resolving import dense_spec
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
@@ -76,8 +76,11 @@ def _over(store: Store, run: str) -> LiveStatus:
     if record is not None and record.status != "queued":
         if end is not None and record.status == "succeeded" and end.state != "succeeded" and entry and entry.recorded:
             return LiveStatus(run, end.state, reason=end.reason)  # the recorded one is whole, the one made here is not
-        if record.status == "running" and gone(record.pid):  # started without a ticket, and killed
-            return LiveStatus(run, "failed", reason="Its process is gone.")
+        if record.status == "running":  # started without a ticket
+            where = writer_of(record)
+            if where == "gone":
+                return LiveStatus(run, "failed", reason="Its process is gone.")
+            return LiveStatus(run, "running", note=f"on the machine {record.host}" if where == "elsewhere" else "")
         return LiveStatus(run, record.status, reason=record.error or "")
     if end is not None:
         return LiveStatus(run, end.state, reason=end.reason)

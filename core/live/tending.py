@@ -18,6 +18,7 @@ from core.live.tickets import Ticket, locked
 from core.live.workers import Command, End, Worker, headless
 from core.runs.records import RunRecord
 from core.runs.store import HEADER, Store, read_header, write_atomic, write_header
+from core.runs.writers import unsign
 from core.specs.resolving import dense_spec
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -112,7 +113,8 @@ def _settle(path: Path, worker: Worker, cancelled: bool, reason: str) -> RunReco
     try:
         record = read_header(path)
         if record.status == "running" and record.pid == worker.pid:
-            record.status, record.error, record.pid = "cancelled" if cancelled else "failed", reason, None
+            record.status, record.error = "cancelled" if cancelled else "failed", reason
+            unsign(record)
             write_header(path, record)
     except (InputError, OSError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from core.runs.levels import holds
 from core.runs.records import SCHEMA, RunRecord, RunSpec, Scores
 from core.runs.store import CHECKPOINT, Store, now, write_arrays, write_header
 from core.runs.traces import TraceFile
+from core.runs.writers import sign, unsign
 from core.sparsity.patterns import Pattern, Unstructured, parse_pattern
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
@@ -74,8 +74,9 @@ class Job:
         self.resuming = resume and (folder / RESUME).exists()
         old = self._old_record() if self.resuming else None
         self.record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", created=old.created if old else now(),
-                                spec=spec, spec_given=given, environment=environment(), pid=os.getpid(),
+                                spec=spec, spec_given=given, environment=environment(),
                                 parent=None if spec.method == "dense" else dense_spec(spec).run_id)
+        sign(self.record)
         self.scores: dict[str, float] = {}
         self.steps = 0  # of training
         self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder), TraceFile(folder)
@@ -105,13 +106,14 @@ class Job:
         except BaseException as error:
             self.record.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
             self.record.error = str(error) or type(error).__name__
-            self.record.pid = None
+            unsign(self.record)
             write_header(self.folder, self.record)
             if isinstance(error, Diverged):
                 raise InputError(f"The run diverged: {error}", "a finite loss",
                                  "Lower --lr or rho; the last good state is kept in the folder.") from error
             raise
-        self.record.status, self.record.pid = "succeeded", None
+        self.record.status = "succeeded"
+        unsign(self.record)
         self.record.timing.total = round(sum(self.record.timing.phases.values()), 2)
         write_header(self.folder, self.record)
         (self.folder / RESUME).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from core.models.checkpoints import find_checkpoint
 from core.running.job import Job, Progress, Report
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import HEADER, Store
-from core.runs.writers import alone, gone
+from core.runs.writers import alone, writer_of
 from core.specs.resolving import dense_spec, resolve
 
 __all__ = ["Progress", "export", "find_checkpoint", "resolve", "run"]
@@ -63,9 +63,8 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
         record = _record(spec, store)
         if record is not None and record.status == "succeeded" and not again:
             return record
-        if record is not None and record.status == "running" and record.pid != os.getpid() and not gone(record.pid):
-            raise InputError(f"{spec.run_id} is being written by process {record.pid}", "one writer a run",
-                             "Wait for it, or stop that process.")
+        if record is not None and record.status == "running" and record.pid != os.getpid():
+            _refuse_another(record)
         if not resume and not again:
             raise InputError(f"{spec.run_id} exists and is not finished", "a new run",
                              "Add --resume to continue it, or --again to start over.")
@@ -79,6 +78,17 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
                 _run(parent, store, data_dir, True, True, report, {})
     folder.mkdir(parents=True, exist_ok=True)
     return Job(spec, folder, store, data_dir, resume, report, given).carry_out()
+
+
+def _refuse_another(record: RunRecord) -> None:
+    """Raises InputError when another process than this one writes *record*, or may do so."""
+    where = writer_of(record)
+    if where == "here":
+        raise InputError(f"{record.id} is being written by process {record.pid}", "one writer a run",
+                         "Wait for it, or stop that process.")
+    if where == "elsewhere":
+        raise InputError(f"{record.id} is being written by process {record.pid} of {record.host}", "one writer a run",
+                         f'Wait for it, or, if it is dead, take "host" out of its {HEADER}.')
 
 
 def export(run_id: str, *, store: Store, to: Path) -> Path:

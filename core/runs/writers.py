@@ -1,14 +1,18 @@
-"""Who writes a run folder: one process at a time, by a lock of the system, and named by `pid` in its `run.json`."""
+"""Who writes a run folder: one process at a time, by a lock of the system, and named in its `run.json` by `pid`, `host`
+and `ticks`."""
 
 from __future__ import annotations
 
 import errno
+import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from core.errors import InputError
+from core.runs.records import RunRecord
 from core.runs.store import Store
 
 if TYPE_CHECKING:
@@ -33,9 +37,23 @@ def ticks_of(pid: int) -> int | None:
         return None
 
 
-def gone(pid: int | None) -> bool:
-    """Is there no process *pid* any more? When it began is not known, so a reused id counts as still there."""
-    return ticks_of(pid or 0) is None
+def sign(record: RunRecord) -> None:
+    """Name this process in *record* as its writer."""
+    record.pid, record.host, record.ticks = os.getpid(), platform.node() or None, ticks_of(os.getpid())
+
+
+def unsign(record: RunRecord) -> None:
+    """Name no writer in *record*: nobody writes it any more."""
+    record.pid = record.host = record.ticks = None
+
+
+def writer_of(record: RunRecord) -> Literal["here", "elsewhere", "gone"]:
+    """Where the process is that *record* names as its writer. Of one on another machine nobody here can know whether it
+    lives. A record of before names neither its machine nor when it began: it is looked for here, by its id alone."""
+    if record.host not in (None, platform.node()):
+        return "elsewhere"
+    began = ticks_of(record.pid or 0)
+    return "gone" if began is None or record.ticks not in (None, began) else "here"
 
 
 def lock_at(path: Path) -> FileLock:
