@@ -44,6 +44,8 @@ def tend(store: Store, command: Command = headless) -> bool:
                 with suppress(OSError):  # a full disk: the next look writes it down
                     _bury(store, worker)
         _start(store, going, command)
+        with suppress(OSError):
+            workers.prune(store)
     return True
 
 

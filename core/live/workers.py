@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,10 @@ from core.runs.store import Store, write_atomic
 from core.runs.writers import ticks_of
 
 SILENT = 30.0  # seconds without a heartbeat after which a worker of another place counts as gone
+KEPT = 100  # ended workers whose files stay: every poll looks at all
+MOST = 100  # of the others that one poll removes
+# Its end is removed last: without it, a worker counts as one that goes on.
+FILES = ("worker.json", "progress.json", "worker.log", "cancel", "end.json")
 TAIL = 4096  # bytes of a log that are read for its last lines
 LINES = 6
 _started: dict[int, subprocess.Popen[bytes]] = {}  # by this process: to be reaped, nothing else hangs on it
@@ -110,7 +115,7 @@ def flags(given: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
     """Start a worker for *ticket*. Raises OSError when the system starts none."""
     folder = own_folder(folder_of(store, ticket.run))
-    for name in ("end.json", "cancel", "progress.json", "worker.json", "worker.log"):
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)
     env = {"SPARSESCOPE_RUNS": str(store.live.resolve()), "SPARSESCOPE_CACHED": str(store.recorded.resolve()),
            "PYTHONUNBUFFERED": "1"}
@@ -169,14 +174,27 @@ def read_end(folder: Path) -> End | None:
 
 def folders(store: Store) -> list[Path]:
     """The folders of all workers there were, the latest change first."""
-    if linked(store.live / WORK):
-        return []
+    root, found = store.live / WORK, []
     try:
-        found = [p for p in (store.live / WORK).iterdir()
-                 if ID_RULE.fullmatch(p.name) and ".." not in p.name and p.is_dir() and not p.is_symlink()]
-        return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
+        for entry in [] if linked(root) else os.scandir(root):
+            if ID_RULE.fullmatch(entry.name) and ".." not in entry.name and entry.is_dir(follow_symlinks=False):
+                with suppress(FileNotFoundError):  # pruned this very moment
+                    found.append((entry.stat(follow_symlinks=False).st_mtime, entry.name))
     except OSError:
         return []
+    return [root / name for _, name in sorted(found, reverse=True)]
+
+
+def prune(store: Store, keep: int = KEPT, most: int = MOST) -> None:
+    """Remove the folders of workers that ended, all but the latest *keep*, and at most *most* at once; none in which
+    lies anything that is no file of ours. Raises OSError. For the holder of the queue's lock."""
+    ended = [folder for folder in folders(store) if (folder / "end.json").exists()]
+    for folder in ended[keep:][-most:]:
+        there = {path.name for path in folder.iterdir()}
+        if there <= set(FILES):
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def damaged(store: Store) -> list[str]:
