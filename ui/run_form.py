@@ -20,7 +20,7 @@ from core.models import MODELS
 from core.models.named import source_of
 from core.runs.records import RunSpec
 from core.sparsity.patterns import PATTERNS
-from core.specs.settings import HELP
+from core.specs.settings import help_of
 from core.tasks import TASKS
 from core.tasks.own import registered
 from core.views.drawing import style
@@ -56,14 +56,14 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
         tasks = [task for task, entry in TASKS.items() if not demo.on() or entry.kind == "built-in"]
         mine = [] if demo.on() else registered()
         tasks += [task.full for task in mine]
-        _choice("task", "Task", {task: style.task_title(task) for task in tasks}, said, HELP["task"])
+        _choice("task", "Task", {task: style.task_title(task) for task in tasks}, said, help_of("task"))
         _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo.on() or m == demo.MODEL}, said,
-                HELP["model"], new=not demo.on())
+                help_of("model"), new=not demo.on())
         _choice("method", "Method", {m: style.method_title(m) for m in METHODS}, said, METHODS_HELP)
         _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values()}, said,
-                HELP["pattern"], new=True)
+                help_of("pattern"), new=True)
         for name in FEW:
-            _text(name, said, _default(spec, name), HELP[name], width=110)
+            _text(name, said, _default(spec, name), help_of(name), width=110)
     if model is not None and model.words:
         st.caption(links.plain(model.words))
     knobs = knobs_of(METHODS[said["method"]].knobs) if said["method"] in METHODS else ()
@@ -101,11 +101,11 @@ def _field(name: str, said: Mapping[str, str], spec: RunSpec | None) -> None:
     kind = typing.get_type_hints(RunSpec)[name]
     if typing.get_origin(kind) is Literal:
         names = {value: value for value in typing.get_args(kind)}
-        _choice(name, _label(name), names, said, HELP[name], default=_default(spec, name))
+        _choice(name, _label(name), names, said, help_of(name), default=_default(spec, name))
     elif kind is bool:
-        _choice(name, _label(name), {"true": "yes", "false": "no"}, said, HELP[name], default=_default(spec, name))
+        _choice(name, _label(name), {"true": "yes", "false": "no"}, said, help_of(name), default=_default(spec, name))
     else:
-        _text(name, said, _default(spec, name), HELP[name].replace("  [default: all]", " Empty: all."))
+        _text(name, said, _default(spec, name), help_of(name).replace("  [default: all]", " Empty: all."))
 
 
 def _knob(knob: Knob, said: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from core.cli.progress import reporter, stoppable
 from core.errors import InputError
 from core.runs.records import STAGES, RunRecord, RunSpec
 from core.runs.store import Store, default_store
-from core.specs.settings import HELP
+from core.specs.settings import help_of
 
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +27,7 @@ def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _option(info: Any, kind: Any) -> Callable[[Any], Any]:
-    flag, help_text = f"--{info.name.replace('_', '-')}", HELP[info.name]
+    flag, help_text = f"--{info.name.replace('_', '-')}", help_of(info.name)
     if info.name == "knobs":
         return click.option("--knob", "knobs", multiple=True, metavar="KEY=VALUE", help=help_text)
     if info.name == "freeze_embeddings":  # a flag each way: which one is the default depends on the model

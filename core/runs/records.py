@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from core.runs.levels import RecordLevel
 
@@ -22,33 +23,56 @@ ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
+def said(words: str, unit: str = "", **limits: Any) -> Meta:
+    """What a field is and its range, if it has one (`gt`, `ge`, `lt`, `le`), for `core.specs.settings`.
+
+    The range binds who makes a run. It is no part of the type: a reader opens a header that lies outside of it.
+    """
+    return Meta(description=words, extra={"range": Meta(**limits) if limits else None, "unit": unit})
+
+
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that decides a run's outcome (and `record`, which only decides how much of it is kept)."""
 
-    task: str
-    model: str = "minilm-l6"
-    method: str = "admm"
-    pattern: str = "2:4"
-    seed: int = 0
-    epochs: float = 4.0  # epochs of training after (or during) pruning; 0 = one-shot
-    dense_epochs: float = 4.0  # epochs of the dense parent
-    lr: float = 1e-4  # peak learning rate, AdamW
-    dense_lr: float = 1e-4  # peak learning rate of the dense parent
-    batch_size: int = 32
-    max_length: int = 128  # tokens; longer inputs are cut
-    train_examples: int | None = None  # first N of the seeded permutation of train; None = all
-    dev_examples: int = 0  # >0: score on this many examples held out of train, for choosing knobs
-    calibration: int = 256  # training examples behind Gram matrices and norms
-    distill: float = 0.0  # weight of the dense teacher's soft targets in the loss, 0..1
-    dropout: float = 0.0  # in every training of this run and its parent
-    freeze_embeddings: bool = True
-    record: RecordLevel = "masks"
-    knobs: dict[str, bool | int | float | str] = {}  # the method's own, resolved
-    bits: int = 0  # of the grid the weights are put on; 0 = float32, no grid
-    chunk: int = 64  # weights along the input that share a scale of the grid; 0 = a whole row
-    distill_hidden: float = 0.0  # weight of the dense teacher's hidden states in the loss
-    distill_attention: float = 0.0  # weight of the dense teacher's attention in the loss
-    eval_examples: int = 0  # >0: score on this many of the evaluation examples only, evenly spaced: a run in a hurry
+    task: Annotated[str, said("What is learned; see `tasks`.")]
+    model: Annotated[str, said("A name of `models`, a local folder in Hugging Face form, or a hub id.")] = "minilm-l6"
+    method: Annotated[str, said("How to prune; see `methods`. `dense` only fine-tunes.")] = "admm"
+    pattern: Annotated[str, said(
+        "What may stay, e.g. 2:4 = keep 2 of every 4 consecutive inputs; see `patterns`.")] = "2:4"
+    seed: Annotated[int, said(
+        "Seed of the classifier head, the order of the batches and the dropout.", ge=0, le=2**31 - 1)] = 0
+    epochs: Annotated[float, said("Epochs of training while or after pruning; 0 = none.", ge=0, le=1000)] = 4.0
+    dense_epochs: Annotated[float, said(
+        "Epochs of the dense parent, made first when it is not there yet.", ge=0, le=1000)] = 4.0
+    lr: Annotated[float, said("Peak learning rate (AdamW).", gt=0, lt=1)] = 1e-4
+    dense_lr: Annotated[float, said("Peak learning rate of the dense parent.", ge=0, lt=1)] = 1e-4
+    batch_size: Annotated[int, said("Sequences per optimiser step.", ge=1, le=4096)] = 32
+    max_length: Annotated[int, said("Tokens per sequence; longer ones are cut.", "tokens", ge=4, le=8192)] = 128
+    # The first of the seeded permutation of the training set; None = all of it.
+    train_examples: Annotated[int | None, said(
+        "Train on this many examples, the same ones for every seed.  [default: all]", ge=1)] = None
+    dev_examples: Annotated[int, said(
+        "Score on this many examples held out of train, for choosing knobs; 0 = the validation set.", ge=0)] = 0
+    calibration: Annotated[int, said(
+        "Training examples behind the layers' Gram matrices.", "examples", ge=0)] = 256
+    distill: Annotated[float, said(
+        "Weight of the dense teacher's soft targets in the loss, 0 to 1.", ge=0, le=1)] = 0.0
+    dropout: Annotated[float, said(
+        "Dropout in every training of this run and of its parent, 0 to 1.", ge=0, lt=1)] = 0.0
+    freeze_embeddings: Annotated[bool, said("Train the embeddings too, or keep them frozen (faster).")] = True
+    record: Annotated[RecordLevel, said(
+        "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).")] = "masks"
+    # The method's own, resolved.
+    knobs: Annotated[dict[str, bool | int | float | str], said(
+        "A knob of the method; repeatable. `methods NAME` lists them.")] = {}
+    bits: Annotated[int, said("Put the weights on a grid of this many bits, 2 to 8; 0 = no grid.")] = 0
+    chunk: Annotated[int, said("Weights along the input that share one scale of the grid; 0 = a whole row.")] = 64
+    distill_hidden: Annotated[float, said(
+        "Weight of the dense teacher's hidden states in the loss, 0 to 100.", ge=0, le=100)] = 0.0
+    distill_attention: Annotated[float, said(
+        "Weight of the dense teacher's attention in the loss, 0 to 100.", ge=0, le=100)] = 0.0
+    eval_examples: Annotated[int, said(
+        "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.", ge=0)] = 0
 
     @property
     def digest(self) -> str:

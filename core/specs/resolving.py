@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.knobs import knobs_to_spec, make_knobs, shown
-from core.runs.levels import RECORD_LEVELS
 from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
+from core.specs.settings import range_of, range_words
 
 HINTS = typing.get_type_hints(RunSpec)
 
@@ -72,32 +73,25 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
         if not values.get("epochs", 4.0):
             values["lr"], values["distill"] = 1e-4, 0.0  # without training they decide nothing
             values["distill_hidden"] = values["distill_attention"] = 0.0
+    for name, value in values.items():
+        _check_range(name, value, entry)
+    return msgspec.convert(values, RunSpec, strict=False)
+
+
+def _check_range(name: str, value: Any, entry: methods.Entry) -> None:
+    limits = range_of(name)
+    if limits is None:
+        return
+    if name == "epochs" and entry.training == "always":
+        limits = Meta(gt=0, le=limits.le)
+    if name == "calibration" and entry.name != "dense":
+        limits = Meta(ge=1)
+    number = msgspec.convert(value, HINTS[name], strict=False)
     try:
-        spec = msgspec.convert(values, RunSpec, strict=False)
-    except msgspec.ValidationError as error:
-        raise InputError(f"The settings do not fit ({error})", "the types of `python -m core run --help`",
-                         "Correct it.") from None
-    _check_ranges(spec, entry.training)
-    return spec
-
-
-def _check_ranges(spec: RunSpec, training: str) -> None:
-    rules: list[tuple[str, bool, str]] = [
-        ("epochs", (spec.epochs > 0 or training != "always") and spec.epochs <= 1000, "more than 0, at most 1000"),
-        ("lr", 0 < spec.lr < 1, "between 0 and 1"), ("batch_size", 1 <= spec.batch_size <= 4096, "1 to 4096"),
-        ("max_length", 4 <= spec.max_length <= 8192, "4 to 8192 tokens"),
-        ("train_examples", spec.train_examples is None or spec.train_examples >= 1, "1 or more"),
-        ("dev_examples", spec.dev_examples >= 0, "0 or more"),
-        ("eval_examples", spec.eval_examples >= 0, "0 or more"), ("distill", 0 <= spec.distill <= 1, "0 to 1"),
-        ("distill_hidden", 0 <= spec.distill_hidden <= 100, "0 to 100"),
-        ("distill_attention", 0 <= spec.distill_attention <= 100, "0 to 100"),
-        ("calibration", spec.calibration >= 1 or spec.method == "dense", "1 or more examples"),
-        ("dropout", 0 <= spec.dropout < 1, "0 to 1"), ("seed", 0 <= spec.seed < 2**31, "0 to 2147483647")]
-    for name, fine, expected in rules:
-        if not fine:
-            raise InputError(f"{name} = {shown(getattr(spec, name))}", expected, f"Change --{name.replace('_', '-')}.")
-    if spec.record not in RECORD_LEVELS:
-        raise unknown("record level", spec.record, RECORD_LEVELS)
+        msgspec.convert(number, Annotated[type(number), limits])
+    except msgspec.ValidationError:
+        raise InputError(f"{name} = {shown(number)}", range_words(name, limits),
+                         f"Change --{name.replace('_', '-')}.") from None
 
 
 def dense_spec(spec: RunSpec) -> RunSpec:

@@ -1,31 +1,35 @@
-"""What every field of RunSpec is, in words: the help of the command line and of the Run page."""
+"""What every field of RunSpec is and may be, in words, read off its annotations: for help and for errors."""
 
 from __future__ import annotations
 
-# One line for every field of RunSpec; a test holds the two lists equal.
-HELP: dict[str, str] = {
-    "task": "What is learned; see `tasks`.",
-    "model": "A name of `models`, a local folder in Hugging Face form, or a hub id.",
-    "method": "How to prune; see `methods`. `dense` only fine-tunes.",
-    "pattern": "What may stay, e.g. 2:4 = keep 2 of every 4 consecutive inputs; see `patterns`.",
-    "seed": "Seed of the classifier head, the order of the batches and the dropout.",
-    "epochs": "Epochs of training while or after pruning; 0 = none.",
-    "dense_epochs": "Epochs of the dense parent, made first when it is not there yet.",
-    "lr": "Peak learning rate (AdamW).",
-    "dense_lr": "Peak learning rate of the dense parent.",
-    "batch_size": "Sequences per optimiser step.",
-    "max_length": "Tokens per sequence; longer ones are cut.",
-    "train_examples": "Train on this many examples, the same ones for every seed.  [default: all]",
-    "dev_examples": "Score on this many examples held out of train, for choosing knobs; 0 = the validation set.",
-    "calibration": "Training examples behind the layers' Gram matrices.",
-    "distill": "Weight of the dense teacher's soft targets in the loss, 0 to 1.",
-    "dropout": "Dropout in every training of this run and of its parent, 0 to 1.",
-    "freeze_embeddings": "Train the embeddings too, or keep them frozen (faster).",
-    "record": "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).",
-    "bits": "Put the weights on a grid of this many bits, 2 to 8; 0 = no grid.",
-    "chunk": "Weights along the input that share one scale of the grid; 0 = a whole row.",
-    "distill_hidden": "Weight of the dense teacher's hidden states in the loss, 0 to 100.",
-    "distill_attention": "Weight of the dense teacher's attention in the loss, 0 to 100.",
-    "eval_examples": "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.",
-    "knobs": "A knob of the method; repeatable. `methods NAME` lists them.",
-}
+import typing
+from typing import Any
+
+from msgspec import Meta
+
+from core.runs.records import RunSpec
+
+_SAID: dict[str, Meta] = {
+    name: kind.__metadata__[0] for name, kind in typing.get_type_hints(RunSpec, include_extras=True).items()}
+
+
+def _extra(field: str) -> dict[str, Any]:
+    return _SAID[field].extra or {}
+
+
+def help_of(field: str) -> str:
+    """One line on *field*: the help of its option and of its widget."""
+    return str(_SAID[field].description)
+
+
+def range_of(field: str) -> Meta | None:
+    """The range of *field*; None when every value of its type is in it, or more than a range decides."""
+    return _extra(field)["range"]
+
+
+def range_words(field: str, limits: Meta) -> str:
+    """*limits* in the unit of *field*, in words. Every range has a lower end."""
+    low, high = (limits.gt if limits.ge is None else limits.ge), (limits.lt if limits.le is None else limits.le)
+    words = f"{low} or more" if high is None else f"{low} to {high}" if limits.ge is not None else \
+        f"between {low} and {high}" if limits.le is None else f"more than {low}, at most {high}"
+    return f"{words} {_extra(field)['unit']}".strip()

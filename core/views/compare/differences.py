@@ -14,9 +14,9 @@ import pandas as pd
 
 from core.methods import METHODS
 from core.methods.knobs import knobs_of
-from core.runs.records import RunRecord
+from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Run
-from core.specs.settings import HELP
+from core.specs.settings import help_of
 from core.statistics.noise import noise, rule
 from core.views.compare.choice import letter, titles
 from core.views.drawing import style
@@ -78,8 +78,8 @@ def rows(records: Sequence[RunRecord]) -> list[tuple[str, list[str], str]]:
 
 def _meaning(name: str, records: Sequence[RunRecord]) -> str:
     """What a field of the spec, or a knob of one of the methods, is."""
-    if name in HELP:
-        return HELP[name].partition("  [default")[0].replace("`", "")
+    if name in RunSpec.__struct_fields__:
+        return help_of(name).partition("  [default")[0].replace("`", "")
     kinds = (METHODS[r.spec.method].knobs for r in records if r.spec.method in METHODS)
     found = next((k for kind in kinds for k in knobs_of(kind) if k.name == name), None)
     if found is None:
