@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from core.cli.browse import layer_table
-from core.models.names import (
-    heads_of,
-    layer_name,
-    layer_of,
-    matrix_name,
-    matrix_words,
-    natural,
-    part_of,
-    place_of,
-)
 from core.runs.grams import worth_keeping
+from core.runs.names import heads_of, layer_name, layer_of, matrix_name, matrix_words, natural, part_of, place_of
 from core.runs.records import Matrix
 from core.runs.store import Store
 from core.views.drawing import style

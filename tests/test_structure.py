@@ -57,7 +57,7 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
 LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs", "core.methods.knob_sets", "core.runs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
-         "core.sparsity.verify", "core.sparsity.library", "core.models.names", "core.inspecting", "core.live",
+         "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
          "core.specs", "core.statistics", "ui", "pages", "app")
 
 
@@ -84,8 +84,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.errors": (),
     "core.demo": ("core.errors",),
     "core.sparsity": ("core.errors",),
-    "core.runs": ("core.errors", "core.models.names", "core.statistics.measures", *NUMPY_SPARSITY),
-    "core.inspecting": ("core.errors", "core.models.names", *NUMPY_SPARSITY),
+    "core.runs": ("core.errors", "core.runs.names", "core.statistics.measures", *NUMPY_SPARSITY),
+    "core.inspecting": ("core.errors", "core.runs.names", *NUMPY_SPARSITY),
     "core.tasks": ("core.errors", "core.demo", "core.runs.store", "core.statistics.measures"),
     "core.methods": ("core.errors", "core.sparsity", "core.runs.regions", "core.inside"),
     "core.lab": ("core.errors", "core.demo", "core.runs", "core.sparsity", "core.methods", "core.inside", "core.models",
@@ -93,7 +93,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lessons": ("core.errors",),
     "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", *NUMPY_SPARSITY, *LISTS),
     "core.statistics": (),
-    "core.views": ("core.errors", "core.inspecting", "core.models.names", "core.runs", "core.specs.settings",
+    "core.views": ("core.errors", "core.inspecting", "core.runs.names", "core.runs", "core.specs.settings",
                    "core.statistics", *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.demo", "core.runs", "core.views", "core.lessons", "core.lab!", "core.specs.settings",
            "core.lab.reading_group", "core.inspecting", "core.live", "core.models!", "core.models.named",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.models.names import part_of
+from core.runs.names import part_of
 from core.runs.records import Moment
 from core.runs.regions import EDGES
 from core.runs.store import Run, read_header

@@ -10,7 +10,7 @@ import click
 from core.cli.output import echo_json, json_option, printable, record_object, table
 from core.cli.run import score_table
 from core.errors import InputError, unknown
-from core.models.names import layer_name
+from core.runs.names import layer_name
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run, Store, default_store
 

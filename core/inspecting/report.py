@@ -14,7 +14,7 @@ from core.inspecting.folder import Checkpoint, open_checkpoint
 from core.inspecting.header import SIZES, Tensor
 from core.inspecting.levels import grid_of
 from core.inspecting.numbers import FLOATS, support, zeros
-from core.models.names import heads_of, matrix_name, natural, place_of
+from core.runs.names import heads_of, matrix_name, natural, place_of
 from core.sparsity.patterns import Pattern, Unstructured
 from core.sparsity.storage import FLOAT, storage_of
 

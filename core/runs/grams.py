@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from core.models.names import layer_of
+from core.runs.names import layer_of
 from core.runs import arrays as enc
 from core.runs.records import Matrix
 

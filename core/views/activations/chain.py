@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from core.models.names import layer_of, part_of
+from core.runs.names import layer_of, part_of
 from core.runs.regions import REGION
 from core.runs.store import Run
 from core.views.activations import margins

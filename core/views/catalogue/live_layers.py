@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.models.names import layer_of, part_of
 from core.runs import solved
+from core.runs.names import layer_of, part_of
 from core.runs.solved import Solved
 from core.runs.store import Run
 from core.views.drawing import maps, style

@@ -18,7 +18,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from core.models.names import layer_of, part_of
+from core.runs.names import layer_of, part_of
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, map_axis, swatch
 

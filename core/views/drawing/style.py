@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.methods import METHODS
-from core.models.names import matrix_words as matrix_words
+from core.runs.names import matrix_words as matrix_words
 from core.runs.records import STAGES as STAGES
 from core.runs.records import RunRecord
 from core.statistics.measures import metric_words as metric_words

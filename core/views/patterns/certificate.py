@@ -16,8 +16,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.models.names import layer_of, part_of
 from core.runs.bound import pattern_of
+from core.runs.names import layer_of, part_of
 from core.runs.records import Matrix
 from core.runs.store import Run
 from core.sparsity.occupancy import free_mask, occupancy

@@ -11,7 +11,7 @@ import pandas as pd
 from core.errors import unknown
 from core.inspecting.report import Matrix, Report
 from core.inspecting.words import many, megabytes
-from core.models.names import layer_of, part_of
+from core.runs.names import layer_of, part_of
 from core.views.drawing import maps, style
 from core.views.drawing.build import Part, build, map_axis, words_only
 from core.views.drawing.view import Number, View

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import unknown
-from core.models.names import layer_of, part_of
+from core.runs.names import layer_of, part_of
 from core.runs.records import Matrix
 from core.runs.store import Run
 from core.views.drawing import maps, style
