@@ -112,7 +112,7 @@ def test_before_there_is_a_header_the_ticket_tells_the_method(monkeypatch: pytes
     monkeypatch.setenv("SPARSESCOPE_CACHED", str(empty_store.recorded))
     monkeypatch.setenv("SPARSESCOPE_RUNS", str(empty_store.live))
     trained = {**GIVEN, "method": "asp"}
-    other = resolve(trained, light=True).run_id
+    other = resolve(trained).run_id
     for run, given in ((RUN, GIVEN), (other, trained)):
         tickets.put(empty_store, tickets.Ticket(run=run, viewer="a", created=1.0, given=given))
     assert [run_demo.layered(run) for run in (RUN, other, "nobody-knows")] == [True, False, False]

@@ -37,24 +37,24 @@ BASE = {"task": "agreement", "model": "minilm-l6", "method": "admm"}
 def test_a_setting_is_taken_to_the_ends_of_its_range(name: str, taken: list[Any], refused: list[Any],
                                                      words: str) -> None:
     for value in taken:
-        assert getattr(resolve({**BASE, name: value}, light=True), name) == value
+        assert getattr(resolve({**BASE, name: value}), name) == value
     kind = float if isinstance(getattr(RunSpec(task="x"), name), float) else int
     for value in refused:
         for said in (value, str(value)):  # a form and a ticket give texts
             with pytest.raises(InputError) as caught:
-                resolve({**BASE, name: said}, light=True)
+                resolve({**BASE, name: said})
             assert str(caught.value) == \
                 f"{name} = {kind(value)}. Expected {words}. Change --{name.replace('_', '-')}."
 
 
 def test_what_a_method_does_not_need_may_be_none_of_it() -> None:
     """A dense run reads no calibration text; a method that may train need not."""
-    dense = resolve({"task": "agreement", "method": "dense"}, light=True)
+    dense = resolve({"task": "agreement", "method": "dense"})
     assert (dense.calibration, dense.dense_epochs, dense.dense_lr) == (0, 0.0, 0.0)
-    one_shot = resolve({**BASE, "method": "magnitude", "lr": 7}, light=True)  # that decides nothing there
+    one_shot = resolve({**BASE, "method": "magnitude", "lr": 7})  # that decides nothing there
     assert (one_shot.epochs, one_shot.lr) == (0.0, 1e-4)
     with pytest.raises(InputError, match=r"epochs = -1\.0\. Expected 0 to 1000\."):
-        resolve({**BASE, "method": "admm-layer", "epochs": -1}, light=True)
+        resolve({**BASE, "method": "admm-layer", "epochs": -1})
 
 
 def test_a_header_outside_of_the_ranges_still_reads() -> None:
