@@ -6,7 +6,7 @@ ARGS ?=
 RUN := .venv/bin/python
 export PYTHON
 
-.PHONY: app test lint browser browser-run screenshots bench runs tiny slow offline clean help setup setup-dev
+.PHONY: app test mutants lint browser browser-run screenshots bench runs tiny slow offline clean help setup setup-dev
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,10 @@ test: setup-dev  ## run the tests, two files at a time (ARGS=... goes to pytest)
 
 slow: setup-dev  ## run the long tests that `make test` leaves out
 	@$(RUN) -m pytest -q -m slow $(ARGS)
+
+mutants: setup-dev  ## put small faults in, one at a time: do the tests notice? (ARGS="--number 24 --seed 0", --help)
+	@$(RUN) -m pip install --quiet -r requirements-mutants.txt
+	@$(RUN) tools/mutants.py $(ARGS)
 
 browser: setup-dev  ## run the browser tests (needs Chromium)
 	@$(RUN) -m pytest -q -m browser $(ARGS)

