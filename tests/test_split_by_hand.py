@@ -29,7 +29,6 @@ class Toy:
 
     def __init__(self, grid: Grid | None = None, **knobs: Any) -> None:
         rng = np.random.default_rng(5)
-        kind = methods.load("admm")
         self.dense = {n: rng.normal(size=s) for n, s in SHAPES.items()}
         self.norms = {n: 10.0 ** rng.uniform(-2, 2, size=s[1]) for n, s in SHAPES.items()}
         self.moves = [{n: 0.3 * rng.normal(size=s) for n, s in SHAPES.items()} for _ in range(STEPS)]
@@ -37,7 +36,8 @@ class Toy:
         self.layers = {n: nn.Linear(s[1], s[0], bias=False).double() for n, s in SHAPES.items()}
         solution = {n: SimpleNamespace(weight=torch.tensor(w), mask=torch.tensor(w != 0), scale=None)
                     for n, w in self.start.items()}
-        self.method = kind(kind.Knobs(share=1.0, rho_start=FIRST, rho_end=LAST, interval=INTERVAL, **knobs), grid)
+        self.method = methods.build("admm", {"share": 1.0, "rho_start": FIRST, "rho_end": LAST, "interval": INTERVAL,
+                                              **knobs}, grid)
         self.method.prepare(self.layers, SimpleNamespace(
             pattern=parse_pattern("2:4"), total_steps=STEPS, steps_per_epoch=STEPS, lr=lambda step: 0.1,
             dense={n: torch.tensor(w) for n, w in self.dense.items()}, solution=solution,
@@ -152,8 +152,9 @@ def layer() -> tuple[Tensor, Any]:
 
 @pytest.mark.parametrize("grid", [None, Grid(4, 8)])
 def test_w_and_z_of_a_solved_layer_are_the_last_round_s_in_the_units_of_the_weights(grid: Grid | None) -> None:
-    kind, (weight, stats), seen = methods.load("admm-layer"), layer(), list[tuple[Tensor, Tensor]]()
-    result = kind(kind.Knobs(), grid).solve(weight, stats, parse_pattern("2:4"), watch=lambda split, done, scale: (
+    (weight, stats), seen = layer(), list[tuple[Tensor, Tensor]]()
+    method = methods.build("admm-layer", grid=grid)
+    result = method.solve(weight, stats, parse_pattern("2:4"), watch=lambda split, done, scale: (
         seen.append((split.w * (1 / scale), split.z * (1 / scale)))))
     assert torch.allclose(result.w, seen[-1][0], rtol=1e-5) and torch.allclose(result.z, seen[-1][1], rtol=1e-5)
 
@@ -165,8 +166,8 @@ def test_only_a_rho_that_follows_the_support_pays_for_an_eigendecomposition(
         raise AssertionError(never)
 
     monkeypatch.setattr(torch.linalg, never, refuse)
-    kind, (weight, stats) = methods.load("admm-layer"), layer()
-    kind(kind.Knobs(rise=rise)).solve(weight, stats, parse_pattern("2:4"))
+    weight, stats = layer()
+    methods.build("admm-layer", {"rise": rise}).solve(weight, stats, parse_pattern("2:4"))
 
 
 # -- which answer on a grid is kept ------------------------------------------------------------------------------

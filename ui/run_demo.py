@@ -10,7 +10,7 @@ from core.methods import METHODS
 from core.runs.store import Run
 from core.views.catalogue import live_layers
 from ui import cache, frame, solving
-from ui.run_form import OWN, START
+from ui.run_form import START, own
 
 LAYERED = tuple(name for name, entry in METHODS.items() if entry.training != "always" and name != "dense")
 FIRST = "Its dense model is fine-tuned first, once: that takes minutes, do it before the lecture."
@@ -30,7 +30,7 @@ def offer() -> None:
 
 
 def _fill(said: dict[str, str]) -> None:
-    OWN.say({key: value for key, value in said.items() if START.get(key) != value}, drops=("run",))
+    own().say({key: value for key, value in said.items() if START.get(key) != value}, drops=("run",))
 
 
 def layered(run: str) -> bool:

@@ -29,14 +29,17 @@ from ui import links, run_own
 START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 FEW = ("epochs", "seed")
 REST = tuple(name for name in RunSpec.__struct_fields__ if name not in (*START, *FEW, "knobs"))
-KEYS = (*START, *FEW, *REST,
-        *dict.fromkeys(f"knob.{knob.name}" for entry in METHODS.values() for knob in knobs_of(entry.knobs)))
-OWN = links.Own("run", KEYS)
+
+
+def own() -> links.Own:
+    """The form's own keys in the link: the fields of a spec, and the knobs of every method of the list."""
+    knobs = dict.fromkeys(f"knob.{knob.name}" for entry in METHODS.values() for knob in knobs_of(entry.knobs))
+    return links.Own("run", (*START, *FEW, *REST, *knobs))
 
 
 def read() -> dict[str, str]:
     """What the form says, as texts: field of RunSpec, or `knob.<name>` -> text. Nothing empty."""
-    return START | OWN.said()
+    return START | own().said()
 
 
 def draw() -> tuple[dict[str, Any], RunSpec] | None:
@@ -124,7 +127,7 @@ def _write(key: str, value: str, default: str, said: Mapping[str, str]) -> None:
     """Put *value* into the link; another method forgets the knobs of the old one."""
     new = {k: v for k, v in said.items() if START.get(k) != v and not (key == "method" and k.startswith("knob."))}
     new.pop(key, None)
-    OWN.say(new | ({key: value} if value not in ("", default) else {}), drops=("run",))
+    own().say(new | ({key: value} if value not in ("", default) else {}), drops=("run",))
 
 
 def _choice(key: str, label: str, names: Mapping[str, str], said: Mapping[str, str], help: str, *,
