@@ -39,7 +39,7 @@ def measure() -> list[dict[str, Any]]:
             pattern = parse_pattern("2:4")
             masks = {n: select(pattern, w.abs()) for n, w in dense.items()}
             method.prepare(layers, Context(
-                pattern=pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=dense,
+                pattern=pattern, total_steps=trainer.total, dense=dense,
                 stats={n: LayerStats(norms=w.new_ones(w.shape[1]), tokens=1) for n, w in dense.items()},
                 solution={n: LayerResult(w * masks[n], masks[n]) for n, w in dense.items()}, lr=trainer.rate))
         trainer.model.train()

@@ -34,7 +34,7 @@ def begin(refine: str = "sr-ste", grid: Grid | None = None) -> tuple[Admm, dict[
     norms = torch.linspace(0.5, 2.0, 8, dtype=torch.float64)
     method = Admm(AdmmKnobs(refine=refine, decay=0.05, rho_end=0.05), grid)
     method.prepare(layers, Context(
-        pattern=parse_pattern("2:4"), total_steps=STEPS, steps_per_epoch=10, dense=dense, lr=lambda step: 0.02,
+        pattern=parse_pattern("2:4"), total_steps=STEPS, dense=dense, lr=lambda step: 0.02,
         stats={n: LayerStats(norms=norms, tokens=1) for n in dense},
         solution={n: solver.solve(w, None, parse_pattern("2:4")) for n, w in dense.items()}))
     return method, layers, optimizer

@@ -127,7 +127,7 @@ class Toy:
         grid = Grid(3, 8)
         solution: LayerResult = AdmmLayer(AdmmLayerKnobs(), grid).solve(dense, stats, parse_pattern(pattern))
         self.method = make(knobs, grid)  # type: ignore[arg-type]
-        self.method.prepare({"a": self.model}, Context(parse_pattern(pattern), steps, steps, {"a": dense}, {"a": stats},
+        self.method.prepare({"a": self.model}, Context(parse_pattern(pattern), steps, {"a": dense}, {"a": stats},
                                                        {"a": solution}, lambda step: 0.05))
         self.solution = solution
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05)
@@ -212,7 +212,7 @@ def test_without_a_grid_nothing_is_swapped_nor_served() -> None:
     weight, _ = layer(0)
     module = nn.Linear(32, 12, bias=False)
     module.weight.data.copy_(weight)
-    method.prepare({"a": module}, Context(parse_pattern("2:4"), 1, 1, {"a": weight}, {},
+    method.prepare({"a": module}, Context(parse_pattern("2:4"), 1, {"a": weight}, {},
                                           {"a": LayerResult(weight, torch.ones_like(weight, dtype=torch.bool))},
                                           lambda step: 0.1))
     method.hard_prune(method.choose_masks())

@@ -149,7 +149,7 @@ def context(layers: dict[str, nn.Linear], pattern: str = "2:4", steps: int = 40)
     solver = Magnitude(Knobs())
     solution = {n: solver.solve(w, None, parse_pattern(pattern)) for n, w in dense.items()}
     stats = {n: LayerStats(norms=torch.ones(w.shape[1]), tokens=1) for n, w in dense.items()}
-    return Context(pattern=parse_pattern(pattern), total_steps=steps, steps_per_epoch=10, dense=dense, stats=stats,
+    return Context(pattern=parse_pattern(pattern), total_steps=steps, dense=dense, stats=stats,
                    solution=solution, lr=lambda step: 1e-2)
 
 

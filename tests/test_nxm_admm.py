@@ -113,7 +113,7 @@ def in_the_loop(trains: str) -> tuple[list[dict[str, Tensor]], Toy, NxmAdmm, lis
     zeros = lambda: float((toy.a.weight == 0).sum())  # noqa: E731
     trainer = Trainer(toy, data(), 0, SPEC, Loop(evaluate=zeros, trace=rows.append, report=look), method)
     method.prepare(method.layers, Context(
-        pattern=parse_pattern("2:4"), total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, stats={},
+        pattern=parse_pattern("2:4"), total_steps=trainer.total, stats={},
         solution={}, dense={n: w.weight.detach().clone() for n, w in method.layers.items()}, lr=trainer.rate))
     trainer.run()
     return seen, toy, method, rows

@@ -137,7 +137,7 @@ def context(model: Any, layers: dict[str, nn.Linear]) -> Context:
     solver = Magnitude(Knobs())
     solution = {n: solver.solve(w, None, parse_pattern("2:4")) for n, w in dense.items()}
     stats = {n: LayerStats(norms=torch.ones(w.shape[1]), tokens=1) for n, w in dense.items()}
-    return Context(pattern=parse_pattern("2:4"), total_steps=12, steps_per_epoch=6, dense=dense, stats=stats,
+    return Context(pattern=parse_pattern("2:4"), total_steps=12, dense=dense, stats=stats,
                    solution=solution, lr=lambda step: 1e-3, model=model, batches=batches())
 
 

@@ -26,7 +26,7 @@ def layers() -> dict[str, nn.Linear]:
 
 
 def context(of: dict[str, nn.Linear], lr: float, pattern: str = "2:4") -> Context:
-    return Context(pattern=parse_pattern(pattern), total_steps=STEPS, steps_per_epoch=8, stats={}, solution={},
+    return Context(pattern=parse_pattern(pattern), total_steps=STEPS, stats={}, solution={},
                    dense={n: m.weight.detach().clone() for n, m in of.items()}, lr=lambda step: lr * (1 - step / STEPS))
 
 

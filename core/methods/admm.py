@@ -43,7 +43,6 @@ class Admm(Splitting):
 
     knobs: AdmmKnobs
     start = "admm-layer"
-    needs = "norms"
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """W = Z = the layer-wise solution, U = 0."""

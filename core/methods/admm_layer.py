@@ -54,7 +54,6 @@ class AdmmLayer(LayerMethod):
     """See the module's text."""
 
     knobs: AdmmLayerKnobs
-    needs = "gram"
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
               watch: Watch | None = None) -> LayerResult:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ from core.inside.statistics import LayerStats
 from core.methods.knobs import Knobs
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
-
-Needs = Literal["none", "norms", "gram"]
 
 
 @dataclass
@@ -34,15 +32,12 @@ class LayerResult:
     mask: Tensor
     w: Tensor | None = None
     z: Tensor | None = None
-    status: str = "solved"
     trace: list[dict[str, float]] = field(default_factory=list)
     scale: Tensor | None = None
 
 
 class LayerMethod:
     """One-shot: solve one layer from its weight and what calibration said of its input."""
-
-    needs: ClassVar[Needs] = "none"
 
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
@@ -58,7 +53,6 @@ class Context:
 
     pattern: Pattern
     total_steps: int
-    steps_per_epoch: int
     dense: dict[str, Tensor]  # the dense parent's weights, for "moved" and start points
     stats: dict[str, LayerStats]
     solution: dict[str, LayerResult]  # of the method's `start`; empty when start is None
@@ -80,8 +74,6 @@ class TrainingMethod:
     """
 
     start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
-    needs: ClassVar[Needs] = "none"
-
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}

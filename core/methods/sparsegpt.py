@@ -37,7 +37,6 @@ class SparseGpt(LayerMethod):
     """See the module's text."""
 
     knobs: SparseGptKnobs
-    needs = "gram"
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """See `LayerMethod.solve`. *stats* must hold the Gram matrix. Works in the floating type of *weight*.

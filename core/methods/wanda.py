@@ -26,8 +26,6 @@ from core.sparsity.select import select
 class Wanda(LayerMethod):
     """W' = mask o W with the mask of the largest |W_ij| |X_j|."""
 
-    needs = "norms"
-
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """See `LayerMethod.solve`. *stats* must hold the norms."""
         assert stats is not None

@@ -270,7 +270,7 @@ class Job:
         trainer = Trainer(self.model, self.train_set, self.pad, self.spec, loop, method, teacher)
         if method is not None:
             method.prepare(self.layers, Context(
-                pattern=self.pattern, total_steps=trainer.total, steps_per_epoch=trainer.per_epoch, dense=self.dense,
+                pattern=self.pattern, total_steps=trainer.total, dense=self.dense,
                 stats=self.sight, solution=self.solution, lr=trainer.rate, model=self.model, batches=self.batches))
             small = sum(w.numel() for w in self.dense.values()) <= LIMIT
             kept = small and holds(self.spec.record, "full") and method.feasible() is not None
