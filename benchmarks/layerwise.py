@@ -19,7 +19,7 @@ import torch
 from benchmarks.material import material
 from core.inside.calibration import calibrate
 from core.inside.statistics import LayerStats
-from core.methods import build, load
+from core.methods import build
 from core.methods.base import LayerMethod
 from core.methods.knob_sets import QUICK
 from core.models.encoding import collate

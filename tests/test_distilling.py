@@ -13,7 +13,8 @@ from core.errors import InputError
 from core.models.encoding import collate, encode
 from core.models.loading import load_model
 from core.running.distilling import LiveTeacher, beside
-from core.running.pipeline import Progress, resolve, run
+from core.running.pipeline import resolve, run
+from core.running.progress import Progress
 from core.running.training import Loop, Trainer
 from core.runs.records import RunSpec
 from core.runs.store import Store

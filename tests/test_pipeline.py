@@ -162,7 +162,7 @@ def test_a_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.running.job.write_header", full)
+    monkeypatch.setattr("core.running.journal.write_header", full)
     with pytest.raises(InputError, match=r"No space left on device.*Free some space"):
         run(resolve({**SMALL, "method": "dense"}), store=store)
 

@@ -20,6 +20,7 @@ import msgspec
 import pytest
 
 from core.errors import InputError
+from core.running.progress import Progress
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import REPOSITORY, Store, read_header, write_header
 from core.runs.writers import alone, sign, ticks_of, unsign, writer_of
@@ -79,16 +80,13 @@ def test_two_runs_that_want_one_dense_parent_both_come_to_their_end(empty_store:
     spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "magnitude"})
     parent, made, said = dense_spec(spec), [], []
 
-    class Made:
-        def __init__(self, spec: object, *rest: object) -> None:
-            made.append(spec)
+    def carry_out(spec: object, *rest: object, **named: object) -> str:
+        made.append(spec)
+        return "done"
 
-        def carry_out(self) -> str:
-            return "done"
+    monkeypatch.setattr(pipeline, "carry_out", carry_out)
 
-    monkeypatch.setattr(pipeline, "Job", Made)
-
-    def report(progress: pipeline.Progress) -> None:
+    def report(progress: Progress) -> None:
         said.append(progress.note)
         if len(said) == 2:  # the other process finishes it
             makers.make_dense(empty_store.live, id=parent.run_id)
@@ -164,14 +162,7 @@ def test_a_run_of_another_machine_is_shown_as_running_and_not_taken_over(empty_s
     from core.live.status import status
     from core.running import pipeline
 
-    class Made:
-        def __init__(self, *rest: object) -> None:
-            pass
-
-        def carry_out(self) -> str:
-            return "done"
-
-    monkeypatch.setattr(pipeline, "Job", Made)
+    monkeypatch.setattr(pipeline, "carry_out", lambda *rest, **named: "done")
     spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "dense"})
     makers.make_dense(empty_store.live, id=spec.run_id, status="running", pid=NOBODY, host="far-away")
     found = status(empty_store, spec.run_id)

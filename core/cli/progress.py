@@ -7,26 +7,27 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from core.cli.output import printable
+from core.running.progress import Progress, Report
 
 WIDTH = 30  # cells of a bar
 PAUSE = 0.1  # seconds between two drawings: a step may take less than drawing it
 
 
 class Bars:
-    """Draws what a run says of itself (phase, done, total, note): one line, redrawn; one line per phase."""
+    """Draws what a run says of itself: one line, redrawn; one line per phase."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.phase = ""
         self.began = self.drawn = 0.0
 
-    def __call__(self, progress: Any) -> None:
+    def __call__(self, progress: Progress) -> None:
         """Move the bar of the present phase; a new phase leaves the old one's line standing."""
         now = time.monotonic()
         if progress.phase != self.phase:
@@ -38,7 +39,7 @@ class Bars:
             self.stream.write(f"\r\x1b[K{self.line(progress, now - self.began)[: columns - 1]}")
             self.stream.flush()
 
-    def line(self, progress: Any, seconds: float) -> str:
+    def line(self, progress: Progress, seconds: float) -> str:
         """The text of one bar: phase, cells, counts, seconds, note."""
         full = round(WIDTH * min(progress.done / progress.total, 1.0)) if progress.total else 0
         return (f"{printable(progress.phase):<10} [{'#' * full}{'.' * (WIDTH - full)}] "
@@ -70,14 +71,14 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def reporter(stream: TextIO | None = None, file: Path | None = None) -> Iterator[Callable[[Any], None]]:
+def reporter(stream: TextIO | None = None, file: Path | None = None) -> Iterator[Report]:
     """Give a `report` function: bars when *stream* (stderr) is a terminal, nothing otherwise. With a *file*, that too
     says where the run stands, see `core.live.progress`."""
     if file is not None:
         from core.live.progress import ProgressFile
 
         with ProgressFile(file) as note, reporter(stream) as bars:
-            def both(progress: Any) -> None:
+            def both(progress: Progress) -> None:
                 note(progress)
                 bars(progress)
 

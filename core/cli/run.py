@@ -13,6 +13,7 @@ import msgspec
 from core.cli.output import echo_json, json_option, record_object, table
 from core.cli.progress import reporter, stoppable
 from core.errors import InputError
+from core.running.progress import Report
 from core.runs.records import STAGES, RunRecord, RunSpec
 from core.runs.store import Store, default_store
 from core.specs.settings import help_of
@@ -83,7 +84,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, again: bool, store: Store,
-            report: Callable[[Any], None]) -> RunRecord:
+            report: Report) -> RunRecord:
     """Resolve what was typed and run it. The twin of `core.running.pipeline.run`."""
     from core.running import pipeline
 

@@ -7,11 +7,12 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from core.live.places import read_own
+from core.running.progress import Progress
 from core.runs.store import write_atomic
 
 PACE = 0.5  # seconds between two writings at least
@@ -47,8 +48,8 @@ class ProgressFile:
         self._fresh, self._over = True, threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __call__(self, progress: Any) -> None:
-        """Note *progress* (phase, done, total, note)."""
+    def __call__(self, progress: Progress) -> None:
+        """Note *progress*."""
         said = self.said
         if (progress.phase, progress.total) != (said.phase, said.total) or progress.done < said.done:
             said.phase_started, said.phase_first = time.time(), progress.done

@@ -12,13 +12,14 @@ from typing import Any
 
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint
-from core.running.job import Job, Progress, Report
+from core.running.job import Parent, carry_out
+from core.running.progress import Progress, Report
 from core.runs.records import RunRecord, RunSpec
-from core.runs.store import HEADER, Store
+from core.runs.store import CHECKPOINT, HEADER, Store
 from core.runs.writers import alone, writer_of
 from core.specs.resolving import dense_spec, resolve
 
-__all__ = ["Progress", "export", "find_checkpoint", "resolve", "run"]
+__all__ = ["export", "find_checkpoint", "resolve", "run"]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP)
 
 
@@ -59,8 +60,8 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
          given: dict[str, Any]) -> RunRecord:
     """The same, as the only writer of its folder."""
     folder = store.live / spec.run_id
+    record = _record(spec, store)
     if (folder / HEADER).exists():
-        record = _record(spec, store)
         if record is not None and record.status == "succeeded" and not again:
             return record
         if record is not None and record.status == "running" and record.pid != os.getpid():
@@ -70,14 +71,23 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
                              "Add --resume to continue it, or --again to start over.")
         if again and not resume:
             shutil.rmtree(folder)
-    parent = dense_spec(spec)
-    if spec.method != "dense" and find_checkpoint(parent, store) is None:
-        # two runs may want the same parent at once: one makes it, the other waits, and goes on if the first gave up
-        with _writing(parent, store, lambda: report(Progress("load", 0, 1, "another run makes the dense parent"))):
-            if find_checkpoint(parent, store) is None:
-                _run(parent, store, data_dir, True, True, report, {})
+    parent = None if spec.method == "dense" else _parent(dense_spec(spec), store, data_dir, report)
     folder.mkdir(parents=True, exist_ok=True)
-    return Job(spec, folder, store, data_dir, resume, report, given).carry_out()
+    return carry_out(spec, parent, folder, report, data_dir=data_dir, resume=resume,
+                     created=None if record is None else record.created, given=given)
+
+
+def _parent(spec: RunSpec, store: Store, data_dir: Path | None, report: Report) -> Parent:
+    """The dense run of *spec*, made first when its weights are not on this machine."""
+    found = find_checkpoint(spec, store)
+    if found is None:
+        # Two runs may want the same parent at once: one makes it, the other waits, and goes on if the first gave up.
+        with _writing(spec, store, lambda: report(Progress("load", 0, 1, "another run makes the dense parent"))):
+            found = find_checkpoint(spec, store)
+            if found is None:
+                _run(spec, store, data_dir, True, True, report, {})
+                found = store.live / spec.run_id / CHECKPOINT
+    return Parent(spec.run_id, found)
 
 
 def _refuse_another(record: RunRecord) -> None:

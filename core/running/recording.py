@@ -28,6 +28,12 @@ def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> flo
     return float(((gap @ stats.gram) * gap).sum() / ((dense @ stats.gram) * dense).sum())
 
 
+def kept_energy(dense: Tensor, mask: Tensor) -> float:
+    """Sum of the kept w^2 over the sum of all w^2."""
+    energy = dense.square()
+    return float((energy * mask).sum() / energy.sum())
+
+
 def in_numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """The tensors of a model on the CPU, by matrix."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
@@ -57,10 +63,9 @@ def record_matrices(level: RecordLevel, final: dict[str, Tensor], dense: dict[st
     owners = gram_owners(stats) if holds(level, "lab") else {}
     for name, weight in dense.items():
         mask = masks[name]
-        energy = weight.square()
         out.append(Matrix(
             name=name, shape=(weight.shape[0], weight.shape[1]), density=float(mask.float().mean()), violations=0,
-            kept_energy=float((energy * mask).sum() / energy.sum()),
+            kept_energy=kept_energy(weight, mask),
             moved=float((mask != magnitude[name]).float().mean()),
             error=output_error(weight, final[name], stats.get(name)),
             mask_sha256=enc.mask_digest(enc.pack_mask(mask.cpu().numpy())),

@@ -1,0 +1,37 @@
+"""Calibrating: what the layers of the dense model read, and how its feature maps look before anything is pruned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from core.inside.calibration import calibrate, text_of
+from core.inside.statistics import LayerStats
+from core.methods.base import LayerMethod, TrainingMethod
+from core.running.journal import Journal
+from core.running.preparing import Prepared
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The calibration text in padded batches, and by matrix what it says of its input. `shown` is the same as the
+    method wants it seen."""
+
+    batches: list[dict[str, Tensor]]
+    stats: dict[str, LayerStats]
+    shown: dict[str, LayerStats]
+
+
+def calibrated(ready: Prepared, method: LayerMethod | TrainingMethod, journal: Journal) -> Calibration:
+    """Send the calibration text through the dense model. Every method is calibrated, whether it reads the statistics
+    or not: the output error of its matrices is recorded."""
+    with journal.phase("calibrate"):
+        device = next(ready.model.parameters()).device
+        batches = [{k: v.to(device) for k, v in batch.items()} for batch in text_of(
+            ready.data.train, ready.spec, ready.tokenizer, ready.pad)]
+        stats = calibrate(ready.model, ready.layers, batches, gram=True)
+    with journal.phase("look"):
+        journal.moments.begin(ready.model, ready.tokenizer, batches, ready.probes, ready.spec.max_length)
+    shown = stats if isinstance(method, LayerMethod) else method.calibrated(ready.model, ready.layers, batches, stats)
+    return Calibration(batches, stats, shown)

@@ -1,0 +1,49 @@
+"""What a run writes down while it goes on: header, times, scores, trace, and what it keeps of its moments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.running.moments import Moments
+from core.running.progress import Progress, Report
+from core.running.snapshots import Snapshots
+from core.runs.records import RunRecord
+from core.runs.store import write_header
+from core.runs.traces import TraceFile
+
+RESUME = "resume.safetensors"
+
+
+class Journal:
+    """Handed from stage to stage of one run, each of which adds to it. *resuming*: a killed run is continued."""
+
+    def __init__(self, folder: Path, record: RunRecord, report: Report, resuming: bool) -> None:
+        self.folder, self.record, self.report, self.resuming = folder, record, report, resuming
+        self.scores: dict[str, float] = {}  # by stage, as the fields of `core.runs.records.Scores`
+        self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder), TraceFile(folder)
+
+    @property
+    def resume_file(self) -> Path:
+        """Where the training loop keeps all that decides its next step."""
+        return self.folder / RESUME
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Announce the phase *name* and add its seconds to the record. A phase that fails leaves none."""
+        self.report(Progress(name, 0, 1))
+        began = time.perf_counter()
+        yield
+        phases = self.record.timing.phases
+        phases[name] = round(phases.get(name, 0.0) + time.perf_counter() - began, 3)
+
+    def write_header(self) -> None:
+        """Write the record as it is now."""
+        write_header(self.folder, self.record)
+
+    def close(self) -> None:
+        """The run has succeeded: what only an unfinished one needs goes."""
+        self.resume_file.unlink(missing_ok=True)
+        self.snapshots.clear()

@@ -1,0 +1,59 @@
+"""Keeping: the final model's checkpoint, and from its scores, weights and maps the header and arrays of the run."""
+
+from __future__ import annotations
+
+import torch
+
+from core.inside.capture import capture, to_arrays
+from core.models.loading import save_checkpoint
+from core.running.journal import Journal
+from core.running.preparing import Prepared
+from core.running.pruning import Pruned
+from core.running.recording import in_numpy, record_arrays, record_matrices
+from core.runs import gridded
+from core.runs.answers import answers_of
+from core.runs.levels import holds
+from core.runs.records import Scores
+from core.runs.store import CHECKPOINT, write_arrays
+from core.tasks.metrics import score
+
+
+def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
+    """Write the arrays, fill in the record; *pruned* is None for a dense run.
+
+    Raises InputError when the final model breaks its pattern or leaves its grid.
+    """
+    save_checkpoint(ready.model, ready.tokenizer, journal.folder / CHECKPOINT)
+    logits = ready.answers()
+    detail = score(ready.data.entry, logits, ready.eval_set.labels)
+    final = {name: layer.weight.detach() for name, layer in ready.layers.items()}
+    level, record = ready.spec.record, journal.record
+    same = "dense" if pruned is None else "hard_pruned"  # nothing was trained after it: the final model is that one
+    known = {same: detail["score"], **journal.scores}
+    record.results = Scores(
+        metric=ready.data.entry.metric, n_eval=len(ready.eval_set), split=ready.data.split, final=detail["score"],
+        detail={k: v for k, v in detail.items() if k != "score"}, **known)
+    if pruned is None:
+        whole = {name: torch.ones_like(w, dtype=torch.bool) for name, w in final.items()}
+        record.matrices = record_matrices(level, final, final, whole, whole, ready.pattern, {})
+        arrays = record_arrays(level, final, ready.dense, None, ready.pattern, {})
+    else:
+        record.matrices = record_matrices(level, final, ready.dense, pruned.masks, pruned.magnitude, ready.pattern,
+                                          pruned.stats)
+        arrays = record_arrays(level, final, ready.dense, pruned.masks, ready.pattern, pruned.stats)
+    arrays |= answers_of(logits, ready.eval_set.labels).arrays()
+    if ready.grid is not None and pruned is not None:
+        gridded.record(level, ready.grid, in_numpy(final), in_numpy(pruned.masks), in_numpy(pruned.scales),
+                       record.matrices, arrays)
+    if holds(level, "masks"):
+        captured = capture(ready.model, ready.tokenizer, ready.probes, ready.spec.max_length)
+        record.probes = captured.probes
+        arrays |= to_arrays(captured)
+    record.snapshots = journal.snapshots.taken
+    arrays |= journal.snapshots.arrays()
+    if pruned is not None:
+        journal.moments.look("final", pruned.steps)
+        record.moments = journal.moments.taken
+        if holds(level, "masks"):
+            arrays |= journal.moments.arrays()
+    write_arrays(journal.folder, arrays)

@@ -1,0 +1,111 @@
+"""Loading: the data, the dense model and its tokenised examples, checked against the pattern before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.methods.straight_through import holding
+from core.models.encoding import Encoded, encode
+from core.models.loading import load_model
+from core.models.prunable import prunable
+from core.running.training import accelerator, predict
+from core.runs import gridded
+from core.runs.levels import holds
+from core.runs.records import RunSpec
+from core.sparsity.grids import Grid
+from core.sparsity.patterns import Pattern, parse_pattern
+from core.tasks import TaskData, load_task
+from core.tasks.metrics import score
+from core.tasks.parts import scored_on
+from core.tasks.probes import ProbeText, probes_of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every later stage works on.
+
+    The model is on its device and holds the weights it starts from; `layers` are its prunable ones, `dense` copies of
+    their weights `[out, in]`, both by matrix. `train_set` is empty for a run without training. `pattern` has learned
+    what it learns from the dense weights.
+    """
+
+    spec: RunSpec
+    data: TaskData
+    model: Any
+    tokenizer: Any
+    train_set: Encoded
+    eval_set: Encoded
+    layers: dict[str, nn.Linear]
+    dense: dict[str, Tensor]
+    pattern: Pattern
+    grid: Grid | None
+
+    @property
+    def pad(self) -> int:
+        """The token that fills up batches."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+    @property
+    def probes(self) -> Sequence[ProbeText]:
+        """The sentences whose inside this run keeps; below the level masks none."""
+        return probes_of(self.spec.task) if holds(self.spec.record, "masks") else ()
+
+    @property
+    def other_weights(self) -> int:
+        """Parameters of the model that are never pruned."""
+        return sum(p.numel() for p in self.model.parameters()) - sum(w.numel() for w in self.dense.values())
+
+    def answers(self) -> np.ndarray:
+        """Logits `[examples, classes]` of the model as it is, on the evaluation split."""
+        return predict(self.model, self.eval_set, self.pad)
+
+    def score(self) -> float:
+        """The main score of the model as it is."""
+        return score(self.data.entry, self.answers(), self.eval_set.labels)["score"]
+
+    def score_with(self, weights: Mapping[str, Tensor]) -> float:
+        """The main score with *weights* in place of the prunable ones; the model is left as it was."""
+        with holding(self.layers, weights):
+            return self.score()
+
+    def put(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy *weights* into the model."""
+        for name, layer in self.layers.items():
+            layer.weight.data.copy_(weights[name])
+
+
+def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None) -> Prepared:
+    """Load what *spec* names; *checkpoint*: the weights to start from, None for the model's own.
+
+    Raises InputError when something cannot be loaded, or a matrix does not fit the pattern or the grid.
+    """
+    data = scored_on(load_task(spec.task, data_dir=data_dir, train_examples=spec.train_examples,
+                               dev_examples=spec.dev_examples), spec.eval_examples)
+    torch.manual_seed(spec.seed)
+    loaded = load_model(spec.model, labels=data.entry.outputs, seed=spec.seed, checkpoint=checkpoint)
+    model, tokenizer = loaded.model.to(accelerator().device), loaded.tokenizer
+    # Without training only calibration reads the training text, and takes its own part of it.
+    needed = data.train if spec.epochs else data.train.take(np.arange(0))
+    train_set = encode(tokenizer, needed, spec.max_length)
+    eval_set = encode(tokenizer, data.evaluation, spec.max_length)
+    layers = prunable(model)
+    if not layers:
+        raise InputError(f"Model {spec.model!r} has no linear layer in an encoder", "a transformer encoder",
+                         "Choose another --model.")
+    pattern, grid = parse_pattern(spec.pattern), gridded.grid_of(spec)
+    for name, layer in layers.items():
+        shape = (layer.weight.shape[0], layer.weight.shape[1])
+        pattern.fits(name, shape)
+        if grid is not None:
+            grid.fits(name, shape)
+    dense = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+    pattern = pattern.bound({name: w.cpu().numpy() for name, w in dense.items()})
+    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid)

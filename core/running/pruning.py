@@ -1,0 +1,69 @@
+"""Pruning: everything between the dense model and the final one, in its order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from core import methods
+from core.inside.statistics import LayerStats
+from core.methods.base import LayerMethod, TrainingMethod
+from core.methods.masked import Masked
+from core.running.calibrating import calibrated
+from core.running.fitting import fit
+from core.running.journal import Journal
+from core.running.preparing import Prepared
+from core.running.solving import own_scores, solve, trace_rows
+from core.sparsity.rounding import put
+from core.sparsity.select import select_all
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning hands on, beside the final weights in the model. By matrix: the masks, plain magnitude's masks, the
+    scales of the grid (none without a grid), what calibration saw. `steps`: of training."""
+
+    masks: dict[str, Tensor]
+    magnitude: dict[str, Tensor]
+    scales: dict[str, Tensor]
+    stats: dict[str, LayerStats]
+    steps: int
+
+
+def prune(ready: Prepared, journal: Journal) -> Pruned:
+    """Calibrate, solve, score what comes before training, and train if the spec says so."""
+    method = methods.build(ready.spec.method, ready.spec.knobs, ready.grid)
+    solver = _solver(ready, method)
+    magnitude = select_all(ready.pattern, {name: w.abs() for name, w in ready.dense.items()})
+    calibration = calibrated(ready, method, journal)
+    solution = {} if solver is None else solve(
+        ready, solver, method.knobs.inputs, calibration, magnitude, journal)
+    if not journal.resuming:
+        with journal.phase("evaluate"):
+            journal.scores["dense"] = ready.score()
+            journal.scores["one_shot"] = ready.score_with(put(ready.grid, ready.dense, magnitude))
+            if isinstance(method, LayerMethod):
+                journal.scores.update(own_scores(ready, solution))
+    training = method if isinstance(method, TrainingMethod) else None
+    if training is None and ready.spec.epochs > 0:
+        training = Masked(method.knobs, ready.grid)
+    if training is not None:
+        steps = fit(ready, training, calibration, solution, journal)
+        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps)
+    if rows := trace_rows(ready, solution):
+        journal.trace.replace(rows)
+    ready.put({name: result.weight for name, result in solution.items()})
+    scales = {name: result.scale for name, result in solution.items() if result.scale is not None}
+    return Pruned({name: r.mask for name, r in solution.items()}, magnitude, scales, calibration.stats, 0)
+
+
+def _solver(ready: Prepared, method: LayerMethod | TrainingMethod) -> LayerMethod | None:
+    """What solves the layers: the method itself, or the one that its training starts from, if it has one."""
+    if isinstance(method, LayerMethod):
+        return method
+    if method.start is None:
+        return None
+    solver: LayerMethod = methods.build(
+        method.start, grid=ready.grid if methods.entry_of(method.start).grids else None)
+    return solver

@@ -1,0 +1,69 @@
+"""Solving: every matrix by a layer method, without training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from core.inside.sequential import solve_in_order
+from core.inside.statistics import LayerStats
+from core.methods.base import LayerMethod, LayerResult
+from core.models.prunable import repeated_layers
+from core.running.calibrating import Calibration
+from core.running.journal import Journal
+from core.running.preparing import Prepared
+from core.running.progress import Progress
+from core.running.recording import kept_energy
+from core.runs import solved
+from core.sparsity.patterns import Unstructured
+
+Solution = dict[str, LayerResult]  # by matrix
+
+
+def solve(ready: Prepared, method: LayerMethod, inputs: str, calibration: Calibration, magnitude: dict[str, Tensor],
+          journal: Journal) -> Solution:
+    """Solve every layer, on the inputs it has in the dense model or, with *inputs* "pruned", on those it will get. The
+    model is left with the dense weights.
+
+    For a pattern over the whole model each layer gets the share that the masks of *magnitude* give it.
+    """
+    solution: Solution = {}
+
+    def one(name: str, weight: Tensor, stats: LayerStats | None) -> Tensor:
+        pattern = ready.pattern.of(name)
+        if pattern.scope == "model":
+            pattern = Unstructured(1.0 - float(magnitude[name].float().mean()))
+        found = solution[name] = method.solve(weight, stats, pattern)
+        solved.add(journal.folder, name, float(found.mask.float().mean()), kept_energy(ready.dense[name], found.mask))
+        journal.report(Progress("solve", len(solution), len(ready.dense), name))
+        return found.weight
+
+    with journal.phase("solve"):
+        solved.begin(journal.folder, ready.dense)
+        if inputs == "pruned":
+            solve_in_order(ready.model, list(repeated_layers(ready.model)[1]), ready.layers, calibration.batches, one)
+            ready.put(ready.dense)
+        else:
+            for name, weight in ready.dense.items():
+                one(name, weight, calibration.shown.get(name))
+    return {name: solution[name] for name in ready.dense}  # solved in the order of use, handed on in the model's
+
+
+def own_scores(ready: Prepared, solution: Solution) -> dict[str, float]:
+    """The scores of the method's own W and Z, where it has them."""
+    scores = {}
+    for key, part in (("admm_w", "w"), ("admm_z", "z")):
+        weights = {name: getattr(result, part) for name, result in solution.items()}
+        if all(w is not None for w in weights.values()):
+            scores[key] = ready.score_with(weights)
+    return scores
+
+
+def trace_rows(ready: Prepared, solution: Solution) -> list[dict[str, Any]]:
+    """One trace row an iteration: the layers' mean residual and rho, their flips summed."""
+    sizes = [w.numel() for w in ready.dense.values()]
+    return [{"step": step, "phase": "layer-wise", "rho": parts[0]["rho"],
+             "primal": sum(p["primal"] for p in parts) / len(parts),
+             "flips": sum(p["flips"] * n for p, n in zip(parts, sizes, strict=True))}
+            for step, parts in enumerate(zip(*(r.trace for r in solution.values()), strict=True), 1)]
