@@ -21,17 +21,20 @@ THUMBNAIL_MULTIPLE = 8  # dense and pruned thumbnails have the same cells for ev
 
 
 def output_error(dense: Tensor, pruned: Tensor, stats: LayerStats | None) -> float | None:
-    """|X (W - W')^T|^2 / |X W^T|^2 on the calibration inputs, from their Gram matrix. None without one."""
+    """|X (W - W')^T|^2 / |X W^T|^2 on the calibration inputs, from their Gram matrix. None without one, and where
+    the dense matrix puts out nothing, so that there is nothing to relate an error to."""
     if stats is None or stats.gram is None:
         return None
     gap = dense - pruned
-    return float(((gap @ stats.gram) * gap).sum() / ((dense @ stats.gram) * dense).sum())
+    size = ((dense @ stats.gram) * dense).sum()
+    return None if size == 0 else float(((gap @ stats.gram) * gap).sum() / size)
 
 
 def kept_energy(dense: Tensor, mask: Tensor) -> float:
-    """Sum of the kept w^2 over the sum of all w^2."""
+    """Sum of the kept w^2 over the sum of all w^2. Of a matrix of zeros nothing can be lost: 1."""
     energy = dense.square()
-    return float((energy * mask).sum() / energy.sum())
+    total = energy.sum()
+    return 1.0 if total == 0 else float((energy * mask).sum() / total)
 
 
 def in_numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
