@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.inside.arguments import first_argument
 from core.inside.statistics import LayerStats
 from core.models.encoding import collate, encode
 from core.runs.records import RunSpec
@@ -27,7 +28,7 @@ def text_of(train: Examples, spec: RunSpec, tokenizer: Any, pad_id: int) -> list
     of similar length."""
     order = np.random.default_rng([spec.seed, 1]).permutation(len(train))
     texts = encode(tokenizer, train.take(order[: spec.calibration]), spec.max_length)
-    index = sorted(range(len(texts)), key=lambda i: len(texts.ids[i]))
+    index = np.argsort(texts.lengths, kind="stable")
     return [collate(texts, index[i : i + BATCH], pad_id) for i in range(0, len(index), BATCH)]
 
 
@@ -44,19 +45,19 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     seen: dict[tuple[int, int, int], str] = {}  # (address of the input, version, reshaping) -> who summed it first
-    twins: dict[str, str] = {}
+    owners: dict[str, str] = {}  # by matrix: who summed its input
     keep: Tensor | None = None
     alive: list[Tensor] = []  # inputs of this batch stay alive, so that an address names one tensor
 
     def watch(name: str) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            x = inputs[0]
+        def hook(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            x, *_ = first_argument(layer, args, named)
             key = (x.data_ptr(), x._version, id((reshape or {}).get(name)))
             if key in seen:
-                twins[name] = seen[key]
+                owners[name] = seen[key]
                 return
             seen[key] = name
-            twins[name] = name
+            owners[name] = name
             alive.append(x)
             rows = x.reshape(-1, x.shape[-1])  # [batch * tokens, in]
             if keep is not None and rows.shape[0] == keep.shape[0]:
@@ -69,7 +70,7 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
             counts[name] = counts.get(name, 0) + rows.shape[0]
         return hook
 
-    handles = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    handles = [layer.register_forward_pre_hook(watch(name), with_kwargs=True) for name, layer in layers.items()]
     training = model.training
     model.eval()
     try:
@@ -84,9 +85,9 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
             handle.remove()
     stats = {}
     for name in layers:
-        if name not in twins:
+        if name not in owners:
             raise ValueError(f"{name} saw no calibration input")
-        total, count = sums[twins[name]], counts[twins[name]]
+        total, count = sums[owners[name]], counts[owners[name]]
         norms = (total.diagonal() if gram else total).clamp_min(0).sqrt()
         stats[name] = LayerStats(norms=norms, tokens=count, gram=total if gram else None)
     return stats

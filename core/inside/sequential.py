@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from core.errors import InputError
+from core.inside.arguments import first_argument
 from core.inside.statistics import LayerStats
 
 DAMPING = 1e-2
@@ -39,45 +42,64 @@ def solve_in_order(model: nn.Module, blocks: Sequence[nn.Module], layers: dict[s
     """Call *solve* for every matrix of *layers* in the order in which the model uses them, and put what it returns into
     the model at once. *blocks* are the encoder layers, in order; *batches* as for `core.inside.calibration.calibrate`.
 
-    The model must hold the dense weights and is left with the solved ones. Raises ValueError for a matrix that no
-    block uses.
+    The model must hold the dense weights and is left with the solved ones. Raises InputError for a model whose layers
+    are not passed through once each, one after the other, and for a matrix that no block uses.
     """
     training = model.training
     model.eval()
     try:
-        calls = _calls(model, blocks, batches)
         keeps = [batch["attention_mask"].reshape(-1).bool() for batch in batches]
-        dense = [call[0][0] for call in calls[0]]
+        dense, calls = _calls(model, blocks, batches)
         pruned = list(dense)
         left = dict(layers)
         for block, call in zip(blocks, calls, strict=True):
             own = {name: m for name, m in left.items() if any(m is inner for inner in block.modules())}
             inputs, dense = _all_inputs(block, own, call, dense, keeps)
             for group in _groups(inputs):
-                gram, cross = _moments(block, own[group[0]], [x[group[0]] for x in inputs], call, pruned, keeps)
+                seen = [x[group[0]] for x in inputs]
+                gram, cross = _moments(block, own[group[0]], seen, call, pruned, keeps)
                 for name in group:
-                    stats, target = _problem(own[name].weight.data, gram, cross, sum(int(k.sum()) for k in keeps))
+                    stats, target = _problem(own[name].weight.data, gram, cross, sum(len(x) for x in seen))
                     own[name].weight.data.copy_(solve(name, target, stats))
                     del left[name]
-            pruned = [_output(block(hidden, *args[1:], **kwargs))
-                      for hidden, (args, kwargs) in zip(pruned, call, strict=True)]
+            pruned = [again.on(block, hidden) for hidden, again in zip(pruned, call, strict=True)]
         if left:
-            raise ValueError(f"no encoder layer uses {', '.join(left)}")
+            raise _refused(model, f"no encoder layer uses {', '.join(left)}")
     finally:
         model.train(training)
 
 
-Call = tuple[tuple[Any, ...], dict[str, Any]]
+def _refused(model: nn.Module, why: str) -> InputError:
+    return InputError(f"The layers of {type(model).__name__} cannot be solved one after the other: {why}",
+                      "an encoder whose layers are passed through once each, in their order, as in BERT",
+                      "Add --knob inputs=dense.")
 
 
-def _calls(model: nn.Module, blocks: Sequence[nn.Module], batches: Sequence[dict[str, Tensor]]) -> list[list[Call]]:
-    """What every block is called with, by block and batch: masks and the like, which pruning leaves alone."""
+@dataclass(frozen=True)
+class Call:
+    """What a block is given beside its hidden states: masks and the like, which pruning leaves alone."""
+
+    rest: tuple[Any, ...]
+    named: dict[str, Any]
+
+    def on(self, block: nn.Module, hidden: Tensor) -> Tensor:
+        """The hidden states that *block* makes of *hidden*. Some blocks return them alone, some first of several."""
+        value = block(hidden, *self.rest, **self.named)
+        return value if isinstance(value, Tensor) else value[0]
+
+
+def _calls(model: nn.Module, blocks: Sequence[nn.Module],
+           batches: Sequence[dict[str, Tensor]]) -> tuple[list[Tensor], list[list[Call]]]:
+    """By batch the hidden states that the first block is given, and by block and batch how each is called."""
+    first: list[Tensor] = []
     found: list[list[Call]] = [[] for _ in blocks]
 
     def note(k: int) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            # Only the first block's hidden states are read later: keeping all would hold the whole pass in memory.
-            found[k].append((args if k == 0 else (None, *args[1:]), kwargs))
+        def hook(block: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            hidden, rest, others = first_argument(block, args, named)
+            found[k].append(Call(rest, others))
+            if k == 0:  # keeping those of all blocks would hold the whole pass in memory
+                first.append(hidden)
         return hook
 
     handles = [block.register_forward_pre_hook(note(k), with_kwargs=True) for k, block in enumerate(blocks)]
@@ -87,7 +109,16 @@ def _calls(model: nn.Module, blocks: Sequence[nn.Module], batches: Sequence[dict
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    if any(len(calls) != len(batches) for calls in found):
+        counts = ", ".join(f"{len(calls) / len(batches):g}" for calls in found)
+        raise _refused(model, f"in one pass they are used {counts} times")
+    return first, found
+
+
+def _rows(x: Tensor, keep: Tensor) -> Tensor:
+    """`[batch, tokens, in]` as `[rows, in]` without padding. What is no token (relative positions, say) is kept."""
+    rows = x.reshape(-1, x.shape[-1])
+    return (rows[keep] if len(rows) == len(keep) else rows).float()
 
 
 def _all_inputs(block: nn.Module, own: dict[str, nn.Linear], call: list[Call], hidden: list[Tensor],
@@ -98,20 +129,20 @@ def _all_inputs(block: nn.Module, own: dict[str, nn.Linear], call: list[Call], h
     alive: list[Tensor] = []  # an address names one tensor only while that lives
 
     def note(name: str, keep: Tensor) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            x = inputs[0]
+        def hook(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            x, *_ = first_argument(layer, args, named)
             if id(x) not in same:
-                same[id(x)] = x.reshape(-1, x.shape[-1])[keep].float()
+                same[id(x)] = _rows(x, keep)
                 alive.append(x)
             seen[name] = same[id(x)]
         return hook
 
     inputs, outputs = [], []
-    for x, (args, kwargs), keep in zip(hidden, call, keeps, strict=True):
+    for x, again, keep in zip(hidden, call, keeps, strict=True):
         seen, same, alive = {}, {}, []
-        handles = [m.register_forward_pre_hook(note(name, keep)) for name, m in own.items()]
+        handles = [m.register_forward_pre_hook(note(name, keep), with_kwargs=True) for name, m in own.items()]
         try:
-            outputs.append(_output(block(x, *args[1:], **kwargs)))
+            outputs.append(again.on(block, x))
         finally:
             for handle in handles:
                 handle.remove()
@@ -133,16 +164,16 @@ def _moments(block: nn.Module, reader: nn.Linear, dense: list[Tensor], call: lis
     gram = cross = torch.zeros(())
     got: list[Tensor] = []
 
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        got.append(inputs[0])
+    def hook(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        got.append(first_argument(layer, args, named)[0])
         raise _Reached
 
-    handle = reader.register_forward_pre_hook(hook)
+    handle = reader.register_forward_pre_hook(hook, with_kwargs=True)
     try:
-        for x, h, (args, kwargs), keep in zip(dense, hidden, call, keeps, strict=True):
+        for x, h, again, keep in zip(dense, hidden, call, keeps, strict=True):
             with contextlib.suppress(_Reached):
-                block(h, *args[1:], **kwargs)
-            rows = got.pop().reshape(-1, x.shape[-1])[keep].float()
+                again.on(block, h)
+            rows = _rows(got.pop(), keep)
             gram, cross = gram + rows.T @ rows, cross + x.T @ rows
     finally:
         handle.remove()
@@ -157,8 +188,3 @@ def _problem(weight: Tensor, gram: Tensor, cross: Tensor, tokens: int) -> tuple[
     right = weight @ cross + shift * weight
     target = torch.cholesky_solve(right.T, torch.linalg.cholesky(damped)).T.contiguous()
     return LayerStats(norms=gram.diagonal().clamp_min(0).sqrt(), tokens=tokens, gram=gram), target
-
-
-def _output(value: Any) -> Tensor:
-    """A block's hidden states: some return them alone, some first of several."""
-    return value if isinstance(value, Tensor) else value[0]

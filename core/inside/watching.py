@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.errors import InputError, unknown
+from core.inside.arguments import first_argument
 from core.models.prunable import repeated_layers
 from core.runs.regions import MAPS, QUIET, REGION
 
@@ -120,15 +121,17 @@ class Watch:
     def _hook(self, kind: str, place: Place) -> Any:
         module = place.module(kind)  # a copy of the model (a teacher) may carry this hook: only the original counts
 
-        def before(current: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        def before(current: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
             if current is module and kind in self.seen:
-                self.seen[kind][place.layer] = inputs[0]
+                self.seen[kind][place.layer], *_ = first_argument(current, args, named)
 
         def after(current: nn.Module, inputs: Any, output: Any) -> None:
             if current is module and kind in self.seen:
                 self.seen[kind][place.layer] = output[0] if isinstance(output, tuple) else output
 
-        return module.register_forward_hook(after) if kind == "block" else module.register_forward_pre_hook(before)
+        if kind == "block":
+            return module.register_forward_hook(after)
+        return module.register_forward_pre_hook(before, with_kwargs=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which matrices of a model may be pruned: the linear layers of its repeated layers."""
+"""The parts of a model: its repeated layers, whose linear layers may be pruned, and its embeddings."""
 
 from __future__ import annotations
 
@@ -38,6 +38,29 @@ def prunable(model: Any) -> dict[str, nn.Linear]:
         raise InputError(f"The layers of {type(model).__name__} hold no linear layers", "a transformer encoder",
                          "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
     return found
+
+
+def embedding_part(model: Any) -> nn.Module:
+    """What turns token ids into the vectors that the first layer reads: the part of the base model that holds the
+    table of tokens, with its positions and norm; the table alone where it stands alone.
+
+    Raises InputError when the model has no table.
+    """
+    from torch import nn
+
+    try:
+        table = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        table = None
+    if not isinstance(table, nn.Module):
+        raise InputError(f"{type(model).__name__} does not tell its token embeddings", "a transformer encoder",
+                         "Add --train-embeddings.")
+    _, layers = repeated_layers(model)
+    for part in model.base_model.children():
+        inside = list(part.modules())
+        if any(m is table for m in inside) and not any(m is layers for m in inside):
+            return part
+    return table
 
 
 def layer_count(model: Any) -> int:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded, collate
+from core.models.prunable import embedding_part
 from core.running.distilling import beside
 from core.runs.records import RunSpec
 from core.runs.store import write_atomic
@@ -129,7 +130,7 @@ def accelerator() -> Accelerator:
 
 def freeze_embeddings(model: nn.Module) -> None:
     """Stop gradients at the embedding layer: the backward pass ends at the first encoder block."""
-    for parameter in model.base_model.embeddings.parameters():  # type: ignore[union-attr]
+    for parameter in embedding_part(model).parameters():
         parameter.requires_grad_(False)
 
 
