@@ -44,7 +44,7 @@ def measure() -> list[dict[str, Any]]:
                 solution={n: LayerResult(w * masks[n], masks[n]) for n, w in dense.items()}, lr=trainer.rate))
         trainer.model.train()
         trainers.append(trainer)
-    batches = [b for b in buckets(trainers[0].lengths, 32, 0, 0) if len(b) == 32][:BLOCK]
+    batches = [b for b in buckets(trainers[0].data.lengths, 32, 0, 0) if len(b) == 32][:BLOCK]
 
     def block(trainer: Trainer) -> float:
         began = time.perf_counter()

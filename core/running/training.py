@@ -1,7 +1,7 @@
 """THE training loop: dense runs, masked runs and every ADMM go through it.
 
 Batches are bucketed by length, so that hardly any token is padding; the word embeddings may be frozen; the optimiser is
-the fused AdamW; device, precision and several processes come from accelerate. A killed run continues bit for bit: all
+the fused AdamW; device and precision come from accelerate. A killed run continues bit for bit: all
 that decides the next step (weights, method state, optimiser moments, random generators, position) is in one file.
 """
 
@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -74,7 +75,7 @@ def schedule(total: int, peak: float) -> Callable[[int], float]:
     return rate
 
 
-def buckets(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+def buckets(lengths: Sequence[int] | NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """Indices of every batch of one epoch: shuffled, sorted by length within 50 batches, then the batches shuffled."""
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
@@ -106,7 +107,7 @@ def task_loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, weight: fl
 @torch.no_grad()
 def predict(model: nn.Module, data: Encoded, pad_id: int, batch_size: int = 64) -> np.ndarray:
     """Logits `[examples, classes]`, float32, in the data's order. Batched by length."""
-    order = sorted(range(len(data.ids)), key=lambda i: len(data.ids[i]))
+    order = np.argsort(data.lengths, kind="stable")
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -124,7 +125,7 @@ def predict(model: nn.Module, data: Encoded, pad_id: int, batch_size: int = 64) 
 
 
 def accelerator() -> Accelerator:
-    """Where everything of a run happens: its device, its precision, its processes."""
+    """Where everything of a run happens: its device and its precision."""
     return Accelerator(cpu=os.environ.get("SPARSESCOPE_DEVICE") == "cpu")
 
 
@@ -165,8 +166,7 @@ class Trainer:
         self.trained = trained
         self.data, self.pad_id, self.spec, self.loop, self.method = data, pad_id, spec, loop, method
         self.teacher = None if teacher is None else torch.from_numpy(teacher)
-        self.lengths = [len(ids) for ids in data.ids]
-        self.per_epoch = math.ceil(len(self.lengths) / spec.batch_size)
+        self.per_epoch = math.ceil(len(data) / spec.batch_size)
         self.total = max(1, round(self.per_epoch * spec.epochs))
         self.rate = schedule(self.total, spec.lr)
         self.position = 0
@@ -195,7 +195,7 @@ class Trainer:
                 break
             if self.position // self.per_epoch != epoch:
                 epoch = self.position // self.per_epoch
-                batches = buckets(self.lengths, self.spec.batch_size, self.spec.seed, epoch)
+                batches = buckets(self.data.lengths, self.spec.batch_size, self.spec.seed, epoch)
             losses.append(self._step(batches[self.position % self.per_epoch]))
             self.position += 1
             if method is not None and self.position % self.per_epoch == 0:
@@ -214,10 +214,8 @@ class Trainer:
             method.finish()
 
     def _step(self, index: list[int]) -> Tensor:
-        """One optimiser step on the examples *index* (this process's share of them); returns the loss, detached."""
+        """One optimiser step on the examples *index*; returns the loss, detached."""
         step = self.position
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        index = index[rank::world] or index[:1]
         device = self.accelerator.device
         batch = {k: v.to(device) for k, v in collate(self.data, index, self.pad_id).items()}
         labels = torch.from_numpy(self.data.labels[index]).to(device)
@@ -268,7 +266,7 @@ class Trainer:
     def _save(self) -> None:
         """Write everything that decides the next step, in one atomic file."""
         file = self.loop.resume_file
-        if file is None or not self.accelerator.is_main_process:
+        if file is None:
             return
         tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
         for i, p in enumerate(self.trained):
