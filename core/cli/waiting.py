@@ -32,19 +32,19 @@ def become(order: Order) -> None:
         leave(end)
 
 
-def rehearse() -> None:
+def preload() -> None:
     """Load what every run loads. Importing alone leaves half of it: transformers loads its parts when they are used."""
     import pyarrow.parquet  # noqa: F401
 
     import core.cli.run
     import core.running.job  # noqa: F401
-    from core.models.loading import rehearse as load
+    from core.models.loading import preload as preload_models
 
-    load()
+    preload_models()
 
 
 if __name__ == "__main__":
     with suppress(Exception):  # what is missing is said by the run that needs it, in its log
-        rehearse()
+        preload()
     if line := sys.stdin.buffer.readline():
         become(msgspec.json.decode(line, type=Order))

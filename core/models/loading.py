@@ -174,7 +174,7 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def rehearse() -> None:
+def preload() -> None:
     """Have all of transformers loaded that a run uses. Importing it is not enough: it loads its parts on use."""
     transformers = quiet_transformers()
     for part in ("AutoModelForSequenceClassification", "AutoTokenizer", "BertTokenizerFast"):
