@@ -107,13 +107,13 @@ def test_shares_at_one_level_are_those_of_rescaled_maps(tmp_path: Path, monkeypa
     dense = np.random.default_rng(0).gamma(2.0, size=400).astype(np.float32)
     spread = np.where(np.arange(400) < 40, dense * 10, dense / 10).astype(np.float32)
     norms = iter([dense, dense / 10, spread])
-    moments.places = [None]  # type: ignore[list-item]
+    moments.subject = object()  # type: ignore[assignment]
 
-    def sample(self: Moments, counted: bool) -> Any:
+    def sample(self: Moments, of: object, counted: bool) -> Any:
         return {"ffn": {1: now}}, {}
 
     monkeypatch.setattr(Moments, "_sample", sample)
-    monkeypatch.setattr(Moments, "_probes", lambda self: {})
+    monkeypatch.setattr(Moments, "_probes", lambda self, of: {})
     for phase in ("dense", "start", "final"):
         now = next(norms)
         moments.look(phase, 0)

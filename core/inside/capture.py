@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.models.encoding import collate, encode
 from core.runs.records import Probe
@@ -71,14 +72,25 @@ def capture(model: Any, tokenizer: Any, probes: Sequence[ProbeLike], max_length:
         model.train(training)
 
 
-def _one(model: Any, tokenizer: Any, probe: ProbeLike, max_length: int, device: torch.device) -> ProbeState:
-    pair = getattr(probe, "pair", None) or getattr(probe, "text_pair", None)
+def pair_of(probe: ProbeLike) -> str | None:
+    """The second text of a probe that is a pair."""
+    return getattr(probe, "pair", None) or getattr(probe, "text_pair", None)
+
+
+def batch_of(tokenizer: Any, probe: ProbeLike, max_length: int, device: torch.device) -> dict[str, Tensor]:
+    """One probe alone, ready for the model: no padding."""
+    pair = pair_of(probe)
     examples = Examples([probe.text], None if pair is None else [pair], np.zeros(1, dtype=np.int64))
     encoded = encode(tokenizer, examples, max_length)
-    batch = {key: value.to(device) for key, value in collate(encoded, [0], tokenizer.pad_token_id).items()}
+    return {key: value.to(device) for key, value in collate(encoded, [0], tokenizer.pad_token_id).items()}
+
+
+def _one(model: Any, tokenizer: Any, probe: ProbeLike, max_length: int, device: torch.device) -> ProbeState:
+    batch = batch_of(tokenizer, probe, max_length, device)
     out = model(**batch, output_hidden_states=True, output_attentions=True)
     return ProbeState(
-        Probe(id=probe.id, text=probe.text, text_pair=pair, tokens=tokenizer.convert_ids_to_tokens(encoded.ids[0]),
+        Probe(id=probe.id, text=probe.text, text_pair=pair_of(probe),
+              tokens=tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist()),
               logits=[float(value) for value in out.logits[0]]),
         [layer[0].float().cpu().numpy() for layer in out.hidden_states],
         [layer[0].float().cpu().numpy() for layer in out.attentions])

@@ -8,6 +8,7 @@ no random number is drawn and the weights go back. What was seen is written as i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,25 @@ import numpy as np
 from torch import Tensor, nn
 
 from core.errors import InputError
+from core.inside.capture import ProbeLike, batch_of
 from core.inside.watching import Place, Watch, look, places_of, sample_of
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
-from core.models.encoding import collate, encode
 from core.runs.records import Moment
 from core.runs.regions import MAPS, QUIET, region_norms, size_counts
-from core.tasks import Examples
 
 SAMPLE = 64  # calibration examples behind the shares; the medians of `pattern-admm` come from the same ones
 DURING = 5  # moments inside the ADMM phase, evenly spaced, both ends left out
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is looked at: a model, where its maps pass by, the sample behind the shares, the probes by their id."""
+
+    model: nn.Module
+    places: list[Place]
+    sample: list[dict[str, Tensor]]
+    probes: dict[str, dict[str, Tensor]]
 
 
 class Moments:
@@ -37,22 +47,22 @@ class Moments:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "partial"
         self.taken: list[Moment] = []
-        self.places: list[Place] = []
+        self.subject: Subject | None = None
         self.medians: dict[str, dict[int, float]] = {}
 
-    def begin(self, model: nn.Module, tokenizer: Any, batches: Sequence[Mapping[str, Tensor]], probes: Sequence[Any],
-              max_length: int) -> None:
+    def begin(self, model: nn.Module, tokenizer: Any, batches: Sequence[Mapping[str, Tensor]],
+              probes: Sequence[ProbeLike], max_length: int) -> None:
         """Look at the dense model, which *model* must be, and note its median region norms.
 
         *batches* is the calibration text; *probes* the sentences whose regions are kept (none: only shares are).
         """
         try:
-            self.places = places_of(model)
+            places = places_of(model)
         except InputError:
             return
         device = next(model.parameters()).device
-        self.model, self.sample = model, sample_of(batches, SAMPLE)
-        self.probes = {p.id: _batch(tokenizer, p, max_length, device) for p in probes}
+        self.subject = Subject(model, places, sample_of(batches, SAMPLE),
+                               {p.id: batch_of(tokenizer, p, max_length, device) for p in probes})
         self.look("dense", 0)
 
     def during(self, method: TrainingMethod, step: int) -> bool:
@@ -66,11 +76,11 @@ class Moments:
     def look(self, phase: str, step: int, weights: Mapping[str, Tensor] | None = None,
              layers: Mapping[str, nn.Linear] | None = None) -> bool:
         """Look at the model with *weights* by matrix in *layers* (None: as it is); False when it has no maps."""
-        if not self.places:
+        if self.subject is None:
             return False
         with holding(layers or {}, weights):
-            norms, counts = self._sample(counted=phase in ("dense", "final"))
-            regions = self._probes()
+            norms, counts = self._sample(self.subject, counted=phase in ("dense", "final"))
+            regions = self._probes(self.subject)
         if phase == "dense":
             self.medians = {kind: {layer: float(np.median(found)) for layer, found in by.items()}
                             for kind, by in norms.items()}
@@ -91,11 +101,12 @@ class Moments:
                                  level=level))
         return True
 
-    def _sample(self, counted: bool) -> tuple[dict[str, dict[int, np.ndarray]], dict[str, np.ndarray]]:
+    def _sample(self, of: Subject,
+                counted: bool) -> tuple[dict[str, dict[int, np.ndarray]], dict[str, np.ndarray]]:
         """Region norms of the sample's real tokens by map and layer; with *counted* how many |a| are in each bin."""
-        parts: dict[str, dict[int, list[np.ndarray]]] = {m: {p.layer: [] for p in self.places} for m in MAPS}
+        parts: dict[str, dict[int, list[np.ndarray]]] = {m: {p.layer: [] for p in of.places} for m in MAPS}
         counts: dict[str, np.ndarray] = {}
-        for seen, real in look(self.model, Watch(self.places, tuple(MAPS)), self.sample):
+        for seen, real in look(of.model, Watch(of.places, tuple(MAPS)), of.sample):
             for kind, by in seen.items():
                 for layer, tensor in by.items():
                     values = tensor[real].float().cpu().numpy()
@@ -106,11 +117,11 @@ class Moments:
         return {kind: {layer: np.concatenate(found) for layer, found in by.items()}
                 for kind, by in parts.items()}, counts
 
-    def _probes(self) -> dict[str, np.ndarray]:
+    def _probes(self, of: Subject) -> dict[str, np.ndarray]:
         """Region norms of the probe sentences: `<map>/<probe>/<layer>`, float16 `[tokens, regions]`."""
         out: dict[str, np.ndarray] = {}
-        watch = Watch(self.places, tuple(MAPS))
-        for probe, (seen, _) in zip(self.probes, look(self.model, watch, self.probes.values()), strict=True):
+        watch = Watch(of.places, tuple(MAPS))
+        for probe, (seen, _) in zip(of.probes, look(of.model, watch, of.probes.values()), strict=True):
             for kind, by in seen.items():
                 for layer, tensor in by.items():
                     norms = region_norms(tensor[0].float().cpu().numpy())
@@ -143,11 +154,3 @@ class Moments:
 
 def _share(norms: np.ndarray, median: float) -> float:
     return round(float((norms < QUIET * median).mean()), 6)
-
-
-def _batch(tokenizer: Any, probe: Any, max_length: int, device: Any) -> dict[str, Tensor]:
-    """One probe sentence (or pair), ready for the model."""
-    pair = getattr(probe, "pair", None)
-    examples = Examples([probe.text], None if pair is None else [pair], np.zeros(1, dtype=np.int64))
-    encoded = encode(tokenizer, examples, max_length)
-    return {key: value.to(device) for key, value in collate(encoded, [0], tokenizer.pad_token_id).items()}
