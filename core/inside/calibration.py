@@ -34,7 +34,7 @@ def text_of(train: Examples, spec: RunSpec, tokenizer: Any, pad_id: int) -> list
 
 @torch.no_grad()
 def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[dict[str, Tensor]],
-              gram: bool = True, reshape: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+              reshape: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
               ) -> dict[str, LayerStats]:
     """Return `LayerStats` by matrix. *batches* hold input_ids and attention_mask `[batch, tokens]`; *reshape*, by
     matrix, is applied to the input `[rows, in]` before it is summed.
@@ -65,7 +65,7 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
             rows = rows.float()
             if reshape and name in reshape:
                 rows = reshape[name](rows)
-            part = rows.T @ rows if gram else rows.square().sum(0)
+            part = rows.T @ rows
             sums[name] = sums[name] + part if name in sums else part
             counts[name] = counts.get(name, 0) + rows.shape[0]
         return hook
@@ -88,6 +88,5 @@ def calibrate(model: nn.Module, layers: dict[str, nn.Linear], batches: Iterable[
         if name not in owners:
             raise ValueError(f"{name} saw no calibration input")
         total, count = sums[owners[name]], counts[owners[name]]
-        norms = (total.diagonal() if gram else total).clamp_min(0).sqrt()
-        stats[name] = LayerStats(norms=norms, tokens=count, gram=total if gram else None)
+        stats[name] = LayerStats(norms=total.diagonal().clamp_min(0).sqrt(), tokens=count, gram=total)
     return stats

@@ -30,7 +30,7 @@ def calibrated(ready: Prepared, method: LayerMethod | TrainingMethod, journal: J
         device = next(ready.model.parameters()).device
         batches = [{k: v.to(device) for k, v in batch.items()} for batch in text_of(
             ready.data.train, ready.spec, ready.tokenizer, ready.pad)]
-        stats = calibrate(ready.model, ready.layers, batches, gram=True)
+        stats = calibrate(ready.model, ready.layers, batches)
     with journal.phase("look"):
         journal.moments.begin(ready.model, ready.tokenizer, batches, ready.probes, ready.spec.max_length)
     shown = stats if isinstance(method, LayerMethod) else method.calibrated(ready.model, ready.layers, batches, stats)

@@ -10,14 +10,13 @@ from pathlib import Path
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint, open_model
 from core.models.encoding import encode
+from core.running.preparing import data_of
 from core.running.training import accelerator, predict
 from core.runs.answers import EXACT, LABELS, LOGITS, Answers, answers_of
 from core.runs.records import RunRecord
 from core.runs.store import Run, Store, write_arrays
 from core.runs.writers import alone
-from core.tasks import load_task
 from core.tasks.metrics import score
-from core.tasks.parts import scored_on
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ def evaluate(record: RunRecord, store: Store, data_dir: Path | None = None) -> E
         raise InputError(f"{record.id} is {record.status}", "a finished run", "Finish it: run it with --resume.")
     began = time.perf_counter()
     loaded, spec = open_model(record, store), record.spec
-    data = scored_on(load_task(spec.task, data_dir=data_dir, train_examples=spec.train_examples,
-                               dev_examples=spec.dev_examples), spec.eval_examples)
+    data = data_of(spec, data_dir)
     if len(data.evaluation) != results.n_eval or data.split != results.split:
         raise InputError(f"The data hold {len(data.evaluation)} examples to score on ({data.split}), {record.id} was "
                          f"scored on {results.n_eval} ({results.split})", "the data of the run",

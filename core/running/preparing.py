@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.errors import InputError
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded, encode
 from core.models.loading import load_model
@@ -82,13 +81,18 @@ class Prepared:
             layer.weight.data.copy_(weights[name])
 
 
+def data_of(spec: RunSpec, data_dir: Path | None) -> TaskData:
+    """The data of a run, with the part that it is scored on. Raises InputError when they cannot be read."""
+    return scored_on(load_task(spec.task, data_dir=data_dir, train_examples=spec.train_examples,
+                               dev_examples=spec.dev_examples), spec.eval_examples)
+
+
 def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None) -> Prepared:
     """Load what *spec* names; *checkpoint*: the weights to start from, None for the model's own.
 
     Raises InputError when something cannot be loaded, or a matrix does not fit the pattern or the grid.
     """
-    data = scored_on(load_task(spec.task, data_dir=data_dir, train_examples=spec.train_examples,
-                               dev_examples=spec.dev_examples), spec.eval_examples)
+    data = data_of(spec, data_dir)
     torch.manual_seed(spec.seed)
     loaded = load_model(spec.model, labels=data.entry.outputs, seed=spec.seed, checkpoint=checkpoint)
     model, tokenizer = loaded.model.to(accelerator().device), loaded.tokenizer
@@ -97,9 +101,6 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None) -> Pr
     train_set = encode(tokenizer, needed, spec.max_length)
     eval_set = encode(tokenizer, data.evaluation, spec.max_length)
     layers = prunable(model)
-    if not layers:
-        raise InputError(f"Model {spec.model!r} has no linear layer in an encoder", "a transformer encoder",
-                         "Choose another --model.")
     pattern, grid = parse_pattern(spec.pattern), gridded.grid_of(spec)
     for name, layer in layers.items():
         shape = (layer.weight.shape[0], layer.weight.shape[1])
