@@ -12,7 +12,7 @@ import torch
 from core.errors import InputError
 from core.models.encoding import collate, encode
 from core.models.loading import load_model
-from core.running.distilling import LiveTeacher, beside
+from core.running.distilling import LiveTeacher, live_teacher
 from core.running.pipeline import resolve, run
 from core.running.progress import Progress
 from core.running.training import Loop, Trainer
@@ -51,8 +51,8 @@ def test_both_terms_equal_plain_loops(frozen: bool) -> None:
         if encoded.types is not None:
             del encoded.types[i][4 + i :]
     model = loaded.model
-    hidden_only = beside(model, spec(distill_hidden=3.0, freeze_embeddings=frozen))
-    both = beside(model, spec(distill_hidden=3.0, distill_attention=5000.0, freeze_embeddings=frozen))
+    hidden_only = live_teacher(model, spec(distill_hidden=3.0, freeze_embeddings=frozen))
+    both = live_teacher(model, spec(distill_hidden=3.0, distill_attention=5000.0, freeze_embeddings=frozen))
     assert hidden_only is not None and both is not None
     shaken(model)
     batch = collate(encoded, range(5), 0)
@@ -119,7 +119,7 @@ def test_attention_is_computed_as_before_once_the_training_is_over() -> None:
 
 
 def test_without_weights_there_is_no_teacher_and_nothing_changes() -> None:
-    assert beside(load_model("tiny", labels=2, seed=0).model, SPEC) is None
+    assert live_teacher(load_model("tiny", labels=2, seed=0).model, SPEC) is None
     given = {"task": "agreement", "model": "tiny", "method": "asp", "pattern": "2:4"}
     assert resolve(given).run_id == resolve({**given, "distill_hidden": 0, "distill_attention": 0.0}).run_id
     assert resolve(given).run_id != resolve({**given, "distill_hidden": 0.5}).run_id

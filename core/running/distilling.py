@@ -98,7 +98,7 @@ def attention_gap(student: Tensor, teacher: Tensor, real: Tensor) -> Tensor:
     return (gap * both).sum() / both.sum()
 
 
-def beside(model: nn.Module, spec: RunSpec) -> LiveTeacher | None:
+def live_teacher(model: nn.Module, spec: RunSpec) -> LiveTeacher | None:
     """The live teacher that *spec* asks for, a copy of *model*, which must hold the dense weights; None for none."""
     if not spec.distill_hidden and not spec.distill_attention:
         return None

@@ -29,7 +29,7 @@ from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded, collate
 from core.models.prunable import embedding_part
-from core.running.distilling import beside
+from core.running.distilling import live_teacher
 from core.runs.records import RunSpec
 from core.runs.store import write_atomic
 
@@ -45,7 +45,7 @@ class Diverged(RuntimeError):
 
 @dataclass
 class Loop:
-    """What the loop is asked to do, besides the spec.
+    """What the loop is asked to do, live_teachers the spec.
 
     hard_prune: called once, before the masks are fixed, with W in the model; evaluates what it wants.
     trace: called with one dict per logged step. snapshot: called with the number of steps done, during ADMM.
@@ -150,7 +150,7 @@ class Trainer:
     def __init__(self, model: nn.Module, data: Encoded, pad_id: int, spec: RunSpec, loop: Loop,
                  method: TrainingMethod | None = None, teacher: np.ndarray | None = None) -> None:
         self.accelerator = accelerator()
-        self.live = beside(model, spec)  # a copy: the model must still hold the dense weights
+        self.live = live_teacher(model, spec)  # a copy: the model must still hold the dense weights
         set_dropout(model, spec.dropout)
         if spec.freeze_embeddings:
             freeze_embeddings(model)
