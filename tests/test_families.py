@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from core.inside.sequential import solve_in_order
 from core.inside.statistics import LayerStats
 from core.inside.watching import Place, Watch, look
 from core.models.library import quiet_transformers
+from core.models.loading import load_model
 from core.models.prunable import embedding_part, prunable, repeated_layers
+from core.models.tiny import tiny_tokenizer
 from core.running.training import freeze_embeddings
 
 SMALL = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
@@ -40,6 +43,16 @@ def made(family: str, config: dict[str, Any]) -> Any:
     torch.manual_seed(0)
     return transformers.AutoModelForSequenceClassification.from_config(
         transformers.AutoConfig.for_model(family, **config)).eval()
+
+
+def test_a_model_with_a_decoder_is_refused_before_any_work(tmp_path: Path) -> None:
+    """Its outputs hold no hidden states: a run would only end at the last stage."""
+    made("bart", {"vocab_size": 400, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32,
+                  "encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_ffn_dim": 32, "num_labels": 2,
+                  "max_position_embeddings": 64}).save_pretrained(tmp_path / "both")
+    tiny_tokenizer().save_pretrained(tmp_path / "both")
+    with pytest.raises(InputError, match=r"'both' has a decoder.*an encoder such as BERT"):
+        load_model(str(tmp_path / "both"), labels=2, seed=0)
 
 
 def batches() -> list[dict[str, Tensor]]:

@@ -125,6 +125,9 @@ def _load(source: str, labels: int, seed: int, only_cache: bool, whole: bool = F
         model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
             source, num_labels=labels, problem_type=problem_type(labels), dtype=torch.float32, use_safetensors=True,
             ignore_mismatched_sizes=True, output_loading_info=True, **shared)
+        if model.config.is_encoder_decoder:
+            raise InputError(f"{Path(source).name!r} has a decoder beside its encoder", "an encoder such as BERT",
+                             "Choose an encoder model.")
         fresh = set(info["missing_keys"]) | {key for key, *_ in info["mismatched_keys"]}
         lacking = sorted(fresh if whole else {n for n in fresh if n.removesuffix(".weight") in prunable(model)})
         if lacking:
