@@ -18,11 +18,13 @@ from core.cli.run import given_of, run_command
 from core.errors import InputError
 from core.methods import METHODS
 from core.models.prunable import prunable
-from core.running import job, pipeline
+from core.running import pipeline, solving
+from core.running.job import Parent
 from core.running.pipeline import resolve, run
 from core.runs.checks.folder_check import check
 from core.runs.records import RunSpec, command_of
 from core.runs.store import REPOSITORY, Store, read_header
+from core.specs.resolving import dense_spec
 from tests.makers import make_dense
 
 SMALL = {"task": "agreement", "model": "tiny", "train_examples": 320, "dev_examples": 100, "dense_epochs": 1,
@@ -107,6 +109,24 @@ def test_the_same_spec_gives_the_same_weights(store: Store, tmp_path: Path) -> N
     one, two = run(spec, store=store), run(spec, store=other)
     assert one.results == two.results
     assert [m.mask_sha256 for m in one.matrices] == [m.mask_sha256 for m in two.matrices]
+
+
+def test_a_parent_at_hand_is_looked_for_once_and_handed_on(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    spec = small(method="magnitude", pattern="2:4")
+    folder = empty_store.recorded / "somewhere"
+
+    def find(of: RunSpec, store: Store) -> Path:
+        asked.append(of.run_id)
+        return folder
+
+    monkeypatch.setattr(pipeline, "find_checkpoint", find)
+    monkeypatch.setattr(pipeline, "carry_out", lambda spec, parent, *rest, **named: (spec, parent))
+    assert run(spec, store=empty_store) == (spec, Parent(dense_spec(spec).run_id, folder))
+    assert asked == [dense_spec(spec).run_id]
+    asked.clear()
+    assert run(dense_spec(spec), store=empty_store) == (dense_spec(spec), None)
+    assert asked == []
 
 
 @pytest.mark.slow
@@ -220,7 +240,7 @@ def test_a_layer_is_solved_on_the_inputs_that_the_knob_says(store: Store, method
                                                             in_order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dense where a method has no such knob."""
     calls: list[str] = []
-    there = job.solve_in_order
-    monkeypatch.setattr(job, "solve_in_order", lambda *given: (calls.append(method), there(*given))[1])
+    there = solving.solve_in_order
+    monkeypatch.setattr(solving, "solve_in_order", lambda *given: (calls.append(method), there(*given))[1])
     assert run(small(method=method, knobs=knobs, calibration=24), store=store).status == "succeeded"
     assert calls == ([method] if in_order else [])

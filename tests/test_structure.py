@@ -57,8 +57,8 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
 LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs", "core.methods.knob_sets", "core.runs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
-         "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live", "core.running.progress",
-         "core.specs", "core.statistics", "ui", "pages", "app")
+         "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
+         "core.running.progress", "core.specs", "core.statistics", "ui", "pages", "app")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -91,7 +91,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lab": ("core.errors", "core.demo", "core.runs", "core.sparsity", "core.methods", "core.inside", "core.models",
                  "core.tasks"),
     "core.lessons": ("core.errors",),
-    "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress", *NUMPY_SPARSITY, *LISTS),
+    "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress",
+                  *NUMPY_SPARSITY, *LISTS),
     "core.statistics": (),
     "core.views": ("core.errors", "core.inspecting", "core.runs.names", "core.runs", "core.specs.settings",
                    "core.statistics", *NUMPY_SPARSITY, *LISTS, *RESULTS),

@@ -75,13 +75,14 @@ def test_two_runs_that_want_one_dense_parent_both_come_to_their_end(empty_store:
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process makes the parent the run waits, says so, and uses what that process made."""
     from core.running import pipeline
+    from core.running.job import Parent
     from core.specs.resolving import dense_spec
 
     spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "magnitude"})
     parent, made, said = dense_spec(spec), [], []
 
-    def carry_out(spec: object, *rest: object, **named: object) -> str:
-        made.append(spec)
+    def carry_out(spec: object, parent: object, *rest: object, **named: object) -> str:
+        made.append((spec, parent))
         return "done"
 
     monkeypatch.setattr(pipeline, "carry_out", carry_out)
@@ -97,7 +98,8 @@ def test_two_runs_that_want_one_dense_parent_both_come_to_their_end(empty_store:
 
     with another(empty_store, parent.run_id) as first:
         assert pipeline.run(spec, store=empty_store, report=report) == "done"
-    assert made == [spec] and set(said) == {"another run makes the dense parent"}
+    folder = empty_store.live / parent.run_id / "checkpoint"
+    assert made == [(spec, Parent(parent.run_id, folder))] and set(said) == {"another run makes the dense parent"}
 
 
 def test_a_link_in_the_place_of_a_lock_is_not_followed(empty_store: Store, tmp_path: Path) -> None:
