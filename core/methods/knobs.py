@@ -20,7 +20,7 @@ V = TypeVar("V", bound=Value)
 KINDS: dict[type, str] = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-INPUTS = ("dense", "pruned")  # the two ways through the layers that `core.running.job` knows
+INPUTS = ("dense", "pruned")  # the two ways through the layers that `core.running.solving` knows
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Knobs:
     """A method without knobs. Subclasses add fields made with `knob`; they take values or their
     texts.
 
-    *inputs* is the one knob that is served by `core.running.job` and not by the method: on which
+    *inputs* is the one knob that is served by `core.running.solving` and not by the method: on which
     inputs a layer is solved. A method that leaves no choice solves on the dense model's;
     `inputs_knob` makes it a choice.
     """
