@@ -2,6 +2,9 @@
 
 Plotly's own `update_layout` and `make_subplots` cost up to 200 ms for three panels; one construction from a dictionary,
 validated once, costs 20. A slider has 150.
+
+The look is no Plotly template: under Streamlit the figure's template is Streamlit's own, with the page's colours for
+light and dark. A template of ours would take its place, or carry a copy of it that is validated figure by figure.
 """
 
 from __future__ import annotations
