@@ -1,8 +1,8 @@
 """From asking for a run to its final score: the default run of `tiny`, and the lecture demo.
 
 `python -m benchmarks.live`. Each is the real worker, started from a ticket in a live root of its own, in two ways: from
-nothing, the start of its process included, and as on a page Run that has been open for some seconds, where a spare
-waits that has torch loaded (`core.live.spare`). The demo needs a fine-tuned minilm-l6 in the live root
+nothing, the start of its process included, and as on a page Run that has been open for some seconds, where a standby
+waits that has torch loaded (`core.live.standby`). The demo needs a fine-tuned minilm-l6 in the live root
 (SPARSESCOPE_RUNS) and the data it was tuned on; without it, the row says so and holds no figure. The bars are for two
 free cores: the load stands beside the figure.
 """
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.live import asking, presets, spare, workers
+from core.live import asking, presets, standby, workers
 from core.live.status import status
 from core.live.tending import tend
 from core.runs.records import RunSpec
@@ -27,7 +27,7 @@ from core.specs.resolving import dense_spec
 TINY: dict[str, Any] = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 BARS = {"tiny": 20.0, "demo": 15.0}  # seconds on two free cores
 PATIENCE = 900.0
-LOADING = 10.0  # seconds in which a spare has loaded everything
+LOADING = 10.0  # seconds in which a standby has loaded everything
 
 
 def seconds_of(store: Store, given: dict[str, Any]) -> tuple[float, RunSpec]:
@@ -56,9 +56,9 @@ def row(name: str, store: Store, given: dict[str, Any], bar: float, words: str) 
 
 
 def ready() -> None:
-    """Have a spare that has loaded all it will load, as when the page has been open for a while."""
-    spare.want()
-    spare.keep(free=True)
+    """Have a standby that has loaded all it will load, as when the page has been open for a while."""
+    standby.want()
+    standby.keep(free=True)
     time.sleep(LOADING)
 
 
@@ -83,7 +83,7 @@ def measure() -> list[dict[str, Any]]:
             shutil.copytree(real.live / parent, store.live / parent)
             prepare()
             rows.append(row(name, store, given, BARS["demo"], "minilm-l6 to 2:4 layer by layer"))
-    spare.drop()
+    standby.drop()
     return rows
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.live import spare
+from core.live import standby
 from ui import frame, run_demo, run_form, run_live
 
 frame.opening("run")
-spare.want()
+standby.want()
 run_live.refused()
 found = run_live.asked()
 if found is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from core.live import spare, tickets, workers
+from core.live import standby, tickets, workers
 from core.live.tickets import Ticket
 from core.live.workers import Worker
 from core.runs.store import Store
@@ -47,11 +47,11 @@ def this_process(store: Store, run: str, settings: dict[str, Any], began: float,
         progress | {"started": moment - began, "phase_started": moment - phase_began, "updated": moment}))
 
 
-def spare_of_this_process() -> subprocess.Popen[bytes]:
-    """Have a spare kept, as a server with the page Run open does; its process."""
-    spare.want()
-    spare.keep(free=True)
-    process, = spare._kept
+def standby_of_this_process() -> subprocess.Popen[bytes]:
+    """Have a standby kept, as a server with the page Run open does; its process."""
+    standby.want()
+    standby.keep(free=True)
+    process, = standby._kept
     return process
 
 

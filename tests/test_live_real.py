@@ -16,7 +16,7 @@ from core.live.status import status
 from core.live.tending import tend
 from core.running.pipeline import resolve, run
 from core.runs.store import Store, read_header
-from tests.live_workers import spare_of_this_process
+from tests.live_workers import standby_of_this_process
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "epochs": 6.0,
          "train_examples": 640, "dev_examples": 100, "dense_epochs": 1.0, "calibration": 32}
@@ -44,10 +44,10 @@ def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch
     rows = len((folder / "trace.jsonl").read_text().splitlines())
     assert rows > 0
     monkeypatch.setenv("SPARSESCOPE_SPARE", "1")
-    process = spare_of_this_process()
+    process = standby_of_this_process()
     asking.resume(store, made, "a")
     tend(store)
-    assert workers.active(store)[0].pid == process.pid  # the rest is made by a spare, and comes out the same
+    assert workers.active(store)[0].pid == process.pid  # the rest is made by a standby, and comes out the same
     while not status(store, made).over:
         tend(store)
         assert time.monotonic() < end

@@ -1,6 +1,6 @@
 """`python -m core.cli.waiting`: load torch and transformers, then wait for one command line, and be that process.
 
-For `core.live.spare`, which keeps such a process. Nobody types it: what it reads is no shell's line.
+For `core.live.standby`, which keeps such a process. Nobody types it: what it reads is no shell's line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from core.cli.group import leave
-from core.live.spare import MODULES, Order
+from core.live.standby import MODULES, Order
 
 
 def become(order: Order) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.live import spare, tickets, workers
+from core.live import standby, tickets, workers
 from core.live.status import State
 from core.live.tending import tend
 from core.live.workers import Command, headless
@@ -71,6 +71,6 @@ def mind(store: Store, tell: Callable[[News], object], *, over: threading.Event 
             busy = looks.busy
         except OSError:
             busy = True
-        spare.keep(free=not busy)
+        standby.keep(free=not busy)
         if (until_empty and not busy) or over.wait(PACE if busy else IDLE):
             return

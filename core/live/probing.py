@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import InputError
-from core.live import spare, workers
+from core.live import standby, workers
 from core.live.places import own_folder, read_own
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store, write_atomic
@@ -78,7 +78,7 @@ def stopwatch(spec: RunSpec) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         try:
-            process = spare.begin(words, {}, log)
+            process = standby.begin(words, {}, log)
             try:
                 code = process.wait(PATIENCE)
             finally:

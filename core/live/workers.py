@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from core.live import spare
+from core.live import standby
 from core.live.places import WORK, linked, opened, own_folder, read_own
 from core.live.progress import Said, read_said
 from core.live.tickets import Moment, Ticket, reason_of
@@ -119,7 +119,7 @@ def start(store: Store, ticket: Ticket, command: Command = headless) -> Worker:
         (folder / name).unlink(missing_ok=True)
     env = {"SPARSESCOPE_RUNS": str(store.live.resolve()), "SPARSESCOPE_CACHED": str(store.recorded.resolve()),
            "PYTHONUNBUFFERED": "1"}
-    process = spare.begin(command(store, ticket, folder, threads()), env, (folder / "worker.log").absolute())
+    process = standby.begin(command(store, ticket, folder, threads()), env, (folder / "worker.log").absolute())
     _started[process.pid] = process
     worker = Worker(ticket=ticket, pid=process.pid, ticks=ticks_of(process.pid), started=time.time(),
                     place=place())

@@ -1,12 +1,12 @@
-"""A spare: a process that has torch and transformers loaded before anybody presses Start, and then is the worker.
+"""A standby: a process that has torch and transformers loaded before anybody presses Start, and then is the worker.
 
-Loading them takes several seconds, as long as the whole of a short run. Whoever serves the queue keeps one spare while
-somebody may soon ask (`want`, `keep`); `core.live.workers.start` takes it where there is one, and starts a process of
-its own where there is none; so does a measurement of the machine. A spare waits for one line on its standard input:
-what to be. When the one who keeps it ends, in whatever way, that input ends, and so does the spare. Once taken it is a
-process as any other.
+Loading them takes several seconds, as long as the whole of a short run. Whoever serves the queue keeps one standby
+while somebody may soon ask (`want`, `keep`); `core.live.workers.start` takes it where there is one, and starts a
+process of its own where there is none; so does a measurement of the machine. A standby waits for one line on its
+standard input: what to be. When the one who keeps it ends, in whatever way, that input ends, and so does the standby.
+Once taken it is a process as any other.
 
-`core.cli.waiting` is the spare itself. SPARSESCOPE_SPARE=0: none is ever kept.
+`core.cli.waiting` is the standby itself. SPARSESCOPE_SPARE=0: none is ever kept.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import msgspec
 
 from core.runs.store import REPOSITORY
 
-MODULES = ("core", "core.live.stopwatch")  # what a spare can become: `python -m` one of these
-KEPT = 600.0  # seconds a spare is kept after somebody last looked like asking
+MODULES = ("core", "core.live.stopwatch")  # what a standby can become: `python -m` one of these
+KEPT = 600.0  # seconds a standby is kept after somebody last looked like asking
 _lock = threading.Lock()
 _kept: list[subprocess.Popen[bytes]] = []  # at most one
 _wanted = 0.0  # until when, by the monotonic clock
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the spare becomes: `python -m module words`; what differs in its environment; its log."""
+    """What the standby becomes: `python -m module words`; what differs in its environment; its log."""
 
     module: str
     words: list[str]
@@ -41,13 +41,13 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def want() -> None:
-    """Somebody looks like asking for a run: keep a spare for the next KEPT seconds. Costs nothing; `keep` starts it."""
+    """Somebody may soon ask for a run: keep a standby for the next KEPT seconds. Costs nothing; `keep` starts it."""
     global _wanted
     _wanted = time.monotonic() + KEPT
 
 
 def keep(free: bool) -> None:
-    """Start a spare when one is wanted, there is none, and the machine is *free*; end it when none is wanted."""
+    """Start a standby when one is wanted, there is none, and the machine is *free*; end it when none is wanted."""
     with _lock:
         _kept[:] = [process for process in _kept if process.poll() is None]
         wanted = time.monotonic() < _wanted and os.environ.get("SPARSESCOPE_SPARE", "1") != "0"
@@ -62,14 +62,14 @@ def keep(free: bool) -> None:
 
 
 def drop() -> None:
-    """End the spare, if there is one."""
+    """End the standby, if there is one."""
     with _lock:
         while _kept:
             _end(_kept.pop())
 
 
 def begin(command: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Carry out *command* in a process of its own session: the spare, where there is one that can become this.
+    """Carry out *command* in a process of its own session: the standby, where there is one that can become this.
 
     *env*: what differs from this process's own environment. *log*: an absolute path, where no file is, for all it
     prints. Raises OSError when the system starts none, and for a *log* that is there.
