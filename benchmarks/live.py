@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from core.live import asking, presets, standby, workers
+from core.live.serving import serve_once
 from core.live.status import status
-from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import Store, default_store, read_header
 from core.specs.resolving import dense_spec
@@ -35,7 +35,7 @@ def seconds_of(store: Store, given: dict[str, Any]) -> tuple[float, RunSpec]:
     began = time.perf_counter()
     run = asking.submit(store, given, "bench")
     while not (now := status(store, run)).over:
-        tend(store)
+        serve_once(store)
         time.sleep(0.4)  # as often as a page looks
         if time.perf_counter() - began > PATIENCE:
             asking.cancel(store, run)

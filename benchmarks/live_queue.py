@@ -14,8 +14,8 @@ from typing import Any
 
 from core.live import asking, tickets, workers
 from core.live.minding import PACE
+from core.live.serving import serve_once
 from core.live.status import status
-from core.live.tending import tend
 from core.runs.store import Store, default_store
 
 USERS = 10
@@ -31,14 +31,14 @@ def wish(k: int) -> dict[str, Any]:
 
 
 def serve(store: Store) -> tuple[list[str], dict[str, str], int, float]:
-    """Ask for all runs, tend until all are over: users in the order of their starts, how every run ended, the most
-    workers at once, seconds."""
+    """Ask for all runs, serve the queue until all are over: users in the order of their starts, how every run ended,
+    the most workers at once, seconds."""
     asked = [("user0", 0), *((f"user{k}", k + 1) for k in range(USERS))]
     runs = {asking.submit(store, wish(k), user): user for user, k in asked}
     starts: dict[str, tuple[float, str]] = {}
     began, most = time.monotonic(), 0
     while time.monotonic() - began < LIMIT:
-        tend(store)
+        serve_once(store)
         going = workers.active(store)
         most = max(most, sum(workers.alive(worker) for worker in going))
         starts |= {w.ticket.run: (w.started, w.ticket.viewer) for w in going}

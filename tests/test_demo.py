@@ -12,7 +12,7 @@ import pytest
 
 from core import demo
 from core.errors import InputError
-from core.live import asking, tending, tickets
+from core.live import asking, serving, tickets
 from core.runs.store import Store
 from tests.makers import make_dense, make_run
 from tests.opening import open_page, said
@@ -45,7 +45,7 @@ sys.addaudithook(_hook)
 def demonstration(monkeypatch: pytest.MonkeyPatch) -> None:
     """On, and no worker is started."""
     monkeypatch.setenv("SPARSESCOPE_DEMO", "1")
-    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.setattr(serving, "_start", lambda *args: None)
 
 
 @pytest.fixture

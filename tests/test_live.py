@@ -17,8 +17,8 @@ import pytest
 from core.errors import InputError
 from core.live import asking, estimates, tickets, workers
 from core.live.progress import ProgressFile, Said, read_said
+from core.live.serving import serve_once
 from core.live.status import jobs, status
-from core.live.tending import tend
 from core.live.tickets import Ticket
 from core.runs.records import RunSpec
 from core.runs.store import REPOSITORY, Store, read_header
@@ -45,11 +45,11 @@ def test_ten_viewers_take_turns_whoever_asks_most(live: Store) -> None:
         asking.submit(live, given(100 + k), f"student{k}")
     served = []
     for _ in range(19):
-        tend(live, running("pass"))
+        serve_once(live, running("pass"))
         worker, = workers.active(live)  # one at a time, never more
         served.append(worker.ticket.viewer)
         until(lambda w=worker: not workers.alive(w))  # type: ignore[misc]
-    tend(live, running("pass"))
+    serve_once(live, running("pass"))
     assert served == ["greedy"] + [f"student{k}" for k in range(9)] + ["greedy"] * 9
     assert tickets.waiting(live) == ([], []) and not workers.active(live)
 
@@ -59,7 +59,7 @@ def test_no_more_workers_than_the_limit_and_each_viewer_one_first(live: Store, m
     for seed, viewer in enumerate(["a", "a", "a", "b", "c"]):
         asking.submit(live, given(seed), viewer)
     for _ in range(3):
-        tend(live, running())
+        serve_once(live, running())
     assert sorted(w.ticket.viewer for w in workers.active(live)) == ["a", "b", "c"]
     assert [(s.place, s.of, s.viewer) for s in jobs(live) if s.state == "queued"] == [(1, 2, "a"), (2, 2, "a")]
 
@@ -68,21 +68,21 @@ def test_the_same_run_asked_for_twice_is_one_run(live: Store) -> None:
     first, second = asking.submit(live, given(), "a"), asking.submit(live, given(), "b")
     assert first == second == resolve(given()).run_id
     assert len(tickets.waiting(live)[0]) == 1
-    tend(live, running())
+    serve_once(live, running())
     assert asking.submit(live, given(), "c") == first
     assert not tickets.waiting(live)[0]
 
 
 def test_a_killed_worker_is_noticed_and_its_trace_kept(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running("import time; print('step 7 of 90\\nloss 0.25', flush=True); time.sleep(60)"))
+    serve_once(live, running("import time; print('step 7 of 90\\nloss 0.25', flush=True); time.sleep(60)"))
     worker, = workers.active(live)
     make_run(live.live, status="running", id=run, pid=worker.pid)
     before = (live.live / run / "trace.jsonl").read_bytes()
     until(lambda: "loss" in workers.last_lines(workers.folder_of(live, run)))
     assert status(live, run).state == "running"
     os.kill(worker.pid, signal.SIGKILL)
-    until(lambda: (tend(live, running()), status(live, run).state == "failed")[1])
+    until(lambda: (serve_once(live, running()), status(live, run).state == "failed")[1])
     assert "step 7 of 90\nloss 0.25" in status(live, run).reason
     record = read_header(live.live / run)
     assert record.status == "failed" and record.error is not None and "loss 0.25" in record.error
@@ -92,7 +92,7 @@ def test_a_killed_worker_is_noticed_and_its_trace_kept(live: Store) -> None:
 
 def test_a_reused_process_number_is_not_our_worker(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     worker, = workers.active(live)
     workers.stop(worker, signal.SIGKILL)
     until(lambda: not workers.alive(worker))
@@ -101,24 +101,24 @@ def test_a_reused_process_number_is_not_our_worker(live: Store) -> None:
     (folder / "worker.json").write_bytes(msgspec.json.encode(other))
     assert not workers.alive(other)
     assert workers.alive(msgspec.structs.replace(other, ticks=ticks_of(os.getpid())))
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, run).state == "failed"
 
 
 def test_a_worker_of_another_place_lives_by_its_heartbeat(live: Store) -> None:
     """Two containers over one root: the number of a process means nothing in the other one."""
     run = asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     worker, = workers.active(live)
     folder = workers.folder_of(live, run)
     assert worker.place == workers.place()
     other = msgspec.structs.replace(worker, place="another machine")
     (folder / "worker.json").write_bytes(msgspec.json.encode(other))
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, run).state == "running"
     workers.stop(other)  # that number is somebody else's here
     asking.cancel(live, run)
-    tend(live, running())
+    serve_once(live, running())
     time.sleep(0.2)
     assert ticks_of(worker.pid) is not None
     stale = msgspec.structs.replace(other, started=time.time() - workers.SILENT - 1.0)
@@ -126,14 +126,14 @@ def test_a_worker_of_another_place_lives_by_its_heartbeat(live: Store) -> None:
     said = Said(updated=time.time())
     assert workers.alive(stale, said) and not workers.alive(stale, Said(updated=1.0))
     (folder / "worker.json").write_bytes(msgspec.json.encode(worker))
-    tend(live, running())  # its own place sees that it was cancelled, and asks it to stop
+    serve_once(live, running())  # its own place sees that it was cancelled, and asks it to stop
     until(lambda: not workers.alive(worker))
 
 
 def test_a_worker_that_fails_at_once_says_why(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running("raise SystemExit('Error: no room. Free some.')"))
-    until(lambda: (tend(live, running("pass")), status(live, run).over)[1])
+    serve_once(live, running("raise SystemExit('Error: no room. Free some.')"))
+    until(lambda: (serve_once(live, running("pass")), status(live, run).over)[1])
     assert status(live, run).state == "failed" and "no room. Free some." in status(live, run).reason
 
 
@@ -142,13 +142,13 @@ def test_cancel_takes_a_ticket_out_and_stops_a_worker_with_all_it_started(live: 
     code = ("import subprocess, sys, time, pathlib\nc = subprocess.Popen([sys.executable, '-S', '-c', "
             "'import time; time.sleep(60)'])\n"
             "pathlib.Path(sys.argv[1], 'child').write_text(str(c.pid))\ntime.sleep(60)")
-    tend(live, running(code))
+    serve_once(live, running(code))
     child = workers.folder_of(live, first) / "child"
     until(lambda: child.exists() and bool(child.read_text()))
     asking.cancel(live, second)
     assert status(live, second).state == "unknown"
     asking.cancel(live, first)
-    until(lambda: (tend(live, running()), status(live, first).over)[1])
+    until(lambda: (serve_once(live, running()), status(live, first).over)[1])
     assert status(live, first).state == "cancelled"
     until(lambda: ticks_of(int(child.read_text())) is None)
     with pytest.raises(InputError, match="no run id has"):
@@ -161,10 +161,10 @@ def test_another_process_carries_on_where_a_killed_server_left(live: Store) -> N
     body = f"""
 import sys, os
 from pathlib import Path
-from core.live.tending import tend
+from core.live.serving import serve_once
 from core.runs.store import Store
 store = Store(recorded=Path({str(live.recorded)!r}), live=Path({str(live.live)!r}))
-tend(store, lambda s, t, folder, n: [sys.executable, "-S", "-c", {code!r}, str(folder)])
+serve_once(store, lambda s, t, folder, n: [sys.executable, "-S", "-c", {code!r}, str(folder)])
 os.kill(os.getpid(), 9)
 """
     first, second = asking.submit(live, given(0), "a"), asking.submit(live, given(1), "b")
@@ -194,9 +194,9 @@ def test_a_damaged_queue_is_no_crash_and_no_danger(live: Store) -> None:
     (queue / f"{6:020d}-c-{run[-8:]}.json").write_text(json.dumps(lied))
     found, bad = tickets.waiting(live)
     assert {t.viewer for t in found} == {"a", "c"} and len(bad) == 6
-    tend(live, running())
+    serve_once(live, running())
     assert "not of" in (status(live, run).reason or "") or status(live, run).state == "running"
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, run).state == "running"  # the lie was refused, the true ticket served
     assert workers.active(live)[0].ticket.viewer == "a"
     work = live.live / ".work"
@@ -281,7 +281,7 @@ def test_progress_is_written_at_a_pace_and_read_back(tmp_path: Path) -> None:
 
 def test_remaining_time_follows_the_phases_own_pace(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     said = {"phase": "train", "done": 60, "total": 100, "started": 0.0, "phase_started": 1000.0, "phase_first": 20,
             "updated": 1080.0}
     (workers.folder_of(live, run) / "progress.json").write_text(json.dumps(said))

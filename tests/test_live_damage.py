@@ -15,8 +15,8 @@ import pytest
 from core.errors import InputError
 from core.live import asking, tickets, workers
 from core.live.minding import Looks
+from core.live.serving import serve_once
 from core.live.status import jobs, status
-from core.live.tending import tend
 from core.live.workers import End, Worker
 from core.runs.store import Store
 from tests.live_workers import end_all, given, running
@@ -93,7 +93,7 @@ def test_every_damaged_worker_is_listed_with_its_reason(live: Store, monkeypatch
 
 def test_damaged_progress_is_no_progress(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     file = workers.folder_of(live, run) / "progress.json"
     fine = {"phase": "train", "done": 5, "total": 9, "updated": time.time()}
     for text in ("", "{", "[]", json.dumps(fine | {"done": -1}), json.dumps(fine | {"total": 10**400}),
@@ -108,14 +108,14 @@ def test_damaged_progress_is_no_progress(live: Store) -> None:
 
 def test_a_damaged_end_is_listed_and_the_run_can_be_asked_for_again(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running("pass"))
+    serve_once(live, running("pass"))
     folder = workers.folder_of(live, run)
     for text in ("{", '{"state": "won"}', json.dumps({"state": "failed", "ended": 1e300})):
         (folder / "end.json").write_text(text)
         assert status(live, run).state == "unknown"
         assert any("end.json is damaged" in line for line in workers.damaged(live))
     assert asking.submit(live, given(), "a") == run
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, run).state == "running" and workers.damaged(live) == []
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_ticket_is_listed_and_starts_nothing(live: Store, name: str) -
     (queue / f"{1:020d}-a-{run[-8:]}.json").write_text(json.dumps(good | TICKET_DAMAGES[name]))
     (found, bad) = tickets.waiting(live)
     assert found == [] and len(bad) == 1 and ": " in bad[0]
-    assert tend(live, running()) and not workers.active(live)
+    assert serve_once(live, running()) and not workers.active(live)
 
 
 @pytest.mark.parametrize("wish", [
@@ -150,7 +150,7 @@ def test_a_ticket_with_impossible_settings_fails_in_words(live: Store, wish: dic
     run = "somebody-0000abcd"
     (queue / f"{1:020d}-a-0000abcd.json").write_text(
         json.dumps({"run": run, "viewer": "a", "created": 1e-9, "given": wish}))
-    tend(live, running())
+    serve_once(live, running())
     assert not workers.active(live)
     found, bad = tickets.waiting(live)
     assert found == []
@@ -171,7 +171,7 @@ def test_nothing_behind_a_link_is_read_or_written(live: Store, elsewhere: Path,
     work.mkdir()
     (work / run).symlink_to(elsewhere)
     asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     assert not workers.active(live) and whole(elsewhere) == before
     assert workers.damaged(live) == [f"{run}: a link, which is not followed"]
     assert status(live, run).state == "unknown"
@@ -181,12 +181,12 @@ def test_nothing_behind_a_link_is_read_or_written(live: Store, elsewhere: Path,
         (work / run / name).symlink_to(elsewhere / "secret")
     assert workers.last_lines(work / run) == ""
     asking.submit(live, given(), "a")
-    tend(live, running("print('mine')"))
+    serve_once(live, running("print('mine')"))
     worker, = workers.active(live)
     (work / run / "cancel").symlink_to(elsewhere / "made")
     asking.cancel(live, run)
     end_all(live)
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, run).state == "cancelled" and whole(elsewhere) == before
     assert not (work / run / "worker.log").is_symlink() and worker.ticket.run == run
     app = open_page(monkeypatch, live, "run", run=run)
@@ -202,7 +202,7 @@ def test_a_linked_root_of_all_is_refused(live: Store, elsewhere: Path, name: str
         asking.submit(live, given(), "a")
     except InputError as error:
         assert name == ".queue" and "Could not write a ticket" in str(error)
-    tend(live, running())
+    serve_once(live, running())
     assert not workers.active(live) and whole(elsewhere) == before
     assert f"{name}: a link, which is not followed" in [*tickets.waiting(live)[1], *workers.damaged(live)]
     assert name in open_page(monkeypatch, live, "run").warning[0].value
@@ -212,7 +212,7 @@ def test_a_linked_root_of_all_is_refused(live: Store, elsewhere: Path, name: str
 def test_a_linked_lock_holds_everybody_off_and_is_named(live: Store, elsewhere: Path) -> None:
     asking.submit(live, given(), "a")
     (tickets.queue_of(live) / ".lock").symlink_to(elsewhere / "lock")
-    assert tend(live, running()) is False
+    assert serve_once(live, running()) is False
     assert not (elsewhere / "lock").exists() and tickets.waiting(live)[1] == [".lock: a link, which is not followed"]
 
 

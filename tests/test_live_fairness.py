@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from core.errors import InputError
-from core.live import asking, tending, tickets, workers
+from core.live import asking, serving, tickets, workers
+from core.live.serving import serve_once
 from core.live.status import status
-from core.live.tending import tend
 from core.live.tickets import Ticket
 from core.runs.store import Store, read_header
 from core.runs.writers import ticks_of
@@ -51,15 +51,15 @@ def test_runs_going_on_count_more_than_whose_turn_it_is(live: Store, monkeypatch
     monkeypatch.setenv("SPARSESCOPE_WORKERS", "3")
     for seed in range(2):
         asking.submit(live, given(seed), "a")
-        tend(live, running())
+        serve_once(live, running())
     short = asking.submit(live, given(2), "b")
-    tend(live, running("pass"))
-    until(lambda: (tend(live, running()), status(live, short).over)[1])
+    serve_once(live, running("pass"))
+    until(lambda: (serve_once(live, running()), status(live, short).over)[1])
     third, other = asking.submit(live, given(3), "a"), asking.submit(live, given(4), "b")
-    tend(live, running())
+    serve_once(live, running())
     assert (status(live, other).state, status(live, third).state) == ("running", "queued")
     monkeypatch.setenv("SPARSESCOPE_WORKERS", "4")
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, third).state == "running"
 
 
@@ -111,24 +111,24 @@ time.sleep(60)
 
 def test_a_worker_that_does_not_hear_is_killed_with_its_children_when_the_grace_is_over(live: Store) -> None:
     run = asking.submit(live, given(), "a")
-    tend(live, running(DEAF))
+    serve_once(live, running(DEAF))
     worker, = workers.active(live)
     folder = workers.folder_of(live, run)
     until(lambda: (folder / "child").exists() and bool((folder / "child").read_text()))
     child = int((folder / "child").read_text())
     asking.cancel(live, run)
-    almost = time.time() - tending.GRACE + 5.0
+    almost = time.time() - serving.GRACE + 5.0
     os.utime(folder / "cancel", (almost, almost))
     for _ in range(3):
-        tend(live, running())
+        serve_once(live, running())
         time.sleep(0.1)
     assert workers.alive(worker) and ticks_of(child) is not None  # asked three times, and still within its grace
     assert status(live, run).state == "running"
-    over = time.time() - tending.GRACE - 1.0
+    over = time.time() - serving.GRACE - 1.0
     os.utime(folder / "cancel", (over, over))
-    tend(live, running())
+    serve_once(live, running())
     until(lambda: not workers.alive(worker) and ticks_of(child) is None, 5.0)
-    tend(live, running())
+    serve_once(live, running())
     assert status(live, run).state == "cancelled"
 
 
@@ -136,14 +136,14 @@ def test_a_worker_that_does_not_hear_is_killed_with_its_children_when_the_grace_
 def test_a_parent_is_a_workers_own_only_under_its_process(live: Store, mine: bool) -> None:
     """Another process may be making the dense parent: its header is neither told as this worker's nor ended with it."""
     run = asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     worker, = workers.active(live)
     parent = dense_spec(resolve(given(), light=True)).run_id
     make_dense(live.live, id=parent, status="running", pid=worker.pid if mine else os.getpid())
     before = header(live, parent)
     assert status(live, run).note == ("the dense parent comes first" if mine else "")
     workers.stop(worker, signal.SIGKILL)
-    until(lambda: (tend(live, running()), status(live, run).over)[1])
+    until(lambda: (serve_once(live, running()), status(live, run).over)[1])
     if mine:
         record = read_header(live.live / parent)
         assert (record.status, record.pid) == ("failed", None) and "ended before the run did" in (record.error or "")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.live import asking, presets, tending, tickets
+from core.live import asking, presets, serving, tickets
 from core.runs import solved
 from core.runs.store import Store
 from core.specs.resolving import dense_spec, resolve
@@ -28,7 +28,7 @@ NAMES = [f"bert.encoder.layer.{k}.{part}" for k in range(2) for part in (
 @pytest.fixture
 def half(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A layer-wise run of this very process, five of its twelve matrices solved."""
-    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.setattr(serving, "_start", lambda *args: None)
     monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
     make_run(empty_store.live, method="admm-layer", status="running", id=RUN, pid=os.getpid())
     solved.begin(empty_store.live / RUN, NAMES)
@@ -132,7 +132,7 @@ def test_names_of_matrices_are_escaped(monkeypatch: pytest.MonkeyPatch, half: St
 
 
 def test_the_button_fills_the_form_with_the_preset(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
-    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.setattr(serving, "_start", lambda *args: None)
     monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
     app = open_page(monkeypatch, empty_store, "run")
     assert "fine-tuned first, once" in said(app)

@@ -97,7 +97,7 @@ def test_a_full_disk_loses_no_ticket(live: Store, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        for module in ("tickets", "workers", "tending"):
+        for module in ("tickets", "workers", "serving"):
             patch.setattr(f"core.live.{module}.write_atomic", full)
         Looks(live, running()).look()
     assert status(live, run).state == "queued"

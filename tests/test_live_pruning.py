@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from core.live import asking, tickets, workers
+from core.live.serving import serve_once
 from core.live.status import jobs, status
-from core.live.tending import tend
 from core.live.workers import End, Worker
 from core.runs.store import Store
 from tests.live_workers import end_all, given, running
@@ -49,7 +49,7 @@ def names(store: Store) -> set[str]:
 def test_only_the_latest_ended_workers_stay(live: Store) -> None:
     """Ages are dealt out at random, so that neither the names nor the order of making tells which are the oldest."""
     going = asking.submit(live, given(), "a")
-    tend(live, running())
+    serve_once(live, running())
     os.utime(workers.folder_of(live, going), (1.0, 1.0))  # the oldest of all, and going on
     most, keep = workers.MOST, workers.KEPT
     ages = random.Random(0).sample(range(10, 10_000), keep + 2 * most + 30)
@@ -61,7 +61,7 @@ def test_only_the_latest_ended_workers_stay(live: Store) -> None:
     os.utime(foreign, (time.time() - 20_000,) * 2)
     counts = [len(names(live))]
     for _ in range(5):
-        tend(live, running())
+        serve_once(live, running())
         counts.append(len(names(live)))
     assert max(a - b for a, b in itertools.pairwise(counts)) <= most  # a poll is short, whatever lies there
     latest = {by_age[age] for age in sorted(ages)[:keep]}

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from core.live import asking, workers
+from core.live.serving import serve_once
 from core.live.status import status
-from core.live.tending import tend
 from core.running.pipeline import resolve, run
 from core.runs.store import Store, read_header
 from tests.live_workers import standby_of_this_process
@@ -30,7 +30,7 @@ def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch
     store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
     made = asking.submit(store, GIVEN, "a")
     folder, seen, end = store.live / made, set(), time.monotonic() + LIMIT
-    tend(store)
+    serve_once(store)
     worker, = workers.active(store)
     while not (folder / "resume.safetensors").exists():
         found = status(store, made)
@@ -39,17 +39,17 @@ def test_a_killed_live_run_resumes_to_the_same_masks(tmp_path: Path, monkeypatch
         time.sleep(0.01)
     os.killpg(worker.pid, signal.SIGKILL)
     while not status(store, made).over and time.monotonic() < end:
-        tend(store)
+        serve_once(store)
     assert status(store, made).state == "failed" and read_header(folder).status == "failed"
     rows = len((folder / "trace.jsonl").read_text().splitlines())
     assert rows > 0
     monkeypatch.setenv("SPARSESCOPE_SPARE", "1")
     process = standby_of_this_process()
     asking.resume(store, made, "a")
-    tend(store)
+    serve_once(store)
     assert workers.active(store)[0].pid == process.pid  # the rest is made by a standby, and comes out the same
     while not status(store, made).over:
-        tend(store)
+        serve_once(store)
         assert time.monotonic() < end
         time.sleep(0.2)
     done = status(store, made)
@@ -75,14 +75,14 @@ def test_a_cancelled_live_run_is_a_cancelled_record(tmp_path: Path) -> None:
     (tmp_path / "cached_runs").mkdir()
     store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
     made = asking.submit(store, {"task": "agreement", "model": "tiny", "method": "dense", "epochs": 50}, "a")
-    tend(store)
+    serve_once(store)
     end = time.monotonic() + LIMIT
     while status(store, made).phase != "train" or status(store, made).done < 2:
         assert time.monotonic() < end, workers.last_lines(workers.folder_of(store, made))
         time.sleep(0.2)
     asking.cancel(store, made)
     while not status(store, made).over:
-        tend(store)
+        serve_once(store)
         assert time.monotonic() < end
         time.sleep(0.2)
     found, record = status(store, made), read_header(store.live / made)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.live import tending, tickets
+from core.live import serving, tickets
 from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from core.tasks import own
@@ -22,7 +22,7 @@ CSV = "id,review,verdict\n" + "".join(
 
 @pytest.fixture(autouse=True)
 def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.setattr(serving, "_start", lambda *args: None)
     monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
 
 

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from core.live import asking, tending, tickets, workers
+from core.live import asking, serving, tickets, workers
 from core.live.workers import End
 from core.methods import METHODS
 from core.runs import arrays as enc
@@ -34,7 +34,7 @@ RUN = resolve(GIVEN).run_id
 @pytest.fixture(autouse=True)
 def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tickets stay in the queue: these tests are about the page."""
-    monkeypatch.setattr(tending, "_start", lambda *args: None)
+    monkeypatch.setattr(serving, "_start", lambda *args: None)
     monkeypatch.delenv("SPARSESCOPE_DEMO", raising=False)
 
 

@@ -120,7 +120,7 @@ def test_a_recorded_run_without_weights_says_so_and_can_be_made(monkeypatch: pyt
     run = named(store, "magnitude")
     asked: list[tuple[dict[str, object], str]] = []
     monkeypatch.setattr("core.live.asking.submit", lambda store, given, viewer, again: asked.append((given, viewer)))
-    monkeypatch.setattr("core.live.tending.tend", lambda store: None)
+    monkeypatch.setattr("core.live.serving.serve_once", lambda store: None)
     app = open_page(monkeypatch, store, "sentence", run=run)
     assert "are not on this machine" in app.info[0].value and f"{HERE}, to 1:4" in app.info[0].value
     assert charts(app) == 2

@@ -10,8 +10,8 @@ import streamlit as st
 
 from core.errors import InputError
 from core.live import asking, estimates, tickets, workers
+from core.live.serving import serve_once
 from core.live.status import LiveStatus, jobs, status
-from core.live.tending import tend
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views.catalogue import live_run
@@ -27,7 +27,7 @@ def _do(act: Callable[..., Any], *args: Any, watch: bool = False, **more: Any) -
     """Carry out what a button says; a refusal becomes a red box. *watch*: the page then shows that run."""
     try:
         run = act(cache.store(), *args, **more)
-        tend(cache.store())
+        serve_once(cache.store())
         if watch:
             links.shared.put("run", run)
     except InputError as error:
@@ -71,7 +71,7 @@ def asked() -> LiveStatus | None:
     if run is None:
         return None
     with frame.guarded():
-        tend(cache.store())
+        serve_once(cache.store())
         found = status(cache.store(), run)
         if found.state == "unknown":
             raise InputError(f"There is no run {run[:80]!r}", "a run of this machine", "Start one below.")
@@ -86,7 +86,7 @@ def watch(found: LiveStatus) -> None:
     timer = None if over else polling.every(least)
 
     def body() -> None:
-        tend(cache.store())
+        serve_once(cache.store())
         now = status(cache.store(), run)
         if timer is not None and (now.over or polling.outdated(timer, least)):
             st.rerun()  # of the whole page: only that ends the timer, or sets another
@@ -165,7 +165,7 @@ def history() -> None:
     busy = any(not found.over for found in jobs(cache.store()))
 
     def body() -> None:
-        tend(cache.store())
+        serve_once(cache.store())
         rows = jobs(cache.store())
         if busy and all(found.over for found in rows):
             st.rerun()

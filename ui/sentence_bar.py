@@ -15,8 +15,8 @@ from core.errors import InputError
 from core.lab import sentence
 from core.lab.sentence import Reader
 from core.live import asking
+from core.live.serving import serve_once
 from core.live.status import status
-from core.live.tending import tend
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
 from core.tasks import entry_of
@@ -155,7 +155,7 @@ def _make(record: RunRecord) -> None:
     viewer = st.session_state.setdefault("run.viewer", secrets.token_hex(4))
     try:
         asking.submit(cache.store(), given, viewer, again=asking.finished(cache.store(), record.id))
-        tend(cache.store())
+        serve_once(cache.store())
     except InputError as error:
         st.session_state["sentence.refused"] = str(error)
 

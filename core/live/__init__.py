@@ -8,6 +8,6 @@
                                end.json                  what became of it
 
 A worker is the headless command in a process of its own: it outlives the server that started it, and whoever calls
-`core.live.tending.tend` next, in whatever process, carries on from these files: a page, the server's own thread or the
-command `work` (`core.live.minding`). No torch here: pages import this.
+`core.live.serving.serve_once` next, in whatever process, carries on from these files: a page, the server's own thread
+or the command `work` (`core.live.minding`). No torch here: pages import this.
 """

@@ -1,4 +1,4 @@
-"""Mind the queue with no page open: `tend` once a second, and tell what started and what ended."""
+"""Mind the queue with no page open: `serve_once` once a second, and tell what started and what ended."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.live import standby, tickets, workers
+from core.live.serving import serve_once
 from core.live.status import State
-from core.live.tending import tend
 from core.live.workers import Command, headless
 from core.runs.store import Store
 
@@ -38,8 +38,8 @@ class Looks:
         self._going: dict[str, float] = {}
 
     def look(self) -> list[News]:
-        """Tend, and tell. Workers that went on before the first look are told then. Raises OSError."""
-        tend(self.store, self.command)
+        """Serve once, and tell. Workers that went on before the first look are told then. Raises OSError."""
+        serve_once(self.store, self.command)
         going = {worker.ticket.run: worker for worker in workers.active(self.store)}
         ends = self._ends()
         news = [found for key, found in ends.items() if key not in self._told and key[1] >= self._since]

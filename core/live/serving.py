@@ -1,4 +1,4 @@
-"""`tend`: notice what ended, start what waits. Cheap enough for every poll of every page, in many processes."""
+"""`serve_once`: notice what ended, start what waits. Cheap enough for every poll of every page, in many processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 GRACE = 20.0  # seconds a cancelled worker has to write its header before it is killed
 
 
-def tend(store: Store, command: Command = headless) -> bool:
+def serve_once(store: Store, command: Command = headless) -> bool:
     """Write down what became of workers that ended, then start waiting tickets up to the limit.
 
     Returns False when another process is at it just now: it does the same. *command* makes a worker's argument list.
@@ -38,11 +38,11 @@ def tend(store: Store, command: Command = headless) -> bool:
         going = []
         for worker in workers.active(store):
             if workers.alive(worker, workers.said_of(store, worker.ticket.run)):
-                _press(store, worker)
+                _enforce_cancel(store, worker)
                 going.append(worker)
             else:
                 with suppress(OSError):  # a full disk: the next look writes it down
-                    _bury(store, worker)
+                    _reap(store, worker)
         _start(store, going, command)
         with suppress(OSError):
             workers.prune(store)
@@ -83,7 +83,7 @@ def refuse(store: Store, ticket: Ticket, reason: str) -> None:
     tickets.drop(store, ticket)
 
 
-def _press(store: Store, worker: Worker) -> None:
+def _enforce_cancel(store: Store, worker: Worker) -> None:
     """Ask a worker to stop that somebody cancelled, in whatever place; kill it when that was long ago."""
     try:
         asked = (workers.folder_of(store, worker.ticket.run) / "cancel").lstat().st_mtime
@@ -92,7 +92,7 @@ def _press(store: Store, worker: Worker) -> None:
     workers.stop(worker, signal.SIGKILL if time.time() - asked > GRACE else signal.SIGTERM)
 
 
-def _bury(store: Store, worker: Worker) -> None:
+def _reap(store: Store, worker: Worker) -> None:
     """Write down what became of a worker that is gone, in its run's header too where it had no time to."""
     folder = workers.folder_of(store, worker.ticket.run)
     cancelled = (folder / "cancel").exists()
