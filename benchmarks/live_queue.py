@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.live import asking, tickets, workers
-from core.live.minding import PACE
+from core.live.polling import PACE
 from core.live.serving import serve_once
 from core.live.status import status
 from core.runs.store import Store, default_store

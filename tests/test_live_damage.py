@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import InputError
 from core.live import asking, tickets, workers
-from core.live.minding import Looks
+from core.live.polling import Poller
 from core.live.serving import serve_once
 from core.live.status import jobs, status
 from core.live.workers import End, Worker
@@ -83,8 +83,8 @@ def test_every_damaged_worker_is_listed_with_its_reason(live: Store, monkeypatch
     assert set(found) == {*(f"x-{name}" for name in WORKER_DAMAGES), "Not A Run", "notes.txt"}
     assert [(name, found[f"x-{name}"]) for name, (_, words) in WORKER_DAMAGES.items()
             if words not in found[f"x-{name}"]] == []
-    looks = Looks(live, running())
-    assert [n.state for n in looks.look()] == ["running"]  # the good ticket is served all the same
+    poller = Poller(live, running())
+    assert [n.state for n in poller.poll()] == ["running"]  # the good ticket is served all the same
     for name in WORKER_DAMAGES:
         assert status(live, f"x-{name}").state == "unknown"
     app = open_page(monkeypatch, live, "run")

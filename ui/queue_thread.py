@@ -1,4 +1,4 @@
-"""The server minds the queue itself: whoever closed the page still gets the run."""
+"""The server serves the queue itself: whoever closed the page still gets the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import streamlit as st
 
-from core.live.minding import mind
+from core.live.polling import serve
 from core.runs.store import Store
 from ui import cache
 
@@ -22,6 +22,6 @@ def begin() -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _thread(place: str, _store: Store) -> threading.Thread:
     """It ends with the process, and leaves the workers running. It draws nothing."""
-    thread = threading.Thread(target=mind, args=(_store, lambda news: None), name=f"queue of {place}", daemon=True)
+    thread = threading.Thread(target=serve, args=(_store, lambda news: None), name=f"queue of {place}", daemon=True)
     thread.start()
     return thread

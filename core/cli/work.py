@@ -8,7 +8,7 @@ import msgspec
 from core.cli.output import json_option, printable
 from core.cli.progress import stoppable
 from core.live import workers
-from core.live.minding import Looks, News, mind
+from core.live.polling import News, Poller, serve
 from core.runs.store import default_store
 
 WORDS = {"running": "started", "succeeded": "done"}
@@ -42,12 +42,12 @@ def work_command(once: bool, until_empty: bool, as_json: bool) -> None:
         click.echo(msgspec.json.encode(news).decode() if as_json else line_of(news))
 
     if once:
-        for news in Looks(store).look():
+        for news in Poller(store).poll():
             tell(news)
         return
     try:
         with stoppable():
-            mind(store, tell, until_empty=until_empty)
+            serve(store, tell, until_empty=until_empty)
     except KeyboardInterrupt:
         going = len(workers.active(store))
         click.echo(f"Stopped serving. {going} run{'' if going == 1 else 's'} going on.", err=True)

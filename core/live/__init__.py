@@ -9,5 +9,5 @@
 
 A worker is the headless command in a process of its own: it outlives the server that started it, and whoever calls
 `core.live.serving.serve_once` next, in whatever process, carries on from these files: a page, the server's own thread
-or the command `work` (`core.live.minding`). No torch here: pages import this.
+or the command `work` (`core.live.polling`). No torch here: pages import this.
 """

@@ -1,4 +1,4 @@
-"""Mind the queue with no page open: `serve_once` once a second, and tell what started and what ended."""
+"""Serve the queue with no page open: `serve_once` once a second, and tell what started and what ended."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class News:
     reason: str = ""
 
 
-class Looks:
+class Poller:
     """One look after another; each tells what is new since the one before it, whoever did it."""
 
     def __init__(self, store: Store, command: Command = headless) -> None:
@@ -37,7 +37,7 @@ class Looks:
         self._told = set(self._ends())
         self._going: dict[str, float] = {}
 
-    def look(self) -> list[News]:
+    def poll(self) -> list[News]:
         """Serve once, and tell. Workers that went on before the first look are told then. Raises OSError."""
         serve_once(self.store, self.command)
         going = {worker.ticket.run: worker for worker in workers.active(self.store)}
@@ -59,16 +59,16 @@ class Looks:
         return bool(self._going or tickets.waiting(self.store)[0])
 
 
-def mind(store: Store, tell: Callable[[News], object], *, over: threading.Event | None = None,
-         until_empty: bool = False, command: Command = headless) -> None:
+def serve(store: Store, tell: Callable[[News], object], *, over: threading.Event | None = None,
+          until_empty: bool = False, command: Command = headless) -> None:
     """Look until *over* is set, or, with *until_empty*, until nothing waits and nothing goes on. What still runs then
     goes on by itself. A failure of the disk is no end: the next look may succeed."""
-    looks, over = Looks(store, command), over or threading.Event()
+    poller, over = Poller(store, command), over or threading.Event()
     while True:
         try:
-            for news in looks.look():
+            for news in poller.poll():
                 tell(news)
-            busy = looks.busy
+            busy = poller.busy
         except OSError:
             busy = True
         standby.keep(free=not busy)
