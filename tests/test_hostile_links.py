@@ -27,7 +27,7 @@ def keys() -> list[str]:
     asked = re.compile(r"(?:choose|switch|paged|slide|typed|shared\.get|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
     files = [*(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")]
     found = {key for file in files for key in asked.findall(file.read_text())}
-    return sorted(found | {"k", "step", "value"} | {*run_form.KEYS, *plane.KEYS, *choices_layer.KEYS})
+    return sorted(found | {"k", "step", "value"} | {*run_form.own().keys, *plane.KEYS, *choices_layer.KEYS})
 
 
 def test_the_keys_are_found() -> None:

@@ -138,7 +138,7 @@ def test_a_parent_is_a_workers_own_only_under_its_process(live: Store, mine: boo
     run = asking.submit(live, given(), "a")
     serve_once(live, running())
     worker, = workers.active(live)
-    parent = dense_spec(resolve(given(), light=True)).run_id
+    parent = dense_spec(resolve(given())).run_id
     make_dense(live.live, id=parent, status="running", pid=worker.pid if mine else os.getpid())
     before = header(live, parent)
     assert status(live, run).note == ("the dense parent comes first" if mine else "")
