@@ -7,7 +7,8 @@ from typing import Any
 
 from core.models.encoding import Encoded, encode
 from core.models.loading import Loaded, load_model
-from core.tasks import TaskData, load_task
+from core.tasks import TaskData
+from core.tasks.loading import load_task
 
 
 def material(train: int, task: str = "cola", max_length: int = 128) -> tuple[TaskData, Loaded, Encoded, Encoded]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.patterns import certificate
+from core.views.patterns import certificate, occupancy_map
 from ui import frame, links
 
 OWN = links.Own("occupancy", ("share",))
@@ -20,13 +20,13 @@ def page(run: Run, matrix: str) -> None:
     maps, knob = st.container(), st.container()
     with knob:
         share = OWN.slide("share", "Dense weights that count: the largest share of the matrix", 1, 100, form="%d %%",
-                          default=certificate.usual_share(run, matrix),
+                          default=occupancy_map.usual_share(run, matrix),
                           help="No dense weight is exactly zero. One counts when it is among the largest of its "
                                "matrix; the slider starts at the share that the pattern keeps.")
     with maps:
-        frame.draw(certificate.group_maps, run, matrix, share, key="groups")
-    frame.draw(certificate.history, run, matrix, share, key="history")
-    frame.draw(certificate.strip, run, key="strip")
+        frame.draw(occupancy_map.group_maps, run, matrix, share, key="groups")
+    frame.draw(occupancy_map.history, run, matrix, share, key="history")
+    frame.draw(occupancy_map.strip, run, key="strip")
 
 
 frame.opening("occupancy")

@@ -8,7 +8,7 @@ import torch
 from core.inside.calibration import text_of
 from core.models.loading import load_model
 from core.runs.records import RunSpec
-from core.tasks import load_task
+from core.tasks.loading import load_task
 
 TRAIN = load_task("agreement", train_examples=300).train
 TOKENIZER = load_model("tiny", labels=2, seed=0).tokenizer

@@ -19,7 +19,7 @@ from core.running.pipeline import resolve, run
 from core.running.training import Loop, Trainer, predict, set_dropout
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header
-from core.tasks import load_task
+from core.tasks.loading import load_task
 
 RATE = 0.1
 SPEC = RunSpec(task="agreement", model="tiny", method="dense", pattern="dense", epochs=2, lr=1e-3, batch_size=16,

@@ -21,7 +21,7 @@ from core.runs.answers import flips, read
 from core.runs.checks.folder_check import check
 from core.runs.store import ARRAYS, CHECKPOINT, Store
 from core.runs.writers import alone
-from core.tasks import load_task
+from core.tasks.loading import load_task
 from tests import makers
 from tests.commands import refused
 from tests.damage import change_header, replace_arrays

@@ -12,9 +12,10 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from core.tasks import TASKS, Examples, load_task
+from core.tasks import TASKS, Examples
 from core.tasks import vocabulary as v
 from core.tasks.grammars import GRAMMARS, entailment, generate
+from core.tasks.loading import load_task
 
 NAMES = ("agreement", "sentiment", "entailment")
 

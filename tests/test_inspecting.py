@@ -12,8 +12,9 @@ import pytest
 
 from core.errors import InputError
 from core.inspecting.finding import find
+from core.inspecting.looking import inspect
 from core.inspecting.numbers import decode
-from core.inspecting.report import Report, inspect
+from core.inspecting.report import Report
 from core.sparsity.patterns import parse_pattern
 from tests.checkpoints import LAYER, QUERY, file_bytes, nm, noise, scattered, write
 

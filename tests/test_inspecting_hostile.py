@@ -14,8 +14,8 @@ from core.errors import InputError
 from core.inspecting import folder as folders
 from core.inspecting import header
 from core.inspecting.folder import open_checkpoint
+from core.inspecting.looking import inspect
 from core.inspecting.numbers import values
-from core.inspecting.report import inspect
 from tests.checkpoints import LAYER, QUERY, file_bytes, nm, with_header, write
 
 NAME = LAYER.format(0, QUERY)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.inspecting import numbers
-from core.inspecting.report import inspect
+from core.inspecting.looking import inspect
 from core.inspecting.words import share
 from tests.checkpoints import LAYER, QUERY, noise, write
 

@@ -27,7 +27,7 @@ from core.runs.store import CHECKPOINT, Store
 from core.sparsity.patterns import NM, Given, parse_pattern
 from core.sparsity.verify import verify
 from core.views.drawing import style
-from core.views.patterns import certificate, groups
+from core.views.patterns import certificate, groups, occupancy_map
 from tests import damage
 
 SMALL = {"task": "agreement", "model": "tiny", "train_examples": 160, "dev_examples": 64, "dense_epochs": 1,
@@ -151,7 +151,7 @@ def test_a_missing_or_damaged_library_is_a_problem(made: tuple[Store, dict[str, 
     with pytest.raises(InputError):
         certificate.certificate(store.open(run_id))
     name = opened.record.matrices[0].name
-    assert certificate.group_maps(store.open(run_id), name).figure is not None  # counts need no library
+    assert occupancy_map.group_maps(store.open(run_id), name).figure is not None  # counts need no library
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -184,8 +184,8 @@ def test_what_the_occupancy_page_says_is_true(made: tuple[Store, dict[str, str]]
         f"12 matrices, {style.count(total)} blocks of 4 × 4, 0 violations: no block holds more than 8, "
         "and all it holds lies on one of 16 supports.")
     blocks = style.count(opened.shape(name)[0] * opened.shape(name)[1] // 16)
-    assert f"all {blocks} blocks hold exactly 8 of 16" in certificate.group_maps(opened, name).claim
-    assert certificate.history(opened, name).claim.startswith("Groups that hold exactly 8 of 16: ")
+    assert f"all {blocks} blocks hold exactly 8 of 16" in occupancy_map.group_maps(opened, name).claim
+    assert occupancy_map.history(opened, name).claim.startswith("Groups that hold exactly 8 of 16: ")
     own = certificate.certificate(store.open(ids[TEXTS[1]])).claim
     assert own.endswith("no block holds more than 2, and all it holds lies on one of 8 supports of its matrix.")
 

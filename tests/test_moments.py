@@ -23,7 +23,7 @@ from core.runs.keeping import keep
 from core.runs.records import RunSpec
 from core.runs.regions import EDGES, MAPS, QUIET, REGION
 from core.runs.store import Run, Store, read_header
-from core.tasks import load_task
+from core.tasks.loading import load_task
 from core.tasks.probes import PROBES
 
 

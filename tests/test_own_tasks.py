@@ -18,7 +18,8 @@ from core.errors import InputError
 from core.models.tiny import tiny_tokenizer
 from core.runs.store import REPOSITORY, read_header
 from core.specs.resolving import resolve
-from core.tasks import TASKS, entry_of, load_task, own, title_of
+from core.tasks import TASKS, own, title_of
+from core.tasks.loading import entry_of, load_task
 from core.tasks.probes import PROBES, probes_of
 from tests.commands import refused
 

@@ -18,7 +18,7 @@ from core import methods
 from core.running.pipeline import resolve, run
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store
-from core.tasks import load_task
+from core.tasks.loading import load_task
 
 SMALL: dict[str, Any] = {"task": "agreement", "model": "tiny", "train_examples": 640, "dev_examples": 700,
                          "dense_epochs": 8, "calibration": 32}

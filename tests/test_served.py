@@ -13,7 +13,7 @@ from core.models.loading import load_model
 from core.models.prunable import prunable
 from core.running.training import Loop, Trainer
 from core.runs.records import RunSpec
-from core.tasks import load_task
+from core.tasks.loading import load_task
 
 SPEC = RunSpec(task="agreement", model="tiny", method="asp", pattern="2:4", epochs=1, lr=1e-3, batch_size=32,
                max_length=48, freeze_embeddings=False, train_examples=160)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.runs import solved
-from core.tasks import load_task
+from core.tasks.loading import load_task
 from core.tasks.parts import scored_on
 
 NAMES = [f"layer.{k}.query" for k in range(3)]

@@ -78,7 +78,7 @@ def test_what_opens_recorded_pages_imports_nothing_heavy() -> None:
 NUMPY_SPARSITY = ("core.sparsity!", "core.sparsity.patterns", "core.sparsity.occupancy", "core.sparsity.verify",
                   "core.sparsity.library", "core.sparsity.library_pattern", "core.sparsity.grids",
                   "core.sparsity.storage")
-LISTS = ("core.methods!", "core.methods.cards", "core.methods.knobs", "core.tasks!")
+LISTS = ("core.tasks.loading", "core.methods!", "core.methods.cards", "core.methods.knobs", "core.tasks!")
 RESULTS = ("core.lab!", "core.lab.results_plane", "core.lab.results_group", "core.lab.results_layer")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.errors": (),
@@ -114,6 +114,84 @@ def test_a_part_imports_only_what_the_architecture_allows(part: str) -> None:
             for path in under(part)
             for module in sorted(imports_of(path) & MODULES)
             if module not in exact and not within(module, *whole)] == []
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of names that lead back to themselves: what is left when names without a way on, and then names that
+    nobody leads to, are taken away again and again."""
+    left = {name: set(ways) for name, ways in arrows.items()}
+    while True:
+        ends = {name for name, ways in left.items() if not ways & set(left)}
+        reached = set().union(*(left[name] for name in left)) if left else set()
+        ends |= set(left) - reached
+        if not ends:
+            return [sorted(left)] if left else []
+        left = {name: ways - ends for name, ways in left.items() if name not in ends}
+
+
+def room_of(module: str) -> str:
+    """core.views.scores.curves -> core.views; ui.links -> ui."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "core" else parts[0]
+
+
+def test_planted_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set(), "d": {"a", "b"}}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+
+
+def test_no_circle_between_modules_nor_between_rooms() -> None:
+    """An import inside a function counts: what is put off is still an arrow."""
+    arrows = {module_of(p): (imports_of(p) & MODULES) - {module_of(p)} for p in SHIPPED}
+    assert circles(arrows) == []
+    rooms: dict[str, set[str]] = {}
+    for module, ways in arrows.items():
+        rooms.setdefault(room_of(module), set()).update(room_of(w) for w in ways if room_of(w) != room_of(module))
+    assert circles({room: ways - {"core"} for room, ways in rooms.items()}) == []
+
+
+def test_no_module_is_loose_at_the_root() -> None:
+    loose = {path.stem for path in (ROOT / "core").glob("*.py")}
+    assert loose == {"__init__", "__main__", "errors", "demo"}
+
+
+def test_every_room_says_which_question_it_answers() -> None:
+    rooms = {path.parent for path in (ROOT / "core").rglob("*.py")}
+    assert [name_of(room) for room in rooms if not ast.get_docstring(tree_of(room / "__init__.py"))] == []
+
+
+def test_the_views_are_rooms_of_small_files() -> None:
+    views = ROOT / "core" / "views"
+    assert [path.name for path in views.glob("*.py")] == ["__init__.py"]
+    assert len([room for room in views.iterdir() if (room / "__init__.py").exists()]) >= 6
+    lengths = {name_of(p): len(p.read_text(encoding="utf-8").splitlines()) for p in views.rglob("*.py")}
+    assert {name: n for name, n in lengths.items() if n > 300} == {}
+
+
+PATTERN_CLASSES = {"Pattern", "Dense", "NM", "Unstructured", "GlobalUnstructured", "Blocks", "LibraryPattern", "Given",
+                   "Learned", "Eased"}
+
+
+def class_questions(tree: ast.AST) -> Iterator[int]:
+    """Lines that ask a pattern for its class: isinstance, a type comparison, a case of a match."""
+    for node in ast.walk(tree):
+        asked: list[ast.AST] = []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            asked = list(ast.walk(node.args[1])) if len(node.args) > 1 else []
+        elif isinstance(node, ast.MatchClass):
+            asked = [node.cls]
+        elif isinstance(node, ast.Compare) and "type(" in ast.unparse(node.left):
+            asked = [part for side in node.comparators for part in ast.walk(side)]
+        if any(isinstance(a, ast.Name | ast.Attribute) and ast.unparse(a).rpartition(".")[2] in PATTERN_CLASSES
+               for a in asked):
+            yield getattr(node, "lineno", None) or node.cls.lineno  # type: ignore[attr-defined]
+
+
+def test_nobody_asks_a_pattern_for_its_class() -> None:
+    planted = "isinstance(p, NM)\nisinstance(p, a.Blocks | Dense)\nmatch p:\n    case NM(n, m):\n        pass\n" \
+              "type(p) is Learned\nisinstance(p, int)\n"
+    assert sorted(class_questions(ast.parse(planted))) == [1, 2, 4, 6]
+    assert [f"{name_of(p)}:{line}" for p in SHIPPED for line in class_questions(tree_of(p))] == []
 
 
 def test_only_the_command_line_and_benchmarks_start_the_pipeline() -> None:

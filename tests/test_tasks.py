@@ -12,7 +12,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from core.errors import InputError
-from core.tasks import TASKS, entry_of, load_task
+from core.tasks import TASKS
+from core.tasks.loading import entry_of, load_task
 from core.tasks.metrics import score
 from core.tasks.probes import PROBES, probes_of
 

@@ -14,7 +14,7 @@ from core.models.loading import load_model
 from core.models.prunable import prunable
 from core.running.training import Diverged, Loop, Trainer, buckets, predict, schedule, task_loss
 from core.runs.records import RunSpec
-from core.tasks import load_task
+from core.tasks.loading import load_task
 
 
 def test_every_example_is_in_one_batch_of_an_epoch() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.inspecting.report import Report, inspect
+from core.inspecting.looking import inspect
+from core.inspecting.report import Report
 from core.sparsity.patterns import parse_pattern
 from core.views.patterns import inspected as views
 from tests.checkpoints import LAYER, QUERY, nm, noise, scattered, write

@@ -12,7 +12,7 @@ from core.runs.store import Run, Store
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style
 from core.views.drawing.build import PAGE_TEXT
-from core.views.patterns import certificate, groups
+from core.views.patterns import certificate, groups, occupancy_map
 from tests.damage import flip_bit, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -69,7 +69,7 @@ def test_a_flipped_bit_is_found_with_its_place(run: Run) -> None:
     assert "layer 2 · value" in view.claim
     assert certificate.violations(broken, VALUE) == ["output 7, inputs 12–15: 3 kept, 2 allowed"]
     assert certificate.violations(broken, QUERY) == []
-    assert "1 of 1" in certificate.group_maps(broken, VALUE).claim
+    assert "1 of 1" in occupancy_map.group_maps(broken, VALUE).claim
 
 
 def test_the_certificate_of_a_summary_counts_what_was_kept(tmp_path: Path) -> None:
@@ -89,14 +89,14 @@ def test_the_certificate_of_a_summary_counts_what_was_kept(tmp_path: Path) -> No
 def test_every_kind_of_pattern_has_its_words(tmp_path: Path, pattern: str, words: str) -> None:
     run = opened(tmp_path, pattern=pattern)
     assert words in certificate.certificate(run).claim
-    for view in (certificate.group_maps(run, QUERY), certificate.history(run, QUERY), certificate.strip(run)):
+    for view in (occupancy_map.group_maps(run, QUERY), occupancy_map.history(run, QUERY), occupancy_map.strip(run)):
         assert view.figure is not None
         assert view.claim
         assert len(view.figure.to_json()) < 500_000
 
 
 def test_the_maps_are_the_groups_of_the_dense_choice_and_of_the_mask(run: Run) -> None:
-    view = certificate.group_maps(run, QUERY)
+    view = occupancy_map.group_maps(run, QUERY)
     dense, mask = run.parent.weight(QUERY), run.mask(QUERY)
     ragged, histogram = counted(largest(dense, int(mask.sum())), 4)
     before, after = (t for t in view.figure.data if t.type == "heatmap")
@@ -114,22 +114,23 @@ def test_the_maps_are_the_groups_of_the_dense_choice_and_of_the_mask(run: Run) -
 
 
 def test_the_threshold_keeps_the_stated_share(run: Run) -> None:
-    side = certificate.before(run, QUERY, 25)
+    side = occupancy_map.before(run, QUERY, 25)
     dense = run.parent.weight(QUERY)
     assert (side.histogram * np.arange(5)).sum() == 64 * 64 // 4
     least = sorted(np.abs(dense).reshape(-1).tolist())[-1024]
     assert f"|w| ≥ {least:.3g}" in side.words
-    assert certificate.before(run, QUERY, 50).histogram.tolist() == certificate.before(run, QUERY).histogram.tolist()
-    assert certificate.usual_share(run, QUERY) == 50
+    half = occupancy_map.before(run, QUERY, 50)
+    assert half.histogram.tolist() == occupancy_map.before(run, QUERY).histogram.tolist()
+    assert occupancy_map.usual_share(run, QUERY) == 50
 
 
 def test_without_dense_weights_the_kept_counts_are_used(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost"))
-    side = certificate.before(run, QUERY)
+    side = occupancy_map.before(run, QUERY)
     assert side.map is None
     assert np.array_equal(side.histogram, run.array(f"occupancy.free/{QUERY}"))
-    view = certificate.group_maps(run, QUERY)
+    view = occupancy_map.group_maps(run, QUERY)
     assert len([t for t in view.figure.data if t.type == "heatmap"]) == 1
     assert "see the counts below" in " ".join(a.text.replace("<br>", " ") for a in view.figure.layout.annotations)
 
@@ -137,14 +138,14 @@ def test_without_dense_weights_the_kept_counts_are_used(tmp_path: Path) -> None:
 def test_with_nothing_but_counts_the_map_says_so(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     run = store.open(make_run(store.recorded, parent="lost", record="summary"))
-    view = certificate.group_maps(run, QUERY)
+    view = occupancy_map.group_maps(run, QUERY)
     assert view.figure is None
     assert "the map of groups is not known" in view.claim
-    assert certificate.history(run, QUERY).figure is not None
+    assert occupancy_map.history(run, QUERY).figure is not None
 
 
 def test_the_history_goes_from_ragged_to_a_spike(run: Run) -> None:
-    view = certificate.history(run, QUERY)
+    view = occupancy_map.history(run, QUERY)
     columns = [c for c in view.table.columns if c != "entries in the group"]
     assert columns[0] == "dense" and columns[-1] == "pruned" and len(columns) == 7
     assert (view.table[columns].sum() == 1024).all()
@@ -161,7 +162,7 @@ def test_the_history_goes_from_ragged_to_a_spike(run: Run) -> None:
 
 
 def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
-    view = certificate.strip(run)
+    view = occupancy_map.strip(run)
     hollow, filled = view.figure.data
     assert len(hollow.x) == len(filled.x) == 12 * 5
     free = run.array(f"occupancy.free/{QUERY}")
@@ -175,7 +176,7 @@ def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
 def test_counts_of_another_pattern_are_an_error(run: Run) -> None:
     replace_arrays(run.path, {f"occupancy/{QUERY}": np.array([1, 2, 3])})
     with pytest.raises(InputError, match=r"has 3 entries\. Expected 5 for 2:4"):
-        certificate.strip(again(run))
+        occupancy_map.strip(again(run))
 
 
 def test_truncated_arrays_are_an_error(damaged_store: Store) -> None:
@@ -186,13 +187,13 @@ def test_truncated_arrays_are_an_error(damaged_store: Store) -> None:
 @pytest.mark.parametrize(("shape", "step"), [
     ((64, 16), (1, 1)), ((384, 96), (1, 1)), ((1536, 96), (4, 1)), ((384, 384), (2, 2)), ((3072, 768), (20, 3))])
 def test_large_maps_are_thinned_to_what_a_browser_paints(shape: tuple[int, int], step: tuple[int, int]) -> None:
-    assert certificate.stride(shape) == step
-    assert (-(-shape[0] // step[0])) * (-(-shape[1] // step[1])) <= certificate.CELLS
+    assert occupancy_map.stride(shape) == step
+    assert (-(-shape[0] // step[0])) * (-(-shape[1] // step[1])) <= occupancy_map.CELLS
 
 
 def test_thinning_is_said_and_counts_stay_whole(tmp_path: Path) -> None:
     run = opened(tmp_path, hidden=384, ffn=768, layers=1, snapshots=0, heads=12)
-    view = certificate.group_maps(run, "bert.encoder.layer.0.intermediate.dense")
+    view = occupancy_map.group_maps(run, "bert.encoder.layer.0.intermediate.dense")
     assert "Of 2 groups one is drawn" in view.try_this
     assert view.table["After: pruned"].sum() == 768 * 96
     assert len(view.figure.to_json()) < 500_000

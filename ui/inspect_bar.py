@@ -10,7 +10,8 @@ import streamlit as st
 from core import demo
 from core.errors import InputError
 from core.inspecting.folder import open_checkpoint
-from core.inspecting.report import Report, inspect
+from core.inspecting.looking import inspect
+from core.inspecting.report import Report
 from core.runs.store import CHECKPOINT, file_times
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style

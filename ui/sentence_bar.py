@@ -19,7 +19,7 @@ from core.live.serving import serve_once
 from core.live.status import status
 from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
-from core.tasks import entry_of
+from core.tasks.loading import entry_of
 from core.views.drawing import style
 from core.views.drawing.twins import told_apart
 from ui import cache, frame, links

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from core.cli.output import echo_json, json_option, printable, table
-from core.inspecting.report import Matrix, Report, inspect
+from core.inspecting.looking import inspect
+from core.inspecting.report import Matrix, Report
 from core.inspecting.words import many, megabytes, share
 from core.sparsity.patterns import parse_pattern
 

@@ -7,5 +7,6 @@
 | `numbers` | what are the values, fp32, fp16, bf16? |
 | `finding` | which pattern do the zeros of one matrix follow? |
 | `levels` | do its values lie on a grid of few bits? |
-| `report` | all of it: one entry a matrix, and the verdict in words |
+| `looking` | all of it, matrix by matrix |
+| `report`, `words` | what was found: one entry a matrix, and the verdict in sentences |
 """

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from core.inspecting.finding import SOME
-
-if TYPE_CHECKING:
-    from core.inspecting.report import Matrix, Report, Rest
+from core.inspecting.report import Matrix, Report, Rest
 
 PHRASES = {
     "rows": "lose whole rows", "columns": "lose whole columns", "heads": "lose whole attention heads",

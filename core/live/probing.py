@@ -24,7 +24,7 @@ from core.live import standby, workers
 from core.live.places import own_folder, read_own
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store, write_atomic
-from core.tasks import entry_of
+from core.tasks.loading import entry_of
 
 FOLDER = ".probe"
 ALONE, PAIR = 16, 48  # tokens of a typical text of one sentence, and of two

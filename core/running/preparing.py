@@ -21,7 +21,8 @@ from core.runs.levels import holds
 from core.runs.records import RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern, parse_pattern
-from core.tasks import TaskData, load_task
+from core.tasks import TaskData
+from core.tasks.loading import load_task
 from core.tasks.metrics import score
 from core.tasks.parts import scored_on
 from core.tasks.probes import ProbeText, probes_of

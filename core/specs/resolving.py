@@ -16,6 +16,7 @@ from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
 from core.specs.settings import range_of, range_words
+from core.tasks.loading import entry_of
 
 HINTS = typing.get_type_hints(RunSpec)
 
@@ -29,7 +30,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     values = {k: v for k, v in given.items() if v is not None}
     if "task" not in values:
         raise InputError("No task was given", f"one of {', '.join(tasks.TASKS)}", "Add --task NAME.")
-    values["task"] = tasks.entry_of(str(values["task"])).name  # of an own task, the name with the digest of its data
+    values["task"] = entry_of(str(values["task"])).name  # of an own task, the name with the digest of its data
     known = set(RunSpec.__struct_fields__)
     for name in values:
         if name not in known:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.tasks import entry_of
+from core.tasks.loading import entry_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style
 from core.views.drawing.build import words_only
 from core.views.drawing.view import Number, View
-from core.views.patterns import certificate as occupancy_view
+from core.views.patterns import occupancy_map
 from core.views.scores import trace_curves
 from core.views.scores.stages import finite
 
@@ -84,7 +84,7 @@ def groups_so_far(run: Run, matrix: str) -> View:
             columns[f"W, moment {k + 1}"] = occupancy(free_mask(w, pattern.density), pattern).histogram
     if not columns:
         return words_only("No moment of this matrix can be read yet.")
-    view = occupancy_view.history_view(columns, pattern, run, matrix)
+    view = occupancy_map.history_view(columns, pattern, run, matrix)
     return replace(view, try_this=f"Each bar counts the largest {style.percent(pattern.density)} of W at one moment. "
                    "Choose another matrix: do they all get there at the same time?")
 

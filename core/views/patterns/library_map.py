@@ -14,8 +14,8 @@ from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.build import PAGE_TEXT, Part, build, legend_below, map_axis, swatch
 from core.views.drawing.view import View
-from core.views.patterns.certificate import stride
 from core.views.patterns.library_source import MODEL, RUN, Found, load
+from core.views.patterns.occupancy_map import stride
 
 # Told apart by hue and by lightness, on a light and on a dark page; no red beside green.
 TONES = ("#2f6fd0", "#e08a2e", "#16938f", "#8f63c9", "#6aa8e8", "#b5547f", "#9aa13c", "#c9a06b")

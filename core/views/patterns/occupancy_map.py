@@ -1,0 +1,269 @@
+"""What does every group hold? The map of groups, and the way from a ragged histogram to a spike.
+
+Dense weights are hardly ever exactly zero, so for them an entry "counts" when its size is among the largest share of
+its matrix. At the share that the pattern keeps, this is what the groups would hold if the largest weights stayed
+wherever they are (`occupancy.free/<matrix>` of the record): the ragged histogram that a pattern has to press flat.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from core.errors import InputError
+from core.runs.names import layer_of, part_of
+from core.runs.store import Run
+from core.sparsity.occupancy import free_mask, occupancy
+from core.sparsity.patterns import Pattern, parse_pattern
+from core.views.drawing import maps, style
+from core.views.drawing.build import Part, build, legend_below, map_axis, swatch, words_only
+from core.views.drawing.view import View
+from core.views.patterns import groups
+from core.views.weights.pair import FINAL, dense_of, moment_words, moments, whole
+
+CELLS = 40_000  # of one map of groups: int8 codes, so about 0.05 MB each
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What the groups of one matrix hold. `map` is None where only the histogram was kept; both None: nothing was."""
+
+    map: NDArray[np.integer] | None
+    histogram: Counts | None  # how many groups hold 0, 1, 2 ... entries
+    words: str  # which entries count
+
+
+def usual_share(run: Run, matrix: str) -> int:
+    """The share of *matrix* that stays, in whole percent: where the knob for the dense side starts."""
+    return round(100 * next((m.density for m in run.record.matrices if m.name == matrix), 1.0))
+
+
+def after(run: Run, matrix: str) -> Side:
+    """What the groups of the pruned matrix hold. Raises InputError for damaged arrays."""
+    pattern = parse_pattern(run.record.spec.pattern)
+    mask = whole(run.mask(matrix), run.shape(matrix), f"mask/{matrix} of {run.record.id}")
+    if mask is None:
+        return Side(None, run.array(f"occupancy/{matrix}"), "kept weights")
+    held = occupancy(mask, pattern)
+    return Side(held.map, held.histogram, "kept weights")
+
+
+def before(run: Run, matrix: str, share: int | None = None) -> Side:
+    """What the groups of the dense matrix hold of its largest *share* percent; None: of as many as the run keeps."""
+    pattern = parse_pattern(run.record.spec.pattern)
+    density = next(m.density for m in run.record.matrices if m.name == matrix)
+    wanted = density if share is None or share == usual_share(run, matrix) else share / 100
+    weight = whole(dense_of(run, matrix), run.shape(matrix), f"weight/{matrix} of {run.record.parent}")
+    if weight is None:
+        return Side(None, run.array(f"occupancy.free/{matrix}"), f"the largest {style.percent(density)} of the matrix")
+    chosen = free_mask(weight, wanted)
+    held = occupancy(chosen, pattern)
+    least = float(np.abs(weight[chosen != 0]).min(initial=np.inf))
+    limit = f", |w| ≥ {least:.3g}" if np.isfinite(least) else ""
+    return Side(held.map, held.histogram, f"the largest {style.percent(wanted)} of the matrix{limit}")
+
+
+# -- the certificate ---------------------------------------------------------------------------------------------
+
+def group_maps(run: Run, matrix: str, share: int | None = None) -> View:
+    """How many entries count in every group, before | after. Large matrices: every k-th row (and column) of groups."""
+    pattern = parse_pattern(run.record.spec.pattern)
+    sides = {"Before: dense": before(run, matrix, share), "After: pruned": after(run, matrix)}
+    drawn = [side.map for side in sides.values() if side.map is not None]
+    if not drawn:
+        return words_only("Neither masks nor dense weights were kept: the counts below are exact, the map of groups is "
+                          "not known.")
+    step = stride(drawn[0].shape)
+    figure = _map_figure(sides, pattern, step, f"{run.record.id}/{matrix}")
+    first, last = sides["Before: dense"], sides["After: pruned"]
+    claim = _map_claim(first, last, pattern, style.matrix_words(matrix))
+    thin = "" if step == (1, 1) else f" Of {step[0] * step[1]} groups one is drawn; the counts are of all."
+    size = groups.size_of(pattern)
+    table = pd.DataFrame({"entries in the group": groups.class_names(size)} | {
+        name: groups.classes(side.histogram) for name, side in sides.items() if side.histogram is not None})
+    alt = f"Maps of the {groups.group_words(pattern)} of {style.matrix_words(matrix)}. {claim}"
+    return View(claim, figure, None, alt, table, f"Before counts {first.words}: move the threshold and see where the "
+                f"groups fill up.{thin}")
+
+
+def stride(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Which groups of a map `[rows, columns]` are drawn: every k-th row, every l-th column, whole groups always."""
+    columns = -(-shape[1] // 256)
+    rows = -(-(shape[0] * -(-shape[1] // columns)) // CELLS)
+    return rows, columns
+
+
+def _map_claim(first: Side, last: Side, pattern: Pattern, where: str) -> str:
+    allowed = pattern.allowed
+    then = "" if last.histogram is None else groups.verdict(last.histogram, pattern)
+    if first.histogram is None:
+        return f"After: {then}. What the groups held before is not known."
+    total = int(first.histogram.sum())
+    if allowed is not None:
+        off = total - int(first.histogram[allowed])
+        ragged = f"In {where}, {style.percent(off / total)} of the groups did not hold {allowed} of the dense " \
+                 "weights that count"
+    else:
+        ragged = f"In {where}, before: {groups.verdict(first.histogram, pattern)}"
+    return f"{ragged}; now {then}." if then else f"{ragged}; what they hold now was not kept."
+
+
+def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int], keep: str) -> go.Figure:
+    tones, size = groups.palette(pattern), groups.size_of(pattern)
+    names, (r, c) = groups.class_names(size), groups.cell_of(pattern)
+    top = len(names) - 1
+    steps = [(edge, tone) for k, tone in enumerate(tones) for edge in (k / (top + 1), (k + 1) / (top + 1))]
+    data: list[Part] = []
+    notes: list[Part] = []
+    layout: Part = {"margin": {"t": 40, "b": 104, "r": 12}, "legend": legend_below()}
+    for i, (title, side) in enumerate(sides.items()):
+        mark, span = ("", [0.0, 0.49]) if i == 0 else ("2", [0.51, 1.0])
+        layout[f"xaxis{mark}"] = map_axis(domain=span, anchor=f"y{mark}", title={"text": "input", "standoff": 4},
+                                          **({"matches": "x"} if i else {}))
+        layout[f"yaxis{mark}"] = map_axis(anchor=f"x{mark}", showticklabels=i == 0, **(
+            {"matches": "y"} if i else {"autorange": "reversed", "title": {"text": "output", "standoff": 4}}))
+        note = {"showarrow": False, "x": sum(span) / 2, "xref": "paper", "yref": "paper", "xanchor": "center",
+                "font": {"size": 15}}
+        notes.append({**note, "text": title, "y": 1, "yanchor": "bottom"})
+        if side.map is None:
+            notes.append({**note, "text": maps.wrapped("Not kept by this run: see the counts below."), "y": 0.5})
+            continue
+        codes = groups.class_of(side.map[::step[0], ::step[1]], size).astype(np.int8)
+        data.append({"type": "heatmap", "z": codes, "zmin": -0.5, "zmax": top + 0.5, "colorscale": steps,
+                     "showscale": False, "x0": (c - 1) / 2, "dx": c * step[1], "y0": (r - 1) / 2, "dy": r * step[0],
+                     "xaxis": f"x{mark}", "yaxis": f"y{mark}",
+                     "hovertemplate": "output %{y}, inputs around %{x}<br>%{z} count<extra></extra>"})
+    few = {0, top // 4, top // 2, 3 * top // 4, top, groups.allowed_class(pattern) or 0}
+    data += [swatch(f"{names[k]} of {size}", tones[k]) for k in (range(top + 1) if top <= 8 else sorted(few))]
+    return build(data, {**layout, "annotations": notes}, 470, legend=True, revision=keep)
+
+
+# -- from ragged to a spike --------------------------------------------------------------------------------------
+
+def history(run: Run, matrix: str, share: int | None = None) -> View:
+    """Shares of groups that hold 0, 1, ... entries: dense, then W at every snapshot, then the end."""
+    pattern = parse_pattern(run.record.spec.pattern)
+    density = next(m.density for m in run.record.matrices if m.name == matrix)
+    wanted = density if share is None or share == usual_share(run, matrix) else share / 100
+    columns: dict[str, Counts] = {}
+    first = before(run, matrix, share)
+    if first.histogram is not None:
+        columns["dense"] = first.histogram
+    for moment in moments(run, matrix):
+        if moment == FINAL:
+            continue
+        w = whole(run.snapshot(int(moment), "w", matrix), run.shape(matrix), f"snapshot/{moment}/w/{matrix}")
+        if w is not None:
+            name = f"W, {moment_words(run.record, moment)}"
+            columns[name] = occupancy(free_mask(w, wanted), pattern).histogram
+    last = after(run, matrix)
+    if last.histogram is not None:
+        columns["pruned"] = last.histogram
+    if not columns:
+        return words_only("No counts of this matrix were kept.")
+    return history_view(columns, pattern, run, matrix)
+
+
+def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix: str) -> View:
+    """Stacked bars of *columns* (how many groups of *matrix* hold 0, 1, ... entries, at each moment)."""
+    names = groups.class_names(groups.size_of(pattern))
+    shares = {k: groups.classes(h) / max(int(h.sum()), 1) for k, h in columns.items()}
+    data: list[Part] = []
+    for k, (name, tone, ink) in enumerate(zip(names, groups.palette(pattern), groups.inks(pattern), strict=True)):
+        heights = [float(s[k]) for s in shares.values()]
+        data.append({"type": "bar", "x": list(shares), "y": heights, "name": name,
+                     "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside",
+                     "insidetextfont": {"color": ink},
+                     "text": [style.percent(v, 2) if v >= 0.06 else "" for v in heights],
+                     "insidetextanchor": "middle", "textangle": 0,
+                     "hovertemplate": f"%{{x}}: %{{y:.1%}} of the groups hold {name}<extra></extra>"})
+    figure = build(data, {
+        "barmode": "stack", "bargap": 0.25, "margin": {"b": 104},
+        "legend": {**legend_below(), "title": {"text": "entries in the group "}, "traceorder": "normal"},
+        "yaxis": {"range": [0, 1], "tickformat": ".0%", "title": {"text": "share of the groups"}},
+    }, 460, legend=len(names) <= 9, revision=f"{run.record.id}/{matrix}")
+    table = pd.DataFrame({"entries in the group": names} | {k: groups.classes(h) for k, h in columns.items()})
+    claim = _history_claim(columns, pattern)
+    alt = f"Stacked shares of groups by what they hold: {', '.join(columns)}. {claim}"
+    return View(claim, figure, None, alt, table,
+                "Choose 1:4 and 2:4 of the same method: the harder the pattern, the further the groups had to go.")
+
+
+def _history_claim(columns: dict[str, Counts], pattern: Pattern) -> str:
+    allowed, parts = pattern.allowed, list(columns.items())
+    if allowed is None:
+        return f"{parts[0][0].capitalize()}: {groups.verdict(parts[0][1], pattern)}; " \
+               f"{parts[-1][0]}: {groups.verdict(parts[-1][1], pattern)}."
+    hits = {name: float(h[allowed] / max(int(h.sum()), 1)) for name, h in parts}
+    walk = " → ".join(style.percent(v) for v in hits.values())
+    names = f" ({' → '.join(hits)})" if len(hits) < 4 else f", from {parts[0][0]} to {parts[-1][0]}"
+    return f"Groups that hold exactly {allowed} of {groups.size_of(pattern)}: {walk}{names}."
+
+
+# -- all matrices ------------------------------------------------------------------------------------------------
+
+def strip(run: Run) -> View:
+    """A small histogram for every matrix, layers down, matrices across: dense (hollow) and pruned (filled)."""
+    pattern = parse_pattern(run.record.spec.pattern)
+    size = groups.size_of(pattern)
+    width, tones = len(groups.class_names(size)), groups.palette(pattern)
+    rows, columns = maps.places([m.name for m in run.record.matrices])
+    held = {m.name: (run.array(f"occupancy.free/{m.name}"), run.array(f"occupancy/{m.name}"))
+            for m in run.record.matrices}
+    if all(h[1] is None for h in held.values()):
+        return words_only("This run did not keep its counts.")
+    data: list[Part] = []
+    table: list[Part] = []
+    for which, name in ((0, "dense: the largest weights, anywhere"), (1, "pruned")):
+        xs, ys, base, colours, texts = [], [], [], [], []
+        for matrix, pair in held.items():
+            histogram = pair[which]
+            if histogram is None:
+                continue
+            if len(histogram) != size + 1:
+                raise InputError(f"occupancy of {matrix} has {len(histogram)} entries",
+                                 f"{size + 1} for {pattern.name}", "Make the run again.")
+            share = groups.classes(histogram) / max(int(histogram.sum()), 1)
+            down, across = rows.index(layer_of(matrix) or 0), columns.index(part_of(matrix))
+            xs += [across * (width + 1.5) + k for k in range(width)]
+            ys += [0.82 * float(v) for v in share]
+            base += [-down] * width
+            colours += tones
+            texts += [f"{style.matrix_words(matrix)}: {style.percent(float(v))} hold {k}" for k, v in
+                      zip(groups.class_names(size), share, strict=True)]
+            table += [{"matrix": matrix, "side": name, "entries in the group": k, "groups": int(v)} for k, v in
+                      zip(groups.class_names(size), groups.classes(histogram), strict=True)]
+        look = {"color": "rgba(0,0,0,0)", "line": {"color": style.GREY, "width": 1.3}} if which == 0 else \
+            {"color": colours, "line": {"width": 0}}
+        data.append({"type": "bar", "x": xs, "y": ys, "base": base, "width": 0.95 if which == 0 else 0.62,
+                     "marker": look, "name": name, "hovertext": texts, "hoverinfo": "text"})
+    middles = [a * (width + 1.5) + (width - 1) / 2 for a in range(len(columns))]
+    figure = build(data, {
+        "barmode": "overlay", "margin": {"t": 44, "b": 16, "l": 78},
+        "xaxis": map_axis(tickvals=middles, ticktext=[html.escape(name) for name in columns], side="top"),
+        "yaxis": {"tickvals": [-d for d in range(len(rows))],
+                  "ticktext": [f"layer {k}" if k else "other" for k in rows],
+                  "range": [-len(rows) + 0.9, 0.95], "zeroline": False},
+    }, 90 + 74 * len(rows), revision=run.record.id)
+    claim = _strip_claim(held, pattern)
+    return View(claim, figure, None, f"Small histograms of {len(held)} matrices. {claim}", pd.DataFrame(table),
+                "Hollow: where the largest weights would leave the groups; filled: what they hold now. 0 is left.")
+
+
+def _strip_claim(held: dict[str, tuple[Counts | None, Counts | None]], pattern: Pattern) -> str:
+    now = [h[1] for h in held.values() if h[1] is not None]
+    claim = f"All {len(now)} matrices together: {groups.verdict(np.sum(now, axis=0), pattern)}"
+    allowed = pattern.allowed
+    off = {m: 1 - float(h[0][allowed] / max(int(h[0].sum()), 1)) for m, h in held.items() if h[0] is not None} \
+        if allowed is not None else {}
+    if not off:
+        return claim + "."
+    worst = max(off, key=lambda m: off[m])
+    return f"{claim}; the most ragged before was {style.matrix_words(worst)}, with {style.percent(off[worst])} of " \
+           "its groups off."
