@@ -242,7 +242,7 @@ def test_the_list_says_which_methods_put_weights_on_a_grid(name: str) -> None:
         module = nn.Linear(32, 12, bias=False)
         module.weight.data.copy_(weight)
         solution = {} if method.start is None else {"a": build(method.start).solve(weight, stats, parse_pattern("2:4"))}
-        method.prepare({"a": module}, Context(parse_pattern("2:4"), 8, 4, {"a": weight}, {"a": stats}, solution,
+        method.prepare({"a": module}, Context(parse_pattern("2:4"), 8, {"a": weight}, {"a": stats}, solution,
                                               lambda step: 0.1))
         method.hard_prune(method.choose_masks())
         values = (method.served() or {"a": module.weight.data})["a"]

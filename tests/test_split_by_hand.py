@@ -39,7 +39,7 @@ class Toy:
         self.method = methods.build("admm", {"share": 1.0, "rho_start": FIRST, "rho_end": LAST, "interval": INTERVAL,
                                               **knobs}, grid)
         self.method.prepare(self.layers, SimpleNamespace(
-            pattern=parse_pattern("2:4"), total_steps=STEPS, steps_per_epoch=STEPS, lr=lambda step: 0.1,
+            pattern=parse_pattern("2:4"), total_steps=STEPS, lr=lambda step: 0.1,
             dense={n: torch.tensor(w) for n, w in self.dense.items()}, solution=solution,
             stats={n: SimpleNamespace(norms=torch.tensor(v)) for n, v in self.norms.items()}))
 
