@@ -276,6 +276,12 @@ def test_files_stay_small() -> None:
     assert [f"{name_of(p)}: {n} lines, at most {limit[p]}" for p, n in lengths.items() if n > limit[p]] == []
 
 
+def test_the_mathematics_leaves_white_space() -> None:
+    """What is read most carefully is read in lines of at most 100 characters."""
+    assert [f"{name_of(path)}:{i}" for path in under("core.methods", "core.sparsity")
+            for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 100] == []
+
+
 def test_pages_do_no_arithmetic() -> None:
     sums = (ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult)
     found = [f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}"

@@ -86,8 +86,8 @@ class Knobs:
     """A method without knobs. Subclasses add fields made with `knob`; they take values or their
     texts.
 
-    *inputs* is the one knob that is served by `core.running.solving` and not by the method: on which
-    inputs a layer is solved. A method that leaves no choice solves on the dense model's;
+    *inputs* is the one knob that is served by `core.running.solving` and not by the method: on
+    which inputs a layer is solved. A method that leaves no choice solves on the dense model's;
     `inputs_knob` makes it a choice.
     """
 

@@ -1,4 +1,5 @@
-"""SparseGPT: column by column, drop the cheapest weights and let the columns to their right make up for it.
+"""SparseGPT: column by column, drop the cheapest weights and let the columns to their right make up
+for it.
 
     H = X^T X + damping * mean(diag X^T X) I
     H^-1 = R^T R                            R upper triangular
@@ -7,16 +8,20 @@
         e = (w_i - q_i) / R_ii              q_i: column i, its dropped weights at zero
         w_j <- w_j - e R_ij  for all j > i    the best answer of the columns to come
 
-Prunes: single weights, by what the layer's outputs would lose; those that stay are updated. Every pattern.
-Source: Frantar and Alistarh 2023 (arXiv 2301.00774), algorithm 1: N:M chooses the mask of a group when its first column
-is reached, unstructured that of `block` columns at once, at the wanted sparsity; updates beyond those columns wait
-until the block is done. An input that is always zero has its weights set to zero, as in the published code.
-Where we differ: the total that `unstructured` keeps is exact, blocks of columns take its rounding in turn; r x c blocks
-(not in the paper) are chosen once, from the weights as they come; a library (not in the paper either) chooses like N:M,
-when the first column of its blocks is reached. R comes from one Cholesky factorisation of H with
-rows and columns reversed and one triangular inverse, which is the same matrix as that of H^-1 and safer in float32.
-The mean of the damping leaves out inputs that are always zero.
-Cost per layer: one factorisation of [in, in], one triangular inverse, out * in^2 multiplications, `in` small steps.
+Prunes: single weights, by what the layer's outputs would lose; those that stay are updated. Every
+pattern.
+Source: Frantar and Alistarh 2023 (arXiv 2301.00774), algorithm 1: N:M chooses the mask of a group
+when its first column is reached, unstructured that of `block` columns at once, at the wanted
+sparsity; updates beyond those columns wait until the block is done. An input that is always zero
+has its weights set to zero, as in the published code.
+Where we differ: the total that `unstructured` keeps is exact, blocks of columns take its rounding
+in turn; r x c blocks (not in the paper) are chosen once, from the weights as they come; a library
+(not in the paper either) chooses like N:M, when the first column of its blocks is reached. R comes
+from one Cholesky factorisation of H with rows and columns reversed and one triangular inverse,
+which is the same matrix as that of H^-1 and safer in float32. The mean of the damping leaves out
+inputs that are always zero.
+Cost per layer: one factorisation of [in, in], one triangular inverse, out * in^2 multiplications,
+`in` small steps.
 """
 
 from __future__ import annotations
@@ -30,7 +35,9 @@ from core.methods.knob_sets import SparseGptKnobs
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import highest, select
 
-PART = 8  # columns that are finished one by one before the rest of the block hears of them, where no group says more
+# columns that are finished one by one before the rest of the block hears of them, where no group
+# says more
+PART = 8
 
 
 class SparseGpt(LayerMethod):
@@ -39,16 +46,18 @@ class SparseGpt(LayerMethod):
     knobs: SparseGptKnobs
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
-        """See `LayerMethod.solve`. *stats* must hold the Gram matrix. Works in the floating type of *weight*.
+        """See `LayerMethod.solve`. *stats* must hold the Gram matrix. Works in the floating type of
+        *weight*.
 
-        Raises InputError when the matrix does not fit the pattern, torch.linalg.LinAlgError when the damping is too
-        small for the Gram matrix.
+        Raises InputError when the matrix does not fit the pattern, torch.linalg.LinAlgError when
+        the damping is too small for the Gram matrix.
         """
         assert stats is not None and stats.gram is not None
         pattern.fits("the matrix", tuple(weight.shape))
         k = self.knobs
         factor, dead = inverse_factor(stats.gram, k.damping)
-        columns = weight.T.clone(memory_format=torch.contiguous_format)  # [in, out]: a column is one stretch of memory
+        # [in, out]: a column is one stretch of memory
+        columns = weight.T.clone(memory_format=torch.contiguous_format)
         columns[dead] = 0.0
         chooser = _Chooser(pattern, columns, factor.diagonal())
         block = -(-k.block // chooser.group) * chooser.group  # no group in two blocks
@@ -59,7 +68,8 @@ class SparseGpt(LayerMethod):
 
 
 def inverse_factor(gram: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-    """R `[in, in]`, upper triangular with R^T R = H^-1, and which inputs are always zero (bool `[in]`)."""
+    """R `[in, in]`, upper triangular with R^T R = H^-1, and which inputs are always zero (bool
+    `[in]`)."""
     h = gram.clone()
     diagonal = h.diagonal()
     dead = diagonal <= 0
@@ -85,11 +95,13 @@ class _Chooser:
         self.part = self.group if self.by_group else PART
         if self.by_group or self.by_block:
             self.mask = torch.ones_like(columns, dtype=torch.bool)
-        else:  # units that reach over columns of several blocks: once, from the weights as they come
+        # units that reach over columns of several blocks: once, from the weights as they come
+        else:
             self.mask = select(pattern, self._sizes(0, len(columns)).square_()).T.contiguous()
 
     def _sizes(self, start: int, stop: int) -> Tensor:
-        """|w| / R_ii of some columns, `[out, stop - start]`: the root of what dropping w would cost."""
+        """|w| / R_ii of some columns, `[out, stop - start]`: the root of what dropping w would
+        cost."""
         return (self.columns[start:stop] * self.scale[start:stop]).abs_().T
 
     def at_block(self, start: int, stop: int) -> None:
@@ -110,8 +122,8 @@ class _Chooser:
 def _sweep(columns: Tensor, factor: Tensor, chooser: _Chooser, start: int, stop: int) -> None:
     """Visit the columns *start* up to *stop* and tell all columns to their right.
 
-    Columns of one part are finished one by one; the rest of the block hears of a part, the rest of the matrix of a
-    block, by one product each: what every column ends up with is the same.
+    Columns of one part are finished one by one; the rest of the block hears of a part, the rest of
+    the matrix of a block, by one product each: what every column ends up with is the same.
     """
     errors = torch.empty_like(columns[start:stop])  # [block, out]: e of every column
     chooser.at_block(start, stop)

@@ -1,1 +1,2 @@
-"""What may stay: patterns, the selection under them, what the groups of a mask hold, and the exact check."""
+"""What may stay: patterns, the selection under them, what the groups of a mask hold, and the exact
+check."""

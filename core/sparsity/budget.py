@@ -1,7 +1,8 @@
 """How many units of a group stay: a number, a share, or all; any of them, or one of K supports.
 
-A budget is asked for numbers only. *Which* units stay is chosen in one place, `core.sparsity.select`:
-the highest scores where the choice is free, the support of most energy where it comes from a library.
+A budget is asked for numbers only. *Which* units stay is chosen in one place,
+`core.sparsity.select`: the highest scores where the choice is free, the support of most energy
+where it comes from a library.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ class Budget:
 
     def density(self, units: int | None) -> float:
         """Nominal share of the units that stay, 0..1 (rounding to whole units aside)."""
-        return self.number / units if self.number is not None and units else 1.0 - (self.share or 0.0)
+        return (
+            self.number / units if self.number is not None and units else 1.0 - (self.share or 0.0)
+        )
 
     def eased(self, progress: float, units: int | None) -> Budget:
-        """The budget on the way here, *progress* 0..1: its share of zeros is 1 - (1 - progress)^3 of
-        this one's. A library knows no way: it is chosen from all the time."""
+        """The budget on the way here, *progress* 0..1: its share of zeros is 1 - (1 - progress)^3
+        of this one's. A library knows no way: it is chosen from all the time."""
         risen = 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
         if self.ways is not None:
             return self

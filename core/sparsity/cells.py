@@ -1,4 +1,5 @@
-"""Sums over the cells of a matrix: the small rectangles in which patterns are counted. numpy only."""
+"""Sums over the cells of a matrix: the small rectangles in which patterns are counted. numpy only.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How a matrix is viewed: which *groups* it is cut into, and what the *units* of a group are.
 
-A unit stays or goes as a whole: a single weight, or a block of them. A budget (`core.sparsity.budget`)
-then says how many units of a group stay. Both together are a pattern:
+A unit stays or goes as a whole: a single weight, or a block of them. A budget
+(`core.sparsity.budget`) then says how many units of a group stay. Both together are a pattern:
 
 | pattern | group | unit | budget |
 |---|---|---|---|
@@ -56,7 +56,8 @@ class Grouping:
 
     @property
     def cell(self) -> tuple[int, int] | None:
-        """Rows and columns in which a matrix is counted and drawn: those of a group, else of a unit.
+        """Rows and columns in which a matrix is counted and drawn: those of a group, else of a
+        unit.
 
         None where neither has sides: then strips of a few inputs stand in.
         """
@@ -83,16 +84,23 @@ class Grouping:
         *pattern* is named in the message, *instead* is a pattern that fits every matrix.
         """
         if len(shape) != 2:
-            raise InputError(f"Matrix {name!r} has shape {tuple(shape)}", "two dimensions, [out, in]",
-                             "Leave it out of what is pruned.")
+            raise InputError(
+                f"Matrix {name!r} has shape {tuple(shape)}",
+                "two dimensions, [out, in]",
+                "Leave it out of what is pruned.",
+            )
         if self.cell is None:
             return
         rows, columns = self.cell
-        if shape[1] and shape[1] % columns == 0 and shape[0] % rows == 0 and (shape[0] or rows == 1):
+        divided = shape[0] % rows == 0 and shape[1] % columns == 0
+        if divided and shape[1] and (shape[0] or rows == 1):
             return
         if self.noun == "group":
-            raise InputError(f"Matrix {name!r} is {shape[1]} wide",
-                             f"a width divisible by {columns} for {pattern}", _other(shape[1], instead))
+            raise InputError(
+                f"Matrix {name!r} is {shape[1]} wide",
+                f"a width divisible by {columns} for {pattern}",
+                _other(shape[1], instead),
+            )
         raise InputError(f"Matrix {name!r} is {shape[0]} x {shape[1]}",
                          f"sides divisible by {rows} and {columns} for {pattern}",
                          f"Choose sides that divide them, or '{instead}'.")
@@ -104,7 +112,9 @@ class Grouping:
         """
         out, into = values.shape
         (rows, columns), (high, wide) = self._sides((out, into))
-        cut = values.reshape(out // rows, rows // high, high, into // columns, columns // wide, wide)
+        cut = values.reshape(
+            out // rows, rows // high, high, into // columns, columns // wide, wide
+        )
         # [down, up, high, across, along, wide] -> [down, across, up, along, high, wide]
         turned = cut.swapaxes(1, 3).swapaxes(2, 3).swapaxes(3, 4)
         units = (rows // high) * (columns // wide)
@@ -122,7 +132,8 @@ class Grouping:
         return turned[np.arange(out) // high][:, np.arange(into) // wide]
 
     def _sides(self, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Rows and columns of a group and of a unit in a matrix of *shape*, the open ones filled in."""
+        """Rows and columns of a group and of a unit in a matrix of *shape*, the open ones filled
+        in."""
         group = (self.group[0] or shape[0], self.group[1] or shape[1])
         return group, (self.unit[0] or group[0], self.unit[1] or group[1])
 

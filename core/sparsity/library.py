@@ -1,12 +1,14 @@
-"""A pattern library: a few allowed supports for a block, of which every block takes the one that suits it best.
+"""A pattern library: a few allowed supports for a block, of which every block takes the one that
+suits it best.
 
-Where N:M lets each group choose freely among C(M, N) supports, a library offers K of them. A block then needs only
-log2(K) bits to say what stays, at the price of some kept energy. Learning by counting the strongest supports follows
-the pattern set of PatDNN (Niu et al. 2020, arXiv 2001.00138, section 4.1), made for the 3 x 3 kernels of convolutions:
-there the centre always stays and whole kernels may go too; here any r x c block of a weight matrix, and nothing else.
+Where N:M lets each group choose freely among C(M, N) supports, a library offers K of them. A block
+then needs only log2(K) bits to say what stays, at the price of some kept energy. Learning by
+counting the strongest supports follows the pattern set of PatDNN (Niu et al. 2020, arXiv
+2001.00138, section 4.1), made for the 3 x 3 kernels of convolutions: there the centre always stays
+and whole kernels may go too; here any r x c block of a weight matrix, and nothing else.
 
-numpy alone. A block is given as a row of r * c weights, row by row; a support also as a code: one bit an entry, the
-first entry the highest of 64 bits.
+numpy alone. A block is given as a row of r * c weights, row by row; a support also as a code: one
+bit an entry, the first entry the highest of 64 bits.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ from core.errors import InputError
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint64]
 BITS = 64  # of a code: the most entries of a block whose supports can be counted
-TIE = 1e-12  # relative: the same weights added in another order differ by less, and are the same energy
+# relative: the same weights added in another order differ by less, and are the same energy
+TIE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """K *supports* `[K, rows * columns]` (True: the weight stays), all keeping the same number, no two alike.
+    """K *supports* `[K, rows * columns]` (True: the weight stays), all keeping the same number, no
+    two alike.
 
-    Raises InputError for supports that do not fit the block, differ in what they keep, keep nothing, or repeat.
+    Raises InputError for supports that do not fit the block, differ in what they keep, keep
+    nothing, or repeat.
     """
 
     rows: int
@@ -40,16 +45,27 @@ class Library:
     def __post_init__(self) -> None:
         supports = np.array(self.supports, dtype=np.bool_)  # a copy: nobody else can change it
         size = self.rows * self.columns
-        if self.rows < 1 or self.columns < 1 or supports.ndim != 2 or supports.shape[1] != size or not len(supports):
-            raise InputError(f"A library of shape {list(supports.shape)} for blocks of {self.rows} x {self.columns}",
-                             f"at least one support of {max(size, 1)} entries each, [K, {max(size, 1)}]",
-                             "Give the supports row by row, and the sides of their block.")
+        known = supports.ndim == 2 and supports.shape[1] == size and len(supports)
+        if self.rows < 1 or self.columns < 1 or not known:
+            raise InputError(
+                f"A library of shape {list(supports.shape)} for blocks of "
+                f"{self.rows} x {self.columns}",
+                f"at least one support of {max(size, 1)} entries each, [K, {max(size, 1)}]",
+                "Give the supports row by row, and the sides of their block.",
+            )
         kept = np.unique(supports.sum(axis=1))
         if len(kept) > 1 or not kept[0]:
-            raise InputError(f"The supports of the library keep {', '.join(map(str, kept))} entries",
-                             "the same number in every support, at least 1", "Leave out those that differ.")
+            raise InputError(
+                f"The supports of the library keep {', '.join(map(str, kept))} entries",
+                "the same number in every support, at least 1",
+                "Leave out those that differ.",
+            )
         if len(np.unique(supports, axis=0)) < len(supports):
-            raise InputError("A support stands in the library twice", "supports that all differ", "Leave one out.")
+            raise InputError(
+                "A support stands in the library twice",
+                "supports that all differ",
+                "Leave one out.",
+            )
         supports.setflags(write=False)
         object.__setattr__(self, "supports", supports)
 
@@ -64,10 +80,11 @@ class Library:
         return tuple(codes_of(self.supports).tolist())
 
     def energies(self, blocks: NDArray[np.floating]) -> Floats:
-        """Share of the squared weights of *blocks* `[B, r * c]` that every support keeps: `[B, K]`, 0..1.
+        """Share of the squared weights of *blocks* `[B, r * c]` that every support keeps: `[B, K]`,
+        0..1.
 
-        A block of zeros has no energy to keep: 0 for every support. Raises InputError when the blocks do not fit or
-        hold what is no number.
+        A block of zeros has no energy to keep: 0 for every support. Raises InputError when the
+        blocks do not fit or hold what is no number.
         """
         return _squares(blocks, self.rows * self.columns) @ self.supports.T
 
@@ -82,7 +99,8 @@ class Library:
 
 
 def strongest(blocks: NDArray[np.floating], keep: int) -> NDArray[np.bool_]:
-    """The support `[B, r * c]` of the *keep* largest weights of every block: free choice. Ties to the lower index."""
+    """The support `[B, r * c]` of the *keep* largest weights of every block: free choice. Ties to
+    the lower index."""
     order = np.argsort(-np.abs(blocks), axis=1, kind="stable")[:, :keep]
     supports = np.zeros(blocks.shape, dtype=np.bool_)
     np.put_along_axis(supports, order, True, axis=1)
@@ -104,62 +122,83 @@ def supports_of(codes: Iterable[int], size: int) -> NDArray[np.bool_]:
 
 
 def tiles(matrix: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
-    """The blocks `[B, rows * columns]` of a matrix `[out, in]` whose sides they divide, row by row of blocks."""
+    """The blocks `[B, rows * columns]` of a matrix `[out, in]` whose sides they divide, row by row
+    of blocks."""
     cut = np.asarray(matrix).reshape(matrix.shape[0] // rows, rows, -1, columns)
     return cut.swapaxes(1, 2).reshape(-1, rows * columns)
 
 
 def tally(blocks: NDArray[np.floating], keep: int) -> tuple[Codes, NDArray[np.int64]]:
-    """The strongest supports that occur in *blocks* `[B, r * c]`, as codes, and how often each does."""
+    """The strongest supports that occur in *blocks* `[B, r * c]`, as codes, and how often each
+    does."""
     codes, often = np.unique(codes_of(strongest(blocks, keep)), return_counts=True)
     return codes, often.astype(np.int64)
 
 
-def commonest(tallies: Iterable[tuple[Codes, NDArray[np.int64]]], rows: int, columns: int, keep: int,
-              count: int) -> Library:
+def commonest(tallies: Iterable[tuple[Codes, NDArray[np.int64]]], rows: int, columns: int,
+              keep: int, count: int) -> Library:
     """The *count* supports that occur most often in all *tallies* together, commonest first.
 
-    Equally common ones come in lexicographic order of their kept entries: 0, 1 before 0, 2. Raises InputError when
-    fewer than *count* occur.
+    Equally common ones come in lexicographic order of their kept entries: 0, 1 before 0, 2. Raises
+    InputError when fewer than *count* occur.
     """
     held = list(tallies)
-    codes, place = np.unique(np.concatenate([np.zeros(0, np.uint64), *(c for c, _ in held)]), return_inverse=True)
+    codes, place = np.unique(
+        np.concatenate([np.zeros(0, np.uint64), *(c for c, _ in held)]), return_inverse=True
+    )
     often = np.zeros(len(codes), dtype=np.int64)
     np.add.at(often, place, np.concatenate([np.zeros(0, np.int64), *(n for _, n in held)]))
     if not 1 <= count <= len(codes):
-        raise InputError(f"A library of {count} supports", f"1 to {len(codes)}: as many as occur among the "
-                         f"{int(often.sum())} blocks it is learned from", "Take a smaller library, or more blocks.")
-    order = np.lexsort((~codes, -often))[:count]  # ascending in code is descending in kept entries, hence the ~
+        raise InputError(
+            f"A library of {count} supports",
+            f"1 to {len(codes)}: as many as occur among the "
+            f"{int(often.sum())} blocks it is learned from",
+            "Take a smaller library, or more blocks.",
+        )
+    # ascending in code is descending in kept entries, hence the ~
+    order = np.lexsort((~codes, -often))[:count]
     return Library(rows, columns, supports_of(codes[order].tolist(), rows * columns))
 
 
 def learn(blocks: NDArray[np.floating], rows: int, columns: int, keep: int, count: int) -> Library:
-    """The *count* supports that are most often the strongest *keep* of *blocks* `[B, rows * columns]`: see `commonest`.
+    """The *count* supports that are most often the strongest *keep* of *blocks* `[B, rows *
+    columns]`: see `commonest`.
 
-    Raises InputError when the blocks do not fit or hold what is no number, or fewer than *count* supports occur.
+    Raises InputError when the blocks do not fit or hold what is no number, or fewer than *count*
+    supports occur.
     """
     size = rows * columns
     if not 1 <= keep <= size:
-        raise InputError(f"A library that keeps {keep} of {size}", f"1 to {size} kept entries", "Keep fewer.")
+        raise InputError(
+            f"A library that keeps {keep} of {size}", f"1 to {size} kept entries", "Keep fewer."
+        )
     if size > BITS:
-        raise InputError(f"Blocks of {rows} x {columns}", f"at most {BITS} entries", "Take smaller blocks.")
+        raise InputError(
+            f"Blocks of {rows} x {columns}", f"at most {BITS} entries", "Take smaller blocks."
+        )
     return commonest([tally(_checked(blocks, size), keep)], rows, columns, keep, count)
 
 
 def _checked(blocks: NDArray[np.floating], size: int) -> NDArray[np.floating]:
     """*blocks*, if they are rows of *size* finite numbers."""
     if blocks.ndim != 2 or blocks.shape[1] != size:
-        raise InputError(f"Blocks of shape {list(blocks.shape)}", f"rows of {size} weights, [B, {size}]",
-                         "Cut the matrix into blocks of the library's sides.")
+        raise InputError(
+            f"Blocks of shape {list(blocks.shape)}",
+            f"rows of {size} weights, [B, {size}]",
+            "Cut the matrix into blocks of the library's sides.",
+        )
     if not np.isfinite(blocks).all():
-        raise InputError("A block holds an infinity, or what is no number", "finite weights", "Correct it first.")
+        raise InputError(
+            "A block holds an infinity, or what is no number", "finite weights", "Correct it first."
+        )
     return blocks
 
 
 def _squares(blocks: NDArray[np.floating], size: int) -> Floats:
     """Every block's squares as shares of their sum `[B, size]`; zeros for a block of zeros.
 
-    Divided by the largest first: the squares of very large or small weights would leave the range of numbers.
+    Divided by the largest first: the squares of very large or small weights would leave the range
+    of numbers.
     """
     values = _checked(np.asarray(blocks, dtype=np.float64), size)
     top = np.abs(values).max(axis=1, keepdims=True)

@@ -1,8 +1,9 @@
-"""Occupancy: for every group of a matrix, how many of its entries matter. numpy only; the pages draw this.
+"""Occupancy: for every group of a matrix, how many of its entries matter. numpy only; the pages
+draw this.
 
 The groups are the cells of the pattern: M consecutive inputs of a row for N:M, r x c for blocks and
-libraries. Where a pattern has none, strips of *strip* consecutive inputs stand in; the last one of a
-row may be shorter.
+libraries. Where a pattern has none, strips of *strip* consecutive inputs stand in; the last one of
+a row may be shorter.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ STRIP = 8  # long enough for a histogram, short enough for a map
 class Occupancy:
     """Counts of a matrix `[out, in]` cut into groups of r x c entries."""
 
-    map: NDArray[np.integer]  # [out / r, ceil(in / c)]: how many entries of each group matter; int8 up to 127
+    # [out / r, ceil(in / c)]: how many entries of each group matter; int8 up to 127
+    map: NDArray[np.integer]
     histogram: NDArray[np.int64]  # [r * c + 1]: how many groups hold 0, 1, ..., r * c
-    allowed: int  # the most a group may hold: N, what a library keeps, or r * c where the pattern bounds none
+    # the most a group may hold: N, what a library keeps, or r * c where the pattern bounds none
+    allowed: int
 
     @property
     def groups(self) -> int:
@@ -50,7 +53,8 @@ class Distance:
     """How far weights are from a pattern, in energy (sum of squares)."""
 
     share: float  # of the matrix's energy that must go, 0..1; 0 = the pattern already holds
-    map: NDArray[np.float32]  # the same for each group, of the group's own energy; 0 where a group is all zero
+    # the same for each group, of the group's own energy; 0 where a group is all zero
+    map: NDArray[np.float32]
 
 
 def groups_of(pattern: Pattern, strip: int = STRIP) -> tuple[int, int]:
@@ -67,40 +71,52 @@ def occupancy(mask: Matrix, pattern: Pattern, strip: int = STRIP) -> Occupancy:
     rows, columns = groups_of(pattern, strip)
     size = rows * columns
     counts = cell_sums(np.asarray(mask) != 0, rows, columns, np.int32)
-    counts = counts.astype(next(kind for kind in (np.int8, np.int16, np.int32) if size <= np.iinfo(kind).max))
+    counts = counts.astype(
+        next(kind for kind in (np.int8, np.int16, np.int32) if size <= np.iinfo(kind).max)
+    )
     histogram = np.bincount(counts.ravel(), minlength=size + 1).astype(np.int64)
     return Occupancy(counts, histogram, size if pattern.allowed is None else pattern.allowed)
 
 
 def above(weight: Matrix, threshold: float, pattern: Pattern, strip: int = STRIP) -> Occupancy:
-    """Count the entries of every group whose magnitude lies above *threshold* (in the weights' own unit)."""
+    """Count the entries of every group whose magnitude lies above *threshold* (in the weights' own
+    unit)."""
     return occupancy(np.abs(weight) > threshold, pattern, strip)
 
 
 def free_mask(weight: Matrix, density: float) -> NDArray[np.bool_]:
-    """The largest |w| anywhere in the matrix `[out, in]`, a share *density* of it (a half entry rounded down).
+    """The largest |w| anywhere in the matrix `[out, in]`, a share *density* of it (a half entry
+    rounded down).
 
     Its occupancy is what the groups would hold with no pattern at all. Ties go to the lower index.
     """
     if not 0.0 <= density <= 1.0:
-        raise InputError(f"Density {density:g} is out of range", "a share from 0 to 1", "Write 50 % as 0.5.")
+        raise InputError(
+            f"Density {density:g} is out of range", "a share from 0 to 1", "Write 50 % as 0.5."
+        )
     return _largest(np.abs(weight), weight.size - kept_number(density, weight.size))
 
 
 def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
-    """Share of the energy of *weight* `[out, in]` that must go so that *pattern* holds: the least possible.
+    """Share of the energy of *weight* `[out, in]` that must go so that *pattern* holds: the least
+    possible.
 
-    Raises InputError when the matrix does not fit, when the pattern chooses over several matrices, or
-    when its library is not known yet.
+    Raises InputError when the matrix does not fit, when the pattern chooses over several matrices,
+    or when its library is not known yet.
     """
     if pattern.scope == "model":
-        raise InputError(f"Pattern {pattern.name!r} chooses over all matrices at once", "one matrix at a time",
-                         "Ask for the distance of all matrices together.")
+        raise InputError(
+            f"Pattern {pattern.name!r} chooses over all matrices at once",
+            "one matrix at a time",
+            "Ask for the distance of all matrices together.",
+        )
     return distance_all({"weight": weight}, pattern, strip)["weight"]
 
 
-def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = STRIP) -> dict[str, Distance]:
-    """`distance` of every matrix of a model; for a pattern of scope "model" the choice is made over all of them."""
+def distance_all(weights: Mapping[str, Matrix], pattern: Pattern,
+                 strip: int = STRIP) -> dict[str, Distance]:
+    """`distance` of every matrix of a model; for a pattern of scope "model" the choice is made over
+    all of them."""
     for name, weight in weights.items():
         pattern.fits(name, weight.shape)
     squares = {name: np.square(weight, dtype=np.float32) for name, weight in weights.items()}
@@ -113,8 +129,10 @@ def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = S
     for name, square in squares.items():
         part = kept[first:first + units[name].size]
         first += part.size
-        found[name] = _distance(_off(square, pattern.grouping.join(part, square.shape), pattern, strip),
-                                _energies(square, pattern, strip))
+        found[name] = _distance(
+            _off(square, pattern.grouping.join(part, square.shape), pattern, strip),
+            _energies(square, pattern, strip),
+        )
     return found
 
 
@@ -125,7 +143,11 @@ def _nearest(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> Dist
     if pattern.budget.ways is not None:
         gone = _least_off(units, pattern.library.supports).reshape(energy.shape)
     elif pattern.grouping.tiled:  # the smallest of every group; a map's cell is a group
-        gone = np.sort(units, axis=1)[:, :units.shape[1] - keep].sum(axis=1, dtype=np.float64).reshape(energy.shape)
+        gone = (
+            np.sort(units, axis=1)[:, : units.shape[1] - keep]
+            .sum(axis=1, dtype=np.float64)
+            .reshape(energy.shape)
+        )
     else:
         kept = pattern.grouping.join(_largest(units, keep), squares.shape)
         gone = _off(squares, kept, pattern, strip)
@@ -135,13 +157,16 @@ def _nearest(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> Dist
 def downsample(values: Matrix, target: int = 256) -> NDArray[np.float32]:
     """Mean over cells of a map `[rows, columns]`, so that no side has more than *target* of them.
 
-    A cell is ceil(side / target) long; the last one of a side may be shorter and is the mean of what it holds.
+    A cell is ceil(side / target) long; the last one of a side may be shorter and is the mean of
+    what it holds.
     """
     reduced = values.astype(np.float64)
     for axis, side in enumerate(values.shape):
         starts = np.arange(0, side, max(-(-side // target), 1))
         lengths = np.diff(np.append(starts, side))
-        reduced = np.add.reduceat(reduced, starts, axis=axis) / (lengths[:, None] if axis == 0 else lengths)
+        reduced = np.add.reduceat(reduced, starts, axis=axis) / (
+            lengths[:, None] if axis == 0 else lengths
+        )
     return reduced.astype(np.float32)
 
 
@@ -157,7 +182,8 @@ def _largest(values: Matrix, count: int) -> NDArray[np.bool_]:
 
 
 def _unit_energies(squares: NDArray[np.float32], pattern: Pattern) -> NDArray[np.floating]:
-    """The energy of every unit, `[groups, units]`: of single weights their squares, of blocks a sum in float64."""
+    """The energy of every unit, `[groups, units]`: of single weights their squares, of blocks a sum
+    in float64."""
     split = pattern.grouping.split(squares)
     return split[:, :, 0] if pattern.grouping.single else split.sum(axis=2, dtype=np.float64)
 
@@ -167,7 +193,8 @@ def _energies(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> NDA
     return cell_sums(squares, *groups_of(pattern, strip), np.float64)
 
 
-def _off(squares: NDArray[np.float32], kept: NDArray[np.bool_], pattern: Pattern, strip: int) -> NDArray[np.float64]:
+def _off(squares: NDArray[np.float32], kept: NDArray[np.bool_], pattern: Pattern,
+         strip: int) -> NDArray[np.float64]:
     """The energy of what is not *kept* `[out, in]`, of every cell of the map."""
     return _energies(np.where(kept, np.float32(0), squares), pattern, strip)
 

@@ -1,4 +1,5 @@
-"""What a pattern is: a grouping of a matrix, and a budget for every group. No torch: pages read patterns.
+"""What a pattern is: a grouping of a matrix, and a budget for every group. No torch: pages read
+patterns.
 
 Selection, verification, occupancy, storage, SparseGPT and the pictures ask these two and never the
 class of a pattern, so a new pattern is one class, with a name, and one line in PATTERNS.
@@ -22,7 +23,8 @@ from core.sparsity.library import Library
 
 @dataclass(frozen=True)
 class Pattern:
-    """What every pattern answers. A matrix is `[out, in]`; a mask is 1 (or True) where a weight stays."""
+    """What every pattern answers. A matrix is `[out, in]`; a mask is 1 (or True) where a weight
+    stays."""
 
     learns: ClassVar[bool] = False  # from a model's dense weights: see `bound`
     each = False  # a library for every matrix; a field of the patterns that can choose
@@ -49,9 +51,13 @@ class Pattern:
 
     @property
     def library(self) -> Library:
-        """The supports to choose from, for a budget with `ways`. Raises InputError when not known yet."""
-        raise InputError(f"Pattern {clipped(self.name)!r} has no library", "a pattern that chooses from one",
-                         "Take library:4x4:8:16.")
+        """The supports to choose from, for a budget with `ways`. Raises InputError when not known
+        yet."""
+        raise InputError(
+            f"Pattern {clipped(self.name)!r} has no library",
+            "a pattern that chooses from one",
+            "Take library:4x4:8:16.",
+        )
 
     @property
     def density(self) -> float:
@@ -97,11 +103,13 @@ class Pattern:
         return self
 
     def of(self, name: str) -> Pattern:
-        """The pattern as matrix *name* must obey it; only a bound one may differ between matrices."""
+        """The pattern as matrix *name* must obey it; only a bound one may differ between matrices.
+        """
         return self
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """What a run folder must hold so that `restored` gives this pattern back: what was learned."""
+        """What a run folder must hold so that `restored` gives this pattern back: what was learned.
+        """
         return {}
 
     def restored(self, arrays: Mapping[str, NDArray[np.generic]]) -> Pattern:
@@ -109,8 +117,13 @@ class Pattern:
         return self
 
     def fits(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise InputError when matrix *name* of *shape* cannot be cut into this pattern's groups."""
-        share = number_text(self.budget.share) if self.budget.share is not None else f"{self.sparsity:.3g}"
+        """Raise InputError when matrix *name* of *shape* cannot be cut into this pattern's groups.
+        """
+        share = (
+            number_text(self.budget.share)
+            if self.budget.share is not None
+            else f"{self.sparsity:.3g}"
+        )
         self.grouping.fits(name, shape, clipped(self.name), f"unstructured:{share}")
 
     def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
@@ -128,7 +141,8 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Eased(Pattern):
-    """A pattern on the way to *goal*: its groups, with another budget. It exists inside a solver only."""
+    """A pattern on the way to *goal*: its groups, with another budget. It exists inside a solver
+    only."""
 
     goal: Pattern
     less: Budget

@@ -1,15 +1,18 @@
-"""Rounding: the nearest weights on a grid. The one place where scales are found and weights are put on levels.
+"""Rounding: the nearest weights on a grid. The one place where scales are found and weights are put
+on levels.
 
-    min over s >= 0 and whole numbers c in -top..top of   sum_j d_j (v_j - s c_j)^2        over the kept j of one chunk
+    min over s >= 0 and whole numbers c in -top..top of
+        sum_j d_j (v_j - s c_j)^2        over the kept j of one chunk
 
-For given codes c the best scale is s = <v, c> / <c, c> and the error |v|^2 - <v, c>^2 / <c, c> (all products weighed by
-d), so the best scale is the one whose codes make <v, c>^2 / <c, c> largest. The codes change only where some |v_j| / s
-passes k + 1/2. Short chunks are swept exactly: all such breakpoints in order, both products as running sums. Long ones
-are tried at CANDIDATES scales, each judged by that same best-scale error, and the best is improved by turns (codes for
-the scale, scale for the codes), which never makes it worse.
+For given codes c the best scale is s = <v, c> / <c, c> and the error |v|^2 - <v, c>^2 / <c, c> (all
+products weighed by d), so the best scale is the one whose codes make <v, c>^2 / <c, c> largest. The
+codes change only where some |v_j| / s passes k + 1/2. Short chunks are swept exactly: all such
+breakpoints in order, both products as running sums. Long ones are tried at CANDIDATES scales, each
+judged by that same best-scale error, and the best is improved by turns (codes for the scale, scale
+for the codes), which never makes it worse.
 
-Source: NxMiFormer (arXiv 2206.15014) searches a symmetric scale per chunk in its Z-step; the exact sweep and the error
-by which a candidate is judged are ours.
+Source: NxMiFormer (arXiv 2206.15014) searches a symmetric scale per chunk in its Z-step; the exact
+sweep and the error by which a candidate is judged are ours.
 """
 
 from __future__ import annotations
@@ -21,23 +24,32 @@ from torch import Tensor
 
 from core.sparsity.grids import Grid
 
-SWEPT = 256  # breakpoints of a chunk, len * top, up to which it is swept: a sort a chunk, 2.5 s for 10.6 M weights
-CANDIDATES = 96  # tried scales; with 48 the error is 0.02 % above the sweep's at 4 bits and chunks of 64, with 96 none
-LOWEST, HIGHEST = 0.2, 1.12  # of them, in units of largest |v| / top: below, too much is cut off at the top level
-LOWEST_FINE = 0.8  # the same from FINE bits on, where cutting off costs more than rounding ever does
+# breakpoints of a chunk, len * top, up to which it is swept: a sort a chunk, 2.5 s for 10.6 M
+# weights
+SWEPT = 256
+# tried scales; with 48 the error is 0.02 % above the sweep's at 4 bits and chunks of 64, with 96
+# none
+CANDIDATES = 96
+# of them, in units of largest |v| / top: below, too much is cut off at the top level
+LOWEST, HIGHEST = 0.2, 1.12
+# the same from FINE bits on, where cutting off costs more than rounding ever does
+LOWEST_FINE = 0.8
 FINE = 6
 TURNS = 2  # codes for the scale, scale for the codes
-PIECE = 1 << 16  # weights at a time on a CPU: what is worked on then stays in the second-level cache
+# weights at a time on a CPU: what is worked on then stays in the second-level cache
+PIECE = 1 << 16
 
 
 def nearest(grid: Grid, v: Tensor, mask: Tensor | None = None, metric: Tensor | None = None,
             start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Put *v* `[out, in]` on *grid*: (values `[out, in]`, scales `[out, chunks]`), both in v's type.
+    """Put *v* `[out, in]` on *grid*: (values `[out, in]`, scales `[out, chunks]`), both in v's
+    type.
 
-    *mask*: where it is 0 the value is 0, and the scale does not care for the weight. *metric*: positive `[in]`, the d
-    above (default: all 1). *start*: scales to improve by TURNS in place of the search, for weights that moved a little
-    (a scale of 0 is searched anew by its largest weight). A chunk of zeros gets scale 0. Every value is exactly the
-    product of a whole number and its scale, never -0.
+    *mask*: where it is 0 the value is 0, and the scale does not care for the weight. *metric*:
+    positive `[in]`, the d above (default: all 1). *start*: scales to improve by TURNS in place of
+    the search, for weights that moved a little (a scale of 0 is searched anew by its largest
+    weight). A chunk of zeros gets scale 0. Every value is exactly the product of a whole number and
+    its scale, never -0.
 
     Raises InputError when the rows cannot be cut into chunks.
     """
@@ -65,7 +77,8 @@ def nearest(grid: Grid, v: Tensor, mask: Tensor | None = None, metric: Tensor | 
 
 
 def codes(grid: Grid, v: Tensor, scale: Tensor) -> Tensor:
-    """The nearest whole numbers -top..top of v / scale, in v's type; 0 where the scale is 0. Shapes broadcast."""
+    """The nearest whole numbers -top..top of v / scale, in v's type; 0 where the scale is 0. Shapes
+    broadcast."""
     whole = torch.where(scale > 0, v / scale, 0.0).round_().clamp_(-grid.top, grid.top)
     return whole.add_(0.0)  # -0 becomes 0
 
@@ -75,9 +88,13 @@ def spread(grid: Grid, scale: Tensor, width: int) -> Tensor:
     return scale.repeat_interleave(grid.chunk or width, dim=1)
 
 
-def put(grid: Grid | None, weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def put(grid: Grid | None, weights: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a model under *masks*, and on *grid* where there is one, by matrix."""
-    return {name: w * masks[name] if grid is None else nearest(grid, w, masks[name])[0] for name, w in weights.items()}
+    return {
+        name: w * masks[name] if grid is None else nearest(grid, w, masks[name])[0]
+        for name, w in weights.items()
+    }
 
 
 def _scales(top: int, size: Tensor, d: Tensor | None) -> Tensor:
@@ -86,11 +103,14 @@ def _scales(top: int, size: Tensor, d: Tensor | None) -> Tensor:
 
 
 def _swept(top: int, size: Tensor, d: Tensor | None) -> Tensor:
-    """Exact: every set of codes that any scale gives, from the coarsest on. A breakpoint moves one code from k to k + 1
-    and so adds |v| to <v, c> and 2k + 1 to <c, c>. In float64: running sums over near ties must not drift."""
+    """Exact: every set of codes that any scale gives, from the coarsest on. A breakpoint moves one
+    code from k to k + 1 and so adds |v| to <v, c> and 2k + 1 to <c, c>. In float64: running sums
+    over near ties must not drift."""
     given, size, chunks = size.dtype, size.double(), len(size)
     k = torch.arange(top, dtype=size.dtype, device=size.device)
-    at, order = (size[:, :, None] / (k + 0.5)).reshape(chunks, -1).sort(dim=1, descending=True, stable=True)
+    at, order = (
+        (size[:, :, None] / (k + 0.5)).reshape(chunks, -1).sort(dim=1, descending=True, stable=True)
+    )
     gain, cost = size[:, :, None].expand(-1, -1, top), (2 * k + 1).expand(*size.shape, top)
     if d is not None:
         gain, cost = gain * d[:, :, None], cost * d[:, :, None]
@@ -113,7 +133,11 @@ def _tried(top: int, size: Tensor, d: Tensor | None) -> Tensor:
         factor = low * (HIGHEST / low) ** (i / (CANDIDATES - 1))
         torch.mul(steps, 1.0 / factor, out=c).round_().clamp_max_(top)
         x = torch.mul(weighed, c, out=work).sum(1)
-        y = torch.mul(c, c, out=work).sum(1) if d is None else torch.mul(c, c, out=work).mul_(d).sum(1)
+        y = (
+            torch.mul(c, c, out=work).sum(1)
+            if d is None
+            else torch.mul(c, c, out=work).mul_(d).sum(1)
+        )
         ratio = x / y.clamp_min_(1e-30)
         gain = x * ratio
         better = gain > best
@@ -128,6 +152,10 @@ def _turns(top: int, size: Tensor, scale: Tensor, d: Tensor | None) -> Tensor:
     for _ in range(TURNS):
         torch.div(size, torch.where(scale > 0, scale, 1.0)[:, None], out=c).round_().clamp_max_(top)
         x = torch.mul(weighed, c, out=work).sum(1)
-        y = torch.mul(c, c, out=work).sum(1) if d is None else torch.mul(c, c, out=work).mul_(d).sum(1)
+        y = (
+            torch.mul(c, c, out=work).sum(1)
+            if d is None
+            else torch.mul(c, c, out=work).mul_(d).sum(1)
+        )
         scale = torch.where(y > 0, x / torch.where(y > 0, y, 1.0), scale) * (size.amax(1) > 0)
     return scale

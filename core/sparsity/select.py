@@ -1,4 +1,5 @@
-"""Selection: which weights stay under a pattern, the highest scores first. The one place where masks are chosen."""
+"""Selection: which weights stay under a pattern, the highest scores first. The one place where
+masks are chosen."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from core.sparsity.grouping import WIDEST
 from core.sparsity.patterns import Pattern
 
 PIECE = 1 << 16
-ENERGIES = 1 << 18  # numbers of a piece when a library chooses: 2 MB (four times as many are slower)
+# numbers of a piece when a library chooses: 2 MB (four times as many are slower)
+ENERGIES = 1 << 18
 
 
 def select(pattern: Pattern, scores: Tensor) -> Tensor:
@@ -23,17 +25,18 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
 
     Of every group of the pattern's grouping, as many units stay as its budget says, exactly. Scores
     are any real numbers, +-inf among them, in any floating type (compared exactly, never rounded);
-    NaN has no order and must not occur. Ties go to the lower index (row-major). The score of a block
-    is the sum of its scores, in float32 or wider. Deterministic.
+    NaN has no order and must not occur. Ties go to the lower index (row-major). The score of a
+    block is the sum of its scores, in float32 or wider. Deterministic.
 
-    A library asks for magnitudes: a support's energy is the sum of their squares on it, a score below
-    zero counting as minus its square, so that the library of all supports of 1 x M chooses what N:M
-    does. The support of most energy stays; before energies are compared, the one with more +inf, less
-    -inf, wins. Sums are in float64, and energies that could differ only because they were added up in
-    another order (by r c 2^-52 of the block's squares at most) tie: the earlier support stays.
+    A library asks for magnitudes: a support's energy is the sum of their squares on it, a score
+    below zero counting as minus its square, so that the library of all supports of 1 x M chooses
+    what N:M does. The support of most energy stays; before energies are compared, the one with more
+    +inf, less -inf, wins. Sums are in float64, and energies that could differ only because they
+    were added up in another order (by r c 2^-52 of the block's squares at most) tie: the earlier
+    support stays.
 
-    Raises InputError when the matrix does not fit the pattern, the pattern spans several matrices, or
-    its library is not known yet.
+    Raises InputError when the matrix does not fit the pattern, the pattern spans several matrices,
+    or its library is not known yet.
     """
     pattern.fits("scores", tuple(scores.shape))
     if pattern.scope == "model":
@@ -48,11 +51,11 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
 
 
 def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks for all matrices of a model: `select` for each, or one choice over the units of all for a
-    pattern of scope "model".
+    """Masks for all matrices of a model: `select` for each, or one choice over the units of all for
+    a pattern of scope "model".
 
-    Ties over several matrices go to the matrix that comes first in *scores*. Raises InputError, naming
-    the matrix, when one does not fit.
+    Ties over several matrices go to the matrix that comes first in *scores*. Raises InputError,
+    naming the matrix, when one does not fit.
     """
     for name, score in scores.items():
         pattern.fits(name, tuple(score.shape))
@@ -67,12 +70,16 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
 
 def one_at_a_time(pattern: Pattern) -> InputError:
     """What to say where one matrix is given to a *pattern* that chooses over all of them."""
-    return InputError(f"Pattern {pattern.name!r} chooses over all matrices at once", "one matrix at a time",
-                      f"Choose 'unstructured:{pattern.sparsity:g}'.")
+    return InputError(
+        f"Pattern {pattern.name!r} chooses over all matrices at once",
+        "one matrix at a time",
+        f"Choose 'unstructured:{pattern.sparsity:g}'.",
+    )
 
 
 def _unit_scores(pattern: Pattern, scores: Tensor) -> Tensor:
-    """The score of every unit, `[groups, units]`: of single weights their own, in their own type."""
+    """The score of every unit, `[groups, units]`: of single weights their own, in their own type.
+    """
     split = pattern.grouping.split(scores)
     if pattern.grouping.single:
         return split.squeeze(2)
@@ -84,7 +91,8 @@ def highest(scores: Tensor, count: int) -> Tensor:
     size = scores.numel()
     if count in (0, size):
         return torch.full_like(scores, bool(count), dtype=torch.bool)
-    # A threshold, then the first of what equals it: topk alone leaves open which of equal entries it takes.
+    # A threshold, then the first of what equals it: topk alone leaves open which of equal entries
+    # it takes.
     if scores.device.type == "cpu":  # numpy's partition is many times faster than torch's topk here
         edge = torch.as_tensor(np.partition(_numpy(scores), size - count)[size - count])
     else:
@@ -95,7 +103,8 @@ def highest(scores: Tensor, count: int) -> Tensor:
 
 
 def _best_of_groups(units: Tensor, n: int) -> Tensor:
-    """Mask of the *n* highest of every group of *units* `[groups, units]`, ties to the lower index."""
+    """Mask of the *n* highest of every group of *units* `[groups, units]`, ties to the lower index.
+    """
     groups, m = units.shape
     if groups == 1:
         return highest(units[0], n).unsqueeze(0)
@@ -105,7 +114,8 @@ def _best_of_groups(units: Tensor, n: int) -> Tensor:
 
 
 def _by_sorting(units: Tensor, n: int) -> Tensor:
-    """`_best_of_groups` by a stable sort: for accelerators, and groups too wide to compare in pairs."""
+    """`_best_of_groups` by a stable sort: for accelerators, and groups too wide to compare in
+    pairs."""
     # Adding zero turns -0 into 0: an accelerator may sort by bits, and the two must tie.
     order = (units + 0.0).sort(dim=1, descending=True, stable=True).indices[:, :n]
     mask = torch.zeros(units.shape, dtype=torch.bool, device=units.device)
@@ -113,12 +123,14 @@ def _by_sorting(units: Tensor, n: int) -> Tensor:
 
 
 def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]:
-    """`_best_of_groups` on flat numpy *scores*: an entry stays when fewer than *n* of its group of *m* beat it.
+    """`_best_of_groups` on flat numpy *scores*: an entry stays when fewer than *n* of its group of
+    *m* beat it.
 
-    Of two entries d apart the earlier wins when it is at least as high, so the losses in a group are 0..m-1, each
-    once, whatever the ties: exactly *n* stay. All entries are compared with their neighbour at distance d in one
-    contiguous pass, and pairs that straddle two groups are masked away: every pass is vectorised, which strided views
-    of groups would not be. Pieces of 64 k entries stay in the second-level cache (32 k and 128 k measured slower).
+    Of two entries d apart the earlier wins when it is at least as high, so the losses in a group
+    are 0..m-1, each once, whatever the ties: exactly *n* stay. All entries are compared with their
+    neighbour at distance d in one contiguous pass, and pairs that straddle two groups are masked
+    away: every pass is vectorised, which strided views of groups would not be. Pieces of 64 k
+    entries stay in the second-level cache (32 k and 128 k measured slower).
     """
     size = PIECE // m * m
     start, inside = _tables(size, m)
@@ -141,7 +153,8 @@ def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]
 
 
 def _by_library(supports: Tensor, units: Tensor) -> Tensor:
-    """The support `[K, units]` of most energy in every group of *units* `[groups, units]`, by the rules of `select`."""
+    """The support `[K, units]` of most energy in every group of *units* `[groups, units]`, by the
+    rules of `select`."""
     if units.device.type == "mps":  # it has no float64
         return _by_library(supports, units.cpu()).to(units.device)
     supports, units = supports.to(units.device), units.detach()
@@ -154,7 +167,8 @@ def _by_library(supports: Tensor, units: Tensor) -> Tensor:
 
 
 def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:
-    """Index `[B]` of the support `[K, r c]` of most energy in every one of *blocks* `[B, r c]`; both float64."""
+    """Index `[B]` of the support `[K, r c]` of most energy in every one of *blocks* `[B, r c]`;
+    both float64."""
     largest = blocks.abs().amax(dim=1, keepdim=True)
     infinite = largest.isinf()
     if bool(infinite.any()):
@@ -163,7 +177,8 @@ def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:
         largest = blocks.abs().amax(dim=1, keepdim=True)
         lead = count @ supports.T
         behind = lead < lead.amax(dim=1, keepdim=True)
-    # Divided by a power of two, which is exact: the squares of very large or small numbers would leave the range.
+    # Divided by a power of two, which is exact: the squares of very large or small numbers would
+    # leave the range.
     largest = largest.clamp_min(2.0**-1000)
     blocks = blocks * (torch.frexp(largest).mantissa / largest)
     squares = blocks * blocks.abs()
@@ -176,12 +191,14 @@ def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _tables(size: int, m: int) -> tuple[NDArray[np.int8], list[NDArray[np.int8]]]:
-    """How many of its group come after each of *size* entries, and for d = 1..m-1: is the entry d further on one?"""
+    """How many of its group come after each of *size* entries, and for d = 1..m-1: is the entry d
+    further on one?"""
     later = (m - 1 - np.arange(size) % m).astype(np.int8)
     return later, [(later[:-d] >= d).astype(np.int8) for d in range(1, m)]
 
 
 def _numpy(scores: Tensor) -> NDArray[np.generic]:
-    """*scores* as numpy sees them, without a copy where it can; half precision is widened, which is exact."""
+    """*scores* as numpy sees them, without a copy where it can; half precision is widened, which is
+    exact."""
     scores = scores.detach()
     return (scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores).numpy()

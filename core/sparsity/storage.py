@@ -1,18 +1,20 @@
-"""Storage: what a pruned and quantised model takes, in bits, if it is written down as compact formats write it.
+"""Storage: what a pruned and quantised model takes, in bits, if it is written down as compact
+formats write it.
 
 | part | counted |
 |---|---|
-| values | every kept weight: the grid's bits (2^bits - 1 levels fit), 32 without a grid. N:M stores N a group, always |
-| indices, N:M | a group: the smaller of N positions of ceil(log2 M) bits and a bitmap of M bits; none for N = M |
+| values | a kept weight: the grid's bits, 32 without one. N:M stores N a group, always |
+| indices, N:M | a group: the smaller of N positions and a bitmap; none for N = M |
 | indices, unstructured | a bitmap: 1 bit a weight, also for a pattern over the whole model |
 | indices, blocks | a bitmap: 1 bit a block |
 | indices, library of K supports | ceil(log2 K) bits a block |
 | library | every support as a bitmap of its block, once for all matrices or once for each |
 | scales | 32 bits a chunk: they are float32 here; formats with 16 bits exist, ours is not one |
-| other weights | 32 bits: embeddings, norms, biases, pooler and classifier are neither pruned nor quantised |
+| other weights | 32 bits: embeddings, norms, biases, pooler, classifier stay as they are |
 
-Not counted: names, shapes and padding of a file. Entropy coding could go lower; what is
-counted here can be read at random. Nothing of it says how fast a model runs. No torch: pages count storage too.
+Not counted: names, shapes and padding of a file. Entropy coding could go lower; what is counted
+here can be read at random. Nothing of it says how fast a model runs. No torch: pages count storage
+too.
 """
 
 from __future__ import annotations
@@ -46,12 +48,14 @@ class Storage:
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits per prunable weight, zeros included; nan for a model without any. Dense float32 is 32."""
+        """Bits per prunable weight, zeros included; nan for a model without any. Dense float32 is
+        32."""
         return self.bits / self.weights if self.weights else math.nan
 
     @property
     def compression(self) -> float:
-        """How many times smaller than float32 the prunable matrices are; nan for a model without any."""
+        """How many times smaller than float32 the prunable matrices are; nan for a model without
+        any."""
         return FLOAT * self.weights / self.bits if self.bits else math.nan
 
     @property
@@ -61,14 +65,20 @@ class Storage:
 
     @property
     def model_compression(self) -> float | None:
-        """How many times smaller than float32 the whole model is; None where its other weights are not known."""
+        """How many times smaller than float32 the whole model is; None where its other weights are
+        not known."""
         total = self.model_bits
-        return None if total is None or self.other is None else FLOAT * (self.weights + self.other) / total
+        return (
+            None
+            if total is None or self.other is None
+            else FLOAT * (self.weights + self.other) / total
+        )
 
 
-def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, int]], kept: Sequence[int],
-               other: int | None = None) -> Storage:
-    """What matrices of *shapes* `[out, in]` take, of which *kept* weights stay, under *pattern* and on *grid*.
+def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, int]],
+               kept: Sequence[int], other: int | None = None) -> Storage:
+    """What matrices of *shapes* `[out, in]` take, of which *kept* weights stay, under *pattern* and
+    on *grid*.
 
     Raises InputError for a matrix that fits pattern or grid not.
     """
@@ -86,7 +96,9 @@ def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, 
             grid.fits("weights", shape)
             scales += shape[0] * (shape[1] // (grid.chunk or shape[1])) * FLOAT
     libraries = len(shapes) if pattern.each else 1
-    library = 0 if budget.ways is None else libraries * budget.ways * math.prod(grouping.cell or (0, 0))
+    library = (
+        0 if budget.ways is None else libraries * budget.ways * math.prod(grouping.cell or (0, 0))
+    )
     return Storage(sum(math.prod(s) for s in shapes), values, indices, scales, library, other)
 
 

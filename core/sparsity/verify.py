@@ -1,9 +1,10 @@
 """The exact check: does a mask keep what its pattern allows? It lists what does not.
 
-Of a pattern it takes the numbers alone: the sides of groups and units, how many may stay, the supports. It shares no
-code with the selection, with `Grouping.split` or with `Pattern.counts`: the allowed numbers are worked out in
-fractions, groups and units are found from the coordinates of what is kept, a block under a library becomes one number
-whose bits are compared. A mistake on one side cannot hide on the other. numpy only.
+Of a pattern it takes the numbers alone: the sides of groups and units, how many may stay, the
+supports. It shares no code with the selection, with `Grouping.split` or with `Pattern.counts`: the
+allowed numbers are worked out in fractions, groups and units are found from the coordinates of what
+is kept, a block under a library becomes one number whose bits are compared. A mistake on one side
+cannot hide on the other. numpy only.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ ALL = "all matrices"  # the name under which a pattern of scope "model" is judge
 
 @dataclass(frozen=True)
 class Violation:
-    """One group that keeps more than it may, or what no support of its library holds: `rows` rows from *row*, inputs
-    *start* up to (not with) *stop*."""
+    """One group that keeps more than it may, or what no support of its library holds: `rows` rows
+    from *row*, inputs *start* up to (not with) *stop*."""
 
     matrix: str
     row: int | None  # None: the group is the whole matrix
@@ -42,7 +43,9 @@ class Violation:
     def __str__(self) -> str:
         if self.row is None:
             return f"{self.matrix}: keeps {self.kept}, allowed {self.allowed}"
-        where = f"row {self.row}" if self.rows == 1 else f"rows {self.row}..{self.row + self.rows - 1}"
+        where = (
+            f"row {self.row}" if self.rows == 1 else f"rows {self.row}..{self.row + self.rows - 1}"
+        )
         span = f"inputs {self.start}..{self.stop - 1} keep" if self.stop - self.start > 1 else \
             f"input {self.start} keeps"
         lost = f"; the nearest support leaves out {self.outside}" if self.outside else ""
@@ -53,7 +56,8 @@ class Violation:
 class Verdict:
     """What the check of one matrix found.
 
-    A group that keeps *fewer* than it may breaks nothing that hardware needs: it is counted in *short* apart.
+    A group that keeps *fewer* than it may breaks nothing that hardware needs: it is counted in
+    *short* apart.
     """
 
     matrix: str
@@ -70,15 +74,17 @@ class Verdict:
 
 
 def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
-    """Check the mask `[out, in]` (non-zero = kept; the weights themselves will do) of matrix *name*.
+    """Check the mask `[out, in]` (non-zero = kept; the weights themselves will do) of matrix
+    *name*.
 
-    Single weights: a group that keeps more than its number is a violation; where the matrix is the group, it is the
-    only one. Units of several weights: one is there when it keeps anything; what is there beyond the number allowed is
-    a violation, and the examples are the emptiest of them; one that is there but not whole is short. A library: what a
-    block keeps must all lie on one of its supports.
+    Single weights: a group that keeps more than its number is a violation; where the matrix is the
+    group, it is the only one. Units of several weights: one is there when it keeps anything; what
+    is there beyond the number allowed is a violation, and the examples are the emptiest of them;
+    one that is there but not whole is short. A library: what a block keeps must all lie on one of
+    its supports.
 
-    Raises InputError when the matrix does not fit the pattern or its library is not known yet, ValueError for a pattern
-    over several matrices.
+    Raises InputError when the matrix does not fit the pattern or its library is not known yet,
+    ValueError for a pattern over several matrices.
     """
     pattern.fits(name, mask.shape)
     grouping, budget = pattern.grouping, pattern.budget
@@ -95,7 +101,8 @@ def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
 
 
 def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict]:
-    """Check all matrices of a model: a verdict for each, or a single one named ALL for scope "model"."""
+    """Check all matrices of a model: a verdict for each, or a single one named ALL for scope
+    "model"."""
     if pattern.grouping.scope != "model":
         return {name: verify(mask, pattern.of(name), name) for name, mask in masks.items()}
     for name, mask in masks.items():
@@ -107,7 +114,8 @@ def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict
 
 
 def _unit_of(mask: Mask, rows: int, columns: int) -> NDArray[np.int64]:
-    """Of every kept entry, the number of the *rows* x *columns* rectangle it lies in, row by row."""
+    """Of every kept entry, the number of the *rows* x *columns* rectangle it lies in, row by row.
+    """
     if rows == 1:  # no rectangle spans two rows, so they follow each other
         return np.flatnonzero(mask) // columns
     i, j = np.nonzero(mask)
@@ -115,8 +123,8 @@ def _unit_of(mask: Mask, rows: int, columns: int) -> NDArray[np.int64]:
 
 
 def _allowed(budget: Budget, size: int) -> int:
-    """How many of *size* may stay: the number, or (1 - share) * size with a half rounded up, in exact
-    fractions of the share as it is written."""
+    """How many of *size* may stay: the number, or (1 - share) * size with a half rounded up, in
+    exact fractions of the share as it is written."""
     if budget.number is not None:
         return budget.number
     share = Fraction(0) if budget.share is None else Fraction(repr(float(budget.share)))
@@ -125,17 +133,33 @@ def _allowed(budget: Budget, size: int) -> int:
 
 def _groups(mask: Mask, pattern: Pattern, name: str) -> Verdict:
     """Groups of single weights: none may hold more than its number."""
-    rows, columns = (side or whole for side, whole in zip(pattern.grouping.group, mask.shape, strict=True))
+    rows, columns = (
+        side or whole for side, whole in zip(pattern.grouping.group, mask.shape, strict=True)
+    )
     across, size = mask.shape[1] // columns, rows * columns
     most = _allowed(pattern.budget, size)
     sums = np.bincount(_unit_of(mask, rows, columns), minlength=mask.size // size)
     over = sums > most
     examples = tuple(
-        Violation(name, g // across * rows, g % across * columns, (g % across + 1) * columns, int(sums[g]), most, rows)
+        Violation(
+            name,
+            g // across * rows,
+            g % across * columns,
+            (g % across + 1) * columns,
+            int(sums[g]),
+            most,
+            rows,
+        )
         for g in np.flatnonzero(over)[:EXAMPLES].tolist()
     )
-    return Verdict(name, pattern.name, sums.size, int(np.count_nonzero(over)), int(np.count_nonzero(sums < most)),
-                   examples)
+    return Verdict(
+        name,
+        pattern.name,
+        sums.size,
+        int(np.count_nonzero(over)),
+        int(np.count_nonzero(sums < most)),
+        examples,
+    )
 
 
 def _whole(kept: int, allowed: int, pattern: str, name: str) -> Verdict:
@@ -145,23 +169,35 @@ def _whole(kept: int, allowed: int, pattern: str, name: str) -> Verdict:
 
 
 def _units(mask: Mask, pattern: Pattern, name: str) -> Verdict:
-    """Units of several weights: one is there when it keeps anything. Of every group, those beyond the
-    number allowed are violations, the emptiest first; one that is there but not whole is short."""
+    """Units of several weights: one is there when it keeps anything. Of every group, those beyond
+    the number allowed are violations, the emptiest first; one that is there but not whole is short.
+    """
     shape = mask.shape
     high, wide = (side or whole for side, whole in zip(pattern.grouping.unit, shape, strict=True))
-    rows, columns = (side or whole for side, whole in zip(pattern.grouping.group, shape, strict=True))
+    rows, columns = (
+        side or whole for side, whole in zip(pattern.grouping.group, shape, strict=True)
+    )
     across = shape[1] // wide
     kept = np.bincount(_unit_of(mask, high, wide), minlength=shape[0] // high * across)
     unit = np.arange(len(kept))
     group = unit // across * high // rows * (shape[1] // columns) + unit % across * wide // columns
     most = _allowed(pattern.budget, rows // high * (columns // wide))
     there = np.flatnonzero(kept)
-    there = there[np.lexsort((there, kept[there], group[there]))]  # the emptiest of every group first
+    # the emptiest of every group first
+    there = there[np.lexsort((there, kept[there], group[there]))]
     held = np.bincount(group[there], minlength=1)
     place = np.arange(len(there)) - (np.cumsum(held) - held)[group[there]]
     excess = there[place < held[group[there]] - most].tolist()
     examples = tuple(
-        Violation(name, u // across * high, u % across * wide, (u % across + 1) * wide, int(kept[u]), 0, high)
+        Violation(
+            name,
+            u // across * high,
+            u % across * wide,
+            (u % across + 1) * wide,
+            int(kept[u]),
+            0,
+            high,
+        )
         for u in excess[:EXAMPLES]
     )
     short = int(np.count_nonzero((kept > 0) & (kept < high * wide)))
@@ -184,13 +220,20 @@ def _on_supports(mask: Mask, pattern: Pattern, name: str) -> Verdict:
     for support in supports:
         bad &= (kinds & ~support) != 0
     kept = np.array([kind.bit_count() for kind in kinds.tolist()], dtype=np.int64)
-    examples = tuple(_off(name, pattern, block // across, block % across, int(code.flat[block]), supports.tolist())
-                     for block in np.flatnonzero(bad[where].reshape(-1))[:EXAMPLES].tolist())
+    examples = tuple(
+        _off(
+            name, pattern, block // across, block % across, int(code.flat[block]), supports.tolist()
+        )
+        for block in np.flatnonzero(bad[where].reshape(-1))[:EXAMPLES].tolist()
+    )
     short = ~bad & (kept < (pattern.budget.number or 0))
-    return Verdict(name, pattern.name, code.size, int(often[bad].sum()), int(often[short].sum()), examples)
+    return Verdict(
+        name, pattern.name, code.size, int(often[bad].sum()), int(often[short].sum()), examples
+    )
 
 
-def _off(name: str, pattern: Pattern, down: int, across: int, code: int, supports: list[int]) -> Violation:
+def _off(name: str, pattern: Pattern, down: int, across: int, code: int,
+         supports: list[int]) -> Violation:
     rows, columns = _block(pattern)
     outside = min((code & ~support).bit_count() for support in supports)
     return Violation(name, down * rows, across * columns, (across + 1) * columns, code.bit_count(),
