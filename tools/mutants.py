@@ -45,19 +45,20 @@ EVERY = "tests/test_pipeline.py::test_every_method_on_every_pattern_leaves_a_run
 # By room: the tests that belong to it. Those that name the mutant's module run first.
 ROOMS = {
     "sparsity": ["select", "verify", "occupancy", "storage", "rounding", "patterns", "library", "library_pattern",
-                 "counts_off_by_one"],
+                 "new_pattern", "counts_off_by_one"],
     "methods": ["quadratic", "layer_knobs", "methods", "methods_oneshot", "straight_through", "reshaping", "sr_ste",
-                "nxm_admm", "admm_refine", "pattern_admm", "gridded", "method_cards", "split_by_hand"],
+                "nxm_admm", "admm_refine", "pattern_admm", "gridded", "method_cards", "knobs", "split_by_hand"],
     "runs": ["records", "store", "answers", "solved", "grams", "gridding", "keeping", "writers", "checking", "capture",
-             "views_trace", "digests_pinned", "counts_off_by_one"],
-    "running": ["training", "distilling", "evaluating", "moments", "served", "dropout_kept_apart", "kept_and_exported",
+             "views_trace", "levels", "model_names", "digests_pinned", "counts_off_by_one"],
+    "running": ["training", "distilling", "evaluating", "moments", "served", "recording", "dropout_kept_apart", "kept_and_exported",
                 "scores_recounted", "split_by_hand",
                 f"{EVERY}[2:4-admm]", f"{EVERY}[1:4-magnitude]", f"{EVERY}[global:0.6-admm-layer]",
                 "tests/test_pipeline.py::test_a_diverging_run_says_so_and_is_a_record",
                 "tests/test_pipeline.py::test_a_full_disk_is_said_plainly",
                 "tests/test_pipeline.py::test_the_exported_model_holds_the_recorded_zeros",
                 "tests/test_pipeline.py::test_a_finished_run_is_not_made_again_unless_asked"],
-    "live": ["live", "live_damage", "live_layers", "live_minding", "live_spare", "probing"],
+    "live": ["live", "live_damage", "live_fairness", "live_layers", "live_polling", "live_pruning", "live_standby",
+             "probing"],
 }
 
 
