@@ -76,7 +76,7 @@ def other_pages() -> list[dict[str, Any]]:
         return [shown.picture, shown.curves]
 
     def group_of_eight(move: int) -> list[View]:
-        found = group.nudge(weights, NM(4, 8), 0.6, 1.0 + 0.05 * move, 20)
+        found = group.solve(weights, NM(4, 8), 0.6, 1.0 + 0.05 * move, 20)
         return [one_group.bars(found, found.last), one_group_rounds.crossings(found, found.last),
                 one_group_rounds.choice(found, found.last)]
 

@@ -7,29 +7,29 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.lab import choices_layer as knobs
 from core.lab import layer, source
-from core.lab.choices_layer import Choices
+from core.lab.choices_layer import LayerChoices
 from core.runs.store import Run
-from core.views.touch.layerlab import Moment, moment
+from core.views.touch.layerlab import Pictures, moment
 from ui import frame, layers, links, player
 
 OWN = links.Own("lab", knobs.KEYS)
 
 
-def settled(pattern: str) -> Choices:
+def settled(pattern: str) -> LayerChoices:
     """What the link asks for."""
     choices, problems = knobs.read(OWN.said(), pattern)
     OWN.settle(choices.link(pattern), problems)
     return choices
 
 
-def offer(choices: Choices, key: str, pattern: str) -> None:
+def offer(choices: LayerChoices, key: str, pattern: str) -> None:
     """One knob, bound to the link."""
     links.widget("steps" if key in knobs.KNOBS else "select", f"lab.{key}", knobs.label_of(key),
                  knobs.value_of(choices, key), lambda text: OWN.say(knobs.with_one(choices, key, text).link(pattern)),
                  names=knobs.names(choices, key), help=knobs.help_of(choices, key))
 
 
-def buttons(choices: Choices, pin: DeltaGenerator, reset: DeltaGenerator) -> None:
+def buttons(choices: LayerChoices, pin: DeltaGenerator, reset: DeltaGenerator) -> None:
     """Pin or unpin, and reset."""
     if "pin" in st.query_params:
         pin.button("Unpin", on_click=st.query_params.pop, args=("pin",), width="stretch")
@@ -39,7 +39,7 @@ def buttons(choices: Choices, pin: DeltaGenerator, reset: DeltaGenerator) -> Non
     reset.button("Reset", on_click=OWN.say, args=({},), width="stretch")
 
 
-def draw(shown: Moment) -> None:
+def draw(shown: Pictures) -> None:
     """The maps over the curves and the histogram."""
     frame.show(shown.maps, "maps")
     left, right = st.columns(2, gap="large")

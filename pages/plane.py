@@ -27,7 +27,7 @@ def offer(asked: plane.Asked, key: str) -> None:
                  label_visibility="collapsed" if key == "case" else "visible")
 
 
-def draw(moment: views.Moment) -> None:
+def draw(moment: views.Pictures) -> None:
     """The plane on the left; the updates and the curves on the right."""
     left, right = st.columns([6, 5], gap="large")
     with left:

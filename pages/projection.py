@@ -6,13 +6,13 @@ import streamlit as st
 
 from core.lab import group
 from core.lab import reading_group as reading
-from core.lab.results_group import Nudge
+from core.lab.results_group import GroupPath
 from core.views.touch import one_block, one_group, one_group_rounds
 from ui import frame, group_values, links, player
 from ui.group_values import OWN
 
 
-def draw(found: Nudge, k: int, entry: str) -> None:
+def draw(found: GroupPath, k: int, entry: str) -> None:
     """Iteration *k* on the left; on the right all of them, with *k* marked."""
     left, right = st.columns(2, gap="large")
     with left:
@@ -50,7 +50,7 @@ with rest, st.popover("More knobs", width="stretch"):
     st.button("Start again", icon=":material/restart_alt:", on_click=OWN.forget, args=(*OWN.keys, "value", "k"))
 if reading.is_free(kind):
     with frame.guarded():
-        found = group.nudge(weights, kind, reading.share(coupling), rho, iterations)
+        found = group.solve(weights, kind, reading.share(coupling), rho, iterations)
         player.show(lambda k: draw(found, k, entry), found.last)
 else:
     library = reading.library_of(kind)

@@ -9,8 +9,8 @@ import torch
 from core.errors import InputError
 from core.lab import choices_layer as asked
 from core.lab import layer as lab
-from core.lab.choices_layer import Choices
-from core.lab.results_layer import Path, Stop
+from core.lab.choices_layer import LayerChoices
+from core.lab.results_layer import LayerPath, Stop
 from core.methods.admm_layer import AdmmLayer
 from core.methods.knob_sets import AdmmLayerKnobs
 from core.runs.arrays import pack_mask
@@ -91,17 +91,17 @@ def test_a_grid_goes_with_methods_that_know_one_and_a_chunk_with_a_grid() -> Non
     choices, _ = asked.read({"bits": "4", "chunk": "16"}, "2:4")
     assert asked.with_one(choices, "setting", "quick").grid == Grid(4, 16)
     assert asked.with_one(choices, "method", "magnitude").grid == Grid(4, 16)
-    assert asked.with_one(choices, "method", "wanda") == Choices("2:4", "wanda")
-    assert asked.with_one(choices, "bits", "0") == Choices("2:4")
-    assert "chunk" in asked.shown(choices)[1] and "chunk" not in asked.shown(Choices("2:4"))[1]
-    assert "bits" not in asked.shown(Choices("2:4", "wanda"))[1]
-    assert "dense" in asked.names(choices, "pattern") and "dense" not in asked.names(Choices("2:4"), "pattern")
+    assert asked.with_one(choices, "method", "wanda") == LayerChoices("2:4", "wanda")
+    assert asked.with_one(choices, "bits", "0") == LayerChoices("2:4")
+    assert "chunk" in asked.shown(choices)[1] and "chunk" not in asked.shown(LayerChoices("2:4"))[1]
+    assert "bits" not in asked.shown(LayerChoices("2:4", "wanda"))[1]
+    assert "dense" in asked.names(choices, "pattern") and "dense" not in asked.names(LayerChoices("2:4"), "pattern")
 
 
 # -- the picture --------------------------------------------------------------------------------------------------
 
 
-def snapping(count: int = 3) -> Path:
+def snapping(count: int = 3) -> LayerPath:
     """Scale 0.5, levels -3..3. At stop k every kept W is 0.31 / 2^k steps above its level; the last is the answer."""
     rng = np.random.default_rng(0)
     codes = rng.integers(-3, 4, (16, 16)).astype(np.int8)
@@ -113,7 +113,7 @@ def snapping(count: int = 3) -> Path:
                        pack_mask(mask), np.zeros(16, np.float32), codes, scale) for k in range(count))
     rounds = np.ones(count - 1, np.float32)
     weight = ((codes + 0.5 * rng.random((16, 16)) - 0.25) * 0.5).astype(np.float32)
-    return Path("bert.encoder.layer.0.output.dense", "admm-layer", "ADMM", "2:4", weight, np.ones(16, np.float32),
+    return LayerPath("bert.encoder.layer.0.output.dense", "admm-layer", "ADMM", "2:4", weight, np.ones(16, np.float32),
                 stops, rounds, rounds, rounds, rounds, Grid(3, 8))
 
 
@@ -162,7 +162,7 @@ def test_many_levels_get_bars_of_a_step_and_nothing_is_heavy() -> None:
 
 def test_a_layer_of_zeros_is_said() -> None:
     path = snapping()
-    empty = Path(**{**vars(path), "stops": tuple(
+    empty = LayerPath(**{**vars(path), "stops": tuple(
         Stop(s.round, s.w, s.v, s.bits, s.rows, s.codes, np.zeros_like(s.scale)) for s in path.stops)})
     assert levels_of_w(empty, 0).figure is None and "all zero" in levels_of_w(empty, 0).claim
 

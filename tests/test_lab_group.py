@@ -10,16 +10,16 @@ import pytest
 from core.errors import InputError
 from core.lab import blocks, group
 from core.lab import reading_group as reading
-from core.lab.results_group import Nudge
+from core.lab.results_group import GroupPath
 from core.sparsity.patterns import NM, Learned
 
 RNG = np.random.default_rng(7)
 CASES = [((1, 2), 0.3, 0.5), ((2, 4), 0.6, 1.0), ((1, 4), 0.9, 0.2), ((3, 6), 0.0, 2.0), ((4, 8), 0.5, 1.0)]
 
 
-def case(shape: tuple[int, int], coupling: float, rho: float, rounds: int = 15) -> Nudge:
+def case(shape: tuple[int, int], coupling: float, rho: float, rounds: int = 15) -> GroupPath:
     weights = tuple(float(v) for v in RNG.standard_normal(shape[1]))
-    return group.nudge(weights, NM(*shape), coupling, rho, rounds)
+    return group.solve(weights, NM(*shape), coupling, rho, rounds)
 
 
 def gram(m: int, coupling: float) -> np.ndarray:
@@ -66,25 +66,25 @@ def test_the_errors_are_those_of_least_squares_on_every_support(shape: tuple[int
 
 
 def test_kept_energy_and_the_line_by_hand() -> None:
-    found = group.nudge((3.0, -4.0, 0.0, 1.0), NM(2, 4), 0.0, 1.0, 1)
+    found = group.solve((3.0, -4.0, 0.0, 1.0), NM(2, 4), 0.0, 1.0, 1)
     assert found.kept_energy[0] == pytest.approx(25 / 26)
     assert found.line[0] == pytest.approx(2.0)  # halfway between 3, the smallest that stays, and 1
     assert not found.tied.any()
 
 
 def test_ties_are_marked_and_go_to_the_lower_index() -> None:
-    found = group.nudge((0.5, -0.9, 0.5, -0.5), NM(2, 4), 0.0, 1.0, 0)
+    found = group.solve((0.5, -0.9, 0.5, -0.5), NM(2, 4), 0.0, 1.0, 0)
     assert found.mask[0].tolist() == [True, True, False, False]
     assert found.tied[0].tolist() == [True, False, True, True]
     assert found.line[0] == 0.5
-    inside = group.nudge((0.5, 0.5, 0.1, 0.1), NM(2, 4), 0.0, 1.0, 0)
+    inside = group.solve((0.5, 0.5, 0.1, 0.1), NM(2, 4), 0.0, 1.0, 0)
     assert not inside.tied.any()  # alike, but on the same side of the line
 
 
 @pytest.mark.parametrize(("shape", "turns"), [((2, 4), [6]), ((2, 8), [1, 8]), ((4, 8), [1])])
 def test_the_defaults_show_a_loser_that_crosses_and_ends_at_the_best_choice(shape: tuple[int, int],
                                                                             turns: list[int]) -> None:
-    found = group.nudge(reading.DEFAULT[:shape[1]], NM(*shape), 0.6, 1.0, 20)
+    found = group.solve(reading.DEFAULT[:shape[1]], NM(*shape), 0.6, 1.0, 20)
     magnitude = sorted(range(shape[1]), key=lambda i: -abs(reading.DEFAULT[i]))[:shape[0]]
     assert sorted(np.flatnonzero(found.mask[0])) == sorted(magnitude)
     assert found.turns == turns
@@ -103,14 +103,14 @@ def test_without_coupling_the_largest_are_the_right_ones_and_nothing_moves() -> 
 
 
 def test_all_zero_keeps_the_first_and_has_no_energy() -> None:
-    found = group.nudge((0.0,) * 4, NM(2, 4), 0.6, 1.0, 5)
+    found = group.solve((0.0,) * 4, NM(2, 4), 0.6, 1.0, 5)
     assert found.blank and np.isnan(found.kept_energy).all()
     assert (found.mask == [True, True, False, False]).all()
     assert (found.error == 0).all()
 
 
 def test_keeping_everything_leaves_nothing_to_choose() -> None:
-    found = group.nudge((1.0, -2.0, 0.5), NM(3, 3), 0.5, 1.0, 5)
+    found = group.solve((1.0, -2.0, 0.5), NM(3, 3), 0.5, 1.0, 5)
     assert found.mask.all() and (found.line == 0).all() and not found.tied.any()
     np.testing.assert_array_equal(found.z, found.v)
     assert found.ways == 1 and found.error == pytest.approx(0)
@@ -118,16 +118,16 @@ def test_keeping_everything_leaves_nothing_to_choose() -> None:
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-9, 1e6])
 def test_the_scale_of_the_weights_does_not_matter(scale: float) -> None:
-    plain = group.nudge(reading.DEFAULT[:4], NM(2, 4), 0.6, 1.0, 20)
-    other = group.nudge(tuple(scale * v for v in reading.DEFAULT[:4]), NM(2, 4), 0.6, 1.0, 20)
+    plain = group.solve(reading.DEFAULT[:4], NM(2, 4), 0.6, 1.0, 20)
+    other = group.solve(tuple(scale * v for v in reading.DEFAULT[:4]), NM(2, 4), 0.6, 1.0, 20)
     assert (plain.mask == other.mask).all()
     np.testing.assert_allclose(plain.error, other.error, atol=1e-10)
 
 
 def test_too_many_choices_are_not_tried() -> None:
     weights = tuple(float(v) for v in RNG.standard_normal(18))
-    assert group.nudge(weights, NM(9, 18), 0.5, 1.0, 3).choices is None
-    most = group.nudge(weights[:16], NM(8, 16), 0.5, 1.0, 3).choices
+    assert group.solve(weights, NM(9, 18), 0.5, 1.0, 3).choices is None
+    most = group.solve(weights[:16], NM(8, 16), 0.5, 1.0, 3).choices
     assert most is not None and len(most.errors) == 12_870
 
 
@@ -140,7 +140,7 @@ def test_results_are_shared_and_cannot_be_changed() -> None:
 
 def test_a_group_of_another_size_is_refused() -> None:
     with pytest.raises(InputError):
-        group.nudge((1.0, 2.0, 3.0), NM(2, 4), 0.5, 1.0, 3)
+        group.solve((1.0, 2.0, 3.0), NM(2, 4), 0.5, 1.0, 3)
 
 
 def test_drawn_blocks_are_the_same_again_and_libraries_learned_from_them_keep_what_is_asked() -> None:

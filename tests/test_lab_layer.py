@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.lab import choices_layer as asked
 from core.lab import layer as lab
 from core.lab import source
-from core.lab.choices_layer import Choices
+from core.lab.choices_layer import LayerChoices
 from core.lab.results_layer import Layer
 from core.methods import METHODS, build, load
 from core.methods.admm_layer import AdmmLayer
@@ -67,7 +67,7 @@ def watched(layer: Layer, pattern: str, knobs: dict[str, Any]) -> tuple[list[dic
 
 @pytest.mark.parametrize("setting", asked.SETTINGS)
 def test_stops_are_the_solvers_rounds_and_errors_are_naive_sums(setting: str) -> None:
-    layer, knobs = planted(), asked.resolved(Choices("2:4", setting=setting))
+    layer, knobs = planted(), asked.resolved(LayerChoices("2:4", setting=setting))
     path = lab.solve(layer, "admm-layer", "2:4", knobs)
     rounds, answer = watched(layer, "2:4", knobs)
     assert [stop.round for stop in path.stops] == [*range(1, len(rounds) + 1), len(rounds) + 1]
@@ -172,7 +172,7 @@ def test_what_a_setting_says_anyway_is_not_written() -> None:
 def test_a_new_setting_or_method_forgets_the_knobs() -> None:
     choices, _ = asked.read({"rho_end": "3"}, "2:4")
     assert asked.with_one(choices, "setting", "quick").knobs == ()
-    assert asked.with_one(choices, "method", "wanda") == Choices("2:4", "wanda")
+    assert asked.with_one(choices, "method", "wanda") == LayerChoices("2:4", "wanda")
 
 
 @pytest.mark.parametrize(("query", "words"), [
@@ -184,7 +184,7 @@ def test_a_new_setting_or_method_forgets_the_knobs() -> None:
 def test_a_bad_choice_is_said_and_the_rest_stands(query: dict[str, str], words: str) -> None:
     choices, problems = asked.read({"damping": "0.1"} | query, "2:4")
     assert len(problems) == 1 and words in str(problems[0])
-    assert choices == Choices("2:4", knobs=(("damping", 0.1),))
+    assert choices == LayerChoices("2:4", knobs=(("damping", 0.1),))
 
 
 @pytest.mark.parametrize("text", ["", "x=1", "rho_end=1", "pattern=2:4,rho_end=-1", "pattern=2:4,k=3", "a" * 4000])
@@ -196,7 +196,7 @@ def test_a_bad_pin_is_refused(text: str) -> None:
 def test_every_offered_value_is_one_that_the_link_may_say_and_four_show() -> None:
     for method in lab.LAYER_METHODS:
         for setting in asked.SETTINGS if method == asked.FIRST else ["ours"]:
-            choices = Choices("2:4", method, setting)
+            choices = LayerChoices("2:4", method, setting)
             seen, folded = asked.shown(choices)
             assert len(seen) <= 4 and set(seen + folded) >= set(asked.offered(choices))
             for key in (*seen, *folded):
@@ -273,14 +273,14 @@ def test_the_runs_offered_are_those_with_gram_matrices(store: Store) -> None:
 
 def test_a_path_is_solved_once_and_again_when_a_file_changed(store: Store) -> None:
     here = source.source_of(store.open("lab-run"), QUERY)
-    first = lab.path_of(here, Choices("2:4"))
-    assert lab.path_of(source.source_of(store.open("lab-run"), QUERY), Choices("2:4")) is first
-    assert lab.path_of(here, Choices("1:4")) is not first
+    first = lab.path_of(here, LayerChoices("2:4"))
+    assert lab.path_of(source.source_of(store.open("lab-run"), QUERY), LayerChoices("2:4")) is first
+    assert lab.path_of(here, LayerChoices("1:4")) is not first
     replace(store, gram=enc.upper_triangle(np.eye(64)))
-    again = lab.path_of(source.source_of(store.open("lab-run"), QUERY), Choices("2:4"))
+    again = lab.path_of(source.source_of(store.open("lab-run"), QUERY), LayerChoices("2:4"))
     assert again is not first and again.errors[-1] != first.errors[-1]
     for pattern in ("3:4", "4:8", "2:8", "1:2"):
-        lab.path_of(here, Choices(pattern))
+        lab.path_of(here, LayerChoices(pattern))
     assert lab.path_of.cache_info().currsize <= 4
 
 

@@ -9,22 +9,22 @@ import pytest
 
 from core.errors import InputError
 from core.lab import plane
-from core.lab.results_plane import Choices, Path, Spot
+from core.lab.results_plane import PlaneChoices, PlanePath, Spot
 
-SOME = [Choices(), Choices(rho=0.3, tilt=45, curvature=3, m1=-12, m2=7, s1=3, s2=-20, iterations=25),
-        Choices(rho=5, tilt=-70, curvature=20, m1=4, m2=-19, s1=10, s2=10, iterations=60),  # the start is a tie
-        Choices(rho=1, tilt=0, curvature=1, m1=15, m2=3, s1=-5, s2=12),
+SOME = [PlaneChoices(), PlaneChoices(rho=0.3, tilt=45, curvature=3, m1=-12, m2=7, s1=3, s2=-20, iterations=25),
+        PlaneChoices(rho=5, tilt=-70, curvature=20, m1=4, m2=-19, s1=10, s2=10, iterations=60),  # the start is a tie
+        PlaneChoices(rho=1, tilt=0, curvature=1, m1=15, m2=3, s1=-5, s2=12),
         *(case.choices for case in plane.CASES.values())]
 
 
-def matrix(choices: Choices) -> np.ndarray:
+def matrix(choices: PlaneChoices) -> np.ndarray:
     """A by another road than the code's: rotate, scale, rotate back."""
     t = np.deg2rad(choices.tilt)
     turn = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
     return turn @ np.diag([1.0, choices.curvature]) @ turn.T
 
 
-def naive(choices: Choices) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def naive(choices: PlaneChoices) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The three updates, written out for two numbers."""
     a, rho = matrix(choices), choices.rho
     m, w = np.array([choices.m1, choices.m2]) / 10, np.array([choices.s1, choices.s2]) / 10
@@ -43,7 +43,7 @@ def naive(choices: Choices) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("wstep", ["exact", "gradient"])
 @pytest.mark.parametrize("choices", SOME)
-def test_the_path_is_that_of_a_naive_loop(choices: Choices, wstep: str) -> None:
+def test_the_path_is_that_of_a_naive_loop(choices: PlaneChoices, wstep: str) -> None:
     choices = replace(choices, wstep=wstep)
     path, (w, z, u) = plane.solve(choices), naive(choices)
     assert path.last == choices.iterations
@@ -59,14 +59,14 @@ def test_the_path_is_that_of_a_naive_loop(choices: Choices, wstep: str) -> None:
 
 
 def test_an_exact_w_step_leaves_no_force_over() -> None:
-    path = plane.solve(Choices(tilt=33, rho=0.7))
+    path = plane.solve(PlaneChoices(tilt=33, rho=0.7))
     for k in range(1, path.last + 1):
         force = path.slope(k) + path.choices.rho * (path.w[k] - path.z[k] + path.u[k])
         assert np.abs(force).max() < 1e-9
 
 
 @pytest.mark.parametrize("choices", SOME)
-def test_the_arms_are_the_best_points_of_the_cross(choices: Choices) -> None:
+def test_the_arms_are_the_best_points_of_the_cross(choices: PlaneChoices) -> None:
     path = plane.solve(choices)
     root = np.linalg.cholesky(matrix(choices)).T  # loss = 1/2 |root (w - m)|^2
     m = np.array([choices.m1, choices.m2]) / 10
@@ -85,7 +85,7 @@ def test_the_arms_are_the_best_points_of_the_cross(choices: Choices) -> None:
 
 @pytest.mark.parametrize(("tilt", "curvature"), [(0, 7), (30, 4), (-65, 20), (80, 1)])
 def test_the_valley_lies_at_the_tilt_and_is_as_steep_as_asked(tilt: int, curvature: int) -> None:
-    path = plane.solve(Choices(tilt=tilt, curvature=curvature))
+    path = plane.solve(PlaneChoices(tilt=tilt, curvature=curvature))
     angle = np.deg2rad([tilt, tilt + 90])
     steps = path.choices.minimum + np.c_[np.cos(angle), np.sin(angle)]
     np.testing.assert_allclose(path.losses(steps), [0.5, 0.5 * curvature], atol=1e-9)
@@ -110,22 +110,22 @@ def test_a_verdict_follows_from_supports_and_residuals(rounds: str, primal: floa
 def test_arms_that_cost_the_same_have_no_worse() -> None:
     even = (ARMS[0], Spot(np.zeros(2), 3.0, 1))
     assert {plane.verdict(np.array([-1, kept]), 0, 0, even) for kept in (0, 1)} == {"settled-best"}
-    assert plane.solve(Choices(tilt=45, m1=10, m2=10)).even and not plane.solve(Choices()).even
+    assert plane.solve(PlaneChoices(tilt=45, m1=10, m2=10)).even and not plane.solve(PlaneChoices()).even
 
 
 # -- the cases show what they say --------------------------------------------------------------------------------
 
 
-def case(key: str) -> Path:
+def case(key: str) -> PlanePath:
     return plane.solve(plane.CASES[key].choices)
 
 
-def apart(path: Path) -> np.ndarray:
+def apart(path: PlanePath) -> np.ndarray:
     """|W - Z| / |W| of every round, from the path alone."""
     return np.linalg.norm(path.w - path.z, axis=1)[1:] / np.linalg.norm(path.w, axis=1)[1:]
 
 
-def best_support(path: Path) -> int:
+def best_support(path: PlanePath) -> int:
     """By least squares over both supports."""
     root = np.linalg.cholesky(matrix(path.choices)).T
     wanted = root @ path.choices.minimum
@@ -133,7 +133,7 @@ def best_support(path: Path) -> int:
     return int(np.argmin(left))
 
 
-def final_support(path: Path) -> int:
+def final_support(path: PlanePath) -> int:
     return int(np.flatnonzero(path.z[-1])[0])
 
 
@@ -177,14 +177,15 @@ def test_once_keeps_the_right_weight_at_the_wrong_value() -> None:
 
 
 def test_a_weaker_w_step_needs_a_stronger_pull() -> None:
-    gradient = replace(Choices(), wstep="gradient", iterations=40)
+    gradient = replace(PlaneChoices(), wstep="gradient", iterations=40)
     assert plane.solve(gradient).verdicts[-1] == "flipping"
     assert plane.solve(replace(gradient, rho=5.0)).verdicts[-1] == "settled-best"
 
 
-@pytest.mark.parametrize("choices", [Choices(m1=0, m2=0, s1=0, s2=0), Choices(m1=15, m2=0, s1=15, s2=0),
-                                     Choices(m1=0, m2=0, rho=100, curvature=20), Choices(m1=-25, m2=25, rho=0.01)])
-def test_odd_corners_stay_finite(choices: Choices) -> None:
+@pytest.mark.parametrize("choices", [PlaneChoices(m1=0, m2=0, s1=0, s2=0), PlaneChoices(m1=15, m2=0, s1=15, s2=0),
+                                     PlaneChoices(m1=0, m2=0, rho=100, curvature=20),
+                                     PlaneChoices(m1=-25, m2=25, rho=0.01)])
+def test_odd_corners_stay_finite(choices: PlaneChoices) -> None:
     path = plane.solve(choices)
     assert all(np.isfinite(values[1:]).all() for values in (path.w, path.z, path.u, path.primal, path.dual))
     assert np.isfinite([path.best.loss, path.once.loss]).all()
@@ -196,7 +197,7 @@ def test_odd_corners_stay_finite(choices: Choices) -> None:
 @pytest.mark.parametrize("rho", [0.0, -2.0, float("nan"), float("inf"), 1e6])
 def test_a_rho_that_is_no_strength_is_refused(rho: float) -> None:
     with pytest.raises(InputError, match=r"rho=.*Expected a number from 0\.01 to 100"):
-        plane.solve(replace(Choices(), rho=rho))
+        plane.solve(replace(PlaneChoices(), rho=rho))
 
 
 @pytest.mark.parametrize(("key", "text", "words"), [
@@ -208,12 +209,13 @@ def test_a_rho_that_is_no_strength_is_refused(rho: float) -> None:
 def test_a_bad_value_is_said_and_the_cases_own_is_taken(key: str, text: str, words: str) -> None:
     asked = plane.read({"s1": "-3", key: text})
     assert len(asked.problems) == 1 and words in asked.problems[0]
-    assert asked.choices == replace(Choices(), s1=-3)
+    assert asked.choices == replace(PlaneChoices(), s1=-3)
 
 
-@pytest.mark.parametrize("choices", [*SOME, Choices(rho=0.123456), replace(Choices(), wstep="gradient", m2=-25)])
+@pytest.mark.parametrize("choices", [*SOME, PlaneChoices(rho=0.123456),
+                                     replace(PlaneChoices(), wstep="gradient", m2=-25)])
 @pytest.mark.parametrize("base", list(plane.CASES))
-def test_the_link_says_all_and_no_more(choices: Choices, base: str) -> None:
+def test_the_link_says_all_and_no_more(choices: PlaneChoices, base: str) -> None:
     link = plane.Asked(base, choices).link
     again = plane.read(link)
     assert again.choices == choices and again.link == link and not again.problems

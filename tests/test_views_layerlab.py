@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.lab.results_layer import Path, Stop
+from core.lab.results_layer import LayerPath, Stop
 from core.runs.arrays import pack_mask
 from core.views.drawing import style
 from core.views.drawing.view import View
@@ -20,7 +20,8 @@ MATRIX = "bert.encoder.layer.1.attention.self.query"
 LINES = {"magnitude": 0.3, "wanda": 0.2, "admm-layer": 0.01}
 
 
-def planted(rows: int = 8, columns: int = 8, count: int = 3, method: str = "admm-layer", title: str = "ADMM") -> Path:
+def planted(rows: int = 8, columns: int = 8, count: int = 3, method: str = "admm-layer",
+            title: str = "ADMM") -> LayerPath:
     """Stop k keeps inputs k and k + 1 of every four, and loses (k + 1) / 100 of output 0, half that of the others."""
     rng = np.random.default_rng(rows * columns)
     weight = rng.normal(0, 0.1, (rows, columns)).astype(np.float32)
@@ -34,7 +35,7 @@ def planted(rows: int = 8, columns: int = 8, count: int = 3, method: str = "admm
         stops.append(Stop(k + 1, weight.astype(np.float16), (1.5 * weight).astype(np.float16), pack_mask(mask),
                           lost * energy))
     steps = np.arange(1, count, dtype=np.float32)
-    return Path(MATRIX, method, title, "2:4", weight, energy, tuple(stops), steps, 0.1**steps, 0.2**steps,
+    return LayerPath(MATRIX, method, title, "2:4", weight, energy, tuple(stops), steps, 0.1**steps, 0.2**steps,
                 (steps[-1:] * 0 if count < 2 else 1 / steps - 1 / steps[-1]))
 
 
@@ -185,7 +186,7 @@ def test_no_figure_is_heavy(shape: tuple[int, int]) -> None:
 
 def test_a_layer_that_says_nothing_is_drawn_without_dividing_by_zero() -> None:
     path = planted()
-    dead = Path(**{**vars(path), "energy": np.zeros(8, np.float32), "stops": tuple(
+    dead = LayerPath(**{**vars(path), "energy": np.zeros(8, np.float32), "stops": tuple(
         Stop(s.round, s.w, s.v, s.bits, np.zeros(8, np.float32)) for s in path.stops)})
     for view in filter(None, vars(moment(dead, 1, {"magnitude": 0.0})).values()):
         assert "nan" not in view.claim and "inf" not in view.claim

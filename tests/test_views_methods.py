@@ -49,7 +49,7 @@ def test_the_dense_card_lists_dense_runs_and_leads_nowhere_that_needs_a_pruned_o
 def test_the_lab_is_offered_where_the_lab_offers_the_method() -> None:
     from core.lab import choices_layer as lab
 
-    offered = set(lab.names(lab.Choices("2:4"), "method"))
+    offered = set(lab.names(lab.LayerChoices("2:4"), "method"))
     assert {name for name in METHODS if method_table.card([], name).lab} == offered
     assert all(hasattr(load(name), "solve") for name in offered)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.lab import plane as lab
-from core.lab.results_plane import Choices, Path
+from core.lab.results_plane import PlaneChoices, PlanePath
 from core.views.drawing.view import View
 from core.views.touch import two_weights, two_weights_words
 
@@ -115,17 +115,18 @@ def test_the_curves_hold_losses_residuals_and_the_cursor() -> None:
     (CASES["small"], 30, "it has changed the weight it keeps 29 times"),
     (CASES["large"], 15, "agree on keeping w1, and still move along its arm"),
     (CASES["large"], 30, "agree on keeping w1, the worse arm: loss 4.77, where w2 would cost 1.81."),
-    (lab.solve(Choices(tilt=45, m1=10, m2=10, s1=10, s2=10, rho=20, iterations=60)), 60, "the other would do as well")])
-def test_the_claim_says_what_the_data_say(path: Path, k: int, words: str) -> None:
+    (lab.solve(PlaneChoices(tilt=45, m1=10, m2=10, s1=10, s2=10, rho=20, iterations=60)), 60,
+     "the other would do as well")])
+def test_the_claim_says_what_the_data_say(path: PlanePath, k: int, words: str) -> None:
     assert words in two_weights.picture(path, k).claim
 
 
 @pytest.mark.parametrize(("path", "words"), [
     (PATH, "costs 8.77; the best point on the cross costs 1.81: it keeps w1, and w2 is the one to keep"),
     (CASES["once"], "costs 3.35; the best point on the cross costs 0.97: the weight it keeps is the right one, at the"),
-    (lab.solve(Choices(tilt=0)), "no point on the cross costs less"),
-    (lab.solve(Choices(tilt=45, m1=10, m2=10)), "either weight would do, at another value")])
-def test_projecting_once_is_judged(path: Path, words: str) -> None:
+    (lab.solve(PlaneChoices(tilt=0)), "no point on the cross costs less"),
+    (lab.solve(PlaneChoices(tilt=45, m1=10, m2=10)), "either weight would do, at another value")])
+def test_projecting_once_is_judged(path: PlanePath, words: str) -> None:
     if path.choices.tilt == 0:  # no coupling: keeping w2 is right, and magnitude keeps w1
         path = lab.solve(replace(path.choices, m1=14, m2=18))
     assert words in two_weights.curves(path, 30).claim

@@ -7,7 +7,7 @@ import pytest
 
 from core.lab import group
 from core.lab.reading_group import DEFAULT
-from core.lab.results_group import Nudge
+from core.lab.results_group import GroupPath
 from core.sparsity.library import Library
 from core.sparsity.patterns import NM
 from core.views.drawing.view import View
@@ -17,8 +17,8 @@ ALL = (one_group.bars, one_group_rounds.crossings, one_group_rounds.choice)
 
 
 def nudge(weights: tuple[float, ...] = DEFAULT[:4], pattern: NM = NM(2, 4), coupling: float = 0.6,  # noqa: B008
-          rounds: int = 20) -> Nudge:
-    return group.nudge(weights, pattern, coupling, 1.0, rounds)
+          rounds: int = 20) -> GroupPath:
+    return group.solve(weights, pattern, coupling, 1.0, rounds)
 
 
 def named(view: View, name: str) -> list:
@@ -141,13 +141,13 @@ def test_a_choice_that_does_not_settle_is_told() -> None:
     found = nudge()
     mask = found.mask.copy()
     mask[-4::2] = found.mask[0]
-    restless = Nudge(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, mask, found.error,
+    restless = GroupPath(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, mask, found.error,
                      found.choices, found.ways)
     assert "has not come to rest by iteration 20" in one_group_rounds.crossings(restless, 0).claim
     back = found.mask.copy()
     back[6:] = found.mask[0]
     back[3:5] = found.mask[-1]
-    back = Nudge(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, back, found.error,
+    back = GroupPath(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, back, found.error,
                  found.choices, found.ways)
     assert "changes 2 times, last at iteration 5, and ends where it began" in \
         one_group_rounds.crossings(back, 0).claim
@@ -168,7 +168,7 @@ def test_the_choice_is_judged_beside_all_others() -> None:
 
 def test_too_many_choices_are_said() -> None:
     weights = tuple(float(v) for v in np.random.default_rng(0).standard_normal(18))
-    view = one_group_rounds.choice(group.nudge(weights, NM(9, 18), 0.5, 1.0, 2), 1)
+    view = one_group_rounds.choice(group.solve(weights, NM(9, 18), 0.5, 1.0, 2), 1)
     sound(view)
     assert "48\N{NARROW NO-BREAK SPACE}620 choices" in view.claim and "the best is not known" in view.claim
     assert "place" not in view.table

@@ -13,7 +13,7 @@ from core.runs.store import Run
 from core.views.compare import choice
 from core.views.compare.differences import against, final
 from core.views.drawing import style
-from core.views.drawing.twins import told_apart
+from core.views.drawing.telling_apart import told_apart
 from core.views.drawing.view import View
 from ui import cache, frame, links
 

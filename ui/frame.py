@@ -22,7 +22,7 @@ from core.methods import METHODS
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
-from core.views.drawing.twins import told_apart
+from core.views.drawing.telling_apart import told_apart
 from core.views.drawing.view import Number, View
 from ui import cache, damaged, lesson_strip, links, turns
 from ui.cache import cached, cached_over, entries, store

@@ -21,7 +21,7 @@ from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
 from core.tasks.loading import entry_of
 from core.views.drawing import style
-from core.views.drawing.twins import told_apart
+from core.views.drawing.telling_apart import told_apart
 from ui import cache, frame, links
 
 HERE = "pruned here by magnitude, not trained"

@@ -1,7 +1,7 @@
 """What may be asked of the layer lab: a pattern, a method, a named setting, single knobs. As the link holds it.
 
-Numbers are written as `%g`; what a setting says anyway is left out. `read` and `Choices.link` are each other's inverse,
-and a pin is the same link as one text: `pattern=2:4,rho_end=1`.
+Numbers are written as `%g`; what a setting says anyway is left out. `read` and `LayerChoices.link` are each other's
+inverse, and a pin is the same link as one text: `pattern=2:4,rho_end=1`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ UNUSED = {"support": ("rho_end",), "fixed": ("rho_start",), "stages": ()}  # by 
 
 
 @dataclass(frozen=True)
-class Choices:
+class LayerChoices:
     """All that a path depends on, beside the layer. *knobs*: those that differ from the setting's, sorted."""
 
     pattern: str
@@ -91,7 +91,7 @@ class Choices:
 
     def link(self, pattern: str) -> dict[str, str]:
         """What the link says when *pattern* is its run's own."""
-        plain = Choices(pattern)
+        plain = LayerChoices(pattern)
         said = {key: getattr(self, key) for key in ("pattern", "method", "setting")
                 if getattr(self, key) != getattr(plain, key)}
         said |= {key: str(getattr(self, key)) for key in ("bits", "chunk")
@@ -104,8 +104,8 @@ class Choices:
         return ",".join(f"{key}={value}" for key, value in said.items())
 
 
-def from_text(text: str) -> Choices:
-    """Undo `Choices.text`. Raises InputError for anything else."""
+def from_text(text: str) -> LayerChoices:
+    """Undo `LayerChoices.text`. Raises InputError for anything else."""
     parts = dict(part.partition("=")[::2] for part in text[:400].split(","))
     wrong = [key for key in parts if key not in KEYS]
     if wrong or "pattern" not in parts:
@@ -123,10 +123,10 @@ def usual(pattern: str) -> str:
     return Unstructured(rule.sparsity).name if rule.scope == "model" else rule.name
 
 
-def read(query: Mapping[str, str], pattern: str) -> tuple[Choices, list[InputError]]:
+def read(query: Mapping[str, str], pattern: str) -> tuple[LayerChoices, list[InputError]]:
     """What *query* asks for, with *pattern* where it names none; and what in it could not be used."""
     problems: list[InputError] = []
-    choices = Choices(pattern)
+    choices = LayerChoices(pattern)
     for key in KEYS:
         if key in query:
             try:
@@ -141,7 +141,7 @@ def read(query: Mapping[str, str], pattern: str) -> tuple[Choices, list[InputErr
     return choices, problems
 
 
-def with_one(choices: Choices, key: str, text: str) -> Choices:
+def with_one(choices: LayerChoices, key: str, text: str) -> LayerChoices:
     """*choices* with *key* as *text* says; a new method or setting forgets the knobs.
 
     Raises InputError for what cannot be.
@@ -152,11 +152,11 @@ def with_one(choices: Choices, key: str, text: str) -> Choices:
         names = [e.name for e in METHODS.values() if e.training != "always"]
         if text not in names:
             raise unknown("method of one layer", text, names)
-        return _with_grid(Choices(choices.pattern, text), choices.bits, choices.chunk)
+        return _with_grid(LayerChoices(choices.pattern, text), choices.bits, choices.chunk)
     if key == "setting":
         if text not in SETTINGS:
             raise unknown("setting", text, SETTINGS)
-        fresh = Choices(choices.pattern, choices.method, text if choices.method == FIRST else "ours")
+        fresh = LayerChoices(choices.pattern, choices.method, text if choices.method == FIRST else "ours")
         return _with_grid(fresh, choices.bits, choices.chunk)
     if key in ("bits", "chunk"):
         try:
@@ -173,7 +173,7 @@ def with_one(choices: Choices, key: str, text: str) -> Choices:
     return replace(choices, knobs=tuple(sorted(kept.items())))
 
 
-def _with_grid(choices: Choices, bits: int, chunk: int) -> Choices:
+def _with_grid(choices: LayerChoices, bits: int, chunk: int) -> LayerChoices:
     """*choices* on a grid, where the method knows one; without a grid the chunk means nothing and is forgotten."""
     if not bits or not METHODS[choices.method].grids:
         return replace(choices, bits=0, chunk=CHUNK)
@@ -197,21 +197,21 @@ def check(key: str, text: str) -> float:
     return value
 
 
-def offered(choices: Choices) -> list[str]:
+def offered(choices: LayerChoices) -> list[str]:
     """The knobs that mean something for the method and the setting of *choices*."""
     known = {knob.name for knob in knobs_of(METHODS[choices.method].knobs)}
     rise = resolved(replace(choices, knobs=())).get("rise", "stages")
     return [key for key in KNOBS if key in known and key not in UNUSED[rise]]
 
 
-def value_of(choices: Choices, key: str) -> str:
+def value_of(choices: LayerChoices, key: str) -> str:
     """A choice as the link writes it."""
     if key in KNOBS:
         return f"{dict(choices.knobs).get(key, _default(choices, key)):g}"
     return str(getattr(choices, key))
 
 
-def names(choices: Choices, key: str) -> dict[str, str]:
+def names(choices: LayerChoices, key: str) -> dict[str, str]:
     """What *key* may be, as the link writes it, and its words; the present value among them."""
     now = value_of(choices, key)
     if key == "pattern":
@@ -228,7 +228,7 @@ def names(choices: Choices, key: str) -> dict[str, str]:
     return {text: text for text in sorted({*(f"{v:g}" for v in KNOBS[key].values), now}, key=float)}
 
 
-def shown(choices: Choices) -> tuple[list[str], list[str]]:
+def shown(choices: LayerChoices) -> tuple[list[str], list[str]]:
     """The choices on the page, four at most, and those folded away."""
     rest = offered(choices)
     first = ["pattern", "method", *(["setting"] if choices.method == FIRST else [])]
@@ -244,20 +244,20 @@ def label_of(key: str) -> str:
     return KNOBS[key].label if key in KNOBS else LABELS.get(key, key.capitalize())
 
 
-def help_of(choices: Choices, key: str) -> str | None:
+def help_of(choices: LayerChoices, key: str) -> str | None:
     """What a knob is, in the words of the method that has it."""
     if key in HELPS:
         return HELPS[key]
     return next((k.help.capitalize() for k in knobs_of(METHODS[choices.method].knobs) if k.name == key), None)
 
 
-def resolved(choices: Choices) -> dict[str, Any]:
+def resolved(choices: LayerChoices) -> dict[str, Any]:
     """The knobs to solve with: the setting's, then those changed by hand."""
     base = dict(SETTINGS[choices.setting].knobs) if choices.method == FIRST else {}
     return base | dict(choices.knobs)
 
 
-def title_of(choices: Choices) -> str:
+def title_of(choices: LayerChoices) -> str:
     """Method and setting as written on a page."""
     title = METHODS[choices.method].title
     if choices.method == FIRST:
@@ -269,6 +269,6 @@ def title_of(choices: Choices) -> str:
     return f"{title} ({turned})" if turned else title
 
 
-def _default(choices: Choices, key: str) -> float:
+def _default(choices: LayerChoices, key: str) -> float:
     plain = make_knobs(METHODS[choices.method].knobs, resolved(replace(choices, knobs=())))
     return float(getattr(plain, key, KNOBS[key].values[0]))

@@ -21,7 +21,7 @@ from math import comb
 import numpy as np
 import torch
 
-from core.lab.results_group import MOST, Bools, Choices, Floats, Nudge
+from core.lab.results_group import MOST, Bools, Floats, GroupPath, Supports
 from core.methods.quadratic import QuadraticSplit
 from core.sparsity.patterns import Pattern
 
@@ -33,7 +33,7 @@ def gram(m: int, coupling: float) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def nudge(weights: tuple[float, ...], pattern: Pattern, coupling: float, rho: float, rounds: int) -> Nudge:
+def solve(weights: tuple[float, ...], pattern: Pattern, coupling: float, rho: float, rounds: int) -> GroupPath:
     """All rounds 0..*rounds* of ADMM on the group *weights* under *pattern*, in float64.
 
     *weights*: as many finite numbers as a group of the pattern has. *coupling*: 0..0.9, a correlation. *rho* > 0, in
@@ -58,7 +58,7 @@ def nudge(weights: tuple[float, ...], pattern: Pattern, coupling: float, rho: fl
     n = pattern.allowed or 0
     ways = comb(len(weights), n)
     choices = _choices(weights, n, coupling) if ways <= MOST else None
-    return Nudge(n, dense, coupling, rho, kept[0], kept[1], kept[2], kept[3], mask, error, choices, ways)
+    return GroupPath(n, dense, coupling, rho, kept[0], kept[1], kept[2], kept[3], mask, error, choices, ways)
 
 
 def refitted(weights: Floats, supports: Bools, coupling: float) -> Floats:
@@ -68,11 +68,11 @@ def refitted(weights: Floats, supports: Bools, coupling: float) -> Floats:
 
 
 @lru_cache(maxsize=32)
-def _choices(weights: tuple[float, ...], n: int, coupling: float) -> Choices:
+def _choices(weights: tuple[float, ...], n: int, coupling: float) -> Supports:
     supports, rests = _table(n, len(weights), coupling)
     errors = _errors(np.array(weights), supports, rests, coupling)
     errors.setflags(write=False)
-    return Choices(supports, errors)
+    return Supports(supports, errors)
 
 
 @lru_cache(maxsize=8)  # 8:16 takes 7 MB

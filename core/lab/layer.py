@@ -19,8 +19,8 @@ from torch import Tensor
 
 from core.errors import InputError
 from core.inside.statistics import LayerStats
-from core.lab.choices_layer import Choices, from_text, resolved, title_of
-from core.lab.results_layer import Floats, Layer, Path, Stop
+from core.lab.choices_layer import LayerChoices, from_text, resolved, title_of
+from core.lab.results_layer import Floats, Layer, LayerPath, Stop
 from core.lab.source import Source, read_layer
 from core.methods import METHODS, build
 from core.methods.admm_layer import AdmmLayer
@@ -45,7 +45,7 @@ def stats_of(layer: Layer) -> LayerStats:
 
 
 def solve(layer: Layer, method: str, pattern: str, knobs: Mapping[str, Any] | None = None, title: str = "",
-          grid: Grid | None = None) -> Path:
+          grid: Grid | None = None) -> LayerPath:
     """Prune *layer*, put it on *grid*, and return the path.
 
     Raises InputError for a method that solves no single layer or knows no grid, a pattern or a grid that does not fit
@@ -64,7 +64,7 @@ def solve(layer: Layer, method: str, pattern: str, knobs: Mapping[str, Any] | No
     stops = (*watch.stops, watch.stop(len(watch.seen) + 1, result.weight, result.weight, result.weight, result.mask,
                                      result.scale))
     energy = ((weight @ _gram(stats)) * weight).sum(1)
-    return Path(layer.name, method, title or METHODS[method].title, rule.name, layer.weight, _numpy(energy), stops,
+    return LayerPath(layer.name, method, title or METHODS[method].title, rule.name, layer.weight, _numpy(energy), stops,
                 **{key: np.array([getattr(done, key) for done in watch.seen], np.float32)
                    for key in ("rho", "primal", "dual", "flips")}, grid=grid)
 
@@ -104,13 +104,13 @@ def layer_of(source: Source) -> Layer:
 
 
 @lru_cache(maxsize=4)
-def path_of(source: Source, choices: Choices) -> Path:
+def path_of(source: Source, choices: LayerChoices) -> LayerPath:
     """`solve` with *choices*, kept. Raises what `solve` and `read_layer` raise."""
     return solve(layer_of(source), choices.method, choices.pattern, resolved(choices), title_of(choices),
                  choices.grid)
 
 
-def pinned(source: Source, pin: str | None) -> Path | None:
+def pinned(source: Source, pin: str | None) -> LayerPath | None:
     """The path of a pin's text; None without one. Raises InputError for a bad one, or one that does not fit."""
     return None if pin is None else path_of(source, from_text(pin))
 

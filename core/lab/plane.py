@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from core.errors import InputError, unknown
-from core.lab.results_plane import Choices, Floats, Path, Spot, Verdict
+from core.lab.results_plane import Floats, PlaneChoices, PlanePath, Spot, Verdict
 from core.methods.quadratic import QuadraticSplit
 from core.sparsity.patterns import NM
 
@@ -74,21 +74,21 @@ class Case:
 
     title: str
     shows: str
-    choices: Choices
+    choices: PlaneChoices
 
 
 CASES: dict[str, Case] = {
     "good": Case("Finds the better arm", "At the minimum w1 is the larger weight, but w2 is the one to keep. Z begins "
-                 "with w1; U grows on w2 until it wins.", Choices()),
+                 "with w1; U grows on w2 until it wins.", PlaneChoices()),
     "small": Case("rho too small", "W hardly feels Z. U grows on whichever weight is cut, so Z keeps changing its "
-                  "mind, and W never reaches the cross.", Choices(rho=0.1)),
+                  "mind, and W never reaches the cross.", PlaneChoices(rho=0.1)),
     "large": Case("rho too large", "W is pulled onto the first choice before U has any say: they agree, on the "
-                  "worse arm.", Choices(rho=10.0)),
+                  "worse arm.", PlaneChoices(rho=10.0)),
     "other": Case("Another start", "The same loss and the same rho as in the first case. Only W begins elsewhere, and "
-                  "ends on the other arm.", Choices(s1=20, s2=-15)),
+                  "ends on the other arm.", PlaneChoices(s1=20, s2=-15)),
     "once": Case("Why not project once", "Cutting the minimum keeps the right weight at the wrong value: the weight "
                  "that stays has to make up for the one that goes.",
-                 Choices(tilt=-50, curvature=12, m1=15, m2=11, s1=15, s2=11)),
+                 PlaneChoices(tilt=-50, curvature=12, m1=15, m2=11, s1=15, s2=11)),
 }
 
 
@@ -97,7 +97,7 @@ class Asked:
     """What a link asks for: a case, the choices that follow, and what in it could not be used, in words."""
 
     base: str
-    choices: Choices
+    choices: PlaneChoices
     problems: tuple[str, ...] = ()
 
     @property
@@ -110,7 +110,7 @@ class Asked:
         """What the link has to say: the case, and the choices that differ from it."""
         base = self.base if self.shown == OWN else self.shown
         plain = CASES[base].choices
-        return {"case": base} | {field.name: self.text(field.name) for field in fields(Choices)
+        return {"case": base} | {field.name: self.text(field.name) for field in fields(PlaneChoices)
                                  if getattr(self.choices, field.name) != getattr(plain, field.name)}
 
     @property
@@ -156,7 +156,7 @@ def read(query: Mapping[str, str]) -> Asked:
     return Asked(base, choices, tuple(problems))
 
 
-def _with(choices: Choices, key: str, text: str) -> Choices:
+def _with(choices: PlaneChoices, key: str, text: str) -> PlaneChoices:
     """*choices* with one value read from *text*. Raises InputError when it is none of that knob's."""
     if key == "wstep":
         if text not in STEPS:
@@ -173,7 +173,7 @@ def _with(choices: Choices, key: str, text: str) -> Choices:
         raise InputError(f"{key}={text[:40]!r} is no whole number", expected, "Move the slider.") from None
     if not min(values) <= value <= max(values):
         raise InputError(f"{key}={value} is out of range", expected, "Move the slider.")
-    return Choices(**{**vars(choices), key: value})
+    return PlaneChoices(**{**vars(choices), key: value})
 
 
 def check_rho(given: str | float) -> float:
@@ -203,7 +203,7 @@ def quadratic(tilt: float, curvature: float) -> Floats:
     return np.outer(along, along) + curvature * np.outer(across, across)
 
 
-def solve(choices: Choices) -> Path:
+def solve(choices: PlaneChoices) -> PlanePath:
     """All rounds of ADMM, in float64. A gradient W-step descends once, at the rate 1 / (largest eigenvalue + rho).
 
     Raises InputError for a rho that is not a positive number.
@@ -223,7 +223,7 @@ def solve(choices: Choices) -> Path:
         kept[k], primal[k], dual[k] = int(split.mask[0, 1]), done.primal, done.dual
     arms = (_arm(a, minimum, 0), _arm(a, minimum, 1))
     verdicts = tuple(verdict(kept[:k + 1], primal[k], dual[k], arms) for k in range(rounds + 1))
-    return Path(choices, a, w, z, u, kept, primal, dual, arms, _once(a, minimum), verdicts)
+    return PlanePath(choices, a, w, z, u, kept, primal, dual, arms, _once(a, minimum), verdicts)
 
 
 def verdict(kept: np.ndarray, primal: float, dual: float, arms: tuple[Spot, Spot]) -> Verdict:

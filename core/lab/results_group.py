@@ -15,7 +15,7 @@ SAME = 1e-9  # errors closer than this are the same choice as far as anybody cou
 
 
 @dataclass(frozen=True, eq=False)
-class Choices:
+class Supports:
     """All ways to keep N of M, with the error of each when its kept weights are refitted: see `core.lab.group`."""
 
     supports: Bools  # [C, M], lexicographic: the first keeps entries 0..N-1
@@ -32,7 +32,7 @@ class Choices:
 
 
 @dataclass(frozen=True, eq=False)
-class Nudge:
+class GroupPath:
     """One group over the rounds of ADMM. Row k of an array `[K + 1, M]` is what round k works with; round 0 has U = 0,
     so its Z is the plain projection of the weights. Arrays are read-only and shared."""
 
@@ -46,7 +46,7 @@ class Nudge:
     z: Floats  # [K + 1, M]: V where it is among the N largest of |V|, else 0
     mask: Bools  # [K + 1, M]
     error: Floats  # [K + 1]: of the round's choice, refitted, 0..1
-    choices: Choices | None  # None: more choices than are worth trying one by one
+    choices: Supports | None  # None: more choices than are worth trying one by one
     ways: int  # C(M, N)
 
     @property

@@ -41,7 +41,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Path:
+class LayerPath:
     """One method on one layer, from its first feasible Z to its answer.
 
     A method without rounds has one stop. One with rounds has several, the last being its answer: W = Z, U = 0. Arrays

@@ -13,7 +13,7 @@ Verdict = Literal["start", "settled-best", "settled-worse", "moving", "apart", "
 
 
 @dataclass(frozen=True)
-class Choices:
+class PlaneChoices:
     """All that a picture of two weights depends on, but for the iteration shown. As the link holds it."""
 
     rho: float = 2.0
@@ -47,13 +47,13 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Path:
+class PlanePath:
     """Every iterate of one solve: row 0 is the start, row k what round k left. K rounds.
 
     Z, the residuals and *kept* do not exist before the first round: NaN, and -1.
     """
 
-    choices: Choices
+    choices: PlaneChoices
     a: Floats  # [2, 2], the loss is 1/2 (w - m) A (w - m)^T
     w: Floats  # [K + 1, 2]
     z: Floats  # [K + 1, 2]

@@ -12,7 +12,7 @@ from core.methods.knobs import Knob, knobs_of
 from core.runs.records import RunRecord
 from core.views.catalogue.claims import Claim, claims
 from core.views.drawing import style
-from core.views.drawing.twins import off_default
+from core.views.drawing.telling_apart import off_default
 from core.views.scores.points import Point, point_of, scored
 
 TRAINING = {"never": "no training", "optional": "with or without training", "always": "in training"}

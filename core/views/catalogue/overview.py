@@ -16,7 +16,7 @@ from core.runs.store import Entry, Run
 from core.sparsity.patterns import parse_pattern
 from core.tasks import TASKS
 from core.views.drawing import style
-from core.views.drawing.twins import off_default, told_apart
+from core.views.drawing.telling_apart import off_default, told_apart
 from core.views.drawing.view import Number, View
 
 TILES = 7  # at most: more would be too small to read from the last row

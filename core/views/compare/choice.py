@@ -8,7 +8,7 @@ from core.methods import METHODS
 from core.runs.levels import rank
 from core.runs.records import RunRecord
 from core.views.drawing import style
-from core.views.drawing.twins import told_apart
+from core.views.drawing.telling_apart import told_apart
 
 MOST = 4  # runs side by side: more panels than that cannot be read from the last row
 LETTERS = "ABCD"

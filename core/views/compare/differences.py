@@ -20,7 +20,7 @@ from core.specs.settings import help_of
 from core.statistics.noise import noise, rule
 from core.views.compare.choice import letter, titles
 from core.views.drawing import style
-from core.views.drawing.twins import settings
+from core.views.drawing.telling_apart import settings
 from core.views.drawing.view import View
 from core.views.scores.points import stored
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.lab.results_layer import Path
+from core.lab.results_layer import LayerPath
 from core.views.drawing.view import View
 from core.views.touch.layerlab_curves import error_curve, rounds
 from core.views.touch.layerlab_groups import groups_of_z
@@ -14,7 +14,7 @@ from core.views.touch.layerlab_maps import layer_maps
 
 
 @dataclass(frozen=True)
-class Moment:
+class Pictures:
     """The pictures of one stop."""
 
     maps: View  # weights before, Z, and what every output loses
@@ -29,8 +29,8 @@ class Moment:
         return {name: view for name, view in (("levels", self.levels), ("groups", self.groups)) if view is not None}
 
 
-def moment(path: Path, k: int, lines: Mapping[str, float], pinned: Path | None = None) -> Moment:
+def moment(path: LayerPath, k: int, lines: Mapping[str, float], pinned: LayerPath | None = None) -> Pictures:
     """Stop *k* of *path*. *lines*: the error of every layer method at its defaults; *pinned*: a path of the same layer
     to compare with."""
-    return Moment(layer_maps(path, k, pinned), error_curve(path, k, lines, pinned), rounds(path, k),
+    return Pictures(layer_maps(path, k, pinned), error_curve(path, k, lines, pinned), rounds(path, k),
                   groups_of_z(path, k), levels_of_w(path, k) if path.grid else None)

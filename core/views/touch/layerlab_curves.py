@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from core.lab.results_layer import Path
+from core.lab.results_layer import LayerPath
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
@@ -15,7 +15,7 @@ from core.views.drawing.view import View
 SETTLED = 0.02  # a primal residual that counts as settled, as on the page of the trace
 
 
-def error_curve(path: Path, k: int, lines: Mapping[str, float], pinned: Path | None = None) -> View:
+def error_curve(path: LayerPath, k: int, lines: Mapping[str, float], pinned: LayerPath | None = None) -> View:
     """Error of Z at every stop, log axis; *lines* (by method) across; the *pinned* path beside it."""
     end = max(path.stops[-1].round, pinned.stops[-1].round if pinned is not None else 1, 2)
     data = [_line(style.method_title(name), [0.5, end + 0.5], [value, value], name, dash="dot", width=1.5)
@@ -54,7 +54,7 @@ def loss_words(share: float) -> str:
     return f"{value:.{digits}f}{style.SPACE}%"
 
 
-def _try(path: Path, lines: Mapping[str, float]) -> str:
+def _try(path: LayerPath, lines: Mapping[str, float]) -> str:
     first, wanda = float(path.errors[0]), lines.get("wanda", 0.0)
     said = "Dotted: every method at its defaults. Pin this setting, then turn a knob."
     if path.rounds and abs(first - wanda) <= 1e-3 * wanda:
@@ -62,7 +62,7 @@ def _try(path: Path, lines: Mapping[str, float]) -> str:
     return said
 
 
-def _rank(path: Path, lines: Mapping[str, float]) -> str:
+def _rank(path: LayerPath, lines: Mapping[str, float]) -> str:
     """The best of the other methods."""
     others = {name: value for name, value in lines.items() if name != path.method}
     if not others:
@@ -77,14 +77,14 @@ def _line(name: str, x: list[float], y: list[float], method: str, *, dash: str, 
             "hovertemplate": f"{name}: %{{y:.2%}}<extra></extra>"}
 
 
-def _curve(path: Path, name: str, dash: str) -> Part:
+def _curve(path: LayerPath, name: str, dash: str) -> Part:
     kept = [(stop.round, float(e)) for stop, e in zip(path.stops, path.errors, strict=True) if e > 0]
     x, y = [float(r) for r, _ in kept], [e for _, e in kept]
     return _line(name, x or [1.0], y or [float("nan")], path.method, dash=dash, width=2.5) | {
         "mode": "lines+markers" if len(kept) < 30 else "lines", "marker": {"size": 5}}
 
 
-def rounds(path: Path, k: int) -> View:
+def rounds(path: LayerPath, k: int) -> View:
     """Primal and dual residual, change of the support, and rho, over the rounds; a line at stop *k*."""
     if not path.rounds:
         return words_only(f"{path.title}: no rounds. It goes over the layer once, and there is nothing to play.")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.lab.results_layer import Path
+from core.lab.results_layer import LayerPath
 from core.sparsity.occupancy import free_mask, occupancy
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style
@@ -20,7 +20,7 @@ from core.views.drawing.view import View
 from core.views.patterns import groups
 
 
-def groups_of_z(path: Path, k: int) -> View:
+def groups_of_z(path: LayerPath, k: int) -> View:
     """Shares of groups that hold 0, 1, ... entries: dense and W, their largest anywhere; Z, its support."""
     pattern, mask = parse_pattern(path.pattern), path.mask(k)
     density = float(mask.mean())
@@ -39,11 +39,11 @@ def groups_of_z(path: Path, k: int) -> View:
                 "Scrub from the first round: W's own largest weights fall into the pattern as W comes to Z.")
 
 
-def _kind(path: Path) -> str:
+def _kind(path: LayerPath) -> str:
     return groups.group_words(parse_pattern(path.pattern))
 
 
-def _bars(path: Path, names: list[str], shares: Mapping[str, NDArray[np.floating]]) -> list[Part]:
+def _bars(path: LayerPath, names: list[str], shares: Mapping[str, NDArray[np.floating]]) -> list[Part]:
     colour = style.colour(path.method)
     looks = {"dense": ("dense: the largest, anywhere", {"color": "rgba(0,0,0,0)",
                                                         "line": {"color": style.GREY, "width": 1.5}}),
@@ -54,7 +54,7 @@ def _bars(path: Path, names: list[str], shares: Mapping[str, NDArray[np.floating
             for key, (words, look) in looks.items()]
 
 
-def _claim(path: Path, counts: dict[str, NDArray[np.int64]]) -> str:
+def _claim(path: LayerPath, counts: dict[str, NDArray[np.int64]]) -> str:
     pattern = parse_pattern(path.pattern)
     allowed, now = pattern.allowed, groups.verdict(counts["Z"], pattern)
     if allowed is None:

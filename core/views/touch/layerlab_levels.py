@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.lab.results_layer import Path
+from core.lab.results_layer import LayerPath
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.storage import storage_of
 from core.views.drawing import style
@@ -27,7 +27,7 @@ GAP = 0.09
 Numbers = NDArray[np.floating]
 
 
-def levels_of_w(path: Path, k: int) -> View:
+def levels_of_w(path: LayerPath, k: int) -> View:
     """Histograms of the kept entries of W at stop *k*, of the dense weights and of Z, in steps. *path* is on a grid."""
     assert path.grid is not None
     top, mask = path.grid.top, path.mask(k) != 0
@@ -54,7 +54,7 @@ def levels_of_w(path: Path, k: int) -> View:
                 f"Play from the first round: W's bars climb to Z's marks. {_stored(path, k)}")
 
 
-def _answer(path: Path, k: int) -> bool:
+def _answer(path: LayerPath, k: int) -> bool:
     return path.stops[k].round > path.rounds
 
 
@@ -74,7 +74,7 @@ def _counts(v: NDArray[np.floating], low: float, high: float, bars: int) -> tupl
     return low + width * (np.arange(bars) + 0.5), np.bincount(place, minlength=bars) / len(v)
 
 
-def _figure(path: Path, w: NDArray[np.floating], dense: NDArray[np.floating], share: Numbers,
+def _figure(path: LayerPath, w: NDArray[np.floating], dense: NDArray[np.floating], share: Numbers,
             apart: dict[str, NDArray[np.floating]]) -> tuple[list[Part], Part]:
     assert path.grid is not None
     top, colour = path.grid.top, style.colour(path.method)
@@ -116,7 +116,7 @@ def _figure(path: Path, w: NDArray[np.floating], dense: NDArray[np.floating], sh
         "yaxis2": {"anchor": "x2", "range": [0, 0.52 if float(fold_now.max()) < 0.5 else 1.02], "tickformat": ".0%"}}
 
 
-def _claim(path: Path, k: int, apart: dict[str, NDArray[np.floating]]) -> str:
+def _claim(path: LayerPath, k: int, apart: dict[str, NDArray[np.floating]]) -> str:
     """Levels and groups in one sentence, from the numbers."""
     assert path.grid is not None
     pattern, mask = parse_pattern(path.pattern), path.mask(k)
@@ -131,7 +131,7 @@ def _claim(path: Path, k: int, apart: dict[str, NDArray[np.floating]]) -> str:
            f"Z is on the levels{exact}."
 
 
-def _stored(path: Path, k: int) -> str:
+def _stored(path: LayerPath, k: int) -> str:
     mask = path.mask(k)
     size = storage_of(parse_pattern(path.pattern), path.grid, [(mask.shape[0], mask.shape[1])],
                       [int(mask.sum(dtype=np.int64))])

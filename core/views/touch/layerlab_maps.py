@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from core.lab.results_layer import Floats, Path
+from core.lab.results_layer import Floats, LayerPath
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import maps, style
 from core.views.drawing.build import Part, build, legend_below, map_axis, swatch
@@ -21,7 +21,7 @@ GAP = 0.035  # between panels, as a share of the figure's width
 BARS = 0.2  # the same, of the panel with the errors
 
 
-def layer_maps(path: Path, k: int, pinned: Path | None = None) -> View:
+def layer_maps(path: LayerPath, k: int, pinned: LayerPath | None = None) -> View:
     """Maps of W0 and of Z at stop *k*, and the error of every output; with *pinned* also Z minus its final Z."""
     multiple = parse_pattern(path.pattern).multiple
     whole = maps.drawn_whole(path.weight.shape)
@@ -49,7 +49,7 @@ def layer_maps(path: Path, k: int, pinned: Path | None = None) -> View:
     return View(claim, figure, None, alt, table, cell)
 
 
-def _claim(path: Path, k: int) -> str:
+def _claim(path: LayerPath, k: int) -> str:
     lost, worst = path.lost(k), int(np.argmax(path.lost(k)))
     where = "The answer" if path.stops[k].round > path.rounds else f"After {path.words(k)}, Z"
     return f"{where} keeps {style.percent(float(path.mask(k).mean()))} of the weights and loses " \
@@ -57,7 +57,7 @@ def _claim(path: Path, k: int) -> str:
            f"{loss_words(float(lost[worst]))}."
 
 
-def _figure(path: Path, k: int, pinned: Path | None, drawn: list[tuple[str, Floats]], limit: float,
+def _figure(path: LayerPath, k: int, pinned: LayerPath | None, drawn: list[tuple[str, Floats]], limit: float,
             step: tuple[int, int], gone: maps.Bits | None) -> tuple[list[Part], Part]:
     """Traces and layout: the maps from the left, the bars at the right, one axis of outputs for all."""
     width = (1 - BARS - GAP * len(drawn)) / len(drawn)
@@ -118,7 +118,7 @@ def _heat(values: Floats, limit: float, axis: str, grid: Part, gone: maps.Bits |
     return out
 
 
-def _by_rows(path: Path, k: int, rows: int) -> Floats:
+def _by_rows(path: LayerPath, k: int, rows: int) -> Floats:
     """Share of the output lost at stop *k*, over every *rows* outputs together."""
     starts = np.arange(0, len(path.energy), rows)
     energy = np.add.reduceat(path.energy, starts)
@@ -126,7 +126,7 @@ def _by_rows(path: Path, k: int, rows: int) -> Floats:
     return np.divide(lost, energy, out=np.zeros_like(energy), where=energy > 0)
 
 
-def _top(path: Path, pinned: Path | None, rows: int) -> float:
+def _top(path: LayerPath, pinned: LayerPath | None, rows: int) -> float:
     """The end of the axis of errors: the same at every stop, so that scrubbing shows what shrinks."""
     known = [float(_by_rows(path, k, rows).max()) for k in range(len(path.stops))]
     if pinned is not None:

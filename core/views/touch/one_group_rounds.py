@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.lab.results_group import MOST, Nudge
+from core.lab.results_group import MOST, GroupPath
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below
 from core.views.drawing.view import View
@@ -21,35 +21,35 @@ ROLES: dict[tuple[bool, bool], tuple[str, str]] = {
 }
 
 
-def crossings(nudge: Nudge, k: int) -> View:
+def crossings(path: GroupPath, k: int) -> View:
     """|W + U| of every entry over the iterations, thick while it stays: a crossing is where two lines meet."""
-    size, rounds = np.abs(nudge.v), np.arange(nudge.last + 1)
+    size, rounds = np.abs(path.v), np.arange(path.last + 1)
     data: list[Part] = []
     for role, (words, colour) in ROLES.items():
-        mine = np.flatnonzero((nudge.mask[0] == role[0]) & (nudge.mask[-1] == role[1]))
+        mine = np.flatnonzero((path.mask[0] == role[0]) & (path.mask[-1] == role[1]))
         if not len(mine):
             continue
-        thick = np.where(nudge.mask[:, mine], size[:, mine], np.nan)
-        place = {"type": "scatter", "x": np.tile(np.append(rounds, nudge.last), len(mine)), "name": words,
+        thick = np.where(path.mask[:, mine], size[:, mine], np.nan)
+        place = {"type": "scatter", "x": np.tile(np.append(rounds, path.last), len(mine)), "name": words,
                  "legendgroup": words, "hovertemplate": "iteration %{x}, entry %{text}: %{y:.4g}<extra></extra>",
-                 "text": np.repeat(mine + 1, nudge.last + 2)}
+                 "text": np.repeat(mine + 1, path.last + 2)}
         data.append({**place, "y": _joined(size[:, mine]), "mode": "lines", "showlegend": False,
                      "line": {"width": 1.2, "color": colour}})
-        kept = bool(nudge.mask[:, mine].any())
+        kept = bool(path.mask[:, mine].any())
         data.append({**place, "y": _joined(thick), "mode": "lines+markers" if kept else "lines",
                      "line": {"width": 4 if kept else 1.2, "color": colour}, "marker": {"size": 6, "color": colour}})
-    data.append({"type": "scatter", "mode": "text", "x": np.full(nudge.m, nudge.last), "y": size[-1],
-                 "text": [f" {i + 1}" for i in range(nudge.m)], "textposition": "middle right", "cliponaxis": False,
+    data.append({"type": "scatter", "mode": "text", "x": np.full(path.m, path.last), "y": size[-1],
+                 "text": [f" {i + 1}" for i in range(path.m)], "textposition": "middle right", "cliponaxis": False,
                  "showlegend": False, "hoverinfo": "skip"})
     figure = build(data, {
-        "xaxis": {"title": {"text": "iteration"}, "range": [-0.5, nudge.last * 1.04 + 0.5], "zeroline": False},
+        "xaxis": {"title": {"text": "iteration"}, "range": [-0.5, path.last * 1.04 + 0.5], "zeroline": False},
         "yaxis": {"title": {"text": "|W + U|"}, "rangemode": "tozero"}, "shapes": [_now(k)],
         "legend": legend_below(), "margin": {"l": 64, "r": 16, "t": 12, "b": 92},
-    }, 400, legend=True, revision=f"{nudge.n}:{nudge.m}")
-    claim = _crossed(nudge)
-    table = pd.DataFrame({"iteration": rounds} | {f"|w + u| {i + 1}": size[:, i] for i in range(nudge.m)}
-                         | {f"stays {i + 1}": nudge.mask[:, i] for i in range(nudge.m)})
-    alt = f"Lines of |W + U| for {nudge.m} entries over iterations 0 to {nudge.last}, thick while an entry stays. " \
+    }, 400, legend=True, revision=f"{path.n}:{path.m}")
+    claim = _crossed(path)
+    table = pd.DataFrame({"iteration": rounds} | {f"|w + u| {i + 1}": size[:, i] for i in range(path.m)}
+                         | {f"stays {i + 1}": path.mask[:, i] for i in range(path.m)})
+    alt = f"Lines of |W + U| for {path.m} entries over iterations 0 to {path.last}, thick while an entry stays. " \
           f"{claim}"
     return View(claim, figure, None, alt, table, "A smaller rho lets W go further between two looks at the pattern. "
                 "With a correlation of 0 nothing is wanted back, and no line is crossed.")
@@ -65,20 +65,20 @@ def _now(k: int) -> Part:
             "line": {"width": 1.5, "dash": "dot", "color": style.GREY}}
 
 
-def _crossed(nudge: Nudge) -> str:
+def _crossed(path: GroupPath) -> str:
     """The claim: who came in, when, and who went."""
-    if nudge.n == nudge.m or nudge.blank:
-        return "Nothing crosses: there is nothing to choose." if nudge.n == nudge.m else blank_words(nudge)
-    turns, total = nudge.turns, nudge.last
+    if path.n == path.m or path.blank:
+        return "Nothing crosses: there is nothing to choose." if path.n == path.m else blank_words(path)
+    turns, total = path.turns, path.last
     if not turns:
-        return f"No entry crosses the line in {total} iterations: {entries(nudge.mask[0])} stay" \
-               f"{'s' if nudge.n == 1 else ''}."
-    new, old = nudge.mask[-1] & ~nudge.mask[0], nudge.mask[0] & ~nudge.mask[-1]
+        return f"No entry crosses the line in {total} iterations: {entries(path.mask[0])} stay" \
+               f"{'s' if path.n == 1 else ''}."
+    new, old = path.mask[-1] & ~path.mask[0], path.mask[0] & ~path.mask[-1]
     if turns[-1] > 0.9 * total and len(turns) > 2:
         return f"The choice changes {len(turns)} times and has not come to rest by iteration {total}."
     if not new.any():
         return f"The choice changes {len(turns)} times, last at iteration {turns[-1]}, and ends where it began."
-    when = [_came(nudge.mask[:, i]) for i in np.flatnonzero(new)]
+    when = [_came(path.mask[:, i]) for i in np.flatnonzero(new)]
     one = len(when) == 1
     times = ", ".join(map(str, sorted(set(when))))
     were, them, go = ("was", "it", "goes") if one else ("were", "them", "go")
@@ -91,50 +91,50 @@ def _came(stays: NDArray[np.bool_]) -> int:
     return int(np.flatnonzero(~stays)[-1]) + 1
 
 
-def choice(nudge: Nudge, k: int) -> View:
+def choice(path: GroupPath, k: int) -> View:
     """The error of each iteration's choice, its kept weights refitted, beside the best of all choices."""
-    rounds = np.arange(nudge.last + 1)
+    rounds = np.arange(path.last + 1)
     data: list[Part] = [
-        {"type": "scatter", "x": rounds, "y": nudge.error, "mode": "lines", "name": "the choice of each iteration",
+        {"type": "scatter", "x": rounds, "y": path.error, "mode": "lines", "name": "the choice of each iteration",
          "line": {"width": 3, "shape": "hv", "color": style.ACCENT},
          "hovertemplate": "iteration %{x}: %{y:.2%} lost<extra></extra>"},
-        {"type": "scatter", "x": [k], "y": [nudge.error[k]], "mode": "markers", "showlegend": False,
+        {"type": "scatter", "x": [k], "y": [path.error[k]], "mode": "markers", "showlegend": False,
          "marker": {"size": 12, "color": style.ACCENT}, "hoverinfo": "skip"}]
     ranks = None
-    if nudge.choices is not None:
-        best = float(nudge.choices.errors.min())
-        data.append({"type": "scatter", "x": [0, nudge.last], "y": [best, best], "mode": "lines", "name":
-                     f"the best of all {style.count(nudge.ways)}", "hovertemplate": "%{y:.2%} lost<extra></extra>",
+    if path.choices is not None:
+        best = float(path.choices.errors.min())
+        data.append({"type": "scatter", "x": [0, path.last], "y": [best, best], "mode": "lines", "name":
+                     f"the best of all {style.count(path.ways)}", "hovertemplate": "%{y:.2%} lost<extra></extra>",
                      "line": {"width": 2, "dash": "dash", "color": style.rgba(style.SEQUENTIAL_HUE)}})
-        known = {e: nudge.choices.rank(e) for e in map(float, np.unique(nudge.error))}
-        ranks = [known[float(e)] for e in nudge.error]
+        known = {e: path.choices.rank(e) for e in map(float, np.unique(path.error))}
+        ranks = [known[float(e)] for e in path.error]
     figure = build(data, {
-        "xaxis": {"title": {"text": "iteration"}, "range": [-0.5, nudge.last * 1.04 + 0.5], "zeroline": False},
+        "xaxis": {"title": {"text": "iteration"}, "range": [-0.5, path.last * 1.04 + 0.5], "zeroline": False},
         "yaxis": {"title": {"text": "output lost"}, "tickformat": ".0%",
-                  "range": [0, 1.15 * (float(nudge.error.max()) or 0.1)]},
+                  "range": [0, 1.15 * (float(path.error.max()) or 0.1)]},
         "shapes": [_now(k)], "legend": legend_below(), "margin": {"l": 64, "r": 16, "t": 12, "b": 92},
-    }, 320, legend=True, revision=f"{nudge.n}:{nudge.m}")
-    claim = _judged(nudge, k)
-    table = pd.DataFrame({"iteration": rounds, "keeps": [entries(m) for m in nudge.mask], "output lost": nudge.error,
+    }, 320, legend=True, revision=f"{path.n}:{path.m}")
+    claim = _judged(path, k)
+    table = pd.DataFrame({"iteration": rounds, "keeps": [entries(m) for m in path.mask], "output lost": path.error,
                           **({} if ranks is None else {"place": ranks})})
     return View(claim, figure, None, f"A line of the output lost by each iteration's choice. {claim}", table,
                 "Set the correlation to 0: the largest weights are then the right ones, and magnitude wins.")
 
 
-def _judged(nudge: Nudge, k: int) -> str:
-    if nudge.n == nudge.m or nudge.blank:
-        return "Nothing is lost: " + ("everything stays." if nudge.n == nudge.m else "all weights are zero.")
-    now = f"Iteration {k} keeps {entries(nudge.mask[k])}: refitted, {_lost(nudge.error[k])} of the output is lost"
-    if nudge.choices is None:
-        return f"{now}. There are {style.count(nudge.ways)} choices, and at most {style.count(MOST)} are tried one " \
+def _judged(path: GroupPath, k: int) -> str:
+    if path.n == path.m or path.blank:
+        return "Nothing is lost: " + ("everything stays." if path.n == path.m else "all weights are zero.")
+    now = f"Iteration {k} keeps {entries(path.mask[k])}: refitted, {_lost(path.error[k])} of the output is lost"
+    if path.choices is None:
+        return f"{now}. There are {style.count(path.ways)} choices, and at most {style.count(MOST)} are tried one " \
                "by one: the best is not known."
-    rank, best = nudge.choices.rank(float(nudge.error[k])), nudge.choices.best
+    rank, best = path.choices.rank(float(path.error[k])), path.choices.best
     if rank == 1:
-        rest = "" if (nudge.mask[k] == nudge.mask[0]).all() else \
-            f"; with the largest, {entries(nudge.mask[0])}, it would be {_lost(nudge.error[0])}"
-        return f"{now}, the least of all {style.count(nudge.ways)} choices{rest}."
-    return f"{now}, place {style.count(rank)} of {style.count(nudge.ways)}; with the best, " \
-           f"{entries(nudge.choices.supports[best])}, it would be {_lost(nudge.choices.errors[best])}."
+        rest = "" if (path.mask[k] == path.mask[0]).all() else \
+            f"; with the largest, {entries(path.mask[0])}, it would be {_lost(path.error[0])}"
+        return f"{now}, the least of all {style.count(path.ways)} choices{rest}."
+    return f"{now}, place {style.count(rank)} of {style.count(path.ways)}; with the best, " \
+           f"{entries(path.choices.supports[best])}, it would be {_lost(path.choices.errors[best])}."
 
 
 def _lost(error: float) -> str:

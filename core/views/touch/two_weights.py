@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.lab.results_plane import Floats, Path
+from core.lab.results_plane import Floats, PlanePath
 from core.views.drawing import style
 from core.views.drawing.build import build, legend_below
 from core.views.drawing.view import View
@@ -26,7 +26,7 @@ Trace = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Moment:
+class Pictures:
     """One iteration as the page shows it."""
 
     picture: View
@@ -35,12 +35,12 @@ class Moment:
     balance: str
 
 
-def moment(path: Path, k: int) -> Moment:
+def moment(path: PlanePath, k: int) -> Pictures:
     """Everything drawn for iteration *k* (0..path.last) of *path*."""
-    return Moment(picture(path, k), curves(path, k), updates(path, k), balance(path, k))
+    return Pictures(picture(path, k), curves(path, k), updates(path, k), balance(path, k))
 
 
-def reach(path: Path) -> tuple[list[float], list[float]]:
+def reach(path: PlanePath) -> tuple[list[float], list[float]]:
     """The ranges of w1 and w2, equally long: the same for every iteration, so that nothing jumps while playing."""
     points = np.vstack([path.w, path.z[1:], path.w + path.u, [path.choices.minimum], [[0.0, 0.0]],
                         *([arm.point] for arm in path.arms)])
@@ -52,7 +52,7 @@ def reach(path: Path) -> tuple[list[float], list[float]]:
 # -- the plane ---------------------------------------------------------------------------------------------------
 
 
-def picture(path: Path, k: int) -> View:
+def picture(path: PlanePath, k: int) -> View:
     """The plane (w1, w2) after *k* iterations; the paths ahead are drawn faintly."""
     (across, up), best = reach(path), path.best
     data = [
@@ -80,7 +80,7 @@ def picture(path: Path, k: int) -> View:
     return View(claim(path, k), figure, None, _plane_alt(path, k), _iterations(path), _try_plane(path, k))
 
 
-def _ring(path: Path, loss: float) -> tuple[Floats, Floats]:
+def _ring(path: PlanePath, loss: float) -> tuple[Floats, Floats]:
     """The ellipse where the loss is *loss*."""
     angle, turn = np.linspace(0, 2 * math.pi, POINTS), math.radians(path.choices.tilt)
     along = math.sqrt(2 * loss) * np.cos(angle)
@@ -90,7 +90,7 @@ def _ring(path: Path, loss: float) -> tuple[Floats, Floats]:
             np.round(y + along * math.sin(turn) + across * math.cos(turn), 4))
 
 
-def _rings(path: Path, across: list[float], up: list[float]) -> tuple[list, list]:
+def _rings(path: PlanePath, across: list[float], up: list[float]) -> tuple[list, list]:
     """RINGS ellipses as one line with gaps: equal steps of distance, so the loss grows as their square."""
     side = (across[1] - across[0]) / 2
     xs: list[float | None] = []
@@ -115,7 +115,7 @@ def _iterates(points: Floats, name: str, colour: str, symbol: str, size: int, mo
             "hovertemplate": name + " after iteration %{customdata}: (%{x:.2f}, %{y:.2f})<extra></extra>"}
 
 
-def _pull(path: Path, k: int) -> list[Trace]:
+def _pull(path: PlanePath, k: int) -> list[Trace]:
     """W - Z as a dashed line, and U as an arrow from W to W + U, which is what the next round projects."""
     w, z, tip = path.w[k], path.z[k], path.w[k] + path.u[k]
     head = 15 if float(np.abs(path.u[k]).max()) > 1e-9 else 0  # an arrow of no length points nowhere
@@ -134,7 +134,7 @@ def _spot(points: list[Floats], name: str, symbol: str, size: int, colour: str) 
             "marker": {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}}
 
 
-def _now(path: Path, k: int) -> list[Trace]:
+def _now(path: PlanePath, k: int) -> list[Trace]:
     """W and Z of the iteration shown, large, with their letters."""
     out = []
     for letter, point, colour, symbol, place in (("Z", path.z[k], Z, "square", "bottom left"),
@@ -146,7 +146,7 @@ def _now(path: Path, k: int) -> list[Trace]:
     return out
 
 
-def _plane_alt(path: Path, k: int) -> str:
+def _plane_alt(path: PlanePath, k: int) -> str:
     choices, best = path.choices, path.best
     first = (f"Two weights w1 and w2. Loss: rings about {pair(choices.minimum)}, {choices.curvature} times as steep "
              f"across the valley as along it, tilted {choices.tilt} degrees. The cross of the two axes is what keep 1 "
@@ -157,7 +157,7 @@ def _plane_alt(path: Path, k: int) -> str:
                     f"{pair(path.u[k])}. Z has changed the weight it keeps {times(flips(path, k))}.")
 
 
-def _try_plane(path: Path, k: int) -> str:
+def _try_plane(path: PlanePath, k: int) -> str:
     if path.verdicts[path.last] == "flipping":
         return "Raise rho: a stronger pull gives W a reason to stay near Z, and the flipping ends."
     if path.verdicts[path.last] == "settled-worse":
@@ -170,7 +170,7 @@ def _try_plane(path: Path, k: int) -> str:
 # -- the curves --------------------------------------------------------------------------------------------------
 
 
-def curves(path: Path, k: int) -> View:
+def curves(path: PlanePath, k: int) -> View:
     """Loss of W and of Z above, residuals below (log), over the iterations; a line stands at *k*."""
     xs = list(range(path.last + 1))
     losses = {"W": path.losses(path.w), "Z": path.losses(path.z)}
@@ -198,7 +198,7 @@ def _curve(xs: list[int], ys: Floats, name: str, colour: str, axis: str = "y", d
             "line": {"color": colour, "width": 2.5, "dash": dash}, "hovertemplate": name + ": %{y:.3~g}<extra></extra>"}
 
 
-def _level(path: Path, loss: float, name: str, colour: str, dash: str) -> Trace:
+def _level(path: PlanePath, loss: float, name: str, colour: str, dash: str) -> Trace:
     return _curve([0, path.last], np.array([loss, loss]), name, colour, dash=dash) | {
         "hovertemplate": f"{name}: {number(loss)}<extra></extra>"}
 
@@ -208,7 +208,7 @@ def _positive(values: Floats) -> Floats:
     return np.where(values > 1e-9, values, np.nan)
 
 
-def _decades(path: Path) -> list[float]:
+def _decades(path: PlanePath) -> list[float]:
     """The range of the residuals' axis in decades: never below a millionth, whatever there is."""
     seen = np.concatenate([path.primal[1:], path.dual[1:]])
     high = math.log10(max(float(seen.max()), 1e-3))
@@ -216,7 +216,7 @@ def _decades(path: Path) -> list[float]:
     return [min(low, high - 1) - 0.1, high + 0.2]
 
 
-def _curves_claim(path: Path, k: int) -> str:
+def _curves_claim(path: PlanePath, k: int) -> str:
     once, best = path.once, path.best
     place = "the weight it keeps is the right one, at the wrong value" if once.kept == best.kept else \
         f"it keeps {weight(once.kept)}, and {weight(best.kept)} is the one to keep"
@@ -228,7 +228,7 @@ def _curves_claim(path: Path, k: int) -> str:
             f"{number(best.loss)}: {place}.{here}")
 
 
-def _curves_alt(path: Path, losses: dict[str, Floats]) -> str:
+def _curves_alt(path: PlanePath, losses: dict[str, Floats]) -> str:
     w, z = losses["W"], losses["Z"]
     return (f"Over {path.last} iterations the loss of W goes from {number(w[0])} to {number(w[-1])}, that of Z from "
             f"{number(z[1])} to {number(z[-1])}; the best on the cross is {number(path.best.loss)}. The primal "
@@ -236,7 +236,7 @@ def _curves_alt(path: Path, losses: dict[str, Floats]) -> str:
             f"{path.dual[-1]:.2g}.")
 
 
-def _iterations(path: Path) -> pd.DataFrame:
+def _iterations(path: PlanePath) -> pd.DataFrame:
     """One row per iteration, the start included."""
     columns: dict[str, Any] = {"iteration": np.arange(path.last + 1)}
     for name, values in (("W", path.w), ("Z", path.z), ("U", path.u)):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from core.lab.results_plane import Path
+from core.lab.results_plane import PlanePath
 from core.views.drawing import style
 
 MINUS = "\N{MINUS SIGN}"
@@ -40,7 +40,7 @@ def weight(kept: int) -> str:
     return f"w{kept + 1}"
 
 
-def claim(path: Path, k: int) -> str:
+def claim(path: PlanePath, k: int) -> str:
     """What *k* iterations have come to, in one sentence."""
     best, verdict = path.best, path.verdicts[k]
     after = f"After {k} iteration{'s' if k > 1 else ''}"
@@ -64,7 +64,7 @@ def claim(path: Path, k: int) -> str:
     return f"{after} W and Z agree on keeping {kept}, {arm}: loss {number(loss)}, {end}."
 
 
-def flips(path: Path, k: int) -> int:
+def flips(path: PlanePath, k: int) -> int:
     """How often Z has changed the weight it keeps in rounds 1..k."""
     rounds = path.kept[1:k + 1].tolist()
     return sum(a != b for a, b in pairwise(rounds))
@@ -75,7 +75,7 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def updates(path: Path, k: int) -> tuple[Update, ...]:
+def updates(path: PlanePath, k: int) -> tuple[Update, ...]:
     """The updates of iteration *k* in the solver's order; for k = 0 those to come, without numbers."""
     rho = f"{path.choices.rho:g}"
     exact = path.choices.wstep == "exact"
@@ -103,7 +103,7 @@ def _rule(exact: bool, before: int | str = "", k: int | str = "") -> str:
     return rf"{_w(before)} - \eta\big(({_w(before)} - m)A + \rho({_w(before)} - {_z(k)} + {_u(k)})\big)"
 
 
-def _filled(path: Path, k: int) -> str:
+def _filled(path: PlanePath, k: int) -> str:
     """The right side of the W-step of round *k* with its numbers."""
     choices, pulled = path.choices, path.choices.rho * (path.z[k] - path.u[k])
     if choices.wstep == "exact":
@@ -113,7 +113,7 @@ def _filled(path: Path, k: int) -> str:
     return rf"{_at(before)} - {1 / (choices.curvature + choices.rho):.2g}\,{_at(down)}"
 
 
-def balance(path: Path, k: int) -> str:
+def balance(path: PlanePath, k: int) -> str:
     """The force of U beside the slope of the loss at W: where W and Z meet, they cancel."""
     if k == 0:
         return "U begins at 0: at first nothing pulls but Z."

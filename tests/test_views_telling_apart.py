@@ -6,7 +6,7 @@ import msgspec
 
 from core.runs.records import RunRecord
 from core.runs.store import Store
-from core.views.drawing.twins import off_default, told_apart
+from core.views.drawing.telling_apart import off_default, told_apart
 
 
 def variant(base: RunRecord, name: str, **fields: object) -> RunRecord:
