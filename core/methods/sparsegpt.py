@@ -35,8 +35,8 @@ from core.methods.knob_sets import SparseGptKnobs
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import highest, select
 
-# columns that are finished one by one before the rest of the block hears of them, where no group
-# says more
+# Columns that are finished one by one before the rest of the block hears of them, where no group
+# says more.
 PART = 8
 
 
@@ -46,21 +46,21 @@ class SparseGpt(LayerMethod):
     knobs: SparseGptKnobs
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
-        """See `LayerMethod.solve`. *stats* must hold the Gram matrix. Works in the floating type of
-        *weight*.
+        """See `LayerMethod.solve`. *stats* must hold the Gram matrix.
 
-        Raises InputError when the matrix does not fit the pattern, torch.linalg.LinAlgError when
-        the damping is too small for the Gram matrix.
+        Works in the floating type of *weight*. Raises InputError when the matrix does not fit the
+        pattern, torch.linalg.LinAlgError when the damping is too small for the Gram matrix.
         """
         assert stats is not None and stats.gram is not None
         pattern.fits("the matrix", tuple(weight.shape))
         k = self.knobs
         factor, dead = inverse_factor(stats.gram, k.damping)
-        # [in, out]: a column is one stretch of memory
+        # [in, out]: a column is one stretch of memory, and it is columns that the loop visits.
         columns = weight.T.clone(memory_format=torch.contiguous_format)
         columns[dead] = 0.0
         chooser = _Chooser(pattern, columns, factor.diagonal())
-        block = -(-k.block // chooser.group) * chooser.group  # no group in two blocks
+        # Rounded up to whole groups: the columns of a group are chosen at once, so in one block.
+        block = -(-k.block // chooser.group) * chooser.group
         for start in range(0, len(columns), block):
             _sweep(columns, factor, chooser, start, min(start + block, len(columns)))
         mask = chooser.mask.T.contiguous()
@@ -68,15 +68,20 @@ class SparseGpt(LayerMethod):
 
 
 def inverse_factor(gram: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-    """R `[in, in]`, upper triangular with R^T R = H^-1, and which inputs are always zero (bool
-    `[in]`)."""
+    """R `[in, in]`, upper triangular with R^T R = H^-1, and a bool `[in]`: is an input always zero?
+
+    Raises torch.linalg.LinAlgError when *damping* is too small for *gram* `[in, in]`.
+    """
     h = gram.clone()
     diagonal = h.diagonal()
     dead = diagonal <= 0
     mean = diagonal[~dead].mean() if not bool(dead.all()) else diagonal.new_tensor(1.0)
-    diagonal[dead] = mean  # any number does: nothing else in these rows and columns
+    # Any number does: there is nothing else in these rows and columns.
+    diagonal[dead] = mean
     diagonal.add_(damping * mean)
-    lower = torch.linalg.cholesky(h.flip(0, 1))  # H = V V^T with V upper triangular, so R = V^-1
+    # Differs from the published code, which inverts H and factorises the inverse: with rows and
+    # columns reversed, H = V V^T with V upper triangular, so R = V^-1.
+    lower = torch.linalg.cholesky(h.flip(0, 1))
     upper = lower.flip(0, 1)
     one = torch.eye(len(h), dtype=h.dtype, device=h.device)
     return torch.linalg.solve_triangular(upper, one, upper=True), dead
@@ -89,23 +94,24 @@ class _Chooser:
         self.pattern, self.columns = pattern, columns
         self.scale = pivots.reciprocal().unsqueeze(1)  # [in, 1]: 1 / R_ii
         grouping = pattern.grouping
-        self.by_group = grouping.tiled  # a group is chosen when its first column is reached
-        self.by_block = not self.by_group and grouping.single  # so many of every `block` columns
+        # A group with sides is chosen when its first column is reached; single weights of a whole
+        # matrix are chosen for `block` columns at a time.
+        self.by_group = grouping.tiled
+        self.by_block = not self.by_group and grouping.single
         self.group = pattern.multiple if self.by_group else 1  # columns chosen at once
         self.part = self.group if self.by_group else PART
         if self.by_group or self.by_block:
             self.mask = torch.ones_like(columns, dtype=torch.bool)
-        # units that reach over columns of several blocks: once, from the weights as they come
         else:
+            # Units that reach over columns of several blocks: once, from the weights as they come.
             self.mask = select(pattern, self._sizes(0, len(columns)).square_()).T.contiguous()
 
     def _sizes(self, start: int, stop: int) -> Tensor:
-        """|w| / R_ii of some columns, `[out, stop - start]`: the root of what dropping w would
-        cost."""
+        """|w| / R_ii `[out, stop - start]` of some columns: the root of what dropping w costs."""
         return (self.columns[start:stop] * self.scale[start:stop]).abs_().T
 
     def at_block(self, start: int, stop: int) -> None:
-        """Called before the columns of a block are visited."""
+        """Choose for the columns of a block before they are visited, where blocks choose."""
         if self.by_block:
             rows, kept = self.columns.shape[1], self.pattern.budget.kept
             # The total is exact: what rounding gave one block it takes from the next.
@@ -114,7 +120,7 @@ class _Chooser:
             self.mask[start:stop] = highest(sizes.reshape(-1), count).view(sizes.shape).T
 
     def at_part(self, start: int, stop: int) -> None:
-        """Called before the columns of a group are visited."""
+        """Choose for the columns of a group before they are visited, where groups choose."""
         if self.by_group:
             self.mask[start:stop] = select(self.pattern, self._sizes(start, stop)).T
 

@@ -1,2 +1,2 @@
 """What may stay: patterns, the selection under them, what the groups of a mask hold, and the exact
-check."""
+check that a mask keeps to its pattern."""

@@ -22,7 +22,8 @@ class Budget:
     """
 
     number: int | None = None
-    share: float | None = None  # of zeros, 0 up to, but not, 1
+    # Of zeros, 0 up to, but not, 1: a share of 1 would leave a matrix without weights.
+    share: float | None = None
     ways: int | None = None
 
     def __post_init__(self) -> None:
@@ -36,14 +37,15 @@ class Budget:
 
     def density(self, units: int | None) -> float:
         """Nominal share of the units that stay, 0..1 (rounding to whole units aside)."""
-        return (
-            self.number / units if self.number is not None and units else 1.0 - (self.share or 0.0)
-        )
+        return (self.number / units if self.number is not None and units
+                else 1.0 - (self.share or 0.0))
 
     def eased(self, progress: float, units: int | None) -> Budget:
-        """The budget on the way here, *progress* 0..1: its share of zeros is 1 - (1 - progress)^3
-        of this one's. A library knows no way: it is chosen from all the time."""
+        """The budget on the way to this one, *progress* 0..1: its share of zeros is
+        1 - (1 - progress)^3 of this one's."""
+        # A cubic: most goes early, while what is left can still make up for it, and little late.
         risen = 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
+        # The supports of a library all keep the same number, so there is nothing to ease.
         if self.ways is not None:
             return self
         if self.number is not None and units:
@@ -55,7 +57,8 @@ class Budget:
         """Bits that say which of a group's *units* stay, as compact formats write them."""
         if self.ways is not None:
             return width_of(self.ways)
-        if self.number is not None:  # the smaller of N positions and a bitmap; nothing for all
+        # The smaller of N positions and a bitmap; where all stay there is nothing to say.
+        if self.number is not None:
             return 0 if self.number == units else min(self.number * width_of(units), units)
         return 0 if self.share is None else units
 
@@ -65,7 +68,9 @@ def kept_number(sparsity: float, size: int) -> int:
 
     Exact, from the sparsity as it is written: 0.9 of 5 leaves 0.5, hence 1, on every machine.
     """
+    # `repr` gives the decimal that was typed; the float itself is not 0.9 but a little beside it.
     gone, whole = Decimal(repr(float(sparsity))).as_integer_ratio()
+    # floor((1 - sparsity) * size + 1/2), in whole numbers.
     return (2 * (whole - gone) * size + whole) // (2 * whole)
 
 

@@ -1,4 +1,6 @@
-"""Sums over the cells of a matrix: the small rectangles in which patterns are counted. numpy only.
+"""Sums over the cells of a matrix: the small rectangles in which patterns are counted.
+
+numpy only, as recorded pages count too and open without torch.
 """
 
 from __future__ import annotations

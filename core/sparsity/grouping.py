@@ -26,9 +26,11 @@ import numpy as np
 
 from core.errors import InputError
 
-Sides = tuple[int | None, int | None]  # rows and columns; None: all there are
+# Rows and columns; None: all there are.
+Sides = tuple[int | None, int | None]
 OPEN: Sides = (None, None)
-WIDEST = 32  # the largest M: counts of a group fit a byte, and no hardware or paper goes beyond
+# The largest M: counts of a group fit a byte, and no hardware or paper goes beyond.
+WIDEST = 32
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,9 @@ class Grouping:
 
     @property
     def cell(self) -> tuple[int, int] | None:
-        """Rows and columns in which a matrix is counted and drawn: those of a group, else of a
-        unit.
+        """Rows and columns in which a matrix is counted and drawn; None where there are none.
 
-        None where neither has sides: then strips of a few inputs stand in.
+        Those of a group, else of a unit. Where neither has sides, strips of a few inputs stand in.
         """
         rows, columns = self.group if self.tiled or self.single else self.unit
         return None if rows is None or columns is None else (rows, columns)
@@ -84,11 +85,8 @@ class Grouping:
         *pattern* is named in the message, *instead* is a pattern that fits every matrix.
         """
         if len(shape) != 2:
-            raise InputError(
-                f"Matrix {name!r} has shape {tuple(shape)}",
-                "two dimensions, [out, in]",
-                "Leave it out of what is pruned.",
-            )
+            raise InputError(f"Matrix {name!r} has shape {tuple(shape)}",
+                             "two dimensions, [out, in]", "Leave it out of what is pruned.")
         if self.cell is None:
             return
         rows, columns = self.cell
@@ -96,11 +94,9 @@ class Grouping:
         if divided and shape[1] and (shape[0] or rows == 1):
             return
         if self.noun == "group":
-            raise InputError(
-                f"Matrix {name!r} is {shape[1]} wide",
-                f"a width divisible by {columns} for {pattern}",
-                _other(shape[1], instead),
-            )
+            raise InputError(f"Matrix {name!r} is {shape[1]} wide",
+                             f"a width divisible by {columns} for {pattern}",
+                             _other(shape[1], instead))
         raise InputError(f"Matrix {name!r} is {shape[0]} x {shape[1]}",
                          f"sides divisible by {rows} and {columns} for {pattern}",
                          f"Choose sides that divide them, or '{instead}'.")
@@ -113,8 +109,7 @@ class Grouping:
         out, into = values.shape
         (rows, columns), (high, wide) = self._sides((out, into))
         cut = values.reshape(
-            out // rows, rows // high, high, into // columns, columns // wide, wide
-        )
+            out // rows, rows // high, high, into // columns, columns // wide, wide)
         # [down, up, high, across, along, wide] -> [down, across, up, along, high, wide]
         turned = cut.swapaxes(1, 3).swapaxes(2, 3).swapaxes(3, 4)
         units = (rows // high) * (columns // wide)
@@ -125,15 +120,19 @@ class Grouping:
         out, into = shape
         (rows, columns), (high, wide) = self._sides((out, into))
         cut = kept.reshape(out // rows, into // columns, rows // high, columns // wide)
-        # [down, across, up, along] -> [down, up, across, along]; then every unit as large as it is
+        # [down, across, up, along] -> [down, up, across, along]: one entry a unit
         turned = cut.swapaxes(1, 2).reshape(out // high, into // wide)
         if self.single:
             return turned
+        # Every entry repeated over the weights of its unit; by index, as numpy and torch call a
+        # repetition by different names.
         return turned[np.arange(out) // high][:, np.arange(into) // wide]
 
     def _sides(self, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Rows and columns of a group and of a unit in a matrix of *shape*, the open ones filled
-        in."""
+        """Rows and columns of a group and of a unit in a matrix of *shape*, open sides filled in.
+
+        An open side of a group is the matrix's, an open side of a unit its group's.
+        """
         group = (self.group[0] or shape[0], self.group[1] or shape[1])
         return group, (self.unit[0] or group[0], self.unit[1] or group[1])
 

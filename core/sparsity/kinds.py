@@ -30,17 +30,14 @@ class NM(Pattern):
     def __post_init__(self) -> None:
         text = f"{self.n}:{self.m}"
         if self.n < 1 or self.m < 1:
-            raise InputError(
-                f"Pattern {text!r} has a zero or negative number",
-                "N and M of at least 1",
-                "2:4 keeps 2 of every 4 consecutive weights.",
-            )
+            raise InputError(f"Pattern {text!r} has a zero or negative number",
+                             "N and M of at least 1",
+                             "2:4 keeps 2 of every 4 consecutive weights.")
         if self.n > self.m:
-            raise InputError(
-                f"Pattern {text!r} keeps {self.n} of every {self.m}",
-                "N no larger than M",
-                f"N:M keeps N of every M consecutive weights: did you mean '{self.m}:{self.n}'?",
-            )
+            raise InputError(f"Pattern {text!r} keeps {self.n} of every {self.m}",
+                             "N no larger than M",
+                             "N:M keeps N of every M consecutive weights: "
+                             f"did you mean '{self.m}:{self.n}'?")
         if self.m > WIDEST:
             raise InputError(f"Pattern {text!r} has groups of {self.m}", f"M of at most {WIDEST}",
                              f"Take a smaller M, or 'unstructured:{1 - self.n / self.m:.3g}'.")
@@ -69,7 +66,8 @@ class Unstructured(Pattern):
     share: float
 
     def __post_init__(self) -> None:
-        Budget(share=self.share)  # it knows the range
+        # A budget knows the range of a share: making one refuses what lies outside.
+        Budget(share=self.share)
 
     @property
     def name(self) -> str:
@@ -117,10 +115,9 @@ class Blocks(Pattern):
         if self.rows < 1 or self.columns < 1:
             raise InputError(
                 f"Pattern 'block:{self.rows}x{self.columns}' has a zero or negative side",
-                "sides of at least 1",
-                "block:4x4:0.5 removes half of the 4 x 4 blocks.",
-            )
-        Budget(share=self.share)  # it knows the range
+                "sides of at least 1", "block:4x4:0.5 removes half of the 4 x 4 blocks.")
+        # A budget knows the range of a share: making one refuses what lies outside.
+        Budget(share=self.share)
 
     @property
     def name(self) -> str:

@@ -1,5 +1,4 @@
-"""Patterns whose supports come from a library: learned from the dense model, or given in the
-pattern's own text.
+"""Patterns whose supports come from a library: learned from the dense model, or written out.
 
 Every r x c block of a matrix takes one support of the library (`core.sparsity.library`), the one
 that keeps the most energy. N:M is the library of all C(M, N) supports of a block of 1 x M. The
@@ -25,13 +24,14 @@ from core.sparsity.pattern import Pattern
 
 SIDE = 32  # the longest side of a block, as of an N:M group
 MOST = 256  # supports of a library: a block's choice fits a byte
-KEY = "library"  # of the arrays in a run folder; "library/<matrix>" where every matrix has its own
-SHARED = ""  # the name under which a pattern holds the library that it chooses from
+# Of the arrays in a run folder; "library/<matrix>" where every matrix has its own.
+KEY = "library"
+# The name under which a pattern holds the library that it chooses from: no matrix is called so.
+SHARED = ""
 
 
 class LibraryPattern(Pattern):
-    """Every *rows* x *columns* block keeps *keep* weights, on one of *count* supports of a library.
-    """
+    """Every *rows* x *columns* block keeps *keep* weights, on one of *count* supports."""
 
     rows: int
     columns: int
@@ -49,8 +49,11 @@ class LibraryPattern(Pattern):
 
 @dataclass(frozen=True)
 class Given(LibraryPattern):
-    """A library written out: the supports as codes (`core.sparsity.library`), in the order in which
-    ties go."""
+    """A library written out: its supports as *codes* (`core.sparsity.library`).
+
+    Where two keep the same energy, the one that is written first stays. Raises InputError for a
+    block or supports out of range.
+    """
 
     rows: int
     columns: int
@@ -60,24 +63,19 @@ class Given(LibraryPattern):
         text = f"given:{self.rows}x{self.columns}"
         _check_block(text, self.rows, self.columns)
         if not 1 <= len(self.codes) <= MOST:
-            raise InputError(
-                f"Pattern '{text}' has {len(self.codes)} supports",
-                f"1 to {MOST}",
-                "Leave some out.",
-            )
+            raise InputError(f"Pattern '{text}' has {len(self.codes)} supports", f"1 to {MOST}",
+                             "Leave some out.")
         size, digits = self.rows * self.columns, _digits(self.rows * self.columns)
         for code in self.codes:
             if not 0 <= code < 1 << BITS or code & ((1 << (BITS - size)) - 1):
                 raise InputError(
-                    f"Support {code >> BITS - 4 * digits:0{digits}x} of '{text}' has "
-                    "bits beyond its "
-                    f"{size} entries",
+                    f"Support {code >> BITS - 4 * digits:0{digits}x} of '{text}' has bits beyond "
+                    f"its {size} entries",
                     f"{digits} hexadecimal digits, the bits after entry {size} zero",
-                    "The first entry is the highest bit; fill up with zeros at the end.",
-                )
+                    "The first entry is the highest bit; fill up with zeros at the end.")
+        # Worked out once, and no fields: two patterns with the same codes must be equal.
         object.__setattr__(
-            self, "_library", Library(self.rows, self.columns, supports_of(self.codes, size))
-        )
+            self, "_library", Library(self.rows, self.columns, supports_of(self.codes, size)))
         object.__setattr__(self, "keep", self.library.keep)
         object.__setattr__(self, "count", len(self.codes))
 
@@ -93,20 +91,17 @@ class Given(LibraryPattern):
 
     @property
     def title(self) -> str:
-        ways = (
-            "in the one given way"
-            if len(self.codes) == 1
-            else f"in one of {len(self.codes)} given ways"
-        )
+        ways = ("in the one given way" if len(self.codes) == 1
+                else f"in one of {len(self.codes)} given ways")
         return f"keep {self.keep} of every {self.rows} x {self.columns} block, {ways}"
 
 
 @dataclass(frozen=True)
 class Learned(LibraryPattern):
-    """The *count* supports that are most often the strongest of the dense model's blocks; *each*:
-    of a matrix's own.
+    """The *count* supports that are most often the strongest of the dense model's blocks.
 
-    Unbound it knows its numbers only. What it has learned is no part of its name: bound and unbound
+    *each*: every matrix learns from its own blocks, and has a library to itself. Unbound, the
+    pattern knows its numbers only. What it has learned is no part of its name: bound and unbound
     are equal.
     """
 
@@ -122,20 +117,15 @@ class Learned(LibraryPattern):
         _check_block(self.name, self.rows, self.columns)
         size = self.rows * self.columns
         if not 1 <= self.keep <= size:
-            raise InputError(
-                f"Pattern {self.name!r} keeps {self.keep} of {size}",
-                f"1 to {size} kept weights",
-                "library:4x4:8:16 keeps 8 of every 4 x 4 block, in one of 16 ways.",
-            )
+            raise InputError(f"Pattern {self.name!r} keeps {self.keep} of {size}",
+                             f"1 to {size} kept weights",
+                             "library:4x4:8:16 keeps 8 of every 4 x 4 block, in one of 16 ways.")
         ways = math.comb(size, self.keep)
         if not 1 <= self.count <= min(MOST, ways):
-            raise InputError(
-                f"Pattern {self.name!r} has {self.count} supports",
-                f"1 to {min(MOST, ways)}: ways to keep {self.keep} of {size} there are {ways}, "
-                "and a "
-                f"library holds at most {MOST} supports",
-                "Change the last number.",
-            )
+            raise InputError(f"Pattern {self.name!r} has {self.count} supports",
+                             f"1 to {min(MOST, ways)}: ways to keep {self.keep} of {size} there "
+                             f"are {ways}, and a library holds at most {MOST} supports",
+                             "Change the last number.")
 
     @property
     def name(self) -> str:
@@ -153,16 +143,12 @@ class Learned(LibraryPattern):
         if SHARED in self.learned:
             return self.learned[SHARED]
         if self.learned:
-            raise InputError(
-                f"Pattern {self.name!r} has a library for each matrix",
-                "one matrix at a time",
-                "Name the matrix.",
-            )
-        raise InputError(
-            f"Pattern {self.name!r} has not learned its supports yet",
-            "the dense weights to learn from",
-            "A run learns them from its dense model; to write supports down, take given:1x4:c,a,9.",
-        )
+            raise InputError(f"Pattern {self.name!r} has a library for each matrix",
+                             "one matrix at a time", "Name the matrix.")
+        raise InputError(f"Pattern {self.name!r} has not learned its supports yet",
+                         "the dense weights to learn from",
+                         "A run learns them from its dense model; to write supports down, take "
+                         "given:1x4:c,a,9.")
 
     def bound(self, weights: Mapping[str, NDArray[np.floating]]) -> Pattern:
         tallies = {name: self._tally(name, weight) for name, weight in weights.items()}
@@ -174,33 +160,27 @@ class Learned(LibraryPattern):
             try:
                 learned[name] = commonest([one], *sides)
             except InputError as error:
-                raise InputError(
-                    f"Matrix {name!r}: {error.given[0].lower()}{error.given[1:]}",
-                    error.expected,
-                    error.remedy,
-                ) from None
+                # Counting knows no names; of many matrices a person must hear which one is short.
+                raise InputError(f"Matrix {name!r}: {error.given[0].lower()}{error.given[1:]}",
+                                 error.expected, error.remedy) from None
         return replace(self, learned=learned)
 
-    def _tally(self, name: str,
-               weight: NDArray[np.floating]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    def _tally(self, name: str, weight: NDArray[np.floating],
+               ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         self.fits(name, weight.shape)
         if not np.isfinite(weight).all():
-            raise InputError(
-                f"Matrix {name!r} holds an infinity, or what is no number",
-                "finite weights",
-                "Train the dense model again, with a lower --dense-lr.",
-            )
+            raise InputError(f"Matrix {name!r} holds an infinity, or what is no number",
+                             "finite weights",
+                             "Train the dense model again, with a lower --dense-lr.")
         return tally(tiles(weight, self.rows, self.columns), self.keep)
 
     def of(self, name: str) -> Pattern:
         if not self.each or not self.learned or SHARED in self.learned:
             return self
         if name not in self.learned:
-            raise InputError(
-                f"No library was learned for matrix {name!r}",
-                "one of the matrices it was learned from",
-                "Choose one of them.",
-            )
+            raise InputError(f"No library was learned for matrix {name!r}",
+                             "one of the matrices it was learned from",
+                             "Choose one of them.")
         return replace(self, learned={SHARED: self.learned[name]})
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -208,39 +188,27 @@ class Learned(LibraryPattern):
                 for name, library in self.learned.items()}
 
     def restored(self, arrays: Mapping[str, NDArray[np.generic]]) -> Pattern:
-        keys = (
-            [key for key in arrays if key.startswith(f"{KEY}/")]
-            if self.each
-            else [KEY]
-            if KEY in arrays
-            else []
-        )
+        keys = ([key for key in arrays if key.startswith(f"{KEY}/")] if self.each
+                else [KEY] if KEY in arrays else [])
         if not keys:
-            raise InputError(
-                f"The library of pattern {self.name!r} is missing",
-                f"the array {KEY}{'/<matrix>' if self.each else ''}",
-                "Make the run again.",
-            )
-        return replace(
-            self, learned={key.partition("/")[2]: self._unpacked(key, arrays[key]) for key in keys}
-        )
+            raise InputError(f"The library of pattern {self.name!r} is missing",
+                             f"the array {KEY}{'/<matrix>' if self.each else ''}",
+                             "Make the run again.")
+        # Behind the stroke stands the matrix; behind KEY alone nothing, which is SHARED.
+        return replace(self, learned={
+            key.partition("/")[2]: self._unpacked(key, arrays[key]) for key in keys})
 
     def _unpacked(self, key: str, bits: NDArray[np.generic]) -> Library:
         size, shape = self.rows * self.columns, (self.count, -(-self.rows * self.columns // 8))
         if bits.dtype != np.uint8 or bits.shape != shape:
-            raise InputError(
-                f"Array {key} is {bits.dtype} {list(bits.shape)}",
-                f"uint8 {list(shape)} for {self.name}",
-                "Make the run again.",
-            )
+            raise InputError(f"Array {key} is {bits.dtype} {list(bits.shape)}",
+                             f"uint8 {list(shape)} for {self.name}", "Make the run again.")
         entries = np.unpackbits(bits.astype(np.uint8), axis=1).astype(np.bool_)
         library = Library(self.rows, self.columns, entries[:, :size])
         if library.keep != self.keep or entries[:, size:].any():
             raise InputError(
                 f"Array {key} holds supports of {library.keep} weights, or bits beyond the block",
-                f"{self.keep} weights of {size} for {self.name}",
-                "Make the run again.",
-            )
+                f"{self.keep} weights of {size} for {self.name}", "Make the run again.")
         return library
 
 

@@ -1,5 +1,6 @@
-"""Occupancy: for every group of a matrix, how many of its entries matter. numpy only; the pages
-draw this.
+"""Occupancy: for every group of a matrix, how many of its entries matter.
+
+numpy only: the pages draw this, and recorded pages open without torch.
 
 The groups are the cells of the pattern: M consecutive inputs of a row for N:M, r x c for blocks and
 libraries. Where a pattern has none, strips of *strip* consecutive inputs stand in; the last one of
@@ -26,10 +27,12 @@ STRIP = 8  # long enough for a histogram, short enough for a map
 class Occupancy:
     """Counts of a matrix `[out, in]` cut into groups of r x c entries."""
 
-    # [out / r, ceil(in / c)]: how many entries of each group matter; int8 up to 127
+    # [out / r, ceil(in / c)]: how many entries of each group matter. int8 while a group has at most
+    # 127 entries, as a map has a number for every group.
     map: NDArray[np.integer]
-    histogram: NDArray[np.int64]  # [r * c + 1]: how many groups hold 0, 1, ..., r * c
-    # the most a group may hold: N, what a library keeps, or r * c where the pattern bounds none
+    # [r * c + 1]: how many groups hold 0, 1, ..., r * c.
+    histogram: NDArray[np.int64]
+    # The most a group may hold: N, what a library keeps, or r * c where the pattern bounds none.
     allowed: int
 
     @property
@@ -52,8 +55,9 @@ class Occupancy:
 class Distance:
     """How far weights are from a pattern, in energy (sum of squares)."""
 
-    share: float  # of the matrix's energy that must go, 0..1; 0 = the pattern already holds
-    # the same for each group, of the group's own energy; 0 where a group is all zero
+    # Of the matrix's energy that must go, 0..1; 0: the pattern already holds.
+    share: float
+    # Share of each group's own energy that must go, 0..1; 0 where a group is all zero.
     map: NDArray[np.float32]
 
 
@@ -71,52 +75,53 @@ def occupancy(mask: Matrix, pattern: Pattern, strip: int = STRIP) -> Occupancy:
     rows, columns = groups_of(pattern, strip)
     size = rows * columns
     counts = cell_sums(np.asarray(mask) != 0, rows, columns, np.int32)
-    counts = counts.astype(
-        next(kind for kind in (np.int8, np.int16, np.int32) if size <= np.iinfo(kind).max)
-    )
+    counts = counts.astype(next(
+        kind for kind in (np.int8, np.int16, np.int32) if size <= np.iinfo(kind).max))
     histogram = np.bincount(counts.ravel(), minlength=size + 1).astype(np.int64)
     return Occupancy(counts, histogram, size if pattern.allowed is None else pattern.allowed)
 
 
 def above(weight: Matrix, threshold: float, pattern: Pattern, strip: int = STRIP) -> Occupancy:
-    """Count the entries of every group whose magnitude lies above *threshold* (in the weights' own
-    unit)."""
+    """Count the entries of every group whose magnitude lies above *threshold*.
+
+    *threshold* is in the unit of the weights. Raises InputError when the matrix does not fit the
+    pattern.
+    """
     return occupancy(np.abs(weight) > threshold, pattern, strip)
 
 
 def free_mask(weight: Matrix, density: float) -> NDArray[np.bool_]:
-    """The largest |w| anywhere in the matrix `[out, in]`, a share *density* of it (a half entry
-    rounded down).
+    """Mask of the largest |w| anywhere in the matrix `[out, in]`, a share *density* of it.
 
-    Its occupancy is what the groups would hold with no pattern at all. Ties go to the lower index.
+    Half an entry is rounded down. Its occupancy is what the groups would hold with no pattern at
+    all. Ties go to the lower index. Raises InputError for a density that is no share.
     """
     if not 0.0 <= density <= 1.0:
-        raise InputError(
-            f"Density {density:g} is out of range", "a share from 0 to 1", "Write 50 % as 0.5."
-        )
+        raise InputError(f"Density {density:g} is out of range", "a share from 0 to 1",
+                         "Write 50 % as 0.5.")
     return _largest(np.abs(weight), weight.size - kept_number(density, weight.size))
 
 
 def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
-    """Share of the energy of *weight* `[out, in]` that must go so that *pattern* holds: the least
-    possible.
+    """The least share of the energy of *weight* `[out, in]` that must go so that *pattern* holds.
 
     Raises InputError when the matrix does not fit, when the pattern chooses over several matrices,
     or when its library is not known yet.
     """
     if pattern.scope == "model":
-        raise InputError(
-            f"Pattern {pattern.name!r} chooses over all matrices at once",
-            "one matrix at a time",
-            "Ask for the distance of all matrices together.",
-        )
+        raise InputError(f"Pattern {pattern.name!r} chooses over all matrices at once",
+                         "one matrix at a time",
+                         "Ask for the distance of all matrices together.")
     return distance_all({"weight": weight}, pattern, strip)["weight"]
 
 
-def distance_all(weights: Mapping[str, Matrix], pattern: Pattern,
-                 strip: int = STRIP) -> dict[str, Distance]:
-    """`distance` of every matrix of a model; for a pattern of scope "model" the choice is made over
-    all of them."""
+def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = STRIP,
+                 ) -> dict[str, Distance]:
+    """The least energy that must go from every matrix of a model so that *pattern* holds.
+
+    For a pattern of scope "model" the choice is made over all matrices. Raises InputError when one
+    does not fit, or when the pattern's library is not known yet.
+    """
     for name, weight in weights.items():
         pattern.fits(name, weight.shape)
     squares = {name: np.square(weight, dtype=np.float32) for name, weight in weights.items()}
@@ -131,8 +136,7 @@ def distance_all(weights: Mapping[str, Matrix], pattern: Pattern,
         first += part.size
         found[name] = _distance(
             _off(square, pattern.grouping.join(part, square.shape), pattern, strip),
-            _energies(square, pattern, strip),
-        )
+            _energies(square, pattern, strip))
     return found
 
 
@@ -142,12 +146,11 @@ def _nearest(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> Dist
     keep = pattern.budget.kept(units.shape[1])
     if pattern.budget.ways is not None:
         gone = _least_off(units, pattern.library.supports).reshape(energy.shape)
-    elif pattern.grouping.tiled:  # the smallest of every group; a map's cell is a group
-        gone = (
-            np.sort(units, axis=1)[:, : units.shape[1] - keep]
-            .sum(axis=1, dtype=np.float64)
-            .reshape(energy.shape)
-        )
+    elif pattern.grouping.tiled:
+        # How much the smallest of every group hold is asked, not which they are, so no mask is
+        # needed; and a cell of the map is a group.
+        gone = np.sort(units, axis=1)[:, :units.shape[1] - keep].sum(
+            axis=1, dtype=np.float64).reshape(energy.shape)
     else:
         kept = pattern.grouping.join(_largest(units, keep), squares.shape)
         gone = _off(squares, kept, pattern, strip)
@@ -165,8 +168,7 @@ def downsample(values: Matrix, target: int = 256) -> NDArray[np.float32]:
         starts = np.arange(0, side, max(-(-side // target), 1))
         lengths = np.diff(np.append(starts, side))
         reduced = np.add.reduceat(reduced, starts, axis=axis) / (
-            lengths[:, None] if axis == 0 else lengths
-        )
+            lengths[:, None] if axis == 0 else lengths)
     return reduced.astype(np.float32)
 
 
@@ -175,6 +177,8 @@ def _largest(values: Matrix, count: int) -> NDArray[np.bool_]:
     if count in (0, values.size):
         return np.full(values.shape, bool(count))
     flat = values.ravel()
+    # The lowest value that stays, then the first of what equals it: a partition alone leaves open
+    # which of equal values it takes.
     edge = np.partition(flat, values.size - count)[values.size - count]
     mask = flat > edge
     mask[np.flatnonzero(flat == edge)[:count - np.count_nonzero(mask)]] = True
@@ -182,29 +186,27 @@ def _largest(values: Matrix, count: int) -> NDArray[np.bool_]:
 
 
 def _unit_energies(squares: NDArray[np.float32], pattern: Pattern) -> NDArray[np.floating]:
-    """The energy of every unit, `[groups, units]`: of single weights their squares, of blocks a sum
-    in float64."""
+    """The energy of every unit, `[groups, units]`: a square, or the sum of a block's in float64."""
     split = pattern.grouping.split(squares)
     return split[:, :, 0] if pattern.grouping.single else split.sum(axis=2, dtype=np.float64)
 
 
 def _energies(squares: NDArray[np.float32], pattern: Pattern, strip: int) -> NDArray[np.float64]:
-    """The energy of every cell of the map."""
+    """The energy of every cell of the map, summed in float64."""
     return cell_sums(squares, *groups_of(pattern, strip), np.float64)
 
 
-def _off(squares: NDArray[np.float32], kept: NDArray[np.bool_], pattern: Pattern,
-         strip: int) -> NDArray[np.float64]:
+def _off(squares: NDArray[np.float32], kept: NDArray[np.bool_], pattern: Pattern, strip: int,
+         ) -> NDArray[np.float64]:
     """The energy of what is not *kept* `[out, in]`, of every cell of the map."""
     return _energies(np.where(kept, np.float32(0), squares), pattern, strip)
 
 
 def _least_off(groups: NDArray[np.floating], supports: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """What lies off the best support of every one of *groups* `[B, units]`: `[B]`.
-
-    Added up by itself, so that it is 0 where nothing lies off.
-    """
+    """The energy `[B]` that lies off the best support of every one of *groups* `[B, units]`."""
+    # Added up by itself, not as the whole less what stays: it is then 0 where nothing lies off.
     off = (~supports.T).astype(np.float64)
+    # In parts of about a million energies: all those of a large matrix would take much memory.
     parts = np.array_split(groups, max(len(groups) * off.shape[1] >> 20, 1))
     return np.concatenate([(part @ off).min(axis=1) for part in parts])
 

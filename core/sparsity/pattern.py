@@ -1,8 +1,8 @@
-"""What a pattern is: a grouping of a matrix, and a budget for every group. No torch: pages read
-patterns.
+"""What a pattern is: a grouping of a matrix, and a budget for every group.
 
-Selection, verification, occupancy, storage, SparseGPT and the pictures ask these two and never the
-class of a pattern, so a new pattern is one class, with a name, and one line in PATTERNS.
+No torch here, as pages read patterns. Selection, verification, occupancy, storage, SparseGPT and
+the pictures ask these two and never the class of a pattern, so a new pattern is one class, with a
+name, and one line in PATTERNS.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ from core.sparsity.library import Library
 
 @dataclass(frozen=True)
 class Pattern:
-    """What every pattern answers. A matrix is `[out, in]`; a mask is 1 (or True) where a weight
-    stays."""
+    """What every pattern answers.
 
-    learns: ClassVar[bool] = False  # from a model's dense weights: see `bound`
-    each = False  # a library for every matrix; a field of the patterns that can choose
+    A matrix is `[out, in]`; a mask is 1 (or True) where a weight stays.
+    """
+
+    # From a model's dense weights: see `bound`.
+    learns: ClassVar[bool] = False
+    # Has every matrix a library to itself? A plain attribute here, and a field only of the
+    # patterns that can choose: no other pattern's equality may depend on it.
+    each = False
 
     @property
     def name(self) -> str:
@@ -51,13 +56,13 @@ class Pattern:
 
     @property
     def library(self) -> Library:
-        """The supports to choose from, for a budget with `ways`. Raises InputError when not known
-        yet."""
-        raise InputError(
-            f"Pattern {clipped(self.name)!r} has no library",
-            "a pattern that chooses from one",
-            "Take library:4x4:8:16.",
-        )
+        """The supports to choose from, for a budget with `ways`.
+
+        Raises InputError when there are none, or when they are not learned yet.
+        """
+        raise InputError(f"Pattern {clipped(self.name)!r} has no library",
+                         "a pattern that chooses from one",
+                         "Take library:4x4:8:16.")
 
     @property
     def density(self) -> float:
@@ -67,6 +72,7 @@ class Pattern:
     @property
     def sparsity(self) -> float:
         """Nominal share of zeros, 0..1, as it was written where a share was written."""
+        # Not by way of the density: in floats 1 - (1 - 0.1) is not 0.1.
         return 1.0 - self.density if self.budget.share is None else self.budget.share
 
     @property
@@ -103,27 +109,31 @@ class Pattern:
         return self
 
     def of(self, name: str) -> Pattern:
-        """The pattern as matrix *name* must obey it; only a bound one may differ between matrices.
+        """The pattern as matrix *name* must obey it.
+
+        Only a bound pattern may differ between matrices. Raises InputError for a matrix that it
+        was not bound to.
         """
         return self
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """What a run folder must hold so that `restored` gives this pattern back: what was learned.
-        """
+        """What was learned, by key: what a run folder must hold so that `restored` can give this
+        pattern back."""
         return {}
 
     def restored(self, arrays: Mapping[str, NDArray[np.generic]]) -> Pattern:
-        """Undo `arrays`. Raises InputError when something is missing or does not fit."""
+        """The pattern with what it had learned, from the *arrays* of a run folder.
+
+        Raises InputError when something is missing or does not fit.
+        """
         return self
 
     def fits(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise InputError when matrix *name* of *shape* cannot be cut into this pattern's groups.
-        """
-        share = (
-            number_text(self.budget.share)
-            if self.budget.share is not None
-            else f"{self.sparsity:.3g}"
-        )
+        """Raise InputError when matrix *name* of *shape* cannot be cut into the groups and units of
+        this pattern."""
+        share = (number_text(self.budget.share) if self.budget.share is not None
+                 else f"{self.sparsity:.3g}")
+        # The remedy offers the pattern of as many zeros that fits every matrix.
         self.grouping.fits(name, shape, clipped(self.name), f"unstructured:{share}")
 
     def counts(self, mask: NDArray[np.generic]) -> NDArray[np.integer]:
@@ -141,8 +151,10 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Eased(Pattern):
-    """A pattern on the way to *goal*: its groups, with another budget. It exists inside a solver
-    only."""
+    """A pattern on the way to *goal*: the groups of *goal*, with the budget *less*.
+
+    It exists inside a solver only: its name is for messages, and no text reads back as one.
+    """
 
     goal: Pattern
     less: Budget

@@ -6,15 +6,16 @@
 | `unstructured:0.5` | the share 0.5 of every matrix, anywhere in it |
 | `global:0.5` | the share 0.5 of all matrices of a model together |
 | `block:4x4:0.5` | the share 0.5 of the 4 x 4 blocks of every matrix, whole |
-| `library:4x4:8:16` | exactly 8 of every 4 x 4 block, on one of 16 supports of the dense model |
-| `library:4x4:8:16:each` | the same, with a library of its own for every matrix |
+| `library:4x4:8:16` | exactly 8 of every 4 x 4 block, on one of the 16 commonest supports |
+| `library:4x4:8:16:each` | exactly 8 of every 4 x 4 block, on one of 16, commonest in its matrix |
 | `given:1x4:c,a,9` | one of the supports written down: 1100, 1010 or 1001 of every 4 |
 | `dense` | everything |
 
 In `unstructured`, `global` and `block` the last number is a sparsity: the share of zeros. Supports
 are hexadecimal: row by row, the first entry the highest bit, zeros at the end up to a whole digit.
-No torch here. `pattern` says what a pattern is, `kinds` and `library_pattern` hold the classes,
-`parsing` the list PATTERNS and the reading of texts.
+"Commonest" is counted in the dense model. No torch here.
+`pattern` says what a pattern is, `kinds` and `library_pattern` hold the classes, `parsing` the list
+PATTERNS and the reading of texts.
 """
 
 from __future__ import annotations
@@ -27,20 +28,7 @@ from core.sparsity.parsing import LONGEST, PATTERNS, Kind, parse_pattern
 from core.sparsity.pattern import Pattern
 
 __all__ = [
-    "LONGEST",
-    "NM",
-    "PATTERNS",
-    "WIDEST",
-    "Blocks",
-    "Budget",
-    "Dense",
-    "Given",
-    "GlobalUnstructured",
-    "Grouping",
-    "Kind",
-    "Learned",
-    "Pattern",
-    "Unstructured",
-    "kept_number",
+    "LONGEST", "NM", "PATTERNS", "WIDEST", "Blocks", "Budget", "Dense", "Given",
+    "GlobalUnstructured", "Grouping", "Kind", "Learned", "Pattern", "Unstructured", "kept_number",
     "parse_pattern",
 ]

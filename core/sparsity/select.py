@@ -1,5 +1,7 @@
-"""Selection: which weights stay under a pattern, the highest scores first. The one place where
-masks are chosen."""
+"""Selection: which weights stay under a pattern, the highest scores first.
+
+The one place where masks are chosen.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ from core.errors import InputError
 from core.sparsity.grouping import WIDEST
 from core.sparsity.patterns import Pattern
 
+# Entries that are compared at a time: see `_by_losses`.
 PIECE = 1 << 16
-# numbers of a piece when a library chooses: 2 MB (four times as many are slower)
+# Numbers of a piece when a library chooses: 2 MB (four times as many are slower).
 ENERGIES = 1 << 18
 
 
@@ -51,11 +54,11 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
 
 
 def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks for all matrices of a model: `select` for each, or one choice over the units of all for
-    a pattern of scope "model".
+    """Masks for all matrices of a model, by name: `select` for each.
 
-    Ties over several matrices go to the matrix that comes first in *scores*. Raises InputError,
-    naming the matrix, when one does not fit.
+    For a pattern of scope "model" it is one choice over the units of all matrices. Ties over
+    several matrices go to the matrix that comes first in *scores*. Raises InputError, naming the
+    matrix, when one does not fit.
     """
     for name, score in scores.items():
         pattern.fits(name, tuple(score.shape))
@@ -70,17 +73,15 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
 
 def one_at_a_time(pattern: Pattern) -> InputError:
     """What to say where one matrix is given to a *pattern* that chooses over all of them."""
-    return InputError(
-        f"Pattern {pattern.name!r} chooses over all matrices at once",
-        "one matrix at a time",
-        f"Choose 'unstructured:{pattern.sparsity:g}'.",
-    )
+    return InputError(f"Pattern {pattern.name!r} chooses over all matrices at once",
+                      "one matrix at a time",
+                      f"Choose 'unstructured:{pattern.sparsity:g}'.")
 
 
 def _unit_scores(pattern: Pattern, scores: Tensor) -> Tensor:
-    """The score of every unit, `[groups, units]`: of single weights their own, in their own type.
-    """
+    """The score of every unit, `[groups, units]`: a weight's own, or the sum of a block's."""
     split = pattern.grouping.split(scores)
+    # Single weights stay in their own type: nothing is added, so nothing needs a wider one.
     if pattern.grouping.single:
         return split.squeeze(2)
     return split.to(torch.promote_types(scores.dtype, torch.float32)).sum(dim=2)
@@ -92,8 +93,8 @@ def highest(scores: Tensor, count: int) -> Tensor:
     if count in (0, size):
         return torch.full_like(scores, bool(count), dtype=torch.bool)
     # A threshold, then the first of what equals it: topk alone leaves open which of equal entries
-    # it takes.
-    if scores.device.type == "cpu":  # numpy's partition is many times faster than torch's topk here
+    # it takes. On a CPU, numpy's partition is many times faster than torch's topk.
+    if scores.device.type == "cpu":
         edge = torch.as_tensor(np.partition(_numpy(scores), size - count)[size - count])
     else:
         edge = scores.topk(count, sorted=False).values.amin()
@@ -103,7 +104,9 @@ def highest(scores: Tensor, count: int) -> Tensor:
 
 
 def _best_of_groups(units: Tensor, n: int) -> Tensor:
-    """Mask of the *n* highest of every group of *units* `[groups, units]`, ties to the lower index.
+    """Mask of the *n* highest of every group of *units* `[groups, units]`.
+
+    Ties go to the lower index.
     """
     groups, m = units.shape
     if groups == 1:
@@ -114,8 +117,10 @@ def _best_of_groups(units: Tensor, n: int) -> Tensor:
 
 
 def _by_sorting(units: Tensor, n: int) -> Tensor:
-    """`_best_of_groups` by a stable sort: for accelerators, and groups too wide to compare in
-    pairs."""
+    """Mask of the *n* highest of every group of *units* `[groups, units]`, by a stable sort.
+
+    For accelerators, and for groups too wide to compare in pairs.
+    """
     # Adding zero turns -0 into 0: an accelerator may sort by bits, and the two must tie.
     order = (units + 0.0).sort(dim=1, descending=True, stable=True).indices[:, :n]
     mask = torch.zeros(units.shape, dtype=torch.bool, device=units.device)
@@ -123,15 +128,14 @@ def _by_sorting(units: Tensor, n: int) -> Tensor:
 
 
 def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]:
-    """`_best_of_groups` on flat numpy *scores*: an entry stays when fewer than *n* of its group of
-    *m* beat it.
+    """Mask of the *n* highest of every *m* consecutive *scores*, both flat: fewer than *n* beat it.
 
     Of two entries d apart the earlier wins when it is at least as high, so the losses in a group
     are 0..m-1, each once, whatever the ties: exactly *n* stay. All entries are compared with their
     neighbour at distance d in one contiguous pass, and pairs that straddle two groups are masked
-    away: every pass is vectorised, which strided views of groups would not be. Pieces of 64 k
-    entries stay in the second-level cache (32 k and 128 k measured slower).
+    away: every pass is vectorised, which strided views of groups would not be.
     """
+    # 64 k entries stay in the second-level cache (32 k and 128 k measured slower).
     size = PIECE // m * m
     start, inside = _tables(size, m)
     mask = np.empty(scores.size, dtype=np.bool_)
@@ -141,7 +145,8 @@ def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]
         piece = scores[first:first + size]
         length = piece.size
         lost = losses[:length]
-        lost[:] = start[:length]  # as if every later entry of the group had won
+        # As if every later entry of the group had won; each that did not is taken off again.
+        lost[:] = start[:length]
         for d in range(1, m):
             np.greater_equal(piece[:-d], piece[d:], out=won[:length - d])
             won_inside = won[:length - d].view(np.int8)
@@ -153,9 +158,12 @@ def _by_losses(scores: NDArray[np.generic], n: int, m: int) -> NDArray[np.bool_]
 
 
 def _by_library(supports: Tensor, units: Tensor) -> Tensor:
-    """The support `[K, units]` of most energy in every group of *units* `[groups, units]`, by the
-    rules of `select`."""
-    if units.device.type == "mps":  # it has no float64
+    """Mask `[groups, units]` of the support of most energy in every group of *units*.
+
+    *supports* are `[K, units]`; the rules are those of `select`.
+    """
+    # On a CPU instead of an Apple GPU, which has no float64.
+    if units.device.type == "mps":
         return _by_library(supports, units.cpu()).to(units.device)
     supports, units = supports.to(units.device), units.detach()
     kept = torch.empty(units.shape, dtype=torch.bool, device=units.device)
@@ -167,10 +175,13 @@ def _by_library(supports: Tensor, units: Tensor) -> Tensor:
 
 
 def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:
-    """Index `[B]` of the support `[K, r c]` of most energy in every one of *blocks* `[B, r c]`;
-    both float64."""
+    """Index `[B]` of the support of most energy in every one of *blocks* `[B, r c]`.
+
+    *supports* are `[K, r c]`; both float64.
+    """
     largest = blocks.abs().amax(dim=1, keepdim=True)
     infinite = largest.isinf()
+    # Infinities are counted apart: multiplied by the zeros of a support they would be no numbers.
     if bool(infinite.any()):
         count = torch.where(blocks.isinf(), blocks.sign(), 0.0)
         blocks = torch.where(blocks.isinf(), 0.0, blocks)
@@ -191,14 +202,14 @@ def _best_supports(blocks: Tensor, supports: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _tables(size: int, m: int) -> tuple[NDArray[np.int8], list[NDArray[np.int8]]]:
-    """How many of its group come after each of *size* entries, and for d = 1..m-1: is the entry d
-    further on one?"""
+    """How many of its group of *m* come after each of *size* entries, and for d = 1..m-1: is the
+    entry d further on one of them?"""
     later = (m - 1 - np.arange(size) % m).astype(np.int8)
     return later, [(later[:-d] >= d).astype(np.int8) for d in range(1, m)]
 
 
 def _numpy(scores: Tensor) -> NDArray[np.generic]:
-    """*scores* as numpy sees them, without a copy where it can; half precision is widened, which is
-    exact."""
+    """*scores* as numpy sees them, without a copy where that can be."""
     scores = scores.detach()
+    # Half precision is widened, which is exact: numpy has no bfloat16.
     return (scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores).numpy()

@@ -1,20 +1,21 @@
-"""Storage: what a pruned and quantised model takes, in bits, if it is written down as compact
-formats write it.
+"""Storage: what a pruned and quantised model takes, in bits, written as compact formats write it.
 
 | part | counted |
 |---|---|
-| values | a kept weight: the grid's bits, 32 without one. N:M stores N a group, always |
-| indices, N:M | a group: the smaller of N positions and a bitmap; none for N = M |
+| values | a kept weight: the grid's bits, 32 without a grid; N:M stores N a group, always |
+| indices, N:M | a group: N positions of ceil(log2 M) bits, or M bits if fewer; none for N = M |
 | indices, unstructured | a bitmap: 1 bit a weight, also for a pattern over the whole model |
 | indices, blocks | a bitmap: 1 bit a block |
 | indices, library of K supports | ceil(log2 K) bits a block |
 | library | every support as a bitmap of its block, once for all matrices or once for each |
 | scales | 32 bits a chunk: they are float32 here; formats with 16 bits exist, ours is not one |
-| other weights | 32 bits: embeddings, norms, biases, pooler, classifier stay as they are |
+| other weights | 32 bits: embeddings, norms, biases, pooler and classifier stay as they are |
 
-Not counted: names, shapes and padding of a file. Entropy coding could go lower; what is counted
-here can be read at random. Nothing of it says how fast a model runs. No torch: pages count storage
-too.
+A grid of some bits has 2^bits - 1 levels, which fit into as many bits. M bits are a bitmap of the
+group. Not counted: names, shapes and padding of a file. Entropy coding could go lower; what is
+counted here can be read at random. Nothing of it says how fast a model runs.
+
+No torch: pages count storage too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from typing import Any, Protocol
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Dense, Pattern, parse_pattern
 
-FLOAT = 32  # bits of a float32: a weight without a grid, a scale, a weight that is never pruned
+# Bits of a float32: a weight without a grid, a scale, a weight that is never pruned.
+FLOAT = 32
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,15 @@ class Storage:
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits per prunable weight, zeros included; nan for a model without any. Dense float32 is
-        32."""
+        """Bits per prunable weight, zeros included; nan for a model without any.
+
+        A dense model in float32 takes 32.
+        """
         return self.bits / self.weights if self.weights else math.nan
 
     @property
     def compression(self) -> float:
-        """How many times smaller than float32 the prunable matrices are; nan for a model without
-        any."""
+        """How many times smaller than in float32 the prunable matrices are; nan without any."""
         return FLOAT * self.weights / self.bits if self.bits else math.nan
 
     @property
@@ -65,20 +68,21 @@ class Storage:
 
     @property
     def model_compression(self) -> float | None:
-        """How many times smaller than float32 the whole model is; None where its other weights are
-        not known."""
+        """How many times smaller than in float32 the whole model is.
+
+        None where the number of its other weights is not known.
+        """
         total = self.model_bits
-        return (
-            None
-            if total is None or self.other is None
-            else FLOAT * (self.weights + self.other) / total
-        )
+        return (None if total is None or self.other is None
+                else FLOAT * (self.weights + self.other) / total)
 
 
 def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, int]],
                kept: Sequence[int], other: int | None = None) -> Storage:
-    """What matrices of *shapes* `[out, in]` take, of which *kept* weights stay, under *pattern* and
-    on *grid*.
+    """What matrices of *shapes* `[out, in]` take under *pattern* and on *grid*.
+
+    *kept*: how many weights of each stay. *other*: weights of the model that are never pruned, None
+    where their number is not known.
 
     Raises InputError for a matrix that fits pattern or grid not.
     """
@@ -88,7 +92,8 @@ def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, 
         pattern.fits("weights", shape)
         size, units = math.prod(shape), grouping.units_in(shape)
         groups = size // (units * grouping.weights_in(shape))
-        if budget.number is not None:  # so many places a group are written, whatever stands in them
+        # So many places a group are written, whatever stands in them.
+        if budget.number is not None:
             stay = groups * budget.number
         indices += groups * budget.index_bits(units)
         values += stay * (FLOAT if grid is None else grid.bits)
@@ -96,9 +101,8 @@ def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, 
             grid.fits("weights", shape)
             scales += shape[0] * (shape[1] // (grid.chunk or shape[1])) * FLOAT
     libraries = len(shapes) if pattern.each else 1
-    library = (
-        0 if budget.ways is None else libraries * budget.ways * math.prod(grouping.cell or (0, 0))
-    )
+    library = (0 if budget.ways is None
+               else libraries * budget.ways * math.prod(grouping.cell or (0, 0)))
     return Storage(sum(math.prod(s) for s in shapes), values, indices, scales, library, other)
 
 
@@ -119,7 +123,7 @@ class Recorded(Protocol):
 
 
 def storage_of_record(record: Recorded) -> Storage:
-    """`storage_of` the final model of a run; a dense run is 32 bits a weight.
+    """What the final model of a run takes; that of a dense run takes 32 bits a weight.
 
     Raises InputError for a pattern that is not known.
     """
@@ -127,6 +131,7 @@ def storage_of_record(record: Recorded) -> Storage:
     pattern = Dense() if spec.method == "dense" else parse_pattern(spec.pattern)
     grid = Grid(spec.bits, spec.chunk) if spec.bits else None
     shapes = [(m.shape[0], m.shape[1]) for m in record.matrices]
+    # A density is recorded as a share of whole weights, so rounding gives their number back.
     kept = [round(m.density * math.prod(m.shape)) for m in record.matrices]
     return storage_of(pattern, grid, shapes, kept, record.other_weights)
 

@@ -23,31 +23,35 @@ from core.sparsity.pattern import Pattern
 
 Mask = NDArray[np.generic]
 EXAMPLES = 20  # violations that are spelled out
-ALL = "all matrices"  # the name under which a pattern of scope "model" is judged
+# The name under which a pattern of scope "model" is judged.
+ALL = "all matrices"
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One group that keeps more than it may, or what no support of its library holds: `rows` rows
-    from *row*, inputs *start* up to (not with) *stop*."""
+    """One group that keeps more than it may, or what no support of its library holds.
+
+    It has *rows* rows from *row* on, and inputs *start* up to (not with) *stop*.
+    """
 
     matrix: str
-    row: int | None  # None: the group is the whole matrix
+    # None: the group is the whole matrix.
+    row: int | None
     start: int
     stop: int
     kept: int
     allowed: int
     rows: int = 1
-    outside: int = 0  # kept weights that the nearest support of its library leaves out
+    # Kept weights that the nearest support of its library leaves out.
+    outside: int = 0
 
     def __str__(self) -> str:
         if self.row is None:
             return f"{self.matrix}: keeps {self.kept}, allowed {self.allowed}"
-        where = (
-            f"row {self.row}" if self.rows == 1 else f"rows {self.row}..{self.row + self.rows - 1}"
-        )
-        span = f"inputs {self.start}..{self.stop - 1} keep" if self.stop - self.start > 1 else \
-            f"input {self.start} keeps"
+        where = (f"row {self.row}" if self.rows == 1
+                 else f"rows {self.row}..{self.row + self.rows - 1}")
+        span = (f"inputs {self.start}..{self.stop - 1} keep" if self.stop - self.start > 1
+                else f"input {self.start} keeps")
         lost = f"; the nearest support leaves out {self.outside}" if self.outside else ""
         return f"{self.matrix}: {where}, {span} {self.kept}, allowed {self.allowed}{lost}"
 
@@ -63,9 +67,12 @@ class Verdict:
     matrix: str
     pattern: str
     groups: int
-    violations: int  # groups that keep more than they may, or what no support of the library holds
-    short: int  # groups that keep fewer than they may
-    examples: tuple[Violation, ...] = ()  # the first EXAMPLES of them
+    # Groups that keep more than they may, or what no support of the library holds.
+    violations: int
+    # Groups that keep fewer than they may.
+    short: int
+    # The first EXAMPLES of the violations.
+    examples: tuple[Violation, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -74,14 +81,13 @@ class Verdict:
 
 
 def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
-    """Check the mask `[out, in]` (non-zero = kept; the weights themselves will do) of matrix
-    *name*.
+    """Check the *mask* `[out, in]` of matrix *name*.
 
-    Single weights: a group that keeps more than its number is a violation; where the matrix is the
-    group, it is the only one. Units of several weights: one is there when it keeps anything; what
-    is there beyond the number allowed is a violation, and the examples are the emptiest of them;
-    one that is there but not whole is short. A library: what a block keeps must all lie on one of
-    its supports.
+    Non-zero is kept: the weights themselves will do. Single weights: a group that keeps more than
+    its number is a violation; where the matrix is the group, it is the only one. Units of several
+    weights: one is there when it keeps anything; what is there beyond the number allowed is a
+    violation, and the examples are the emptiest of them; one that is there but not whole is short.
+    A library: what a block keeps must all lie on one of its supports.
 
     Raises InputError when the matrix does not fit the pattern or its library is not known yet,
     ValueError for a pattern over several matrices.
@@ -101,8 +107,11 @@ def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
 
 
 def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict]:
-    """Check all matrices of a model: a verdict for each, or a single one named ALL for scope
-    "model"."""
+    """Check all matrices of a model: a verdict for each, by name.
+
+    For a pattern of scope "model" it is a single one, named ALL. Raises InputError when a matrix
+    does not fit, or when the pattern's library is not known yet.
+    """
     if pattern.grouping.scope != "model":
         return {name: verify(mask, pattern.of(name), name) for name, mask in masks.items()}
     for name, mask in masks.items():
@@ -114,19 +123,19 @@ def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict
 
 
 def _unit_of(mask: Mask, rows: int, columns: int) -> NDArray[np.int64]:
-    """Of every kept entry, the number of the *rows* x *columns* rectangle it lies in, row by row.
-    """
-    if rows == 1:  # no rectangle spans two rows, so they follow each other
+    """The number of the *rows* x *columns* rectangle in which every kept entry lies, row by row."""
+    # No rectangle spans two rows, so they follow each other.
+    if rows == 1:
         return np.flatnonzero(mask) // columns
     i, j = np.nonzero(mask)
     return i // rows * (mask.shape[1] // columns) + j // columns
 
 
 def _allowed(budget: Budget, size: int) -> int:
-    """How many of *size* may stay: the number, or (1 - share) * size with a half rounded up, in
-    exact fractions of the share as it is written."""
+    """How many of *size* may stay: the number, or (1 - share) * size with a half rounded up."""
     if budget.number is not None:
         return budget.number
+    # Differs from `Budget.kept`, which counts in whole numbers, so that one can check the other.
     share = Fraction(0) if budget.share is None else Fraction(repr(float(budget.share)))
     return math.floor((1 - share) * size + Fraction(1, 2))
 
@@ -134,70 +143,53 @@ def _allowed(budget: Budget, size: int) -> int:
 def _groups(mask: Mask, pattern: Pattern, name: str) -> Verdict:
     """Groups of single weights: none may hold more than its number."""
     rows, columns = (
-        side or whole for side, whole in zip(pattern.grouping.group, mask.shape, strict=True)
-    )
+        side or whole for side, whole in zip(pattern.grouping.group, mask.shape, strict=True))
     across, size = mask.shape[1] // columns, rows * columns
     most = _allowed(pattern.budget, size)
     sums = np.bincount(_unit_of(mask, rows, columns), minlength=mask.size // size)
     over = sums > most
     examples = tuple(
-        Violation(
-            name,
-            g // across * rows,
-            g % across * columns,
-            (g % across + 1) * columns,
-            int(sums[g]),
-            most,
-            rows,
-        )
+        Violation(name, g // across * rows, g % across * columns, (g % across + 1) * columns,
+                  int(sums[g]), most, rows)
         for g in np.flatnonzero(over)[:EXAMPLES].tolist()
     )
-    return Verdict(
-        name,
-        pattern.name,
-        sums.size,
-        int(np.count_nonzero(over)),
-        int(np.count_nonzero(sums < most)),
-        examples,
-    )
+    return Verdict(name, pattern.name, sums.size, int(np.count_nonzero(over)),
+                   int(np.count_nonzero(sums < most)), examples)
 
 
 def _whole(kept: int, allowed: int, pattern: str, name: str) -> Verdict:
+    """The verdict where there is one group: the whole matrix, or all matrices of a model."""
     broken = kept > allowed
     example = (Violation(name, None, 0, 0, kept, allowed),) if broken else ()
     return Verdict(name, pattern, 1, int(broken), int(kept < allowed), example)
 
 
 def _units(mask: Mask, pattern: Pattern, name: str) -> Verdict:
-    """Units of several weights: one is there when it keeps anything. Of every group, those beyond
-    the number allowed are violations, the emptiest first; one that is there but not whole is short.
+    """Units of several weights: one is there when it keeps anything.
+
+    Of every group, those beyond the number allowed are violations, the emptiest first; one that is
+    there but not whole is short.
     """
     shape = mask.shape
-    high, wide = (side or whole for side, whole in zip(pattern.grouping.unit, shape, strict=True))
+    high, wide = (
+        side or whole for side, whole in zip(pattern.grouping.unit, shape, strict=True))
     rows, columns = (
-        side or whole for side, whole in zip(pattern.grouping.group, shape, strict=True)
-    )
+        side or whole for side, whole in zip(pattern.grouping.group, shape, strict=True))
     across = shape[1] // wide
     kept = np.bincount(_unit_of(mask, high, wide), minlength=shape[0] // high * across)
     unit = np.arange(len(kept))
     group = unit // across * high // rows * (shape[1] // columns) + unit % across * wide // columns
     most = _allowed(pattern.budget, rows // high * (columns // wide))
     there = np.flatnonzero(kept)
-    # the emptiest of every group first
+    # The emptiest of every group first: they are likeliest to be what should have gone.
     there = there[np.lexsort((there, kept[there], group[there]))]
     held = np.bincount(group[there], minlength=1)
+    # Place of each in its group, 0 for the emptiest: as many as are held too many come first.
     place = np.arange(len(there)) - (np.cumsum(held) - held)[group[there]]
     excess = there[place < held[group[there]] - most].tolist()
     examples = tuple(
-        Violation(
-            name,
-            u // across * high,
-            u % across * wide,
-            (u % across + 1) * wide,
-            int(kept[u]),
-            0,
-            high,
-        )
+        Violation(name, u // across * high, u % across * wide, (u % across + 1) * wide,
+                  int(kept[u]), 0, high)
         for u in excess[:EXAMPLES]
     )
     short = int(np.count_nonzero((kept > 0) & (kept < high * wide)))
@@ -215,25 +207,24 @@ def _on_supports(mask: Mask, pattern: Pattern, name: str) -> Verdict:
         bit = np.uint64(1 << entry)
         code |= np.where(there[entry // columns::rows, entry % columns::columns], bit, np.uint64(0))
         supports |= np.where(pattern.library.supports[:, entry], bit, np.uint64(0))
+    # The same codes occur in many blocks: each is compared with the supports once.
     kinds, where, often = np.unique(code, return_inverse=True, return_counts=True)
     bad = np.ones(len(kinds), dtype=np.bool_)
     for support in supports:
         bad &= (kinds & ~support) != 0
     kept = np.array([kind.bit_count() for kind in kinds.tolist()], dtype=np.int64)
     examples = tuple(
-        _off(
-            name, pattern, block // across, block % across, int(code.flat[block]), supports.tolist()
-        )
-        for block in np.flatnonzero(bad[where].reshape(-1))[:EXAMPLES].tolist()
-    )
+        _off(name, pattern, block // across, block % across, int(code.flat[block]),
+             supports.tolist())
+        for block in np.flatnonzero(bad[where].reshape(-1))[:EXAMPLES].tolist())
     short = ~bad & (kept < (pattern.budget.number or 0))
-    return Verdict(
-        name, pattern.name, code.size, int(often[bad].sum()), int(often[short].sum()), examples
-    )
+    return Verdict(name, pattern.name, code.size, int(often[bad].sum()), int(often[short].sum()),
+                   examples)
 
 
-def _off(name: str, pattern: Pattern, down: int, across: int, code: int,
-         supports: list[int]) -> Violation:
+def _off(name: str, pattern: Pattern, down: int, across: int, code: int, supports: list[int],
+         ) -> Violation:
+    """The violation of the block in place *down*, *across*, whose kept entries are *code*."""
     rows, columns = _block(pattern)
     outside = min((code & ~support).bit_count() for support in supports)
     return Violation(name, down * rows, across * columns, (across + 1) * columns, code.bit_count(),
