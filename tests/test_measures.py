@@ -69,7 +69,8 @@ def test_the_rule_of_noise_goes_by_the_kind_of_metric() -> None:
 
 def test_the_recorded_runs_speak_of_known_metrics_and_phases_only(records: list[RunRecord]) -> None:
     scored = [r for r in records if r.results is not None]
-    assert {r.results.metric for r in scored if r.results} == {"accuracy", "matthews_correlation", "accuracy_f1_mean"}
+    assert {r.results.metric for r in scored if r.results} == {
+        "accuracy", "matthews_correlation", "accuracy_f1_mean", "pearson_spearman_mean"}
     assert {p for r in records for p in r.timing.phases} == set(WORK) - {"start"}
     assert {m.phase for r in records for m in r.moments} <= set(MOMENT)
     phases = {row["phase"] for r in records for row in STORE.open(r.id).trace}
