@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from pathlib import Path
 from statistics import median
 
@@ -276,3 +277,13 @@ def test_unknown_maps_and_moments_are_errors(run: Run) -> None:
                                               ("hard-pruned", "hard-pruned"), ("something", "something")])
 def test_a_moment_reads_as_words(phase: str, words: str) -> None:
     assert region_film.moment_words(Moment(k=1, step=1200, phase=phase)) == words
+
+
+@pytest.mark.parametrize(("layers", "norms"), [((), ()), ((0,), (np.zeros((0, 4), np.float32),)), ((0,), (None,))])
+def test_nothing_kept_is_no_number_and_no_warning(layers: tuple[int, ...],
+                                                  norms: tuple[np.ndarray | None, ...]) -> None:
+    moment = Moment(k=0, step=0, phase="final")
+    film = region_film.Film("block", layers, (moment,), (norms,), (1.0,) * len(layers), (True,) * len(layers), True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isnan(film.mean_quiet(0))

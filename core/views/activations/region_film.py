@@ -46,13 +46,13 @@ class Film:
         return None if norms is None else norms / (self.medians[i] or 1.0)
 
     def quiet(self, k: int, i: int) -> float:
-        """Share of quiet regions at moment *k* of the *i*-th of `layers`; NaN where not kept."""
+        """Share of quiet regions at moment *k* of the *i*-th of `layers`; NaN where none was kept."""
         norms = self.norms[k][i]
-        return float("nan") if norms is None else float((norms < QUIET * self.medians[i]).mean())
+        return float((norms < QUIET * self.medians[i]).mean()) if norms is not None and norms.size else float("nan")
 
     def mean_quiet(self, k: int) -> float:
-        """The mean of `quiet` over all layers; NaN when one is missing."""
-        return float(np.mean([self.quiet(k, i) for i in range(len(self.layers))]))
+        """The mean of `quiet` over all layers; NaN when one is missing, or all are."""
+        return float(np.mean([self.quiet(k, i) for i in range(len(self.layers))])) if self.layers else float("nan")
 
 
 def moment_words(moment: Moment) -> str:
@@ -159,6 +159,6 @@ def _pieced(run: Run, probe: str, name: str) -> Film:
 def _scaled(bare: Film) -> Film:
     """Add the medians: of the first moment, or of the last that is kept."""
     by_layer = list(zip(*bare.norms, strict=True))
-    known = [next((v for v in (frames[0], *reversed(frames)) if v is not None), None) for frames in by_layer]
+    known = [next((v for v in (frames[0], *reversed(frames)) if v is not None and v.size), None) for frames in by_layer]
     return replace(bare, medians=tuple(0.0 if v is None else float(np.median(v)) for v in known),
                    dense=tuple(frames[0] is not None for frames in by_layer))
