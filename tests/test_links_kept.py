@@ -165,3 +165,20 @@ def test_the_link_names_the_page_of_cards(empty_store: Store, monkeypatch: pytes
     cards = [h for h in app.get("html") if 'class="card"' in h.proto.body]
     assert len(cards) == {1: 9, 2: 1}[shown] and link(app).get("page", "1") == str(shown)
     assert len(app.error) == faults
+
+
+def test_what_memory_says_and_another_run_has_not_is_no_fault_of_the_link(
+        empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that kept every feature map, then one that kept the block output alone; then a link that asks for more."""
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(empty_store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(empty_store.live))
+    parent = makers.make_dense(empty_store.recorded)
+    rich = makers.make_run(empty_store.recorded, parent=parent, watched=True)
+    poor = makers.make_run(empty_store.recorded, parent=parent, method="asp")
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+    go(app, "activations", run=rich, map="ffn")
+    assert not app.error and link(app)["map"] == "ffn"
+    go(app, "activations", run=poor)
+    assert not app.error and link(app)["map"] == "block"
+    go(app, "activations", run=poor, map="ffn")
+    assert "Unknown feature map 'ffn'" in app.error[0].value

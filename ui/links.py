@@ -54,7 +54,7 @@ def widget(look: Look, key: str, label: str, value: Any, moved: Callable[[Any], 
 
 def forget_all() -> None:
     """Forget every choice of this session; the link stays as it is."""
-    for key in [key for key in st.session_state if str(key).startswith(("link.", "kept."))]:
+    for key in [key for key in st.session_state if str(key).startswith(("link.", "kept.", "recalled."))]:
         del st.session_state[key]
 
 
@@ -75,6 +75,11 @@ class Choices(ABC):
     def forget(self, *keys: str) -> None:
         """Take *keys* out of link and memory: they say their defaults again."""
 
+    def recalled(self, key: str, value: str) -> bool:
+        """Did memory put *value* into the link? Then nobody asked for it here, and it may mean nothing: another run has
+        other options."""
+        return False
+
     def choose(
         self, key: str, label: str, options: Sequence[str], *, default: str | None = None,
         words: Callable[[str], str] = str, kind: str | None = None, always: bool = False, help: str | None = None,
@@ -89,7 +94,7 @@ class Choices(ABC):
         if look == "steps" and len(options) == 1:
             return first
         asked, value = st.query_params.get(key), self.get(key)
-        if asked is not None and asked not in options:
+        if asked is not None and asked not in options and not self.recalled(key, asked):
             st.error(plain(str(unknown(kind or label.lower(), asked, options))))
         value = value if value in options else first
         drop = None if always else first
@@ -213,7 +218,11 @@ class Own(Choices):
         if here or not last:
             return here
         st.query_params.update(last)
+        st.session_state[f"recalled.{self.name}"] = dict(last)
         return dict(last)
+
+    def recalled(self, key: str, value: str) -> bool:
+        return st.session_state.get(f"recalled.{self.name}", {}).pop(key, None) == value
 
     def say(self, said: Mapping[str, str], drops: Sequence[str] = ()) -> None:
         """Make the link say *said*, and nothing else of the page's keys nor of *drops*."""
