@@ -53,14 +53,14 @@ def test_the_name_of_a_run_follows_from_all_that_decides_its_outcome() -> None:
                "train_examples": 10, "dev_examples": 10, "calibration": 64, "distill": 0.5, "dropout": 0.1,
                "freeze_embeddings": False, "knobs": {"rho": 1.0}, "bits": 4, "chunk": 32, "distill_hidden": 1.0,
                "distill_attention": 1.0, "eval_examples": 100}
-    assert set(changes) | {"record"} == set(RunSpec.__struct_fields__)
+    assert set(changes) | {"record", "film"} == set(RunSpec.__struct_fields__)
     ids = [base.run_id, *(msgspec.structs.replace(base, **{k: v}).run_id for k, v in changes.items())]
     assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("level", RECORD_LEVELS)
 def test_how_much_is_kept_does_not_change_the_name(level: str) -> None:
-    assert RunSpec(task="cola", record=level).run_id == RunSpec(task="cola").run_id
+    assert RunSpec(task="cola", record=level, film=24).run_id == RunSpec(task="cola").run_id
 
 
 def test_the_order_in_which_knobs_are_given_does_not_change_the_name() -> None:

@@ -220,11 +220,15 @@ def test_a_layer_wise_trace_sums_flips_by_size_and_means_the_residuals(
     kind, watched = methods.load("admm-layer"), list[list[tuple[Tensor, float]]]()
     original = kind.solve
 
-    def noting(self: Any, weight: Tensor, stats: Any, pattern: Any) -> Any:
+    def noting(self: Any, weight: Tensor, stats: Any, pattern: Any, watch: Any = None) -> Any:
         rounds = list[tuple[Tensor, float]]()
         watched.append(rounds)
-        return original(self, weight, stats, pattern, watch=lambda split, done, scale: rounds.append(
-            (split.mask.clone(), float((split.w - split.z).norm() / split.w.norm()))))
+
+        def note(split: Any, done: Any, scale: Tensor) -> None:
+            rounds.append((split.mask.clone(), float((split.w - split.z).norm() / split.w.norm())))
+            watch(split, done, scale)
+
+        return original(self, weight, stats, pattern, watch=note)
 
     monkeypatch.setattr(kind, "solve", noting)
     store = Store(recorded=tmp_path / "none", live=tmp_path / "runs")

@@ -22,7 +22,8 @@ inside); U is rescaled with rho, or it winds up beyond W; W starts at the layer-
 because pulling a dense W through the loss landscape at 1:4 kills the model, and each layer is
 solved on what comes through the layers already pruned (`core.inside.sequential`), which at 1:4 more
 than halves the distance to the dense model's answers; P weighs |W + U| by the input columns' norms,
-the diagonal of the layer-wise problem.
+the diagonal of the layer-wise problem. With `start=dense` W begins dense and Z at P(W), as in ELSA:
+at 2:4 that shows how a mask comes about, and costs little.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two
 copies of the weights.
 """
@@ -42,20 +43,26 @@ class Admm(Splitting):
     """See the module's text."""
 
     knobs: AdmmKnobs
-    start = "admm-layer"
+    @property
+    def start(self) -> str | None:
+        """The layer-wise solution, or with start=dense none."""
+        return "admm-layer" if self.knobs.start == "layers" else None
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
-        """W = Z = the layer-wise solution, U = 0."""
-        for name, layer in layers.items():
-            layer.weight.data.copy_(context.solution[name].weight)
+        """W = Z = the layer-wise solution, U = 0; with start=dense W stays as it is, Z = P(W)."""
+        for name, result in context.solution.items():
+            layers[name].weight.data.copy_(result.weight)
         super().prepare(layers, context)
         k = self.knobs
         self.hard_step = max(1, round(k.share * context.total_steps))
         self.rho = k.rho_start
-        self.support = {name: result.mask for name, result in context.solution.items()}
         # Z - U, kept between two updates: the pull needs it at every step, Z and U move rarely.
         self.target = {name: w.clone() for name, w in zip(self.layers, self.w, strict=True)}
         self.moving: MovingMask | None = None  # from the hard prune on, with refine=sr-ste
+        if context.solution:
+            self.support = {name: result.mask for name, result in context.solution.items()}
+        else:
+            self.update_split(rescale=0.0)  # Z = P(W); U, what that leaves, is dropped
 
     @property
     def phase(self) -> str:

@@ -29,13 +29,14 @@ Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) pr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, LayerResult
+from core.methods.base import LayerMethod, LayerResult, RoundState
 from core.methods.knob_sets import AdmmLayerKnobs
 from core.methods.levels import descend
 from core.methods.quadratic import Factor, QuadraticSplit, Round
@@ -54,6 +55,22 @@ class AdmmLayer(LayerMethod):
     """See the module's text."""
 
     knobs: AdmmLayerKnobs
+
+    @property
+    def rounds(self) -> int:
+        """As many as the knob says."""
+        return self.knobs.iterations
+
+    def solve_watched(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
+                      seen: Callable[[RoundState], None]) -> LayerResult:
+        """See `LayerMethod.solve_watched`."""
+        count = itertools.count(1)
+
+        def watch(split: QuadraticSplit, done: Round, scale: Tensor) -> None:
+            seen(RoundState(next(count), split.w / scale, split.u / scale, split.mask, done.rho,
+                            done.primal))
+
+        return self.solve(weight, stats, pattern, watch)
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
               watch: Watch | None = None) -> LayerResult:

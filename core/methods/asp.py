@@ -21,4 +21,7 @@ from core.methods.masked import Masked
 class Asp(Masked):
     """Masked training from the magnitude solution."""
 
-    start = "magnitude"
+    @property
+    def start(self) -> str:
+        """Plain magnitude."""
+        return "magnitude"

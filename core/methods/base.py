@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,15 +35,39 @@ class LayerResult:
     scale: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class RoundState:
+    """Where one layer is after one round of a method that goes in rounds. w, u and mask are
+    `[out, in]`, in the unit of the weights; primal is |W - Z| / |W| of this layer alone."""
+
+    number: int  # from 1
+    w: Tensor
+    u: Tensor
+    mask: Tensor
+    rho: float
+    primal: float
+
+
 class LayerMethod:
     """One-shot: solve one layer from its weight and what calibration said of its input."""
 
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
 
+    @property
+    def rounds(self) -> int:
+        """How many rounds a layer takes; 0 for a method that does not go in rounds."""
+        return 0
+
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """Return the layer under *pattern* (scope "matrix"). weight float32 `[out, in]`."""
         raise NotImplementedError
+
+    def solve_watched(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
+                      seen: Callable[[RoundState], None]) -> LayerResult:
+        """What `solve` returns, and *seen* is called after every round. The tensors that it gets
+        are written over by the next one."""
+        return self.solve(weight, stats, pattern)
 
 
 @dataclass(frozen=True)
@@ -73,13 +96,18 @@ class TrainingMethod:
     `finish`. All state that must survive a kill is in `state()`.
     """
 
-    start: ClassVar[str | None] = None  # the LayerMethod whose solution training starts from
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}
         self.masks: dict[str, Tensor] = {}  # bool; set once the hard prune has happened
         self.scales: dict[str, Tensor] = {}  # `[out, chunks]`, of the served weights' grid
         self.hard_step = 0
+
+    @property
+    def start(self) -> str | None:
+        """The LayerMethod whose solution training starts from; None: it starts from the dense
+        weights."""
+        return None
 
     @property
     def phase(self) -> str:

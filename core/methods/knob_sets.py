@@ -99,6 +99,9 @@ class AdmmKnobs(Knobs):
     decay: float = knob(
         2e-4, "with refine=sr-ste: strength of the decay on what the mask cuts", 0.0, 1.0,
         later=True)
+    start: str = knob(
+        "layers", "where W begins: at the layer-wise solution, or dense",
+        choices=("layers", "dense"), later=True)
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,8 @@ class PatternAdmmKnobs(AdmmKnobs):
                 f"mix = {self.mix:g} with inputs = {self.inputs!r}",
                 "inputs = 'dense': only the dense model's inputs have a reshaped form",
                 "Add --knob inputs=dense, or leave mix at 0.")
+        if self.mix > 0 and self.start != "layers":
+            raise InputError(
+                f"mix = {self.mix:g} with start = {self.start!r}",
+                "start = 'layers': mix is a share of what that solution keeps",
+                "Leave start or mix out.")

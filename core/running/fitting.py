@@ -9,10 +9,8 @@ from core.running.calibrating import Calibration
 from core.running.journal import Journal
 from core.running.preparing import Prepared
 from core.running.progress import Progress
-from core.running.snapshots import LIMIT
 from core.running.solving import Solution
 from core.running.training import Loop, Trainer, predict
-from core.runs.levels import holds
 
 
 def fit_dense(ready: Prepared, journal: Journal) -> None:
@@ -35,23 +33,24 @@ def fit(ready: Prepared, method: TrainingMethod, calibration: Calibration, solut
     method.prepare(ready.layers, Context(
         pattern=ready.pattern, total_steps=trainer.total, dense=ready.dense, stats=calibration.shown,
         solution=solution, lr=trainer.rate, model=ready.model, batches=calibration.batches))
-    small = sum(w.numel() for w in ready.dense.values()) <= LIMIT
-    kept = small and holds(ready.spec.record, "full") and method.feasible() is not None
 
     def snapshot(step: int) -> None:
-        if kept:
-            journal.snapshots.take(method, step)
-            loop.extra["snapshots"] = journal.snapshots.state()
+        journal.snapshots.take(method, step)
+        loop.extra["snapshots"] = journal.snapshots.state()
         if journal.moments.during(method, step):
             loop.extra["moments"] = journal.moments.state()
 
     def hard_prune() -> None:
-        journal.scores.update(_split_scores(ready, method.feasible()))
-        pruned = method.pruned(method.choose_masks())
+        feasible, masks = method.feasible(), method.choose_masks()
+        journal.scores.update(_split_scores(ready, feasible))
+        pruned = method.pruned(masks)
         journal.scores["hard_pruned"] = ready.score_with(pruned)
         if method.hard_step < trainer.total:  # otherwise it is the final model
             journal.moments.look("hard-pruned", method.hard_step, pruned, ready.layers)
             loop.extra["moments"] = journal.moments.state()
+            if feasible is not None:
+                journal.snapshots.look("hard-pruned", method.hard_step, pruned, masks)
+                loop.extra["snapshots"] = journal.snapshots.state()
 
     loop.snapshot, loop.hard_prune = snapshot, hard_prune
     _run(trainer, loop, ready, journal)

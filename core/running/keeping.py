@@ -49,9 +49,10 @@ def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
         captured = capture(ready.model, ready.tokenizer, ready.probes, ready.spec.max_length)
         record.probes = captured.probes
         arrays |= to_arrays(captured)
-    record.snapshots = journal.snapshots.taken
-    arrays |= journal.snapshots.arrays()
     if pruned is not None:
+        journal.snapshots.look("final", pruned.steps, final, pruned.masks)
+        record.snapshots, record.film = journal.snapshots.listed()
+        arrays |= journal.snapshots.arrays()
         journal.moments.look("final", pruned.steps)
         record.moments = journal.moments.taken
         if holds(level, "masks"):

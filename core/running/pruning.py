@@ -35,6 +35,7 @@ def prune(ready: Prepared, journal: Journal) -> Pruned:
     """Calibrate, solve, score what comes before training, and train if the spec says so."""
     method = methods.build(ready.spec.method, ready.spec.knobs, ready.grid)
     solver = _solver(ready, method)
+    journal.snapshots.begin(ready.spec, ready.dense, ready.pattern)
     magnitude = select_all(ready.pattern, {name: w.abs() for name, w in ready.dense.items()})
     calibration = calibrated(ready, method, journal)
     solution = {} if solver is None else solve(

@@ -34,7 +34,9 @@ def solve(ready: Prepared, method: LayerMethod, inputs: str, calibration: Calibr
         pattern = ready.pattern.of(name)
         if pattern.scope == "model":
             pattern = Unstructured(1.0 - float(magnitude[name].float().mean()))
-        found = solution[name] = method.solve(weight, stats, pattern)
+        seen = journal.snapshots.watching(name, method.rounds)
+        found = solution[name] = method.solve(weight, stats, pattern) if seen is None else \
+            method.solve_watched(weight, stats, pattern, seen)
         solved.add(journal.folder, name, float(found.mask.float().mean()), kept_energy(ready.dense[name], found.mask))
         journal.report(Progress("solve", len(solution), len(ready.dense), name))
         return found.weight
@@ -47,6 +49,7 @@ def solve(ready: Prepared, method: LayerMethod, inputs: str, calibration: Calibr
         else:
             for name, weight in ready.dense.items():
                 one(name, weight, calibration.shown.get(name))
+        journal.snapshots.solved()
     return {name: solution[name] for name in ready.dense}  # solved in the order of use, handed on in the model's
 
 

@@ -8,6 +8,8 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `weight/<matrix>`, `scale/<matrix>` | int8 codes, a float32 scale a row. With a mask: kept weights only, 1-D, by row |
 | `snapshot/<k>/w/<matrix>`, `snapshot/<k>/u/<matrix>` (each with `.scale`) | int8 codes `[out, in]`, one scale a row |
 | `snapshot/<k>/mask/<matrix>` | the support of Z, packed |
+| `film/<k>/w/<matrix>` (with `.scale`), `film/<k>/mask/<matrix>` | the same of its first 64 x 64 weights |
+| `film/<k>/histogram/<matrix>`, `film/<k>/occupancy/<matrix>`, `film/limit/<matrix>` | see `core.runs.filmed` |
 | `occupancy/<matrix>` | int64 `[M+1]`: how many groups keep 0..M |
 | `occupancy.free/<matrix>` | the same for the dense parent if its largest weights stayed anywhere (same density) |
 | `thumbnail/<matrix>` | float16, mean of abs(w) per block, the block a multiple of M |

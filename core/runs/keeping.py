@@ -50,7 +50,7 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None, weights: b
     record = msgspec.structs.replace(run.record, matrices=matrices,
                                      spec=msgspec.structs.replace(run.record.spec, record=level))
     if not holds(level, "masks"):
-        record = msgspec.structs.replace(record, probes=[])
+        record = msgspec.structs.replace(record, probes=[], film=[])
     if not holds(level, "full"):
         record = msgspec.structs.replace(record, snapshots=[])
     folder = store.recorded / run_id

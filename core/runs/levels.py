@@ -16,7 +16,7 @@ FIRST_KEPT: dict[str, RecordLevel] = {
     "answers": "summary", "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
     "levels": "summary", "library": "summary",
     "mask": "masks", "grid": "masks", "activation": "masks", "attention": "masks", "region": "masks",
-    "distribution": "masks",
+    "distribution": "masks", "film": "masks",
     "weight": "full", "scale": "full", "code": "full", "snapshot": "full",
     "gram": "lab",
 }

@@ -1,4 +1,4 @@
-"""The phases that a run speaks of, with their words on a page. Three lists, as three things have phases.
+"""The phases that a run speaks of, with their words on a page. A list for each thing that has phases.
 
 A name that is in none of them, of a newer version or another's folder, is shown as it is.
 """
@@ -25,6 +25,15 @@ TRACE: dict[str, str] = {
     "admm": "ADMM",
     "refine": "refinement under the mask",
     "moving": "training, the mask moves",
+}
+
+# When W was looked at: `Snapshot.phase`, in the order of a film.
+FILM: dict[str, str] = {
+    "dense": "dense",
+    "layer-wise": "round",
+    "admm": "step",
+    "hard-pruned": "hard prune",
+    "final": "refined",
 }
 
 # When the feature maps were looked at: `Moment.phase`.

@@ -32,7 +32,7 @@ def said(words: str, unit: str = "", **limits: Any) -> Meta:
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that decides a run's outcome (and `record`, which only decides how much of it is kept)."""
+    """All that decides a run's outcome (and `record` and `film`, which only decide how much of it is kept)."""
 
     task: Annotated[str, said("What is learned; see `tasks`.")]
     model: Annotated[str, said("A name of `models`, a local folder in Hugging Face form, or a hub id.")] = "minilm-l6"
@@ -73,12 +73,16 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "Weight of the dense teacher's attention in the loss, 0 to 100.", ge=0, le=100)] = 0.0
     eval_examples: Annotated[int, said(
         "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.", ge=0)] = 0
+    # Like `record` no part of the digest: it decides only what is kept.
+    film: Annotated[int, said(
+        "Moments of ADMM kept as a film; 0 = as the record level says: 8 at full where the model is small.",
+        ge=0, le=200)] = 0
 
     @property
     def digest(self) -> str:
         """Eight hex digits over everything that decides the outcome."""
         fields = {k: v for k, v in msgspec.to_builtins(self).items()
-                  if k != "record" and not (k in LATER and v == LATER[k])}
+                  if k not in KEPT_ONLY and not (k in LATER and v == LATER[k])}
         text = msgspec.json.encode(fields, order="deterministic")
         return hashlib.sha256(text).hexdigest()[:8]
 
@@ -94,6 +98,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         pattern += f"-int{self.bits}" if self.bits else ""
         return f"{task}-{model}-{self.method}-{pattern}-e{self.epochs:g}-s{self.seed}-{self.digest}"
 
+
+KEPT_ONLY = ("record", "film")  # the fields that decide how much of a run is kept, and nothing else
 
 # Fields added when runs were already recorded, with their defaults: at its default such a field is no part of a digest.
 LATER: dict[str, Any] = {"bits": 0, "chunk": 64, "distill_hidden": 0.0, "distill_attention": 0.0,
@@ -158,13 +164,15 @@ class Probe(msgspec.Struct, kw_only=True, omit_defaults=True):
     logits: list[float] = []
 
 
-class Snapshot(msgspec.Struct, kw_only=True):
-    """One kept moment of ADMM: arrays `snapshot/<k>/w|u|mask/<matrix>`."""
+class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One kept moment of W: arrays `snapshot/<k>/...` of whole matrices, or `film/<k>/...` of their corners. See
+    `core.runs.filmed`."""
 
     k: int
-    step: int
-    rho: float
+    step: int  # of the optimiser; with phase "layer-wise" the round
+    rho: float  # 0 where the phase has none
     primal: float
+    phase: str = "admm"  # one of `core.runs.phases.FILM`
 
 
 class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -217,7 +225,8 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     layers: int = 0
     heads: int = 0
     probes: list[Probe] = []
-    snapshots: list[Snapshot] = []
+    snapshots: list[Snapshot] = []  # of whole matrices
+    film: list[Snapshot] = []  # of a corner of every matrix
     moments: list[Moment] = []
     other_weights: int | None = None  # parameters that are never pruned: embeddings, norms, biases, pooler, classifier
     pid: int | None = None  # of the writing process, while running

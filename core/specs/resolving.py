@@ -45,7 +45,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     entry = methods.entry_of(values.get("method", "admm"))
     if entry.name == "dense":
         values = {**values, "pattern": "dense", "dense_epochs": 0.0, "dense_lr": 0.0, "calibration": 0, "distill": 0.0,
-                  "knobs": {}, **LATER}
+                  "knobs": {}, "film": 0, **LATER}
         for name in ("lr", "epochs"):
             if name not in given and f"dense_{name}" in own:
                 values[name] = own[f"dense_{name}"]
@@ -76,6 +76,9 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
             values["distill_hidden"] = values["distill_attention"] = 0.0
     for name, value in values.items():
         _check_range(name, value, entry)
+    if values.get("film") and values.get("record") == "summary":
+        raise InputError(f"A film of {values['film']} moments at the record level summary", "masks, full or lab",
+                         "Change --record, or leave --film out.")
     return msgspec.convert(values, RunSpec, strict=False)
 
 

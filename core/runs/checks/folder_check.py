@@ -18,6 +18,7 @@ from core.errors import InputError
 from core.runs import answers, gridded
 from core.runs import grams
 from core.runs import arrays as enc
+from core.runs.checks.film_check import check_films
 from core.runs.checks.moment_check import check_moments
 from core.runs.levels import holds
 from core.runs.records import STAGES, Matrix
@@ -115,7 +116,7 @@ class _Check:
         self._part("thumbnails are there and finite", self._thumbnail)
         self._add(answers.check(self.record, self.held))
         self._probes()
-        self._snapshots()
+        self._add(check_films(self.record, self.pattern, self.held, _violations))
         check_moments(self.record, self.held, self.verified, self.problems)
 
     def _add(self, found: tuple[list[str], list[str]]) -> None:
@@ -294,25 +295,6 @@ class _Check:
         if not wrong and self.record.probes:
             self.verified.append(f"activations and attention of {len(self.record.probes)} probe sentences: "
                                  "shapes agree")
-
-    def _snapshots(self) -> None:
-        """Every kept moment: Z's support obeys the pattern, W and U have the matrices' shapes."""
-        before = len(self.problems)
-        for s in self.record.snapshots:
-            masks: dict[str, Mask] = {}
-            for m in self.record.matrices:
-                mask = self.held.get(f"snapshot/{s.k}/mask/{m.name}")
-                shapes = [a.shape if (a := self.held.get(f"snapshot/{s.k}/{what}/{m.name}")) is not None else None
-                          for what in ("w", "u")]
-                if mask is None or mask.shape != (m.shape[0], -(-m.shape[1] // 8)) or shapes != [m.shape, m.shape]:
-                    self.problems.append(f"snapshot {s.k}, {m.name}: W, U or the mask is missing or has another shape")
-                else:
-                    masks[m.name] = enc.unpack_mask(mask, m.shape[1])
-            self.problems += [f"snapshot {s.k}, {text}" for v in verify_all(masks, self.pattern).values()
-                              if (text := _violations(v))]
-        if self.record.snapshots and len(self.problems) == before:
-            self.verified.append(f"{len(self.record.snapshots)} ADMM snapshots: Z obeys {self.pattern.name}, shapes "
-                                 "agree")
 
 
 def _violations(verdict: Verdict) -> str | None:
