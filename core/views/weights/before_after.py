@@ -59,7 +59,9 @@ def sentence(pair: Pair) -> str:
 
 def _moment_sentence(pair: Pair, where: str) -> str:
     found = next(s for s in pair.record.snapshots if str(s.k) == pair.moment)
-    head = f"{where[0].upper()}{where[1:]} at step {style.count(found.step)} of ADMM (rho {found.rho:.3g})"
+    when = f"after round {found.step} of the layer-wise solution" if found.phase == "layer-wise" else \
+        f"at step {style.count(found.step)} of ADMM"
+    head = f"{where[0].upper()}{where[1:]} {when} (rho {found.rho:.3g})"
     if pair.what == "z":
         return f"{head}: Z obeys the pattern already, {style.percent(zeros(pair))} of it is zero; W follows."
     if pair.what == "u":

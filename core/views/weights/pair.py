@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs.arrays import coarser
+from core.runs.phases import FILM
 from core.runs.records import Matrix, RunRecord
 from core.runs.store import ARRAYS, Run
 from core.sparsity.patterns import Pattern, parse_pattern
@@ -84,7 +85,7 @@ def moments(run: Run, matrix: str) -> list[str]:
 def moment_words(record: RunRecord, moment: str) -> str:
     """A moment as the scrubber names it."""
     found = next((s for s in record.snapshots if str(s.k) == moment), None)
-    return "end" if found is None else f"step {style.count(found.step)}"
+    return "end" if found is None else f"{FILM.get(found.phase, found.phase)} {style.count(found.step)}"
 
 
 def load(run: Run, matrix: str, moment: str = FINAL, what: What = "w") -> Pair:
