@@ -113,7 +113,8 @@ class Snapshots:
         head = f"film/{k}"
         codes, scale = enc.encode_rows(weight[:rows, :cols])
         out[f"{head}/w/{name}"], out[f"{head}/w/{name}.scale"] = codes, scale
-        out[f"{head}/histogram/{name}"] = filmed.histogram(weight, bits, self.limits[name])
+        # No matrix has 2^31 weights, and these counts are a fifth of the film.
+        out[f"{head}/histogram/{name}"] = filmed.histogram(weight, bits, self.limits[name]).astype(np.int32)
         if bits is not None:
             out[f"{head}/mask/{name}"] = enc.pack_mask(bits[:rows, :cols])
         out[f"{head}/occupancy/{name}"] = filmed.kept_by_group(bits, self.pattern) if bits is not None and pruned \

@@ -162,7 +162,7 @@ def _corners(run: Run, matrix: str, shape: tuple[int, int], density: float,
         for s in run.record.film:
             w = enc.decode_rows(held[f"film/{s.k}/w/{matrix}"], held[f"film/{s.k}/w/{matrix}.scale"])
             mask = None if s.phase == "dense" else enc.unpack_mask(held[f"film/{s.k}/mask/{matrix}"], corner[1])
-            kept, gone = held[f"film/{s.k}/histogram/{matrix}"]
+            kept, gone = held[f"film/{s.k}/histogram/{matrix}"].astype(np.int64)
             for part in (w, mask):
                 _shaped(part, corner, f"film/{s.k}/{matrix}")
             frames.append(Frame(s.phase, s.step, s.rho or None, s.primal if s.rho else None, w, None, mask, kept, gone,
