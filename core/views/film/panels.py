@@ -1,0 +1,126 @@
+"""The panels that a film is made of: plain dictionaries, drawn by `ui/film`. Arrays are numbers of a `Reel`.
+
+pixels   one square a value: weights, differences, feature maps, groups, a small still picture
+wall     many matrices as small pictures in rows and columns
+bars     a histogram or counts, in a fixed range
+curves   strips over one time axis, with a cursor; a click or a drag goes there
+columns  the values of one chosen group as signed bars, with the line between what stays and what goes
+plane    a still picture with points that move over it and leave a path
+words    a sentence a moment
+
+Everywhere: `title` and `note` stand above the panel, `alt` is what a screen reader hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+Part = dict[str, Any]
+Colour = str  # CSS
+
+
+def pixels(title: str, values: int, *, palette: str, limit: float = 1.0, note: str = "", alt: str = "",
+           scale: Literal["diverging", "sequential", "codes"] = "diverging", mask: int | None = None,
+           lead: bool = False, link: str = "", group: tuple[int, int] | None = None,
+           say: tuple[str, str, str] = ("row", "column", "value"), start: tuple[int, int] = (0, 0),
+           rows: Sequence[str] = (), marked: tuple[int, int, int, int] | None = None, key: bool = True,
+           most: int = 24, gone: str = "pruned", stretch: bool = False) -> Part:
+    """One square a value of array *values* `[moments or 1, rows, cols]`.
+
+    *scale*: colours run -limit..limit ("diverging": codes 0..254, 127 is zero), 0..limit ("sequential": 0..254), or the
+    array holds the codes themselves. Code 255 is what array *mask* has as 0. *lead*: its size decides that of the row.
+    Panels of one *link* show the same cells: pointed at together, their groups of *group* rows × columns chosen
+    together. *say*: what a row, a column and a value are called; *start*: the first of them; *rows*: names of rows.
+    *marked*: a box around (row, column, height, width). *key*: a line that says what the colours mean. *most*: pixels
+    a cell at most. *gone*: what a cell is that the mask takes away. *stretch*: cells fill the panel, wider than high.
+    """
+    return _without_none({
+        "kind": "pixels", "title": title, "note": note, "alt": alt, "values": values, "palette": palette,
+        "limit": limit, "scale": scale, "mask": mask, "lead": lead, "link": link, "group": group, "say": list(say),
+        "start": list(start), "rows": list(rows), "marked": marked, "key": key, "most": most, "gone": gone,
+        "stretch": stretch})
+
+
+def wall(title: str, values: int, *, palette: str, cells: Sequence[Part], rows: Sequence[str], cols: Sequence[str],
+         note: str = "", alt: str = "", minus: int | None = None, minus_limit: float = 1.0, lead: bool = True,
+         pick: bool = True) -> Part:
+    """Small pictures of codes `[moments or 1, pictures, height, width]`; *cells*: name, row and column of each.
+
+    *minus*: draw *values* less this array, both decoded as diverging codes, in -minus_limit..minus_limit steps of 127.
+    *pick*: a click brings the cell's name back to the page.
+    """
+    return _without_none({
+        "kind": "wall", "title": title, "note": note, "alt": alt, "values": values, "palette": palette,
+        "cells": list(cells), "rows": list(rows), "cols": list(cols), "minus": minus, "minus_limit": minus_limit,
+        "lead": lead, "pick": pick})
+
+
+def bars(title: str, series: Sequence[tuple[str, int, Colour | Sequence[Colour]]], *, top: float, note: str = "",
+         alt: str = "", ticks: Sequence[tuple[float, str]] = (), names: Sequence[str] = (), share: float = 0.0,
+         gap: bool = False) -> Part:
+    """Bars stacked over a fixed range 0..*top*; what is higher is cut off and marked.
+
+    *series*: name, array of counts `[moments or 1, bars]`, one colour or one a bar. *ticks*: places along the bars (0
+    the first edge) and their words. *names*: what each bar stands for. *share*: the whole, of which a bar says its
+    percentage; 0: it says the count.
+    """
+    return {"kind": "bars", "title": title, "note": note, "alt": alt, "top": top, "ticks": [list(t) for t in ticks],
+            "names": list(names), "share": share, "gap": gap,
+            "series": [{"name": name, "values": values, "colours": [colours] if isinstance(colours, str) else
+                        list(colours)} for name, values, colours in series]}
+
+
+def curves(title: str, strips: Sequence[Part], *, note: str = "", alt: str = "") -> Part:
+    """Strips over the moments, one above the other, with one cursor. See `strip`."""
+    return {"kind": "curves", "title": title, "note": note, "alt": alt, "strips": list(strips)}
+
+
+def strip(title: str, lines: Sequence[tuple[str, Sequence[float], Sequence[float], Colour]], *, low: float,
+          high: float, log: bool = False, form: Literal["number", "percent", "count"] = "number",
+          level: tuple[float, str] | None = None) -> Part:
+    """One strip of `curves`: lines (name, xs in moments, ys, colour) in a fixed range; *level*: a line across it."""
+    return _without_none({
+        "title": title, "low": low, "high": high, "log": log, "form": form, "level": list(level) if level else None,
+        "lines": [{"name": name, "x": [round(float(x), 3) for x in xs], "y": [float(f"{y:.4g}") for y in ys],
+                   "colour": colour} for name, xs, ys, colour in lines]})
+
+
+def columns(title: str, series: Sequence[tuple[str, int, Colour]], *, follows: str, group: tuple[int, int],
+            first: tuple[int, int], mask: int | None = None, note: str = "", alt: str = "", line: bool = True,
+            stays: str = "stays", goes: str = "goes") -> Part:
+    """The values of one group of *group* rows × columns of the panels linked as *follows*, at first the one at *first*.
+
+    *series*: name, array `[moments, rows, cols]`, colour; the last one decides who stays, and the *line* runs between
+    the smallest that stays and the largest that goes by array *mask*; where size does not decide, there is none. The
+    range is fixed for a group: the largest that it ever holds.
+    """
+    return _without_none({
+        "kind": "columns", "title": title, "note": note, "alt": alt, "follows": follows, "group": list(group),
+        "first": list(first), "mask": mask, "line": line, "stays": stays, "goes": goes,
+        "series": [{"name": name, "values": values, "colour": colour} for name, values, colour in series]})
+
+
+def plane(title: str, *, x: tuple[float, float], y: tuple[float, float], paths: Sequence[Part],
+          background: int | None = None, palette: str = "", lines: Sequence[Part] = (),
+          springs: Sequence[tuple[int, int]] = (), labels: tuple[str, str] = ("", ""), note: str = "",
+          alt: str = "") -> Part:
+    """Points on a plane over ranges *x* and *y*, and the paths that they have come.
+
+    *paths*: {name, values: array `[moments, 1, 2]`, colour, shape: circle | square | cross | diamond, trail}. *lines*:
+    {x, y, colour, dash, width, name} that stand still. *springs*: pairs of paths with a line between their points.
+    *background*: codes `[1, rows, cols]`, row 0 at the top, in *palette*.
+    """
+    return _without_none({
+        "kind": "plane", "title": title, "note": note, "alt": alt, "x": list(x), "y": list(y), "paths": list(paths),
+        "background": background, "palette": palette, "lines": list(lines), "springs": [list(s) for s in springs],
+        "labels": list(labels)})
+
+
+def words(title: str, texts: Sequence[str], *, large: bool = False) -> Part:
+    """A text a moment, or one for all."""
+    return {"kind": "words", "title": title, "note": "", "alt": "", "texts": list(texts), "large": large}
+
+
+def _without_none(part: Part) -> Part:
+    return {key: value for key, value in part.items() if value is not None}

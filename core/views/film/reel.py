@@ -1,0 +1,139 @@
+"""A film: every moment of a picture as whole numbers, sent to the browser once.
+
+    reel = Reel(moments=["dense", "step 10", "final"])
+    w = reel.numbers(weights)                      # float32 [moments, rows, cols] -> int16 and one scale
+    reel.add("w", panels.pixels("W", w, limit=0.2))
+    film = reel.film(claim, alt, table, rows=[row(column("w"))])
+
+The script that plays it (`ui/film`) knows panels, not runs: whatever is drawn stands in the header (plain JSON) and in
+the payload (the arrays, one after the other). What an array holds for one moment alone stands still in the film.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # the first page must not wait for pandas
+    import pandas as pd
+
+Part = dict[str, Any]
+MOST_BYTES = 1_500_000  # of one film on the wire: a second on a slow line
+STEPS = 32_767  # of an int16
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a page shows, with the words and numbers that stand still around it."""
+
+    claim: str  # one sentence made from the data: what to see
+    alt: str  # alternative text made from the data
+    table: pd.DataFrame  # the numbers, a row a moment
+    header: Part  # what is drawn, and where: plain JSON
+    payload: bytes  # all arrays
+
+    @property
+    def last(self) -> int:
+        """The last moment."""
+        return len(self.header["moments"]) - 1
+
+    def packed(self, **more: Any) -> bytes:
+        """What travels: the header's length, the header (with *more* in it), the payload."""
+        header = json.dumps(self.header | more, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return struct.pack("<I", len(header)) + header + self.payload
+
+    def array(self, at: int) -> NDArray[Any]:
+        """Array number *at*, in the numbers that it stands for: float32 where it has a scale; bits as 0 and 1."""
+        entry = self.header["arrays"][at]
+        kind, shape, start = entry["kind"], entry["shape"], entry["at"]
+        if kind == "bits":
+            count = int(np.prod(shape[1:]))
+            packed = np.frombuffer(self.payload, np.uint8, shape[0] * -(-count // 8), start)
+            return np.unpackbits(packed.reshape(shape[0], -1), axis=1, count=count).reshape(shape)
+        values = np.frombuffer(self.payload, kind, int(np.prod(shape)), start).reshape(shape)
+        return values * np.float32(entry["scale"]) if "scale" in entry else values
+
+
+@dataclass
+class Reel:
+    """A film in the making. *moments*: what each is called; *phases*: (name, first, last) of them, in order.
+
+    *pace*: seconds that a moment stays at the speed 1.
+    """
+
+    moments: Sequence[str]
+    phases: Sequence[tuple[str, int, int]] = ()
+    pace: float = 0.5
+    arrays: list[Part] = field(default_factory=list)
+    panels: dict[str, Part] = field(default_factory=dict)
+    palettes: dict[str, list[int]] = field(default_factory=dict)
+    _payload: bytearray = field(default_factory=bytearray)
+
+    def numbers(self, values: NDArray[np.floating]) -> int:
+        """Keep *values* `[moments or 1, ...]` as int16 with one scale; returns the number of the array."""
+        values = np.asarray(values, np.float32)
+        top = float(np.abs(values).max(initial=0.0)) or 1.0
+        return self._keep("int16", np.rint(values * (STEPS / top)).astype("<i2"), scale=top / STEPS)
+
+    def counts(self, values: NDArray[np.integer]) -> int:
+        """Keep whole numbers `[moments or 1, ...]` exactly."""
+        return self._keep("int32", np.asarray(values).astype("<i4"))
+
+    def codes(self, values: NDArray[np.uint8]) -> int:
+        """Keep places in a palette `[moments or 1, rows, cols]`."""
+        return self._keep("uint8", np.asarray(values, np.uint8))
+
+    def bits(self, values: NDArray[Any]) -> int:
+        """Keep zeros and ones `[moments or 1, ...]`, eight to a byte; every moment begins with a byte of its own."""
+        flat = (np.asarray(values) != 0).reshape(len(values), -1)
+        return self._keep("bits", np.packbits(flat, axis=1), shape=np.asarray(values).shape)
+
+    def palette(self, name: str, colours: Sequence[Sequence[int]]) -> str:
+        """Keep a palette of RGBA colours (0..255 each) under *name*, once."""
+        self.palettes[name] = [int(channel) for colour in colours for channel in colour]
+        return name
+
+    def add(self, name: str, panel: Part) -> str:
+        """Keep a panel under *name*."""
+        self.panels[name] = panel
+        return name
+
+    def film(self, claim: str, alt: str, table: pd.DataFrame, rows: Sequence[Part]) -> Film:
+        """The finished film, its panels placed in *rows* (see `row` and `column`)."""
+        payload = bytes(self._payload)
+        header: Part = {
+            "moments": list(self.moments), "phases": [list(phase) for phase in self.phases], "pace": self.pace,
+            "arrays": self.arrays, "palettes": self.palettes, "panels": self.panels, "rows": list(rows), "alt": alt}
+        mark = hashlib.blake2b(json.dumps(header, sort_keys=True).encode() + payload, digest_size=8)
+        return Film(claim, alt, table, header | {"id": mark.hexdigest()}, payload)
+
+    def _keep(self, kind: str, values: NDArray[Any], shape: tuple[int, ...] | None = None, **more: float) -> int:
+        self._payload += b"\0" * (-len(self._payload) % 4)
+        self.arrays.append({"kind": kind, "shape": list(shape or values.shape), "at": len(self._payload), **more})
+        self._payload += np.ascontiguousarray(values).tobytes()
+        return len(self.arrays) - 1
+
+
+def row(*columns: Part, height: int = 0) -> Part:
+    """One row of the film. *height* in pixels; 0: as high as its pixels want to be, which the window decides."""
+    return {"columns": list(columns), "height": height}
+
+
+def column(*names: str, weight: float = 1.0, least: int = 200) -> Part:
+    """One column of a row: panels one above the other. *weight*: its share of the room; *least*: pixels it needs."""
+    return {"panels": list(names), "weight": weight, "least": least}
+
+
+def evenly(count: int, most: int, keep: Sequence[int] = ()) -> list[int]:
+    """At most *most* of *count* places, evenly spread, the first and the last with them, and all of *keep*."""
+    if count <= most:
+        return list(range(count))
+    spread = np.unique(np.linspace(0, count - 1, max(most - len(keep), 2)).round().astype(int))
+    return sorted({*map(int, spread), *keep})

@@ -1,0 +1,105 @@
+"""Play a film in the browser: one clock for all its panels, no word to the server until it stands still.
+
+    found = frame.cached(watch.film, run, matrix)      # a core.views.film.reel.Film, kept
+    film.show(found, "watch")                          # claim, player, the numbers folded
+
+    show(film, key, *, default="last", autoplay=False, link="k", claim=True, picked=None)
+
+*key* tells the films of the app apart. *default*: the moment to open with where the link names none ("first" or
+"last"; it is left out of the link). *link*: the key of the moment in the link; "" for a film that leaves it alone.
+*autoplay*: play by itself once, unless the link names a moment or the person wants less motion. *picked*: called with
+the name of what was clicked on a wall; the whole page runs again after it. *claim*: write the film's sentence over it.
+
+Keys, whatever has the focus: H start, J back, K play or pause, L on; arrows and space where nothing else wants them;
+none while somebody types. The script is in the files beside this one, joined to one module: no build, no network.
+A browser that does not run it keeps the picture that the server makes of the last moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+
+from core.views.film import still
+from core.views.film.reel import Film
+from ui import frame, links
+
+__all__ = ["show"]
+
+HERE = Path(__file__).parent
+PARTS = ("base", "pixels", "bars", "curves", "columns", "wall", "plane", "layout", "player")
+SCRIPT = "\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+LAID_OVER = ".stVerticalBlock[class*=st-key-film-box] { display: grid; }" \
+            ".stVerticalBlock[class*=st-key-film-box] > * { grid-area: 1 / 1; min-width: 0; }"
+_mount = st.components.v2.component(
+    "sparsescope.film", html='<div class="film"></div>', css=(HERE / "film.css").read_text(encoding="utf-8"), js=SCRIPT)
+
+
+def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", autoplay: bool = False, link: str = "k",
+         claim: bool = True, picked: Callable[[str], object] | None = None) -> None:
+    """Show *film*: its sentence, the player, and what stands still below it. The module says what the rest means.
+
+    A moment in the link that is no whole number gets a red box; one that does not exist is moved inside, in words.
+    """
+    rest = 0 if default == "first" else film.last
+    if claim and film.claim:
+        st.subheader(links.plain(film.claim), anchor=False)
+    if link and film.last > 0:
+        _check(link, film.last, rest)
+    data = film.packed(key=link if film.last > 0 else "", default=rest, autoplay=autoplay)
+
+    @st.fragment
+    def player() -> None:
+        name = f"film.{key}"
+
+        def moved() -> None:
+            k = getattr(st.session_state.get(name), "k", None)
+            if link and isinstance(k, int):
+                _write(link, min(max(k, 0), film.last), rest)
+
+        def chosen() -> None:
+            name_of = getattr(st.session_state.get(name), "picked", None)
+            if picked is not None and isinstance(name_of, str):
+                picked(name_of)
+                st.session_state[f"{name}.again"] = True
+
+        st.html(f"<style>{LAID_OVER}</style>")
+        with st.container(key=f"film-box-{key}"):
+            picture = still.png(film)
+            if picture is not None:
+                with st.container(key=f"film-still-{key}"):
+                    st.image(picture, width="content", alt=film.alt)
+            _mount(key=name, data=data, on_k_change=moved, on_picked_change=chosen)
+        if st.session_state.pop(f"{name}.again", False):
+            st.rerun()
+
+    player()
+    if not film.table.empty:
+        frame.numbers(film.table, key)
+
+
+def _check(link: str, last: int, rest: int) -> None:
+    """Say what is wrong with the moment in the link; one that does not exist is moved inside."""
+    asked = st.query_params.get(link)
+    if asked is None:
+        return
+    try:
+        k = int(asked[:12])
+    except ValueError:
+        st.error(links.plain(f"{link}={asked[:40]!r} is no whole number. Expected: 0 to {last}. Move the slider."))
+        return
+    inside = min(max(k, 0), last)
+    if inside != k:
+        st.caption(links.plain(f"This film has no moment {asked[:12]}: moment {inside} of {last} is shown."))
+    _write(link, inside, rest)
+
+
+def _write(link: str, k: int, rest: int) -> None:
+    """Name moment *k* in the link, unless it is the one that the film opens with."""
+    if k == rest:
+        st.query_params.pop(link, None)
+    elif st.query_params.get(link) != str(k):
+        st.query_params[link] = str(k)

@@ -1,0 +1,161 @@
+// Strips over one time axis. What stands still is drawn once per size; a moment is the cursor, the dots, the numbers.
+
+class Curves {
+  constructor(film, panel, canvas) {
+    Object.assign(this, { film, panel, canvas, sheet: new Sheet(canvas), still: new Sheet(make("canvas")) });
+    canvas.classList.add("scrub");
+    const go = (event) => {
+      const share = (under(event, canvas)[0] - this.left) / (this.right - this.left);
+      film.seek(Math.round(share * film.last), true);
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      go(event);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (canvas.hasPointerCapture(event.pointerId)) go(event);
+    });
+  }
+
+  fit(width, height) {
+    this.sheet.size(width, height);
+    this.still.size(width, height);
+    this.left = Math.min(118, width * 0.36);
+    this.right = width - 10;
+    this.top = this.film.header.phases.length ? TEXT + 6 : 2;
+    this.step = (height - this.top) / this.panel.strips.length;
+    this.drawStill();
+  }
+
+  x(at) {
+    return this.left + (at / Math.max(this.film.last, 1)) * (this.right - this.left);
+  }
+
+  y(strip, i, value) {
+    const scale = strip.log ? Math.log : (v) => v;
+    const safe = strip.log ? Math.max(value, strip.low) : value;
+    const share = (scale(safe) - scale(strip.low)) / (scale(strip.high) - scale(strip.low) || 1);
+    return this.top + (i + 1) * this.step - 4 - Math.max(0, Math.min(1, share)) * (this.step - 9);
+  }
+
+  drawStill() {
+    const { still, film, panel } = this;
+    const context = still.context;
+    still.clear();
+    this.phases(context);
+    panel.strips.forEach((strip, i) => {
+      const base = Math.round(this.top + (i + 1) * this.step) - 0.5;
+      context.strokeStyle = film.colours.rule;
+      context.setLineDash([]);
+      context.lineWidth = 1;
+      context.beginPath();
+      context.moveTo(this.left, base);
+      context.lineTo(this.right, base);
+      context.stroke();
+      if (strip.level) this.level(context, strip, i);
+      for (const line of strip.lines) this.line(context, strip, i, line);
+    });
+  }
+
+  phases(context) {
+    const { film, still } = this;
+    let free = -1;
+    film.header.phases.forEach(([name, first, last], i) => {
+      const half = film.header.phases.length > 1 ? 0.5 : 0;
+      const [x0, x1] = [this.x(Math.max(first - half, 0)), this.x(Math.min(last + half, film.last))];
+      context.fillStyle = i % 2 ? "transparent" : film.colours.wash;
+      context.fillRect(x0, this.top - 3, x1 - x0, still.height);
+      still.font(film.colours, TEXT - 1);
+      context.textBaseline = "top";
+      const width = context.measureText(name).width;
+      const middle = Math.max(this.left, Math.min((x0 + x1 - width) / 2, this.right - width));
+      if (middle > free + 6 && width < x1 - x0 + 34) {
+        context.textAlign = "left";
+        context.fillText(name, middle, 0);
+        free = middle + width;
+      }
+    });
+  }
+
+  level(context, strip, i) {
+    const [value, name] = strip.level;
+    const y = Math.round(this.y(strip, i, value)) + 0.5;
+    context.strokeStyle = this.film.colours.text;
+    context.globalAlpha = 0.45;
+    context.setLineDash([3, 4]);
+    context.beginPath();
+    context.moveTo(this.left, y);
+    context.lineTo(this.right, y);
+    context.stroke();
+    context.setLineDash([]);
+    this.still.font(this.film.colours, TEXT - 2);
+    context.textAlign = "right";
+    context.textBaseline = y - this.top - i * this.step > 14 ? "bottom" : "top";
+    context.globalAlpha = 0.8;
+    context.fillText(name, this.right, y - (context.textBaseline === "bottom" ? 1 : -2));
+    context.globalAlpha = 1;
+  }
+
+  line(context, strip, i, line) {
+    context.strokeStyle = line.colour;
+    context.lineWidth = 1.75;
+    context.lineJoin = "round";
+    context.beginPath();
+    line.x.forEach((x, n) => context[n ? "lineTo" : "moveTo"](this.x(x), this.y(strip, i, line.y[n])));
+    context.stroke();
+    if (line.x.length === 1) context.fillRect(this.x(line.x[0]) - 2, this.y(strip, i, line.y[0]) - 2, 4, 4);
+  }
+
+  // The last point of *line* at or before *at*; null before the first.
+  point(line, at) {
+    let n = -1;
+    while (n + 1 < line.x.length && line.x[n + 1] <= at + 1e-6) n++;
+    return n < 0 || (n === line.x.length - 1 && at > line.x[n] + 1) ? null : n;
+  }
+
+  draw(k, next, share) {
+    const { sheet, film, panel } = this;
+    const context = sheet.context;
+    sheet.clear();
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(this.still.canvas, 0, 0);
+    context.setTransform(sheet.ratio, 0, 0, sheet.ratio, 0, 0);
+    const at = k + (next - k) * share;
+    context.fillStyle = film.colours.accent;
+    context.fillRect(this.x(at) - 0.75, this.top - 3, 1.5, sheet.height);
+    panel.strips.forEach((strip, i) => this.numbers(context, strip, i, at));
+  }
+
+  numbers(context, strip, i, at) {
+    const { sheet, film } = this;
+    const high = this.top + i * this.step + 4;
+    const several = strip.lines.length > 1;
+    context.textBaseline = "top";
+    if (!several) this.pair(context, strip.title, strip.lines[0], strip, high, at);
+    else strip.lines.forEach((line, n) => this.pair(context, line.name, line, strip, high + n * (TEXT + 2), at));
+    strip.lines.forEach((line) => {
+      const n = this.point(line, at);
+      if (n === null) return;
+      context.fillStyle = line.colour;
+      context.beginPath();
+      context.arc(this.x(line.x[n]), this.y(strip, i, line.y[n]), 3, 0, 7);
+      context.fill();
+    });
+  }
+
+  pair(context, name, line, strip, y, at) {
+    this.sheet.font(this.film.colours, TEXT);
+    context.fillStyle = line.colour;
+    context.fillRect(0, y + 2, 3, TEXT - 3);
+    context.fillStyle = this.film.colours.text;
+    context.textAlign = "left";
+    context.fillText(name, 8, y);
+    const n = this.point(line, at);
+    context.textAlign = "right";
+    context.fillText(n === null ? "–" : said(line.y[n], strip.form), this.left - 8, y);
+  }
+
+  key() {
+    return null;
+  }
+}
