@@ -19,6 +19,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError
 from core.methods import METHODS
+from core.runs.filmed import has_film
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
@@ -132,7 +133,7 @@ def _asked() -> RunRecord | None:
 
 def default_run(records: Sequence[RunRecord], method: str = "admm") -> RunRecord:
     """The run that teaches most: succeeded, with snapshots, of *method*, 2:4 in float32; among equals the newest."""
-    return max(records, key=lambda r: (r.status == "succeeded", bool(r.snapshots), r.spec.method == method,
+    return max(records, key=lambda r: (r.status == "succeeded", has_film(r), r.spec.method == method,
                                        r.spec.pattern == "2:4", not r.spec.bits, r.created))
 
 

@@ -29,6 +29,9 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("overview", "pages/overview.py", "Overview", "See", "What does ADMM do to a transformer?",
                   "**N:M** keeps N of every M consecutive weights along the input. **Sparsity** is the share of zeros. "
                   "**Dense** is the same model with nothing pruned."),
+        PageEntry("watch", "pages/watch.py", "Watch", "See", "How does a matrix get from dense to sparse?",
+                  "**W** learns, **Z** obeys the pattern, and the gap between them closes. Press **Play**, or drag. "
+                  "Click a group of weights to open it. **Grey** is pruned; the page's own tone is zero."),
         PageEntry("weights", "pages/weights.py", "Weights", "See",
                   "Which weights went, and what happened to those that stayed?",
                   "One weight matrix, outputs down and inputs across, before and after pruning, in one colour range. "

@@ -32,7 +32,8 @@ __all__ = ["show"]
 HERE = Path(__file__).parent
 PARTS = ("base", "pixels", "bars", "curves", "columns", "wall", "plane", "layout", "player")
 SCRIPT = "\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
-LAID_OVER = ".stVerticalBlock[class*=st-key-film-box] { display: grid; }" \
+# The server's picture and the player take the same place.
+LAID_OVER = ".stVerticalBlock[class*=st-key-film-box] { display: grid; grid-template-columns: minmax(0, 1fr); }" \
             ".stVerticalBlock[class*=st-key-film-box] > * { grid-area: 1 / 1; min-width: 0; }"
 _mount = st.components.v2.component(
     "sparsescope.film", html='<div class="film"></div>', css=(HERE / "film.css").read_text(encoding="utf-8"), js=SCRIPT)

@@ -1,4 +1,4 @@
-// Bars stacked over a fixed range. What is higher than the range is cut off, and says so with its number.
+// Bars stacked over a fixed range. What is higher than the range is cut off; the highest of it says its number.
 
 class Bars {
   constructor(film, panel, canvas) {
@@ -24,6 +24,7 @@ class Bars {
     const floor = height - (panel.ticks.length || panel.names.length ? TEXT + 5 : 1);
     const ceiling = panel.share ? TEXT + 4 : 6;
     const step = width / this.count;
+    let [most, place] = [panel.top * 1.001, -1];
     const space = panel.gap ? Math.max(2, step * 0.18) : 0;
     for (let i = 0; i < this.count; i++) {
       let below = 0;
@@ -35,9 +36,10 @@ class Bars {
         if (y0 > y1) context.fillRect(x0, y1, Math.max(x1 - x0, 1), y0 - y1);
         below += value;
       }
-      if (below > panel.top * 1.001) this.cut(context, (i + 0.5) * step, below, width);
+      if (below > most) [most, place] = [below, i];
       else if (panel.share && panel.names.length) this.label(context, i, step, below, floor, ceiling);
     }
+    if (place >= 0) this.cut(context, (place + 0.5) * step, most, width);
     context.fillStyle = film.colours.rule;
     context.fillRect(0, Math.round(floor), width, 1);
     this.ticks(context, step, height);

@@ -22,18 +22,20 @@ class Columns {
     return out;
   }
 
-  // One range for the whole film: the largest that the group ever holds.
-  limit(places) {
+  // One range for the whole film: the least and the largest that the group ever holds, and zero.
+  range(places) {
     const name = this.film.chosen[this.panel.follows].join();
     if (this.known?.name !== name) {
-      let most = 0;
+      let [low, high] = [0, 0];
       for (const series of this.panel.series) {
         const array = this.film.arrays[series.values];
-        for (let k = 0; k < array.moments; k++) for (const i of places) most = Math.max(most, Math.abs(array.value(k, i)));
+        for (let k = 0; k < array.moments; k++) {
+          for (const i of places) [low, high] = [Math.min(low, array.value(k, i)), Math.max(high, array.value(k, i))];
+        }
       }
-      this.known = { name, most: most || 1 };
+      this.known = { name, low, high: high > low ? high : low + 1 };
     }
-    return this.known.most;
+    return this.known;
   }
 
   stays(k, places) {
@@ -56,23 +58,21 @@ class Columns {
     sheet.clear();
     const places = this.places();
     const stays = this.stays(share < 0.5 ? k : next, places);
-    const words = TEXT + 5;
-    const middle = (height - words) / 2;
-    const unit = (middle - 4) / this.limit(places);
+    const range = this.range(places);
+    const [top, floor] = [4, height - TEXT - 7];
+    const y = (value) => floor - ((value - range.low) / (range.high - range.low)) * (floor - top);
     const step = width / places.length;
     const bar = Math.min(30, (step * 0.72) / panel.series.length);
     context.fillStyle = film.colours.rule;
-    context.fillRect(0, Math.round(middle), width, 1);
+    context.fillRect(0, Math.round(y(0)), width, 1);
     places.forEach((i, n) => {
       panel.series.forEach((series, s) => {
         const array = film.arrays[series.values];
         const value = array.value(k, i) * (1 - share) + array.value(next, i) * share;
-        const size = Math.max(-middle + 4, Math.min(middle - 4, value * unit));
-        const x = n * step + step / 2 + (s - panel.series.length / 2) * bar;
+        const x = (n + 0.5) * step + (s - panel.series.length / 2) * bar;
         context.globalAlpha = stays[n] ? 1 : 0.32;
         context.fillStyle = series.colour;
-        context.fillRect(x + 1, Math.min(middle, middle - size), bar - 2, Math.max(Math.abs(size), 1));
-        context.globalAlpha = 1;
+        context.fillRect(x + 1, Math.min(y(0), y(value)), bar - 2, Math.max(Math.abs(y(value) - y(0)), 1));
       });
       sheet.font(film.colours, TEXT, stays[n] ? 600 : 400);
       context.globalAlpha = stays[n] ? 1 : 0.7;
@@ -82,20 +82,23 @@ class Columns {
       else if (stays[n]) context.fillText("●", (n + 0.5) * step, height);
       context.globalAlpha = 1;
     });
-    this.edge(context, k, next, share, places, middle, unit, width);
+    this.edge(context, [k, next], share, places, y);
   }
 
-  edge(context, k, next, share, places, middle, unit, width) {
-    const lines = [k, next].map((at) => this.line(at, places, this.stays(at, places)));
-    if (lines[0] === null || lines[1] === null) return;
-    const size = (lines[0] * (1 - share) + lines[1] * share) * unit;
+  edge(context, moments, share, places, y) {
+    const range = this.range(places);
+    const lines = moments.map((at) => this.line(at, places, this.stays(at, places)));
+    this.dash.hidden = lines[0] === null || lines[1] === null;
+    if (this.dash.hidden) return;
+    const size = lines[0] * (1 - share) + lines[1] * share;
     context.strokeStyle = this.film.colours.text;
     context.setLineDash([5, 4]);
     context.lineWidth = 1.25;
     context.beginPath();
-    for (const y of [middle - size, middle + size]) {
-      context.moveTo(0, y);
-      context.lineTo(width, y);
+    for (const at of [size, -size]) {
+      if (at < range.low || at > range.high) continue;
+      context.moveTo(0, y(at));
+      context.lineTo(this.sheet.width, y(at));
     }
     context.stroke();
     context.setLineDash([]);
@@ -118,7 +121,10 @@ class Columns {
       square.style.background = series.colour;
       line.append(square, make("span", "", series.name));
     }
-    if (this.panel.line) line.append(make("i", "dash"), make("span", "", "the line"));
+    this.dash = make("span", "line");
+    this.dash.append(make("i", "dash"), make("span", "", "the line"));
+    this.dash.hidden = true;
+    line.append(this.dash);
     return line;
   }
 }

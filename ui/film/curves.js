@@ -88,11 +88,22 @@ class Curves {
     context.lineTo(this.right, y);
     context.stroke();
     context.setLineDash([]);
-    this.still.font(this.film.colours, TEXT - 2);
-    context.textAlign = "right";
-    context.textBaseline = y - this.top - i * this.step > 14 ? "bottom" : "top";
-    context.globalAlpha = 0.8;
-    context.fillText(name, this.right, y - (context.textBaseline === "bottom" ? 1 : -2));
+    context.globalAlpha = 1;
+    this.still.font(this.film.colours, TEXT - 1);
+    context.globalAlpha = 0.85;
+    if (strip.lines.length === 1 && this.step > 2 * TEXT + 4) {
+      // Under the curve's own number, in the margin.
+      const low = this.top + i * this.step + TEXT + 6;
+      context.textBaseline = "top";
+      context.textAlign = "left";
+      context.fillText(name, 8, low);
+      context.textAlign = "right";
+      context.fillText(said(value, strip.form), this.left - 8, low);
+    } else {
+      context.textAlign = "right";
+      context.textBaseline = y - this.top - i * this.step > 14 ? "bottom" : "top";
+      context.fillText(name, this.right, y - (context.textBaseline === "bottom" ? 1 : -2));
+    }
     context.globalAlpha = 1;
   }
 

@@ -5,6 +5,7 @@ const BETWEEN = 10; // between rows
 const CAPTION = 24; // over a panel
 const KEY = 20; // under one
 const NARROW = 720; // below this, columns stand one under the other
+const SQUEEZE = 0.84; // of a row's height, for larger cells above it
 const LEAST = 3; // pixels a cell that a low window may shrink it to
 const PANELS = { pixels: Pixels, wall: Wall, bars: Bars, curves: Curves, columns: Columns, plane: Plane, words: Words };
 
@@ -45,9 +46,9 @@ function builtColumn(film, column, line) {
 }
 
 function roomFor(film, width, height) {
-  // The largest cell with which every row fits the width, and all together the height; at least LEAST where only the
-  // height is short.
-  const fits = (cell) => {
+  // The largest cell with which every row fits the width, and all together the height, and how far the rows of a fixed
+  // height shrink for it. At least LEAST pixels where only the height is short.
+  const fits = (cell, squeeze) => {
     let high = 0;
     for (const { row, columns } of film.grid) {
       let wide = GAP * (columns.length - 1);
@@ -60,32 +61,33 @@ function roomFor(film, width, height) {
         } else wide += column.least;
       }
       if (wide > width) return [false, false];
-      high += (row.height || lead) + BETWEEN;
+      high += (row.height * squeeze || lead) + BETWEEN;
     }
     return [true, high <= height];
   };
-  const ratio = window.devicePixelRatio || 1;
-  const step = 1 / ratio;
+  const step = 1 / (window.devicePixelRatio || 1);
   let widest = step;
   for (let cell = 24; cell >= step; cell -= step) {
-    const [wide, high] = fits(cell);
-    if (wide && widest === step) widest = cell;
-    if (wide && high) return cell;
-    if (wide && cell <= LEAST) break;
+    for (const squeeze of [1, SQUEEZE]) {
+      const [wide, high] = fits(cell, squeeze);
+      if (wide) widest = Math.max(widest, cell);
+      if (wide && high) return [cell, squeeze];
+    }
+    if (widest >= cell && cell <= LEAST) break;
   }
-  return Math.min(widest, LEAST);
+  return [Math.min(widest, LEAST), SQUEEZE];
 }
 
 function arrange(film, width, height) {
   if (width < NARROW) return stack(film, width);
-  const cell = roomFor(film, width, height);
+  const [cell, squeeze] = roomFor(film, width, height);
   for (const { row, columns, line } of film.grid) {
     line.classList.remove("stacked");
     const leads = columns.filter((c) => c.lead);
     const taken = leads.reduce((sum, c) => sum + c.lead.lead(cell)[0], 0) + GAP * (columns.length - 1);
     const others = columns.filter((c) => !c.lead);
     const weights = others.reduce((sum, c) => sum + c.column.weight, 0) || 1;
-    const high = row.height || Math.max(...leads.map((c) => c.lead.lead(cell)[1] + c.lead.extra), 120);
+    const high = row.height * squeeze || Math.max(...leads.map((c) => c.lead.lead(cell)[1] + c.lead.extra), 120);
     for (const { column, box, drawers, lead } of columns) {
       const wide = lead ? lead.lead(cell)[0] : Math.floor(((width - taken) * column.weight) / weights);
       box.style.width = `${wide}px`;

@@ -113,7 +113,13 @@ class Pixels {
       const [x, y] = [this.left + c * this.wide - line / 2, r * this.high - line / 2];
       context.strokeRect(x, y, width * this.wide + line, height * this.high + line);
     };
-    if (panel.marked) box(...panel.marked, film.colours.accent, 2);
+    if (panel.marked) {
+      const [r, c, height, width] = panel.marked; // its edge lies inside: the box may be the picture's corner
+      const inset = (length) => Math.max(length - 2, 2);
+      context.strokeStyle = film.colours.text;
+      context.lineWidth = 2;
+      context.strokeRect(c * this.wide + 1, r * this.high + 1, inset(width * this.wide), inset(height * this.high));
+    }
     const chosen = panel.link && panel.group && film.chosen[panel.link];
     if (chosen) {
       box(chosen[0], chosen[1], ...panel.group, film.colours.back, 4);
@@ -142,6 +148,13 @@ class Pixels {
       film.tell(null, null);
       film.again();
     });
+    if (panel.pick) {
+      canvas.classList.add("choose");
+      canvas.addEventListener("click", (event) => {
+        const cell = this.cellAt(event);
+        if (cell) film.pick(cell.join());
+      });
+    }
     if (!panel.link || !panel.group) return;
     canvas.tabIndex = 0;
     canvas.dataset.grid = "1";

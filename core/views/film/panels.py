@@ -25,7 +25,8 @@ def pixels(title: str, values: int, *, palette: str, limit: float = 1.0, note: s
            lead: bool = False, link: str = "", group: tuple[int, int] | None = None,
            say: tuple[str, str, str] = ("row", "column", "value"), start: tuple[int, int] = (0, 0),
            rows: Sequence[str] = (), marked: tuple[int, int, int, int] | None = None, key: bool = True,
-           most: int = 24, gone: str = "pruned", stretch: bool = False) -> Part:
+           most: int = 24, gone: str = "pruned", stretch: bool = False,
+           pick: bool = False) -> Part:
     """One square a value of array *values* `[moments or 1, rows, cols]`.
 
     *scale*: colours run -limit..limit ("diverging": codes 0..254, 127 is zero), 0..limit ("sequential": 0..254), or the
@@ -34,12 +35,13 @@ def pixels(title: str, values: int, *, palette: str, limit: float = 1.0, note: s
     together. *say*: what a row, a column and a value are called; *start*: the first of them; *rows*: names of rows.
     *marked*: a box around (row, column, height, width). *key*: a line that says what the colours mean. *most*: pixels
     a cell at most. *gone*: what a cell is that the mask takes away. *stretch*: cells fill the panel, wider than high.
+    *pick*: a click brings "row,column" of the cell back to the page.
     """
     return _without_none({
         "kind": "pixels", "title": title, "note": note, "alt": alt, "values": values, "palette": palette,
         "limit": limit, "scale": scale, "mask": mask, "lead": lead, "link": link, "group": group, "say": list(say),
         "start": list(start), "rows": list(rows), "marked": marked, "key": key, "most": most, "gone": gone,
-        "stretch": stretch})
+        "stretch": stretch, "pick": pick})
 
 
 def wall(title: str, values: int, *, palette: str, cells: Sequence[Part], rows: Sequence[str], cols: Sequence[str],

@@ -1,0 +1,76 @@
+"""A film in words and numbers: its sentence, what a screen reader hears, its table; which run to open with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.runs.filmed import Filmed, has_film
+from core.runs.names import matrix_words
+from core.runs.records import RunRecord
+from core.runs.store import Run
+from core.views.drawing import style
+from core.views.patterns import groups
+
+if TYPE_CHECKING:  # the first page must not wait for pandas
+    import pandas as pd
+
+
+def missing(run: Run) -> str:
+    """What the page cannot show of this run, in one line; "" for a run with a film."""
+    if has_film(run.record):
+        return ""
+    return "This run kept none of the moments between: its ends are shown, dense and pruned. `--film 32` keeps them."
+
+
+def first(records: Sequence[RunRecord]) -> RunRecord | None:
+    """The run whose film shows most: one that starts dense, then any with a film; 2:4 before others. None: no film."""
+    films = [r for r in records if has_film(r) and r.status == "succeeded"]
+    return max(films, default=None, key=lambda r: (r.spec.knobs.get("start") == "dense", r.spec.pattern == "2:4",
+                                                   not r.spec.bits, len(r.snapshots) + len(r.film), r.created))
+
+
+def shares(found: Filmed) -> list[float]:
+    """The share of groups that hold exactly what the pattern allows, a moment; empty where it allows any number."""
+    allowed = found.pattern.allowed
+    if allowed is None or found.pattern.grouping.cell is None:
+        return []
+    return [float(f.occupancy[allowed]) / max(int(f.occupancy.sum()), 1) for f in found.frames]
+
+
+def claim(found: Filmed, exact: list[float]) -> str:
+    """One sentence with one number."""
+    name = matrix_words(found.matrix)
+    name = name[:1].upper() + name[1:]
+    if exact and len(exact) > 1:
+        size, allowed = groups.size_of(found.pattern), found.pattern.allowed
+        held = "every group" if exact[-1] == 1 else f"{style.percent(exact[-1])} of the groups"
+        return f"{name}: at first {style.percent(exact[0])} of the groups hold {allowed} of {size} large weights, at " \
+               f"last {held}."
+    gone = found.frames[-1].gone.sum() / max(int((found.frames[-1].kept + found.frames[-1].gone).sum()), 1)
+    return f"{name}: {style.percent(float(gone))} of the weights have gone at the end."
+
+
+def alt(found: Filmed, exact: list[float]) -> str:
+    rows, cols = found.frames[0].w.shape
+    shown = f"{rows} × {cols}" if (rows, cols) == tuple(found.shape) else \
+        f"the first {rows} × {cols} of {found.shape[0]} × {found.shape[1]}"
+    went = f" Exact groups go from {style.percent(exact[0])} to {style.percent(exact[-1])}." if len(exact) > 1 else ""
+    return f"Film of {len(found.frames)} moments: {matrix_words(found.matrix)}, {shown} weights, W, Z and the gap " \
+           f"between them.{went}"
+
+
+def time_alt(found: Filmed, exact: list[float]) -> str:
+    primal = [f.primal for f in found.frames if f.primal is not None]
+    words = f"; primal residual from {primal[0]:.2g} to {primal[-1]:.2g}" if primal else ""
+    return f"Time axis over {len(found.frames)} moments{words}"
+
+
+def table(found: Filmed, exact: list[float]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [{"phase": f.phase, "step": f.step, "rho": f.rho, "primal residual": f.primal,
+             "exact groups": exact[k] if exact else None,
+             "zeros in W": float((f.w == 0).mean()), "gone by the mask": int(f.gone.sum())}
+            for k, f in enumerate(found.frames)]
+    return pd.DataFrame(rows)
