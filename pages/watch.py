@@ -1,16 +1,23 @@
-"""Watch: one matrix on its way from dense to sparse, on one screen."""
+"""Watch: one matrix on its way from dense to sparse, on one screen; or all of them at once."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.film import telling, watch
-from ui import film, frame, links
+from core.views.film import telling, wall, watch
+from ui import cache, film, frame, links
+
+OWN = links.Own("watch", ("view", "beside"))
+VIEWS = {"matrix": "One matrix", "model": "The whole model"}
+NOTHING = "This run kept no weights: there is nothing to play. Choose another run."
 
 
-def page(run: Run, matrix: str) -> None:
-    """The film of *matrix*."""
+def matrix_film(run: Run) -> None:
+    """One matrix; a click on the small picture of the whole shows another part of a large one."""
+    matrix = frame.pick_matrix(run)
+    if matrix is None:
+        return
     row, column = watch.place(links.shared.get("row"), links.shared.get("column"))
 
     def moved(cell: str) -> None:
@@ -21,9 +28,28 @@ def page(run: Run, matrix: str) -> None:
 
     found = frame.cached(watch.film, run, matrix, row, column)
     if found is None:
-        st.info("This run kept no weights of this matrix: there is nothing to play. Choose another run.")
+        st.info(NOTHING)
         return
     film.show(found, "watch", default="first", picked=moved)
+
+
+def model_film(run: Run) -> None:
+    """The wall of one run, or of two; a click on a picture opens its matrix."""
+    others = frame.cached_over(telling.beside, run.record.id)
+    with frame.bar():
+        other = OWN.choose("beside", "Beside", ["", *others], kind="run", width=300,
+                           words=lambda r: others.get(r, "itself, dense"))
+
+    def entered(matrix: str) -> None:
+        links.shared.put("matrix", matrix)
+        OWN.put("view", "matrix", "matrix")
+
+    found = frame.cached(wall.alone, run) if not other else \
+        cache.cached_across(wall.between, [run, cache.open_run(other)])
+    if found is None:
+        st.info(NOTHING)
+        return
+    film.show(found, "wall", default="first", picked=entered)
 
 
 frame.opening("watch")
@@ -31,9 +57,13 @@ default = frame.cached_over(telling.first)
 if links.shared.get("run") is None and default is not None:
     links.shared.put("run", default.id)
 run = frame.pick_run()
-matrix = None if run is None else frame.pick_matrix(run)
-if run is not None and matrix is not None:
+if run is not None:
+    with frame.bar():
+        view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__)
     if words := telling.missing(run):
-        st.info(links.plain(words))
+        st.caption(links.plain(words))
     with frame.guarded():
-        page(run, matrix)
+        if view == "matrix":
+            matrix_film(run)
+        else:
+            model_film(run)

@@ -33,7 +33,7 @@ from ui.pages import PAGES, enter
 if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
 
-__all__ = ["breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
+__all__ = ["bar", "breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
            "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
@@ -174,6 +174,11 @@ STATUS = {"running": "not ended yet", "failed": "failed", "cancelled": "been can
 def _place() -> DeltaGenerator:
     """The bar, when this page has drawn one; else a row of its own."""
     return _bar.get() or st.container(horizontal=True)
+
+
+def bar() -> DeltaGenerator:
+    """The bar on top, for a page's own choices."""
+    return _place()
 
 
 def pick_matrix(run: Run) -> str | None:

@@ -37,7 +37,8 @@ class Plane {
       brush.putImageData(image, 0, 0);
       context.drawImage(small, 0, 0, still.width, still.height);
     }
-    for (const line of panel.lines) this.stroke(context, line.x.map((x, n) => [x, line.y[n]]), line.colour, line.width ?? 1.5, line.dash);
+    for (const line of panel.lines) this.stroke(context, line.x.map((x, n) => (x === null ? null : [x, line.y[n]])), line.colour, line.width ?? 1.5, line.dash);
+    for (const spot of panel.spots) this.mark(context, spot, this.at(spot.x, spot.y), still);
     still.font(film.colours, TEXT);
     context.textAlign = "right";
     context.textBaseline = "bottom";
@@ -53,7 +54,11 @@ class Plane {
     context.lineJoin = "round";
     context.setLineDash(dash ?? []);
     context.beginPath();
-    points.forEach(([x, y], n) => context[n ? "lineTo" : "moveTo"](...this.at(x, y)));
+    let pen = "moveTo"; // after a gap the pen is put down anew
+    for (const point of points) {
+      if (point) context[pen](...this.at(...point));
+      pen = point ? "lineTo" : "moveTo";
+    }
     context.stroke();
     context.setLineDash([]);
   }
@@ -70,40 +75,76 @@ class Plane {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(this.still.canvas, 0, 0);
     context.setTransform(sheet.ratio, 0, 0, sheet.ratio, 0, 0);
-    const now = panel.paths.map((path) => this.where(path, k, next, share));
-    panel.paths.forEach((path, n) => {
-      if (path.trail === false) return;
+    const there = panel.paths.filter((path) => k >= (path.first ?? 0));
+    const now = new Map(panel.paths.map((path) => [path, this.where(path, k, next, share)]));
+    for (const path of there) {
+      if (path.trail === false) continue;
       const array = film.arrays[path.values];
       const come = [];
-      for (let m = 0; m <= Math.min(k, array.moments - 1); m++) come.push([array.value(m, 0), array.value(m, 1)]);
+      for (let m = path.first ?? 0; m <= Math.min(k, array.moments - 1); m++) come.push([array.value(m, 0), array.value(m, 1)]);
       context.globalAlpha = 0.55;
-      this.stroke(context, [...come, now[n]], path.colour, 2);
+      this.stroke(context, [...come, now.get(path)], path.colour, 2);
+      for (const point of come) this.dot(context, path.colour, this.at(...point));
       context.globalAlpha = 1;
-    });
-    for (const [a, b] of panel.springs) this.stroke(context, [now[a], now[b]], film.colours.text, 1.25, [4, 4]);
-    panel.paths.forEach((path, n) => this.mark(context, path, this.at(...now[n])));
+    }
+    for (const spring of panel.springs) this.spring(context, spring, there, now);
+    for (const path of there) if (!path.hidden) this.mark(context, path, this.at(...now.get(path)), sheet);
   }
 
-  mark(context, path, [x, y]) {
-    context.fillStyle = path.colour;
-    context.strokeStyle = this.film.colours.back;
+  dot(context, colour, [x, y]) {
+    context.fillStyle = colour;
+    context.beginPath();
+    context.arc(x, y, 2.5, 0, 7);
+    context.fill();
+  }
+
+  // A line between two points; an arrow with its head at the second, where *arrow* says so.
+  spring(context, { between, colour, dash, arrow }, there, now) {
+    const [a, b] = between.map((n) => this.panel.paths[n]);
+    if (!there.includes(a) || !there.includes(b)) return;
+    const line = colour ?? this.film.colours.text;
+    this.stroke(context, [now.get(a), now.get(b)], line, arrow ? 2.5 : 1.5, dash);
+    const [[x0, y0], [x1, y1]] = [this.at(...now.get(a)), this.at(...now.get(b))];
+    if (!arrow || Math.hypot(x1 - x0, y1 - y0) < 4) return;
+    const angle = Math.atan2(y1 - y0, x1 - x0);
+    context.fillStyle = line;
+    context.beginPath();
+    context.moveTo(x1, y1);
+    for (const turn of [2.65, -2.65]) context.lineTo(x1 + 11 * Math.cos(angle + turn), y1 + 11 * Math.sin(angle + turn));
+    context.fill();
+  }
+
+  mark(context, path, [x, y], sheet) {
+    const { colours } = this.film;
+    context.fillStyle = context.strokeStyle = path.colour;
     context.lineWidth = 2;
     context.beginPath();
-    if (path.shape === "square") context.rect(x - 6, y - 6, 12, 12);
-    else if (path.shape === "diamond") [[0, -8], [8, 0], [0, 8], [-8, 0]].forEach(([a, b], n) => context[n ? "lineTo" : "moveTo"](x + a, y + b));
-    else context.arc(x, y, 7, 0, 7);
-    context.closePath();
-    context.fill();
-    context.stroke();
-    this.sheet.font(this.film.colours, TEXT + 1, 600);
+    if (path.shape === "cross") {
+      for (const [a, b] of [[1, 1], [1, -1]]) context.moveTo(x - 6 * a, y - 6 * b), context.lineTo(x + 6 * a, y + 6 * b);
+      context.stroke();
+    } else {
+      if (path.shape === "square") context.rect(x - 6, y - 6, 12, 12);
+      else if (path.shape === "diamond") [[0, -8], [8, 0], [0, 8], [-8, 0]].forEach(([a, b], n) => context[n ? "lineTo" : "moveTo"](x + a, y + b));
+      else context.arc(x, y, 7, 0, 7);
+      context.closePath();
+      if (!path.open) context.fill();
+      if (!path.open) context.strokeStyle = colours.back;
+      context.stroke();
+    }
+    sheet.font(colours, TEXT + 1, 600);
     context.textBaseline = "bottom";
-    context.textAlign = x > this.sheet.width - 40 ? "right" : "left";
-    context.fillText(path.name, x + (context.textAlign === "left" ? 10 : -10), y - 6);
+    context.textAlign = x > sheet.width - 60 ? "right" : "left";
+    if (!path.silent) context.fillText(path.name, x + (context.textAlign === "left" ? 10 : -10), y - 6);
   }
 
   reading(event) {
     const [px, py] = under(event, this.canvas);
+    for (const spot of this.panel.spots) {
+      const [x, y] = this.at(spot.x, spot.y);
+      if (Math.hypot(px - x, py - y) < 12) return [`${spot.words ?? spot.name} (${num(spot.x)}, ${num(spot.y)})`];
+    }
     for (const path of this.panel.paths) {
+      if (path.hidden || this.film.k < (path.first ?? 0)) continue;
       const place = this.where(path, this.film.k, this.film.k, 0);
       const [x, y] = this.at(...place);
       if (Math.hypot(px - x, py - y) < 14) return [`${path.name} (${num(place[0])}, ${num(place[1])})`];
@@ -113,7 +154,8 @@ class Plane {
 
   key() {
     const line = make("div", "key");
-    for (const path of this.panel.paths) {
+    for (const path of [...this.panel.paths, ...this.panel.spots]) {
+      if (path.hidden) continue;
       const square = make("i", "gone");
       square.style.background = path.colour;
       line.append(square, make("span", "", path.words ?? path.name));

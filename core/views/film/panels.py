@@ -105,18 +105,21 @@ def columns(title: str, series: Sequence[tuple[str, int, Colour]], *, follows: s
 
 def plane(title: str, *, x: tuple[float, float], y: tuple[float, float], paths: Sequence[Part],
           background: int | None = None, palette: str = "", lines: Sequence[Part] = (),
-          springs: Sequence[tuple[int, int]] = (), labels: tuple[str, str] = ("", ""), note: str = "",
+          spots: Sequence[Part] = (), springs: Sequence[Part] = (), labels: tuple[str, str] = ("", ""), note: str = "",
           alt: str = "") -> Part:
     """Points on a plane over ranges *x* and *y*, and the paths that they have come.
 
-    *paths*: {name, values: array `[moments, 1, 2]`, colour, shape: circle | square | cross | diamond, trail}. *lines*:
-    {x, y, colour, dash, width, name} that stand still. *springs*: pairs of paths with a line between their points.
+    *paths*: {name, values: array `[moments, 1, 2]`, colour, shape: circle | square | diamond | cross}, and if need be:
+    open (not filled), trail: false, hidden (an end of a spring alone), first (the moment from which it exists), silent
+    (no name beside it), words (instead of the name in the legend). *spots*: the same with x and y, standing still.
+    *lines*: {x, y, colour, width, dash: [on, off]} that stand still, None where the pen is lifted. *springs*: {between:
+    [path, path], colour, dash, arrow: true}.
     *background*: codes `[1, rows, cols]`, row 0 at the top, in *palette*.
     """
     return _without_none({
         "kind": "plane", "title": title, "note": note, "alt": alt, "x": list(x), "y": list(y), "paths": list(paths),
-        "background": background, "palette": palette, "lines": list(lines), "springs": [list(s) for s in springs],
-        "labels": list(labels)})
+        "background": background, "palette": palette, "lines": list(lines), "spots": list(spots),
+        "springs": list(springs), "labels": list(labels)})
 
 
 def words(title: str, texts: Sequence[str], *, large: bool = False) -> Part:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.runs.filmed import Filmed, has_film
+from core.runs.levels import holds
 from core.runs.names import matrix_words
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
+from core.views.drawing.telling_apart import told_apart
 from core.views.patterns import groups
 
 if TYPE_CHECKING:  # the first page must not wait for pandas
@@ -20,7 +22,7 @@ def missing(run: Run) -> str:
     """What the page cannot show of this run, in one line; "" for a run with a film."""
     if has_film(run.record):
         return ""
-    return "This run kept none of the moments between: its ends are shown, dense and pruned. `--film 32` keeps them."
+    return "Of this run only the two ends were kept, dense and pruned. A run made with --film 32 keeps what lies between."
 
 
 def first(records: Sequence[RunRecord]) -> RunRecord | None:
@@ -28,6 +30,20 @@ def first(records: Sequence[RunRecord]) -> RunRecord | None:
     films = [r for r in records if has_film(r) and r.status == "succeeded"]
     return max(films, default=None, key=lambda r: (r.spec.knobs.get("start") == "dense", r.spec.pattern == "2:4",
                                                    not r.spec.bits, len(r.snapshots) + len(r.film), r.created))
+
+
+def beside(records: Sequence[RunRecord], run_id: str) -> dict[str, str]:
+    """The runs whose weights can hang beside those of *run_id*, by id, with their words: same model, weights kept."""
+    run = next((r for r in records if r.id == run_id), None)
+    if run is None:
+        return {}
+    same = [r for r in records if r.id != run.id and r.spec.method != "dense" and r.status == "succeeded"
+            and [(m.name, m.shape) for m in r.matrices] == [(m.name, m.shape) for m in run.matrices]
+            and (has_film(r) or holds(r.spec.record, "full"))]
+    same.sort(key=lambda r: (r.spec.task != run.spec.task, not has_film(r), r.spec.pattern != run.spec.pattern, r.id))
+    apart = told_apart([*same, run])
+    return {r.id: " · ".join(filter(None, [style.task_title(r.spec.task), style.run_words(r), apart[r.id]]))
+            for r in same}
 
 
 def shares(found: Filmed) -> list[float]:
