@@ -33,8 +33,8 @@ from ui.pages import PAGES, enter
 if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
 
-__all__ = ["bar", "breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
-           "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
+__all__ = ["bar", "breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded",
+           "link", "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 BREATH = 0.8  # seconds; with less, two cores are still painting the strip when the rest arrives

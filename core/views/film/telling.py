@@ -22,7 +22,7 @@ def missing(run: Run) -> str:
     """What the page cannot show of this run, in one line; "" for a run with a film."""
     if has_film(run.record):
         return ""
-    return "Of this run only the two ends were kept, dense and pruned. A run made with --film 32 keeps what lies between."
+    return "Of this run only the two ends were kept, dense and pruned. One made with --film 32 keeps what lies between."
 
 
 def first(records: Sequence[RunRecord]) -> RunRecord | None:

@@ -1,0 +1,239 @@
+"""The film of a matrix and the wall of a model, against the arrays that a run kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.runs.filmed import filmed
+from core.runs.store import Run, Store
+from core.views.drawing import style
+from core.views.film import still, telling, wall, watch
+from core.views.film.reel import MOST_BYTES
+from tests.makers import empty_store, make_dense, make_run
+
+QUERY = "bert.encoder.layer.0.attention.self.query"
+FFN = "bert.encoder.layer.1.intermediate.dense"  # 256 x 64: larger than the window
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = empty_store(tmp_path_factory.mktemp("watch"))
+    parent = make_dense(made.recorded)
+    make_run(made.recorded, id="film", parent=parent, snapshots=6, watched=True)
+    make_run(made.recorded, id="other", parent=parent, snapshots=3, seed=0, epochs=2.0)
+    make_run(made.recorded, id="ends", parent=parent, method="asp")
+    make_run(made.recorded, id="masks", parent=parent, method="magnitude", record="summary")
+    return made
+
+
+@pytest.fixture
+def run(store: Store) -> Run:
+    return store.open("film")
+
+
+def naive_counts(values: np.ndarray, keep: int, m: int = 4) -> list[int]:
+    """Groups by how many of the *keep* largest sizes they hold, ties to the lower index."""
+    order = sorted(range(values.size), key=lambda i: (-abs(float(values.flat[i])), i))
+    chosen = np.zeros(values.size, int)
+    chosen[order[:keep]] = 1
+    held = chosen.reshape(-1, m).sum(axis=1)
+    return [int((held == n).sum()) for n in range(m + 1)]
+
+
+def test_the_pixels_are_the_kept_weights_moment_by_moment(run: Run) -> None:
+    found = watch.film(run, QUERY)
+    assert found is not None and run.parent is not None
+    assert found.header["moments"][0] == "dense" and len(found.header["moments"]) == 1 + 6 + 1 + 1
+    panels, limit = found.header["panels"], filmed(run, QUERY).limit
+    for s in run.record.snapshots:
+        w, u, mask = (run.snapshot(s.k, part, QUERY) for part in ("w", "u", "mask"))
+        assert w is not None and u is not None and mask is not None
+        step = 2 * np.abs(w + u).max() / 32767
+        z = mask * (w + u)
+        assert np.abs(found.array(panels["w"]["values"])[s.k + 1] - w).max() <= step
+        assert np.abs(found.array(panels["gap"]["values"])[s.k + 1] - np.abs(w - z)).max() <= step
+        drawn = still.codes(found, panels["z"], s.k + 1)
+        assert np.array_equal(drawn == 255, mask == 0)
+        want = np.rint(np.clip(z / limit, -1, 1) * 127 + 127)
+        assert np.abs(drawn.astype(int) - want)[mask == 1].max() <= 1
+    assert not (still.codes(found, panels["z"], 0) == 255).any()  # dense: nothing is pruned yet
+
+
+def test_what_is_counted_is_counted_over_the_whole_matrix(run: Run) -> None:
+    for matrix in (QUERY, FFN):
+        found = watch.film(run, matrix)
+        assert found is not None and run.parent is not None
+        held = found.array(found.header["panels"]["occupancy"]["series"][0]["values"])
+        dense = run.parent.weight(matrix)
+        assert dense is not None
+        assert held[0].tolist() == naive_counts(dense, dense.size // 2)
+        assert held[-1].tolist() == [0, 0, dense.size // 4, 0, 0]
+        kept, gone = (found.array(s["values"]) for s in found.header["panels"]["split"]["series"])
+        assert (kept + gone).sum(axis=1).tolist() == [dense.size] * len(kept)
+        assert gone[0].sum() == 0 and gone[-1].sum() == dense.size // 2
+
+
+def test_the_sentence_has_the_share_of_exact_groups_before_and_after(run: Run) -> None:
+    found = watch.film(run, QUERY)
+    assert found is not None and run.parent is not None
+    dense = run.parent.weight(QUERY)
+    assert dense is not None
+    share = naive_counts(dense, dense.size // 2)[2] / (dense.size // 4)
+    assert found.claim == f"Layer 1 · query: at first {style.percent(share)} of the groups hold 2 of 4 large " \
+                          "weights, at last every group."
+    assert style.percent(share) in found.alt
+    assert found.table["exact groups"].iloc[-1] == 1.0 and len(found.table) == found.last + 1
+
+
+def test_the_time_axis_shows_what_was_logged_where_it_was_logged(run: Run) -> None:
+    found = watch.film(run, QUERY)
+    assert found is not None
+    strips = {s["title"]: s for s in found.header["panels"]["time"]["strips"]}
+    assert list(strips) == ["exact", "residuals", "rho", "flips", "score"]
+    rows = [row for row in run.trace if row["phase"] == "admm"]
+    primal = strips["residuals"]["lines"][0]
+    assert primal["y"] == [float(f"{row['primal']:.4g}") for row in rows]
+    first, last = run.record.snapshots[0].step, run.record.snapshots[-1].step
+    places = {s.step: s.k + 1 for s in run.record.snapshots}
+    for x, row in zip(primal["x"], rows, strict=True):
+        if row["step"] in places:
+            assert x == places[row["step"]]
+    assert min(primal["x"]) >= 1 and max(primal["x"]) <= len(run.record.snapshots) + 1 and first < last
+    score = strips["score"]["lines"][0]
+    assert run.record.results is not None
+    assert (score["y"][0], score["y"][-1]) == (run.record.results.dense, run.record.results.final)
+
+
+def test_a_large_matrix_is_shown_in_part_and_a_click_moves_it(run: Run) -> None:
+    found = watch.film(run, FFN, 100, 0)
+    assert found is not None and run.parent is not None
+    panels, dense = found.header["panels"], run.parent.weight(FFN)
+    assert dense is not None
+    assert panels["w"]["start"] == [100, 0] and found.array(panels["w"]["values"]).shape[1:] == (64, 64)
+    assert np.abs(found.array(panels["w"]["values"])[0] - dense[100:164]).max() < 1e-3
+    picture = run.array(f"thumbnail/{FFN}")
+    assert picture is not None
+    blocks = 256 / picture.shape[0]
+    assert panels["whole"]["marked"][0] == pytest.approx(100 / blocks)
+    assert panels["whole"]["marked"][2] == pytest.approx(64 / blocks)
+    top = watch.clicked(run, FFN, f"{picture.shape[0] // 2},0")
+    assert top is not None and abs(top[0] + 32 - 128) <= blocks and top[1] == 0
+    assert watch.clicked(run, FFN, "x") is None and watch.clicked(run, FFN, "1,2,3") is None
+    last = watch.film(run, FFN, 10**6, 10**6)
+    assert last is not None and last.header["panels"]["w"]["start"] == [192, 0]
+
+
+def test_the_group_to_begin_with_flips_and_is_decided_by_size() -> None:
+    masks, values = np.ones((3, 2, 8), np.uint8), np.ones((3, 2, 8), np.float32)
+    masks[:, :, 2:4] = masks[:, :, 6:] = 0
+    values[:, 1] = [4, 3, 2, 1, 9, 8, 7, 6]
+    masks[1, 1, 4:] = [0, 0, 1, 1]  # the smaller half stays: inputs were weighed
+    assert watch.busiest(masks, values, (1, 4)) == (1, 4)  # nothing else flips
+    values[1, 1, :4], masks[1, 1, :4] = [1, 2, 3, 4], [0, 0, 1, 1]  # smaller weights, but one can see why
+    assert watch.busiest(masks, values, (1, 4)) == (1, 0)
+
+
+def test_feature_maps_go_along_where_a_run_kept_them(run: Run, store: Store) -> None:
+    found, without = watch.film(run, FFN), watch.film(store.open("other"), FFN)
+    assert found is not None and without is not None and "feeling" not in without.header["panels"]
+    panel = found.header["panels"]["feeling"]
+    assert panel["title"].startswith("Layer 2: ")
+    norms, loud = found.array(panel["values"]), found.array(panel["mask"])
+    assert norms.shape[0] == found.last + 1
+    assert np.array_equal(loud == 0, np.round(norms, 4) < 0.25) and loud.shape == norms.shape
+
+
+def test_a_film_stays_under_its_bytes(store: Store) -> None:
+    for name in ("film", "other", "ends"):
+        for matrix in (QUERY, FFN):
+            found = watch.film(store.open(name), matrix)
+            assert found is not None and len(found.packed()) < MOST_BYTES / 3
+
+
+def test_a_run_without_moments_shows_its_ends_and_says_so(store: Store) -> None:
+    ends = store.open("ends")
+    found = watch.film(ends, QUERY)
+    assert found is not None and found.header["moments"] == ["dense", "refined"]
+    assert "two ends" in telling.missing(ends) and telling.missing(store.open("film")) == ""
+    # Nothing of its own, but the dense parent's weights: a film of one moment.
+    bare = watch.film(store.open("masks"), QUERY)
+    assert bare is not None and bare.header["moments"] == ["dense"]
+
+
+def test_unknown_matrices_and_damaged_moments_are_a_persons_mistake(tmp_path: Path) -> None:
+    made = empty_store(tmp_path)
+    make_run(made.recorded, id="torn", parent=make_dense(made.recorded))
+    with pytest.raises(InputError, match="no matrix"):
+        watch.film(made.open("torn"), "nothing")
+    folder = made.recorded / "torn"
+    arrays = dict(made.open("torn").arrays())
+    arrays[f"snapshot/2/w/{QUERY}"] = arrays[f"snapshot/2/w/{QUERY}"][:, :8]
+    from core.runs.store import write_arrays
+
+    write_arrays(folder, arrays)
+    with pytest.raises(InputError, match="shape"):
+        watch.film(made.open("torn"), QUERY)
+
+
+# -- the wall ----------------------------------------------------------------------------------------------------
+
+
+def test_the_wall_shows_the_corner_of_every_matrix_in_its_own_range(run: Run) -> None:
+    found = wall.alone(run)
+    assert found is not None and run.parent is not None
+    panels = found.header["panels"]
+    cells = panels["side1"]["cells"]
+    assert [c["name"] for c in cells] == [m.name for m in run.record.matrices]
+    assert len({(c["row"], c["column"]) for c in cells}) == len(cells)
+    dense, now = (found.array(panels[f"side{n}"]["values"]) for n in (0, 1))
+    assert len(dense) == 1 and len(now) == found.last + 1
+    size = dense.shape[-1]
+    for n, m in enumerate(run.record.matrices):
+        weight, final, mask = run.parent.weight(m.name), run.weight(m.name), run.mask(m.name)
+        assert weight is not None and final is not None and mask is not None
+        limit = filmed(run, m.name).limit
+        want = np.rint(np.clip(weight[:size, :size] / limit, -1, 1) * 127 + 127)
+        assert np.array_equal(dense[0, n, :want.shape[0], :want.shape[1]], want)
+        assert np.array_equal(now[-1, n] == 255, mask[:size, :size] == 0)
+    assert len(found.packed()) < MOST_BYTES
+    assert f"first {size} × {size} weights" in found.alt
+
+
+def test_two_runs_hang_side_by_side_at_the_same_phase(store: Store, run: Run) -> None:
+    other = store.open("other")
+    found = wall.between([run, other])
+    assert found is not None
+    panels = found.header["panels"]
+    a, b = (found.array(panels[f"side{n}"]["values"]) for n in (0, 1))
+    assert a.shape == b.shape and len(a) == found.last + 1 == 9
+    assert panels["change"]["minus"] == panels["side0"]["values"]
+    size, name = a.shape[-1], run.record.matrices[0].name
+    for at, k in ((1, 0), (6, 2)):  # the first and the last of six beside those of three
+        w = other.snapshot(k, "w", name)
+        assert w is not None
+        want = np.rint(np.clip(w[:size, :size] / filmed(other, name).limit, -1, 1) * 127 + 127)
+        assert np.array_equal(b[at, 0], want)
+    gone = [codes[-1] == 255 for codes in (a, b)]
+    flat = [np.where(g, 127, codes[-1]).astype(int) for g, codes in zip(gone, (a, b), strict=True)]
+    assert style.percent(float((np.abs(flat[0] - flat[1]) > 1).mean())) in found.claim
+
+
+def test_runs_of_other_matrices_do_not_hang_together(store: Store, run: Run, tmp_path: Path) -> None:
+    made = empty_store(tmp_path)
+    make_run(made.recorded, id="deep", layers=3, parent=make_dense(made.recorded, layers=3))
+    with pytest.raises(InputError, match="same matrices"):
+        wall.between([run, made.open("deep")])
+    assert wall.between([run, store.open("masks")]) is not None  # its dense weights are known
+    records = [*store.records(), *made.records()]
+    assert set(telling.beside(records, "film")) == {"other", "ends"}
+    assert telling.beside(records, "nobody") == {}
+
+
+def test_the_run_to_open_with_has_a_film(store: Store) -> None:
+    opened = telling.first(store.records())
+    assert opened is not None and opened.id == "film"
+    assert telling.first([r for r in store.records() if not r.snapshots]) is None
