@@ -58,8 +58,8 @@ if links.shared.get("run") is None and default is not None:
     links.shared.put("run", default.id)
 run = frame.pick_run()
 if run is not None:
-    with frame.bar():
-        view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__)
+    with st.container(key="one-screen", horizontal=True, horizontal_alignment="right"):
+        view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__, quiet=True)
     if words := telling.missing(run):
         st.caption(links.plain(words))
     with frame.guarded():

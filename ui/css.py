@@ -19,6 +19,15 @@ CSS = """
 .st-key-lesson { max-height: 42vh; overflow-y: auto; gap: 0.4rem; }
 .st-key-lesson p { font-size: 0.95rem; line-height: 1.4; }
 .st-key-lesson button { min-height: 2rem; padding: 0.1rem 0.6rem; }
+.stMain:has(.st-key-one-screen) .stMainBlockContainer { padding: 3.9rem 2.5rem 1rem; }
+.stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
+.stMain:has(.st-key-one-screen) h1 { font-size: 1.35rem; }
+.stMain:has(.st-key-one-screen) h3 { font-size: 1.15rem; padding: 0 0 0.8rem; max-width: none; }
+.stMain:has(.st-key-one-screen) .st-key-bar { padding-bottom: 0.5rem; }
+@media (min-width: 1000px) {
+  .stMain:has(.st-key-one-screen) [data-testid="stElementContainer"]:has(h1) + * { margin: -1.25rem 0 0 5.2rem; }
+  .st-key-one-screen { margin-top: -2.45rem; }
+}
 .tiles { display: grid; font-size: 0.9rem; line-height: 1.35; }
 .card .over { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.85rem; opacity: 0.75; }
 .card .name { display: flex; align-items: baseline; gap: 0.5rem; font-weight: 600; padding: 0.15rem 0 0.45rem; }

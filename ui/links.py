@@ -84,11 +84,13 @@ class Choices(ABC):
         self, key: str, label: str, options: Sequence[str], *, default: str | None = None,
         words: Callable[[str], str] = str, kind: str | None = None, always: bool = False, help: str | None = None,
         look: Literal["select", "segments", "steps"] = "select", width: int | Literal["stretch"] = 260,
+        quiet: bool = False,
     ) -> str:
         """One of *options*: a select box, a row of segments, or the steps of a slider (not drawn where there is one).
 
         *words* says how an option is written on the page; the link holds the option itself. A value of the link that is
-        no option gets a red box. *always*: the link names the value even at its default.
+        no option gets a red box. *always*: the link names the value even at its default. *quiet*: the label is only
+        heard, not seen.
         """
         first = options[0] if default is None else default
         if look == "steps" and len(options) == 1:
@@ -100,6 +102,7 @@ class Choices(ABC):
         drop = None if always else first
         self.put(key, value, drop)
         more: dict[str, Any] = {"width": width} if look == "select" else {}
+        more |= {"label_visibility": "collapsed"} if quiet else {}
         widget(look, f"{self.name}.{key}", label, value, lambda chosen: self.put(key, chosen, drop), list(options),
                format_func=words, help=help, **more)
         return value

@@ -23,7 +23,15 @@ class Curves {
     this.left = Math.min(118, width * 0.36);
     this.right = width - 10;
     this.top = this.film.header.phases.length ? TEXT + 6 : 2;
-    this.step = (height - this.top) / this.panel.strips.length;
+    // A strip of two curves is higher: its margin holds two numbers.
+    const shares = this.panel.strips.map((strip) => (strip.lines.length > 1 ? 1.45 : 1));
+    const unit = (height - this.top) / shares.reduce((sum, share) => sum + share, 0);
+    let at = this.top;
+    this.places = shares.map((share) => {
+      const place = { top: at, high: share * unit };
+      at += share * unit;
+      return place;
+    });
     this.drawStill();
   }
 
@@ -35,7 +43,8 @@ class Curves {
     const scale = strip.log ? Math.log : (v) => v;
     const safe = strip.log ? Math.max(value, strip.low) : value;
     const share = (scale(safe) - scale(strip.low)) / (scale(strip.high) - scale(strip.low) || 1);
-    return this.top + (i + 1) * this.step - 4 - Math.max(0, Math.min(1, share)) * (this.step - 9);
+    const { top, high } = this.places[i];
+    return top + high - 4 - Math.max(0, Math.min(1, share)) * (high - 9);
   }
 
   drawStill() {
@@ -44,7 +53,7 @@ class Curves {
     still.clear();
     this.phases(context);
     panel.strips.forEach((strip, i) => {
-      const base = Math.round(this.top + (i + 1) * this.step) - 0.5;
+      const base = Math.round(this.places[i].top + this.places[i].high) - 0.5;
       context.strokeStyle = film.colours.rule;
       context.setLineDash([]);
       context.lineWidth = 1;
@@ -91,17 +100,17 @@ class Curves {
     context.globalAlpha = 1;
     this.still.font(this.film.colours, TEXT - 1);
     context.globalAlpha = 0.85;
-    if (strip.lines.length === 1 && this.step > 2 * TEXT + 4) {
+    if (strip.lines.length === 1 && this.places[i].high > 2 * TEXT + 4) {
       // Under the curve's own number, in the margin.
-      const low = this.top + i * this.step + TEXT + 6;
+      const low = this.places[i].top + TEXT + 6;
       context.textBaseline = "top";
       context.textAlign = "left";
       context.fillText(name, 8, low);
       context.textAlign = "right";
       context.fillText(said(value, strip.form), this.left - 8, low);
-    } else {
+    } else if (strip.lines.length > 1) {
       context.textAlign = "right";
-      context.textBaseline = y - this.top - i * this.step > 14 ? "bottom" : "top";
+      context.textBaseline = y - this.places[i].top > 14 ? "bottom" : "top";
       context.fillText(name, this.right, y - (context.textBaseline === "bottom" ? 1 : -2));
     }
     context.globalAlpha = 1;
@@ -139,7 +148,7 @@ class Curves {
 
   numbers(context, strip, i, at) {
     const { sheet, film } = this;
-    const high = this.top + i * this.step + 4;
+    const high = this.places[i].top + 4;
     const several = strip.lines.length > 1;
     context.textBaseline = "top";
     if (!several) this.pair(context, strip.title, strip.lines[0], strip, high, at);
