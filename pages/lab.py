@@ -73,7 +73,8 @@ def page(run: Run, matrix: str) -> None:
 
 
 frame.opening("lab")
-found = layers.pick(source.offered(e.record for e in frame.entries() if e.record), source.matrices_of, source.COMMAND)
+found = layers.pick(source.offered((e.record for e in frame.entries() if e.record), frame.own()), source.matrices_of,
+                    source.COMMAND)
 if found is not None:
     with frame.guarded():
         page(*found)

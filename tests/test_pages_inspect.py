@@ -11,7 +11,7 @@ import pytest
 
 from core.runs.store import Store
 from tests.checkpoints import LAYER, QUERY, nm, noise, write
-from tests.makers import make_dense, make_run
+from tests.makers import make_dense, make_run, run_named
 from tests.opening import charts, open_page, said
 from tests.sources import ROOT
 
@@ -30,7 +30,7 @@ def store(empty_store: Store) -> Store:
 
 
 def test_the_pruned_checkpoint_at_hand_is_shown(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    app = open_page(monkeypatch, store, "inspect")
+    app = open_page(monkeypatch, store, "inspect", checkpoint=run_named(store))
     assert app.subheader[0].value.startswith("The one matrix of the layers obeys 2:4. 50.0 %")
     assert len(app.selectbox[0].options) == 2 and charts(app) == 1 and not app.error
     assert "Stored dense" in " ".join(m.value for m in app.markdown)
@@ -43,7 +43,7 @@ def test_a_typed_path_wins_and_stays_in_the_link(monkeypatch: pytest.MonkeyPatch
     broken = nm(2, 4)
     broken[3, 8:12] = 1
     folder = write(tmp_path / "mine", {NAME: broken}, {"auto_map": {"AutoModel": "x.Y"}})
-    app = open_page(monkeypatch, store, "inspect")
+    app = open_page(monkeypatch, store, "inspect", checkpoint=run_named(store))
     app.text_input[0].set_value(str(folder)).run()
     assert app.query_params["path"] in (str(folder), [str(folder)])
     assert "nearly obeys 2:4" in said(app)

@@ -55,6 +55,11 @@ def entries() -> tuple[Entry, ...]:
     return _entries(fingerprint(), store())
 
 
+def own() -> frozenset[str]:
+    """Ids of the runs that were made on this machine."""
+    return frozenset(entry.id for entry in entries() if not entry.recorded)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _entries(fingerprint: str, _store: Store) -> tuple[Entry, ...]:
     return tuple(_store.entries())

@@ -67,7 +67,7 @@ def _opened(ids: Sequence[str]) -> tuple[list[Run], list[str]]:
 def _telling(records: Sequence[RunRecord]) -> list[str]:
     """The runs to begin with: around the run that another page showed last, else those that teach most."""
     last = links.shared.get("run")
-    return choice.telling(records, next((r for r in records if r.id == last), None))
+    return choice.telling(records, next((r for r in records if r.id == last), None), cache.own())
 
 
 def _bar(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> None:
@@ -76,7 +76,7 @@ def _bar(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> None:
     words = choice.listed(records, first)
 
     def moved(task: str) -> None:
-        links.shared.put(KEY, ",".join(choice.telling([r for r in records if r.spec.task == task])))
+        links.shared.put(KEY, ",".join(choice.telling([r for r in records if r.spec.task == task], own=cache.own())))
 
     def picked(wanted: list[str]) -> None:
         if len(wanted) > choice.MOST:
@@ -157,7 +157,7 @@ def pick_against(runs: Sequence[Run], ids: Sequence[str]) -> str:
 def link_around(run: Run) -> None:
     """A link that compares *run* with the runs of its task that tell most."""
     records = [e.record for e in frame.entries() if e.record is not None]
-    ids = choice.telling(records, run.record)
+    ids = choice.telling(records, run.record, cache.own())
     if len(ids) > 1:
         frame.link("compare", "Compare with other runs", runs=",".join(ids))
 

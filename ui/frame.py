@@ -19,14 +19,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError
 from core.methods import METHODS
-from core.runs.filmed import has_film
+from core.runs import featured as featuring
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.telling_apart import told_apart
 from core.views.drawing.view import Number, View
 from ui import cache, damaged, lesson_strip, links, turns
-from ui.cache import cached, cached_over, entries, store
+from ui.cache import cached, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
 
 __all__ = ["bar", "breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded",
-           "link", "numbers", "opening", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
+           "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 BREATH = 0.8  # seconds; with less, two cores are still painting the strip when the rest arrives
@@ -111,7 +111,7 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm") ->
 
 
 def featured() -> Run | None:
-    """The run that the first page shows: the link's, or the one that teaches most. None when there is none."""
+    """The run that the first page shows: the link's, or the pinned one. None when there is none."""
     asked = _asked()
     records = [e.record for e in entries() if e.record is not None and e.record.spec.method != "dense"]
     if not records:
@@ -132,9 +132,8 @@ def _asked() -> RunRecord | None:
 
 
 def default_run(records: Sequence[RunRecord], method: str = "admm") -> RunRecord:
-    """The run that teaches most: succeeded, with snapshots, of *method*, 2:4 in float32; among equals the newest."""
-    return max(records, key=lambda r: (r.status == "succeeded", has_film(r), r.spec.method == method,
-                                       r.spec.pattern == "2:4", not r.spec.bits, r.created))
+    """The run of *records* that a page opens with: never one made here while a recorded one will do."""
+    return featuring.default_run(records, method, own())
 
 
 def _task_box(records: list[RunRecord], now: RunRecord) -> None:

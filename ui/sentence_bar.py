@@ -50,10 +50,10 @@ class _Offered:
         return run.id in self.held and (run.spec.method == "dense" or run.parent in self.held)
 
     def best(self, runs: Sequence[RunRecord]) -> RunRecord:
-        """The one to open with: ready before others, recorded pruned ones first, then made here, then dense; of these
-        one that reads a single text."""
-        recorded = {e.id for e in cache.entries() if e.recorded}
-        rank = {r.id: (self.ready(r), r.spec.method != "dense", r.id in recorded, not paired(r)) for r in runs}
+        """The one to open with: ready before others, recorded before made here, pruned before dense; of these one that
+        reads a single text."""
+        own = cache.own()
+        rank = {r.id: (self.ready(r), r.id not in own, r.spec.method != "dense", not paired(r)) for r in runs}
         return frame.default_run([r for r in runs if rank[r.id] == max(rank.values())])
 
 

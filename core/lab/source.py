@@ -5,7 +5,7 @@ The parent keeps weights as 8-bit codes, one scale a row: what comes out is roun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from core.errors import InputError
@@ -65,10 +65,12 @@ def read_layer(run: Run, matrix: str) -> Layer:
     return Layer(matrix, weight, enc.symmetric(triangle, width), entry.gram_tokens or 0)
 
 
-def offered(records: Iterable[RunRecord]) -> dict[str, RunRecord]:
-    """The runs with Gram matrices by id: largest model first, among equals the newest."""
+def offered(records: Iterable[RunRecord], own: Container[str] = ()) -> dict[str, RunRecord]:
+    """The runs with Gram matrices by id: those of *own*, made on this machine, last, the largest model first, and among
+    equals the newest."""
     held = [r for r in records if matrices_of(r)]
-    held.sort(key=lambda r: (sum(m.shape[0] * m.shape[1] for m in r.matrices), r.created), reverse=True)
+    held.sort(key=lambda r: (r.id not in own, sum(m.shape[0] * m.shape[1] for m in r.matrices), r.created),
+              reverse=True)
     return {r.id: r for r in held}
 
 

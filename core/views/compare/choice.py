@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from core.methods import METHODS
 from core.runs.levels import rank
@@ -26,27 +26,29 @@ def finished(record: RunRecord) -> bool:
     return record.status == "succeeded" and record.results is not None and record.results.final is not None
 
 
-def telling(records: Iterable[RunRecord], around: RunRecord | None = None) -> list[str]:
+def telling(records: Iterable[RunRecord], around: RunRecord | None = None, own: Container[str] = ()) -> list[str]:
     """The runs that teach most: magnitude, ASP and ADMM on one pattern of one task and model, the first as reference.
 
     With *around*, of its task, model, pattern and grid, and itself among them; else 2:4 wherever those three keep most
-    of what can be looked at. Of several runs of a method the one that keeps most, and among those the newest. Where
-    the three are not there, whatever finished runs there are; fewer than two when the store has no more.
+    of what can be looked at. Of several runs of a method the one that keeps most, and among those the newest; one of
+    *own*, the ids made on this machine, only where none is recorded. Where the three are not there, whatever finished
+    runs there are; fewer than two when the store has no more.
     """
     done = [r for r in records if finished(r)]
     if around is not None:
         spec = around.spec
         near = [r for r in done if (r.spec.task, r.spec.model) == (spec.task, spec.model)]
         pattern, bits = (spec.pattern, spec.bits) if spec.method != "dense" else ("2:4", 0)
-        found = [r.id for r in _trio(near, pattern, bits)]
+        found = [r.id for r in _trio(near, pattern, bits, own)]
         if around.id not in found and finished(around):
             found = [*found, around.id] if around.spec.method != "dense" else [around.id, *found]
-        return _filled(found[:MOST], near)
+        return _filled(found[:MOST], near, own)
     places = list(dict.fromkeys((r.spec.task, r.spec.model) for r in done))
-    trios = [_trio([r for r in done if (r.spec.task, r.spec.model) == place], "2:4", 0) for place in places]
-    best = max(trios, key=lambda trio: (len(trio), sum(map(_kept, trio))), default=[])
+    trios = [_trio([r for r in done if (r.spec.task, r.spec.model) == place], "2:4", 0, own) for place in places]
+    best = max(trios, key=lambda trio: (sum(r.id not in own for r in trio), len(trio), sum(map(_kept, trio))),
+               default=[])
     near = [r for r in done if best and (r.spec.task, r.spec.model) == (best[0].spec.task, best[0].spec.model)]
-    return _filled([r.id for r in best], near or done)
+    return _filled([r.id for r in best], near or done, own)
 
 
 def _kept(record: RunRecord) -> int:
@@ -54,18 +56,18 @@ def _kept(record: RunRecord) -> int:
     return rank(record.spec.record)
 
 
-def _trio(records: Sequence[RunRecord], pattern: str, bits: int) -> list[RunRecord]:
+def _trio(records: Sequence[RunRecord], pattern: str, bits: int, own: Container[str]) -> list[RunRecord]:
     out = []
     for method in TELLING:
-        own = [r for r in records if (r.spec.method, r.spec.pattern, r.spec.bits) == (method, pattern, bits)]
-        out += [max(own, key=lambda r: (_kept(r), r.created, r.id))] if own else []
+        alike = [r for r in records if (r.spec.method, r.spec.pattern, r.spec.bits) == (method, pattern, bits)]
+        out += [max(alike, key=lambda r: (r.id not in own, _kept(r), r.created, r.id))] if alike else []
     return out
 
 
-def _filled(found: list[str], records: Sequence[RunRecord]) -> list[str]:
-    """*found*, with further runs of *records* (pruned ones first, newest first) until there are two."""
+def _filled(found: list[str], records: Sequence[RunRecord], own: Container[str]) -> list[str]:
+    """*found*, with further runs of *records* (recorded, pruned and new ones first) until there are two."""
     more = sorted((r for r in records if r.id not in found),
-                  key=lambda r: (r.spec.method != "dense", r.created, r.id), reverse=True)
+                  key=lambda r: (r.id not in own, r.spec.method != "dense", r.created, r.id), reverse=True)
     return [*found, *(r.id for r in more[:max(2 - len(found), 0)])]
 
 
