@@ -4,8 +4,7 @@ core bench viewers`; `python -m benchmarks.viewers VIEWERS ROUNDS` for a smaller
 A real `streamlit run app.py` on loopback, and as many real websocket sessions as there are viewers, in Streamlit's own
 protocol: what a browser asks and what it gets, without the painting. Every viewer walks over all pages of the group
 See and the Layer lab, in an order of its own, on runs of its own choosing. The time of a page is from the request to
-the end of its script, all of its pictures received; the first one of a viewer holds the breath that `ui.frame.breathe`
-takes. An exception on a page or a red box is an error.
+the end of its script, all of its pictures received. An exception on a page or a red box is an error.
 
 Two paces: a page every PAUSE seconds, as people look, and back to back, which is how many pages a second the server
 gives. Memory is the resident set of the server and its children, at its peak over both. The viewers run on the same

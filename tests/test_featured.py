@@ -14,7 +14,7 @@ from core.runs.store import HEADER, Store
 from core.views.compare import choice
 from tests import makers
 from tests.checkpoints import LAYER, QUERY, nm, write
-from tests.opening import ROOT, open_page
+from tests.opening import ROOT, open_page, said
 
 OPENED = {"weights": "run", "activations": "run", "occupancy": "run", "patterns": "run", "trace": "run", "lab": "run",
           "compare": "runs", "inspect": "checkpoint"}  # page -> what its link says of the run it opened with
@@ -104,3 +104,10 @@ def test_no_page_opens_with_a_run_that_a_person_made(store: Store, crowded: Stor
     before = open_page(monkeypatch, store, page).query_params[OPENED[page]]
     after = open_page(monkeypatch, crowded, page).query_params[OPENED[page]]
     assert before and after == before
+
+
+def test_the_first_page_says_the_same_with_and_without_them(store: Store, crowded: Store,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = (open_page(monkeypatch, each, "overview") for each in (store, crowded))
+    assert [m.value for m in after.metric] == [m.value for m in before.metric] != []
+    assert said(after) == said(before)

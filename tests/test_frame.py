@@ -92,7 +92,7 @@ def test_a_run_that_failed_is_said(damaged_store: Store, monkeypatch: pytest.Mon
 
 
 def test_an_unknown_filter_suggests_the_nearest(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    at = open_page(monkeypatch, good_store, "overview", task="colla")
+    at = open_page(monkeypatch, good_store, "runs", task="colla")
     assert not at.exception and "Unknown task 'colla'" in at.error[0].value and "'cola'" in at.error[0].value
 
 
@@ -101,7 +101,7 @@ def test_cut_arrays_do_not_stop_a_page(tmp_path: Path, monkeypatch: pytest.Monke
     truncated_arrays(store.recorded)
     at = open_page(monkeypatch, store, "overview")
     assert not at.exception and "cannot be read" in at.error[0].value
-    assert at.subheader  # the cards are there all the same
+    assert at.metric  # the numbers are there all the same
 
 
 @pytest.mark.parametrize("text", ["a_b*c*", "[x](http://a)", "$x$", "<b>", "`code`", "\\", "~~x~~", "# x", "| a |"])

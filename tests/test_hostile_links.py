@@ -14,7 +14,7 @@ from core.lab import choices_layer, plane
 from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from tests.opening import ROOT, open_page
-from ui import run_form
+from ui import run_form, run_list
 from ui.pages import PAGES
 
 MARK = "<img src=x onerror=alert(1)>"
@@ -24,14 +24,15 @@ VALUES = (MARK + "[x](javascript:alert(1))$\\frac{1}{0}$", "../../etc/passwd\x00
 
 def keys() -> list[str]:
     """Every key that the code reads from a link, found in its text; and those of the forms."""
-    asked = re.compile(r"(?:choose|switch|paged|slide|typed|shared\.get|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
+    asked = re.compile(r"(?:choose|switch|slide|typed|shared\.get|OWN\.get|query_params\.get)\(\s*\"([a-z][\w.]*)\"")
     files = [*(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")]
     found = {key for file in files for key in asked.findall(file.read_text())}
-    return sorted(found | {"k", "step", "value"} | {*run_form.own().keys, *plane.KEYS, *choices_layer.KEYS})
+    return sorted(found | {"k", "step", "value"} | {*run_form.own().keys, *run_list.OWN.keys, *plane.KEYS,
+                           *choices_layer.KEYS})
 
 
 def test_the_keys_are_found() -> None:
-    assert {"run", "matrix", "layer", "moment", "task", "path", "judge", "values", "lesson", "page"} <= set(keys())
+    assert {"run", "matrix", "layer", "moment", "task", "path", "judge", "values", "lesson", "search"} <= set(keys())
 
 
 def test_no_key_is_a_number_on_one_page_and_a_word_on_another() -> None:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs.store import Store
 from tests import makers
-from tests.opening import ROOT, open_page
+from tests.opening import ROOT
 from ui.pages import PAGES
 
 MATRIX = "bert.encoder.layer.1.output.dense"
@@ -125,12 +125,12 @@ def test_the_pattern_of_one_page_is_not_the_filter_of_another(app: AppTest) -> N
     go(app, "projection")
     turn(app, "selectbox", "Pattern", "1:4")
     assert link(app)["pattern"] == "1:4"
-    go(app, "overview")
+    go(app, "runs")
     assert "pattern" not in link(app) and next(b for b in app.selectbox if b.label == "Pattern").value == ""
     turn(app, "selectbox", "Pattern", "2:4")
     go(app, "projection")
     assert link(app)["pattern"] == "1:4"
-    assert link(go(app, "overview"))["pattern"] == "2:4"
+    assert link(go(app, "runs"))["pattern"] == "2:4"
 
 
 def test_a_link_that_names_one_knob_of_a_page_says_them_all(app: AppTest) -> None:
@@ -153,18 +153,6 @@ def test_a_text_that_could_not_be_used_is_still_there_to_be_mended(app: AppTest)
     assert box.value == "1, 2, 3" and len(app.error) == 1
     turn(app, "text_input", box.label, "1, 2, 3, 9")
     assert not app.error
-
-
-@pytest.mark.parametrize(("asked", "shown", "faults"), [("1", 1, 0), ("2", 2, 0), ("99", 2, 0), ("-3", 1, 0),
-                                                        ("two", 1, 1)])
-def test_the_link_names_the_page_of_cards(empty_store: Store, monkeypatch: pytest.MonkeyPatch, asked: str, shown: int,
-                                          faults: int) -> None:
-    for seed in range(10):
-        makers.make_run(empty_store.recorded, seed=seed, record="summary")
-    app = open_page(monkeypatch, empty_store, "overview", **{"page": asked})
-    cards = [h for h in app.get("html") if 'class="card"' in h.proto.body]
-    assert len(cards) == {1: 9, 2: 1}[shown] and link(app).get("page", "1") == str(shown)
-    assert len(app.error) == faults
 
 
 def test_what_memory_says_and_another_run_has_not_is_no_fault_of_the_link(

@@ -72,33 +72,13 @@ def test_a_long_one_keeps_nobody_out() -> None:
     assert not line._inside
 
 
-def test_who_rests_lets_the_next_one_in() -> None:
-    line, seen = Turns(1, 60.0), []
-
-    def second() -> None:
-        with line.turn():
-            seen.append("second")
-
-    with line.turn():
-        thread = started(second)
-        until(lambda: len(line._line) == 1)
-        assert not seen
-        line.rest(0.2)
-        seen.append("first")
-    thread.join(10.0)
-    assert seen == ["second", "first"] and not line._inside
-
-
 def test_a_turn_ends_with_an_exception_too() -> None:
     line = Turns(1, 60.0)
     with pytest.raises(ZeroDivisionError), line.turn():
         _ = 1 / 0
-    with line.turn():
-        line.rest(0.0)
     assert not line._inside
-    began = time.monotonic()
-    line.rest(0.05)  # of somebody who has no turn
-    assert time.monotonic() - began >= 0.05 and not line._inside
+    with line.turn():
+        assert len(line._inside) == 1
 
 
 def test_a_page_of_the_app_has_a_turn_and_gives_it_back(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The first page's picture, figures and cards, against runs whose contents are known."""
+"""The first page's picture and its numbers, against runs whose contents are known."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from PIL import Image
 
 from core.errors import InputError
 from core.runs.store import Store
-from core.tasks import TASKS
 from core.views.catalogue import overview
 from core.views.drawing import style
 from tests import makers
+
+SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
 @pytest.fixture(scope="module")
@@ -108,56 +109,23 @@ def test_a_summary_has_no_picture_and_a_cut_file_says_so(tmp_path: Path, damaged
         overview.strip(damaged_store.open("truncated-arrays"))
 
 
-def test_the_three_figures(shared_store: Store) -> None:
+def test_the_three_numbers_are_shares_of_all_weights_and_of_the_dense_score(shared_store: Store) -> None:
     record = opened(shared_store).record
-    score, zeros, exact = overview.numbers(record)
-    assert score.value.startswith("98") and "0.882 of 0.900" in score.note
-    assert zeros.value.startswith("50")
+    zeros, kept, cut = overview.numbers(record)
     weights = sum(m.shape[0] * m.shape[1] for m in record.matrices)
-    assert exact.value == "all" and overview.groups(record) == weights // 4
+    assert zeros.value == f"50{SPACE}%" and style.count(weights) in zeros.note
+    assert kept.value == f"98{SPACE}%" and "0.882 of dense's 0.900" in kept.note  # 0.882 / 0.9
+    assert cut.value == f"80{SPACE}%" and "0.720 of dense's 0.900" in cut.note and "magnitude" in cut.label
 
 
-@pytest.mark.parametrize(("pattern", "expected"), [("2:4", 98304 // 4), ("block:4x4:0.5", 98304 // 16),
-                                                   ("unstructured:0.5", 12), ("global:0.5", 1)])
-def test_groups_by_pattern(tmp_path: Path, pattern: str, expected: int) -> None:
+def test_what_a_run_does_not_know_is_no_number(tmp_path: Path) -> None:
     store = makers.empty_store(tmp_path)
-    assert overview.groups(store.open(makers.make_run(store.recorded, pattern=pattern)).record) == expected
+    running = store.open(makers.make_run(store.live, status="running")).record
+    assert overview.numbers(running) == []
+    record = store.open(makers.make_run(store.live, seed=1, scores={"one_shot": None})).record
+    assert [n.label for n in overview.numbers(record)] == ["Zeros", "Score kept by ADMM in training"]
 
 
 def test_a_score_near_zero_is_kept_as_a_difference() -> None:
     assert overview.kept_words(0.02, 0.01) == "+0.010"
     assert overview.kept_words(0.45, 0.9).startswith("50")
-
-
-def test_cards_hold_the_pruned_runs_and_obey_the_filters(shared_store: Store) -> None:
-    entries = shared_store.entries()
-    cards = overview.cards(entries)
-    assert len(cards) == 16 and all(c.method != "Dense" for c in cards)
-    chosen = overview.cards(entries, task="cola", method="admm", pattern="1:4")
-    assert [(c.task, c.pattern, c.made) for c in chosen] == [("CoLA", "1:4", "made here")]
-    assert chosen[0].final == pytest.approx(0.8595) and chosen[0].dense == 0.9
-
-
-def test_failed_and_damaged_folders_are_listed_with_their_reason(damaged_store: Store) -> None:
-    told = dict(overview.troubles(damaged_store.entries()))
-    assert "schema 99" in told["newer-schema"]
-    assert told["half-trace"] == "failed: The loss became NaN at step 12"
-    assert "a link out of the store" in told["link-out"]
-    assert not any(card.id in told for card in overview.cards(damaged_store.entries()))
-
-
-def test_real_tasks_come_before_synthetic_ones(good_store: Store) -> None:
-    kinds = [TASKS[next(r for r in good_store.records() if r.id == c.id).spec.task].kind
-             for c in overview.cards(good_store.entries())]
-    assert set(kinds) == {"glue", "built-in"}
-    assert kinds == sorted(kinds, reverse=True)
-
-
-def test_a_card_says_what_its_run_sets_otherwise_once(tmp_path: Path) -> None:
-    store = makers.empty_store(tmp_path)
-    makers.make_run(store.recorded, method="asp", bits=8)
-    for share in (0.5, 0.25):
-        makers.make_run(store.recorded, knobs={"share": share, "dual": True})
-    found = {(c.pattern, c.detail) for c in overview.cards(store.entries())}
-    assert found == {("2:4, 8 bits", "tiny · 4 epochs · seed 0"), ("2:4", "tiny · 4 epochs · seed 0 · share 0.5"),
-                     ("2:4", "tiny · 4 epochs · seed 0 · share 0.25")}

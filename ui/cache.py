@@ -91,6 +91,11 @@ def cached_over(make: Callable[..., T], *args: Any) -> T:
     return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, records)
 
 
+def cached_entries(make: Callable[..., T], *args: Any) -> T:
+    """`make(entries, *args)` over all folders of the store, damaged ones too, kept until a header changes."""
+    return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, entries())
+
+
 def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:
     """`make(runs, *args)`, kept under the file times of every one of *runs*, in their order."""
     return _made(f"{make.__module__}.{make.__qualname__}", tuple(map(stamp, runs)), args, make, list(runs))

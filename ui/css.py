@@ -28,14 +28,15 @@ CSS = """
   .stMain:has(.st-key-one-screen) [data-testid="stElementContainer"]:has(h1) + * { margin: -1.25rem 0 0 5.2rem; }
   .st-key-one-screen { margin-top: -2.45rem; }
 }
+.st-key-picked { min-height: 2.6rem; }
+.st-key-picked code { white-space: nowrap; }
+.st-key-learn [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;
+  padding: 0.5rem 1.1rem; }
+.st-key-learn [data-testid="stPageLink-NavLink"]:hover { background: #2359ad; }
+.st-key-learn [data-testid="stPageLink-NavLink"] p { color: #ffffff; text-decoration: none; font-weight: 600; }
 .tiles { display: grid; font-size: 0.9rem; line-height: 1.35; }
-.card .over { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.85rem; opacity: 0.75; }
 .card .name { display: flex; align-items: baseline; gap: 0.5rem; font-weight: 600; padding: 0.15rem 0 0.45rem; }
 .card .name i { width: 0.7rem; height: 0.7rem; border-radius: 2px; flex: none; }
-.card .name b { margin-left: auto; }
-.card .bar { position: relative; height: 0.6rem; background: rgba(128,134,142,0.16); border-radius: 2px; }
-.card .bar i { display: block; height: 100%; border-radius: 2px; }
-.card .bar u { position: absolute; top: -0.2rem; width: 2px; height: 1rem; background: currentColor; opacity: 0.8; }
 .card .name a { color: inherit; text-decoration: none; }
 .card .name span { margin-left: auto; font-weight: 400; font-size: 0.85rem; opacity: 0.75; }
 .card .name a:hover { text-decoration: underline; }
@@ -80,5 +81,4 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
 .solving.key { display: flex; align-items: center; gap: 0.5rem; font-size: 0.9rem; }
 .solving.key i { min-height: 0.8rem; width: 0.8rem; }
 .solving.key i:last-of-type { margin-left: 1rem; }
-.card .figures { display: flex; justify-content: space-between; padding: 0.35rem 0 0.1rem; }
 """

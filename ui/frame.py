@@ -25,7 +25,7 @@ from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.telling_apart import told_apart
 from core.views.drawing.view import Number, View
-from ui import cache, damaged, lesson_strip, links, turns
+from ui import cache, damaged, lesson_strip, links
 from ui.cache import cached, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
@@ -33,11 +33,10 @@ from ui.pages import PAGES, enter
 if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
 
-__all__ = ["bar", "breathe", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded",
-           "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
+__all__ = ["bar", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
+           "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
-BREATH = 0.8  # seconds; with less, two cores are still painting the strip when the rest arrives
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
           "toImageButtonOptions": {"format": "svg"}}
 
@@ -52,17 +51,6 @@ def opening(key: str) -> None:
     st.caption(PAGES[key].question)
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
     lesson_strip.draw(key)
-
-
-def breathe() -> None:
-    """Let the browser paint what it has before the rest of the page arrives; once a session.
-
-    Streamlit sends a page in one burst, and a browser draws it from the last element to the first: the picture at the
-    top then waits for a hundred elements below the fold.
-    """
-    if not st.session_state.get("breathed"):
-        st.session_state["breathed"] = True
-        turns.rest(BREATH)
 
 
 @contextmanager

@@ -24,11 +24,10 @@ import streamlit as st
 from core.errors import InputError, unknown
 
 T = TypeVar("T")
-Look = Literal["select", "several", "segments", "steps", "slider", "text", "switch", "pages"]
+Look = Literal["select", "several", "segments", "steps", "slider", "text", "switch"]
 WIDGETS: dict[Look, Callable[..., Any]] = {
     "select": st.selectbox, "several": st.multiselect, "segments": st.segmented_control, "steps": st.select_slider,
-    "slider": st.slider, "text": st.text_input, "switch": st.toggle,
-    "pages": lambda label, *args, **more: st.pagination(*args, **more)}
+    "slider": st.slider, "text": st.text_input, "switch": st.toggle}
 
 
 def plain(text: str) -> str:
@@ -117,15 +116,6 @@ class Choices(ABC):
         widget("slider", f"{self.name}.{key}", label, value, lambda chosen: self.put(key, str(chosen), drop), low, high,
                step=step, format=form, help=help)
         return value
-
-    def paged(self, key: str, items: Sequence[T], size: int) -> Sequence[T]:
-        """The part of *items* on the page that the link names, with the page numbers when there is more than one."""
-        pages = -(-len(items) // size)
-        if pages <= 1:
-            return items
-        number, drop = self._whole(key, 1, pages, 1)
-        widget("pages", f"{self.name}.{key}", "", number, lambda chosen: self.put(key, str(chosen), drop), pages)
-        return items[(number - 1) * size:number * size]
 
     def _whole(self, key: str, low: int, high: int, default: int) -> tuple[int, str]:
         """The whole number that the link asks for, moved inside *low* to *high*; and the default as the link has it."""

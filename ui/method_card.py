@@ -43,7 +43,7 @@ def _ways(card: MethodCard) -> None:
             frame.link("lab", "Open in the lab", method=card.name)
         if card.trace:
             frame.link("trace", "Open its trace", run=card.trace)
-            frame.link("overview", "All its runs", method=card.name)
+            frame.link("runs", "All its runs", method=card.name)
 
 
 def _head(card: MethodCard) -> str:

@@ -32,6 +32,9 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("watch", "pages/watch.py", "Watch", "See", "How does a matrix get from dense to sparse?",
                   "**W** learns, **Z** obeys the pattern, and the gap between them closes. Press **Play**, or drag. "
                   "Click a group of weights to open it. **Grey** is pruned; the page's own tone is zero."),
+        PageEntry("runs", "pages/runs.py", "Runs", "See", "Which runs are there?",
+                  "A **run** is one model, pruned once and kept with all that the pages show. **% of dense**: its "
+                  "score, where the same model with nothing pruned has 100. **Moments** can be played."),
         PageEntry("weights", "pages/weights.py", "Weights", "See",
                   "Which weights went, and what happened to those that stayed?",
                   "One weight matrix, outputs down and inputs across, before and after pruning, in one colour range. "

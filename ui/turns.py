@@ -3,7 +3,6 @@ send, and the server needs more than twice the processor time for the same pages
 
     with turns.turn():      # app.py, around the page
         ...
-    turns.rest(0.8)         # a script that only waits gives its turn away meanwhile
 """
 
 from __future__ import annotations
@@ -24,27 +23,16 @@ class Turns:
         self._changed = threading.Condition()
         self._inside: dict[object, float] = {}  # since when
         self._line: deque[object] = deque()
-        self._mine = threading.local()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for a turn, and have it for the block."""
-        self._mine.ticket = object()
-        self._enter(self._mine.ticket)
+        ticket = object()
+        self._enter(ticket)
         try:
             yield
         finally:
-            self._leave(self._mine.ticket)
-            del self._mine.ticket
-
-    def rest(self, seconds: float) -> None:
-        """Sleep, outside; then wait for a turn again. Without a turn it is a sleep."""
-        ticket = getattr(self._mine, "ticket", None)
-        if ticket is not None:
             self._leave(ticket)
-        time.sleep(seconds)
-        if ticket is not None:
-            self._enter(ticket)
 
     def _enter(self, ticket: object) -> None:
         with self._changed:
@@ -67,4 +55,4 @@ class Turns:
 
 
 _pages = Turns(most=1, patience=0.5)
-turn, rest = _pages.turn, _pages.rest
+turn = _pages.turn

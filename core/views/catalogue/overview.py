@@ -1,4 +1,4 @@
-"""The first page: one matrix on its way from dense to pruned, three figures, and the runs as cards."""
+"""The first page: one matrix on its way from dense to pruned, and three numbers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.methods import METHODS
 from core.runs.records import RunRecord
-from core.runs.store import Entry, Run
+from core.runs.store import Run
 from core.sparsity.patterns import parse_pattern
-from core.tasks import TASKS
 from core.views.drawing import style
-from core.views.drawing.telling_apart import off_default, told_apart
 from core.views.drawing.view import Number, View
 
 TILES = 7  # at most: more would be too small to read from the last row
 CELLS = 32  # rows of a tile, and its inputs when there are many tiles
 SCALE = 10  # pixels a cell
 GAP = 2  # cells between two tiles
+LOW = 0.05  # a dense score nearer to zero than this: no share of it means anything
 
 
 @dataclass(frozen=True)
@@ -155,126 +153,28 @@ def _picture(tiles: Sequence[NDArray[np.uint8]]) -> bytes:
     return style.to_png(np.hstack(framed[:-1]), style.diverging_palette())
 
 
-# -- three figures -----------------------------------------------------------------------------------------------
-
-
-def groups(record: RunRecord) -> int | None:
-    """How many groups the pattern puts a bound on; None for a pattern that this version does not know."""
-    try:
-        pattern = parse_pattern(record.spec.pattern)
-    except InputError:
-        return None
-    if pattern.grouping.cell is None:
-        return 1 if pattern.scope == "model" else len(record.matrices)
-    return sum(math.prod(m.shape) for m in record.matrices) // math.prod(pattern.grouping.cell)
+# -- three numbers -----------------------------------------------------------------------------------------------
 
 
 def numbers(record: RunRecord) -> list[Number]:
-    """Score kept, zeros, groups exact."""
+    """Zeros, the score against dense, and what one-shot magnitude has of it: three shares, as far as they are known."""
     out = []
-    results = record.results
-    if results is not None and results.final is not None and results.dense is not None:
-        out.append(Number("Score kept", kept_words(results.final, results.dense),
-                          f"{style.score(results.final)} of {style.score(results.dense)}, "
-                          f"{style.metric_words(results.metric)}, {style.count(results.n_eval)} examples"))
     if record.matrices:
-        out.append(Number("Zeros", style.percent(record.sparsity),
-                          f"over {len(record.matrices)} matrices, {style.count(_weights(record))} weights"))
-    total, broken = groups(record), sum(m.violations for m in record.matrices)
-    if total and record.spec.method != "dense":
-        out.append(Number("Groups exact", style.percent(1 - broken / total) if broken else "all",
-                          f"{style.count(total - broken)} of {style.count(total)} hold {record.spec.pattern}"))
+        weights = sum(math.prod(m.shape) for m in record.matrices)
+        out.append(Number("Zeros", style.percent(record.sparsity), f"of {style.count(weights)} weights"))
+    results = record.results
+    if results is None or results.dense is None:
+        return out
+    metric = f"{style.metric_words(results.metric)}, {style.count(results.n_eval)} examples"
+    for words, value, note in (
+            (f"Score kept by {style.method_title(record.spec.method)}", results.final, metric),
+            ("Score kept by one-shot magnitude", results.one_shot, "the smallest weights cut at once")):
+        if value is not None:
+            out.append(Number(words, kept_words(value, results.dense),
+                              f"{style.score(value)} of dense's {style.score(results.dense)}: {note}"))
     return out
-
-
-def _weights(record: RunRecord) -> int:
-    return sum(m.shape[0] * m.shape[1] for m in record.matrices)
 
 
 def kept_words(final: float, dense: float) -> str:
     """The score as a share of dense; as a difference where dense is too near zero for a share to mean anything."""
-    return style.percent(final / dense) if dense > 0.05 else style.change(final - dense)
-
-
-# -- cards -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Card:
-    """One run on the first page."""
-
-    id: str
-    task: str
-    method: str
-    colour: str
-    pattern: str
-    detail: str  # model, epochs, seed, and what was set otherwise than usual
-    final: float
-    dense: float
-    score: str
-    zeros: str
-    made: str
-    trained_with_admm: bool
-
-
-def cards(entries: Iterable[Entry], *, task: str = "", method: str = "", pattern: str = "") -> list[Card]:
-    """The pruned runs that succeeded, real tasks first, by task, model, pattern and method; an empty filter lets all
-    through."""
-    chosen = [e for e in entries if e.record is not None and usable(e.record)
-              and task in ("", e.record.spec.task) and method in ("", e.record.spec.method)
-              and pattern in ("", e.record.spec.pattern)]
-    order = list(METHODS)
-
-    def place(entry: Entry) -> tuple[bool, str, str, str, int, str]:
-        spec = entry.record.spec  # type: ignore[union-attr]
-        at = order.index(spec.method) if spec.method in order else len(order)
-        synthetic = spec.task in TASKS and TASKS[spec.task].kind == "built-in"
-        return synthetic, spec.task, spec.model, spec.pattern, at, entry.id
-
-    apart = told_apart(e.record for e in chosen if e.record is not None)
-    return [_card(e.record, e.recorded, apart[e.id]) for e in sorted(chosen, key=place) if e.record is not None]
-
-
-def usable(record: RunRecord) -> bool:
-    """Is this a finished, pruned run with a score?"""
-    return record.status == "succeeded" and record.spec.method != "dense" and record.results is not None
-
-
-def _card(record: RunRecord, recorded: bool, apart: str) -> Card:
-    spec, results = record.spec, record.results
-    final = results.final if results and results.final is not None else float("nan")
-    dense = results.dense if results and results.dense is not None else float("nan")
-    words = style.run_words(record).split(" · ")
-    turned = off_default(record)
-    turned += [w for w in apart.split(" · ") if w and w not in turned]
-    return Card(
-        id=record.id, task=style.task_title(spec.task), method=style.method_title(spec.method),
-        colour=style.colour(spec.method), pattern=words[2],
-        detail=" · ".join([words[0], *words[3:], *_split(record), *turned]), final=final, dense=dense,
-        score=f"{style.score(final)} of {style.score(dense)}", zeros=f"{style.percent(record.sparsity)} zeros",
-        made="recorded" if recorded else "made here", trained_with_admm=bool(record.snapshots) or "admm" in spec.method)
-
-
-def _split(record: RunRecord) -> list[str]:
-    """The evaluation split, where it is not the one that counts."""
-    return [record.results.split] if record.results and record.results.split != "validation" else []
-
-
-def troubles(entries: Iterable[Entry]) -> list[tuple[str, str]]:
-    """(folder, what happened) of every run that cannot be shown as a card: failed, cancelled, unfinished, damaged."""
-    out = []
-    for entry in entries:
-        if entry.record is None:
-            out.append((entry.id, f"damaged: {entry.damage}"))
-        elif entry.record.status != "succeeded":
-            out.append((entry.id, f"{entry.record.status}: {entry.record.error}" if entry.record.error
-                        else entry.record.status))
-    return out
-
-
-def filters(entries: Iterable[Entry]) -> tuple[list[str], list[str], list[str]]:
-    """The tasks, methods and patterns that occur among the cards."""
-    specs = [e.record.spec for e in entries if e.record is not None and usable(e.record)]
-    order = list(METHODS)
-    methods = sorted({s.method for s in specs}, key=lambda m: order.index(m) if m in order else len(order))
-    return sorted({s.task for s in specs}), methods, sorted({s.pattern for s in specs})
+    return style.percent(final / dense) if dense > LOW else style.change(final - dense)
