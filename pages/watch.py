@@ -53,9 +53,6 @@ def model_film(run: Run) -> None:
 
 
 frame.opening("watch")
-default = frame.cached_over(telling.first)
-if links.shared.get("run") is None and default is not None:
-    links.shared.put("run", default.id)
 run = frame.pick_run()
 if run is not None:
     with st.container(key="one-screen", horizontal=True, horizontal_alignment="right"):

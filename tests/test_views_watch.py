@@ -231,9 +231,3 @@ def test_runs_of_other_matrices_do_not_hang_together(store: Store, run: Run, tmp
     records = [*store.records(), *made.records()]
     assert set(telling.beside(records, "film")) == {"other", "ends"}
     assert telling.beside(records, "nobody") == {}
-
-
-def test_the_run_to_open_with_has_a_film(store: Store) -> None:
-    opened = telling.first(store.records())
-    assert opened is not None and opened.id == "film"
-    assert telling.first([r for r in store.records() if not r.snapshots]) is None

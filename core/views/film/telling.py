@@ -1,4 +1,4 @@
-"""A film in words and numbers: its sentence, what a screen reader hears, its table; which run to open with."""
+"""A film in words and numbers: its sentence, what a screen reader hears, its table."""
 
 from __future__ import annotations
 
@@ -23,13 +23,6 @@ def missing(run: Run) -> str:
     if has_film(run.record):
         return ""
     return "Of this run only the two ends were kept, dense and pruned. One made with --film 32 keeps what lies between."
-
-
-def first(records: Sequence[RunRecord]) -> RunRecord | None:
-    """The run whose film shows most: one that starts dense, then any with a film; 2:4 before others. None: no film."""
-    films = [r for r in records if has_film(r) and r.status == "succeeded"]
-    return max(films, default=None, key=lambda r: (r.spec.knobs.get("start") == "dense", r.spec.pattern == "2:4",
-                                                   not r.spec.bits, len(r.snapshots) + len(r.film), r.created))
 
 
 def beside(records: Sequence[RunRecord], run_id: str) -> dict[str, str]:
