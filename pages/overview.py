@@ -16,8 +16,7 @@ if run is None:
 else:
     left, right = st.columns([7, 3], gap="large")
     with left:
-        first_screen.film(run)
-        first_screen.about(run)
+        first_screen.play(run)
     with right:
         first_screen.numbers(run)
         first_screen.ways(run)

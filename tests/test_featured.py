@@ -16,8 +16,8 @@ from tests import makers
 from tests.checkpoints import LAYER, QUERY, nm, write
 from tests.opening import ROOT, open_page, said
 
-OPENED = {"weights": "run", "activations": "run", "occupancy": "run", "patterns": "run", "trace": "run", "lab": "run",
-          "compare": "runs", "inspect": "checkpoint"}  # page -> what its link says of the run it opened with
+OPENED = {"watch": "run", "weights": "run", "activations": "run", "occupancy": "run", "patterns": "run", "trace": "run",
+          "lab": "run", "compare": "runs", "inspect": "checkpoint"}  # what the link says of it
 METHODS = ("magnitude", "asp", "admm", "pattern-admm")
 
 

@@ -34,7 +34,6 @@ CSS = """
   padding: 0.5rem 1.1rem; }
 .st-key-learn [data-testid="stPageLink-NavLink"]:hover { background: #2359ad; }
 .st-key-learn [data-testid="stPageLink-NavLink"] p { color: #ffffff; text-decoration: none; font-weight: 600; }
-.tiles { display: grid; font-size: 0.9rem; line-height: 1.35; }
 .card .name { display: flex; align-items: baseline; gap: 0.5rem; font-weight: 600; padding: 0.15rem 0 0.45rem; }
 .card .name i { width: 0.7rem; height: 0.7rem; border-radius: 2px; flex: none; }
 .card .name a { color: inherit; text-decoration: none; }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from core.runs.store import Run
 from core.views.catalogue import overview
 from core.views.drawing import style
-from ui import frame, links
-from ui.pages import PAGES
+from core.views.film import opening
+from ui import film, frame, links
 
 SENTENCE = ("ADMM keeps two copies of every weight: one learns, one obeys the pattern, and a memory pulls them "
             "together.")
@@ -18,27 +16,23 @@ MOVED = ("task", "method", "pattern")  # filters of the list of runs, which was 
 LETTERS = 80  # of an old link's filter: what is longer names nothing
 
 
-def film(run: Run) -> None:
-    """One matrix of *run* from dense to pruned."""
+def play(run: Run) -> None:
+    """The film of one matrix of *run*, playing by itself; what it shows, and which run it is."""
     with frame.guarded():
-        strip = frame.cached(overview.strip, run)
-        if strip is None:
-            st.info("This run kept no weights to look at.")
-            return
-        st.image(strip.image, width="stretch", alt=strip.alt)
-        cells = "".join(f"<div><b>{escape(title)}</b><br>{escape(note)}</div>" for title, note, _ in strip.tiles)
-        st.html(f'<div class="tiles" style="grid-template-columns:repeat({len(strip.tiles)},1fr);'
-                f'column-gap:{100 * strip.gap:.3f}%">{cells}</div>')
-        st.caption(links.plain(strip.legend))
+        found = frame.cached(opening.film, run)
+        if found is None:
+            st.info("This run kept no moments to play.")
+        else:
+            film.show(found, "overview", default="first", autoplay=True, link="", claim=False)
+            st.caption(links.plain(f"{found.claim} {_name(run)}"))
+    if run.record.error and run.record.status != "succeeded":
+        st.warning(links.plain(run.record.error))
 
 
-def about(run: Run) -> None:
-    """Which run this is, in words; a warning where it has not ended well."""
-    record = run.record
-    made = f"{'recorded' if run.recorded else 'made on this machine'} {record.created[:10]}"
-    st.caption(links.plain(" · ".join([style.task_title(record.spec.task), style.run_words(record), made])))
-    if record.error and record.status != "succeeded":
-        st.warning(links.plain(record.error))
+def _name(run: Run) -> str:
+    """Which run this is, in words."""
+    made = f"{'recorded' if run.recorded else 'made on this machine'} {run.record.created[:10]}"
+    return " · ".join([style.task_title(run.record.spec.task), style.run_words(run.record), made])
 
 
 def numbers(run: Run) -> None:
@@ -55,7 +49,7 @@ def ways(run: Run | None) -> None:
         frame.link("lesson", "Learn how in 10 minutes")
     with st.container(horizontal=True, gap="medium"):
         if run is not None:
-            frame.link("watch" if "watch" in PAGES else "weights", "Explore", run=run.record.id)
+            frame.link("watch", "Explore", run=run.record.id)
         frame.link("run", "Run your own")
 
 

@@ -11,7 +11,6 @@ from core.views.catalogue import beside, runs
 from core.views.catalogue.runs import Row
 from core.views.compare.choice import MOST
 from ui import cache, comparing, frame, links
-from ui.pages import PAGES
 
 OWN = links.Own("runs", ("search", "method", "pattern", "model", "status", "made", "view"))
 VIEWS = {"list": "All runs", "beside": "ADMM beside its baselines"}
@@ -98,7 +97,7 @@ def _ways(picked: Sequence[Row]) -> None:
 
 def _one(row: Row) -> None:
     """The ways into one run, and its id to copy."""
-    if row.moments and "watch" in PAGES:
+    if row.moments:
         frame.link("watch", "Watch", run=row.id)
     if row.method != "dense":
         frame.link("weights", "Weights", run=row.id)

@@ -78,7 +78,7 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
             st.rerun()
 
     player()
-    if not film.table.empty:
+    if film.table is not None and not film.table.empty:
         frame.numbers(film.table, key)
 
 

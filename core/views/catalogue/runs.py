@@ -78,9 +78,9 @@ def _row(record: RunRecord, recorded: bool, apart: str) -> Row:
     return Row(
         record.id, record.status, made, details, spec.task, model, spec.method, pattern,
         results.final if results else None, results.dense if results else None,
-        record.sparsity if record.matrices and spec.method != "dense" else None, len(record.snapshots),
-        record.created[:10], (False, synthetic, spec.task, model, pattern, at, spec.epochs, spec.seed, record.id),
-        " ".join(said).casefold())
+        record.sparsity if record.matrices and spec.method != "dense" else None,
+        len(record.snapshots) or len(record.film), record.created[:10],
+        (False, synthetic, spec.task, model, pattern, at, spec.epochs, spec.seed, record.id), " ".join(said).casefold())
 
 
 def _details(record: RunRecord, apart: str) -> str:

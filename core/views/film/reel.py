@@ -35,7 +35,7 @@ class Film:
 
     claim: str  # one sentence made from the data: what to see
     alt: str  # alternative text made from the data
-    table: pd.DataFrame  # the numbers, a row a moment
+    table: pd.DataFrame | None  # the numbers, a row a moment; None: another page has them
     header: Part  # what is drawn, and where: plain JSON
     payload: bytes  # all arrays
 
@@ -105,7 +105,7 @@ class Reel:
         self.panels[name] = panel
         return name
 
-    def film(self, claim: str, alt: str, table: pd.DataFrame, rows: Sequence[Part]) -> Film:
+    def film(self, claim: str, alt: str, table: pd.DataFrame | None, rows: Sequence[Part]) -> Film:
         """The finished film, its panels placed in *rows* (see `row` and `column`)."""
         payload = bytes(self._payload)
         header: Part = {

@@ -1,4 +1,4 @@
-"""A film in words and numbers: its sentence, what a screen reader hears, its table."""
+"""A film in words and numbers: its sentence, what a screen reader hears, its table; what hangs beside it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,73 @@
+"""The film of the first page: the two copies of one matrix, and how far they have come, on a small space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from core.runs.filmed import Filmed, filmed
+from core.runs.store import Run
+from core.views.drawing import style
+from core.views.film import panels, telling
+from core.views.film.panels import Part
+from core.views.film.reel import Film, Reel, column, evenly, row
+from core.views.film.timeline import Timeline
+from core.views.film.watch import MOST, window
+
+LOW = 104  # pixels of the row with the time axis
+SECONDS = 12.0  # that the whole film takes
+
+
+def film(run: Run) -> Film | None:
+    """W and Z of the first matrix of *run*, over how exact the groups are and how far W is from Z, both as shares.
+    It has no table: *Watch* shows that.
+
+    None when fewer than two moments of it were kept. Raises InputError for damaged arrays.
+    """
+    if not run.record.matrices:
+        return None
+    found = filmed(run, run.record.matrices[0].name)
+    if len(found.frames) < 2:
+        return None
+    found = replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST)])
+    line = Timeline(tuple(f.phase for f in found.frames), tuple(f.step for f in found.frames))
+    reel, exact = Reel(line.words(), line.spans(), pace=min(0.8, SECONDS / line.last)), telling.shares(found)
+    _copies(reel, found)
+    rows = [row(column("w"), column("z"))]
+    if strips := _strips(found, exact):
+        reel.add("time", panels.curves("", strips, alt=telling.time_alt(found, exact)))
+        rows.append(row(column("time"), height=LOW))
+    return reel.film(telling.claim(found, exact), _alt(found, exact), None, rows)
+
+
+def _copies(reel: Reel, found: Filmed) -> None:
+    """W beside Z, the weights that `window` cuts out, in one colour range."""
+    cut = window(found, 0, 0)
+    whole = np.ones(found.frames[0].w.shape, np.uint8)
+    weights = np.stack([f.w[cut] for f in found.frames])
+    target = np.stack([(f.w if f.u is None else f.w + f.u)[cut] for f in found.frames])
+    mask = reel.bits(np.stack([(whole if f.mask is None else f.mask)[cut] for f in found.frames]))
+    palette = reel.palette("weights", style.diverging_palette())
+    for name, title, note, values in (("w", "W", "learns", reel.numbers(weights)),
+                                      ("z", "Z", f"obeys {found.pattern.name}", reel.numbers(target))):
+        reel.add(name, panels.pixels(title, values, palette=palette, limit=found.limit, note=note, lead=True,
+                                     link="weights", mask=mask if name == "z" else None,
+                                     group=found.pattern.grouping.cell, say=("output", "input", title),
+                                     alt=f"{title}, single weights, range ±{found.limit:.2g}"))
+
+
+def _strips(found: Filmed, exact: list[float]) -> list[Part]:
+    out = [panels.strip("exact", [("exact groups", range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0,
+                        form="percent")] if exact else []
+    gaps = [(k, f.primal) for k, f in enumerate(found.frames) if f.primal is not None]
+    if gaps:
+        places, sizes = zip(*gaps, strict=True)
+        out.append(panels.strip("gap", [("W to Z", places, sizes, style.rgba(style.NEGATIVE))], low=0.0,
+                                high=max(*sizes, 0.01) * 1.1, form="percent"))
+    return out
+
+
+def _alt(found: Filmed, exact: list[float]) -> str:
+    went = f" Exact groups go from {style.percent(exact[0])} to {style.percent(exact[-1])}." if exact else ""
+    return f"Film of {len(found.frames)} moments: W and Z of {style.matrix_words(found.matrix)}.{went}"
