@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.runs.filmed import filmed
-from core.runs.store import Run, Store
+from core.runs import arrays as enc
+from core.runs.filmed import BINS, filmed
+from core.runs.records import Snapshot
+from core.runs.store import Run, Store, write_arrays, write_header
 from core.views.drawing import style
 from core.views.film import still, telling, wall, watch
 from core.views.film.reel import MOST_BYTES
@@ -172,11 +175,46 @@ def test_unknown_matrices_and_damaged_moments_are_a_persons_mistake(tmp_path: Pa
     folder = made.recorded / "torn"
     arrays = dict(made.open("torn").arrays())
     arrays[f"snapshot/2/w/{QUERY}"] = arrays[f"snapshot/2/w/{QUERY}"][:, :8]
-    from core.runs.store import write_arrays
-
     write_arrays(folder, arrays)
     with pytest.raises(InputError, match="shape"):
         watch.film(made.open("torn"), QUERY)
+
+
+def test_a_film_of_corners_is_shown_beside_the_whole_matrix(tmp_path: Path) -> None:
+    """W, mask and counts of 64 x 64 of 256 x 64 weights, planted: what is drawn is the corner, what is counted the
+    whole."""
+    made = empty_store(tmp_path)
+    make_run(made.recorded, id="corner", parent=make_dense(made.recorded), snapshots=2)
+    run, rng = made.open("corner"), np.random.default_rng(3)
+    moments = [Snapshot(k=k, step=10 * k, rho=rho, primal=0.2, phase=phase) for k, (phase, rho) in enumerate(
+        [("dense", 0.0), ("layer-wise", 0.1), ("admm", 0.2), ("hard-pruned", 0.0), ("final", 0.0)])]
+    arrays, weights, masks = dict(run.arrays()), [], []
+    for s in moments:
+        w = rng.normal(0, 0.1, (64, 64)).astype(np.float32)
+        mask = (rng.permuted(np.tile([1, 1, 0, 0], (1024, 1)), axis=1)).reshape(64, 64).astype(np.uint8)
+        arrays[f"film/{s.k}/w/{FFN}"], arrays[f"film/{s.k}/w/{FFN}.scale"] = enc.encode_rows(w)
+        arrays[f"film/{s.k}/mask/{FFN}"] = enc.pack_mask(mask)
+        arrays[f"film/{s.k}/histogram/{FFN}"] = rng.integers(0, 500, (2, BINS))
+        arrays[f"film/{s.k}/occupancy/{FFN}"] = np.array([96, 1000, 2000 + 10 * s.k, 990 - 10 * s.k, 10])
+        weights.append(w)
+        masks.append(mask)
+    arrays[f"film/limit/{FFN}"] = np.array([0.25], np.float32)
+    write_arrays(run.path, arrays)
+    write_header(run.path, msgspec.structs.replace(run.record, film=moments, snapshots=[]))
+    run = made.open("corner")
+    found = watch.film(run, FFN)
+    assert found is not None
+    panels = found.header["panels"]
+    assert found.header["moments"] == ["dense", "layer by layer, round 10", "ADMM, step 20", "hard prune", "refined"]
+    assert panels["whole"]["marked"][0] == 0 and not panels["whole"]["pick"]
+    assert len(panels["group"]["series"]) == 1, "U is not kept"
+    for k in range(1, 5):
+        assert np.abs(found.array(panels["w"]["values"])[k] - weights[k]).max() < 0.004
+        assert np.array_equal(still.codes(found, panels["z"], k) == 255, masks[k] == 0)
+    assert found.array(panels["occupancy"]["series"][0]["values"])[2].tolist() == [96, 1000, 2020, 970, 10]
+    assert np.array_equal(found.array(panels["split"]["series"][1]["values"])[3],
+                          arrays[f"film/3/histogram/{FFN}"][1])
+    assert style.percent(2000 / 4096) in found.claim and "first 64 × 64 of 256 × 64" in found.alt
 
 
 # -- the wall ----------------------------------------------------------------------------------------------------

@@ -18,11 +18,17 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
 
 
-def missing(run: Run) -> str:
-    """What the page cannot show of this run, in one line; "" for a run with a film."""
+def missing(run: Run, matrix: str) -> str:
+    """What of *matrix* this run did not keep, in one line; "" for a run with a film."""
     if has_film(run.record):
         return ""
-    return "Of this run only the two ends were kept, dense and pruned. One made with --film 32 keeps what lies between."
+    own = {kind: any(f"{key}/{matrix}" in run.keys for key in keys)
+           for kind, keys in (("weights", ("weight", "code")), ("mask", ("mask",)))}
+    if own["weights"]:
+        return "Of this run only the two ends were kept, dense and pruned. One made with --film 32 keeps its moments."
+    if own["mask"]:
+        return "Of this run the masks were kept, not the weights: its end is the dense weights under its mask."
+    return "Of this run neither weights nor masks were kept: what is shown is the dense model that it began with."
 
 
 def beside(records: Sequence[RunRecord], run_id: str) -> dict[str, str]:
