@@ -30,6 +30,8 @@ def matrix_film(run: Run) -> None:
     if found is None:
         st.info(NOTHING)
         return
+    if words := telling.missing(run, matrix):
+        st.caption(links.plain(words))
     film.show(found, "watch", default="first", picked=moved)
 
 
@@ -57,8 +59,6 @@ run = frame.pick_run()
 if run is not None:
     with st.container(key="one-screen", horizontal=True, horizontal_alignment="right"):
         view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__, quiet=True)
-    if words := telling.missing(run):
-        st.caption(links.plain(words))
     with frame.guarded():
         if view == "matrix":
             matrix_film(run)

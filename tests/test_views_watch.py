@@ -29,7 +29,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     make_run(made.recorded, id="film", parent=parent, snapshots=6, watched=True)
     make_run(made.recorded, id="other", parent=parent, snapshots=3, seed=0, epochs=2.0)
     make_run(made.recorded, id="ends", parent=parent, method="asp")
-    make_run(made.recorded, id="masks", parent=parent, method="magnitude", record="summary")
+    make_run(made.recorded, id="masks", parent=parent, method="magnitude", record="masks")
+    make_run(made.recorded, id="bare", parent=parent, method="magnitude", record="summary", pattern="1:4")
     return made
 
 
@@ -160,11 +161,23 @@ def test_a_film_stays_under_its_bytes(store: Store) -> None:
 def test_a_run_without_moments_shows_its_ends_and_says_so(store: Store) -> None:
     ends = store.open("ends")
     found = watch.film(ends, QUERY)
-    assert found is not None and found.header["moments"] == ["dense", "refined"]
-    assert "two ends" in telling.missing(ends) and telling.missing(store.open("film")) == ""
-    # Nothing of its own, but the dense parent's weights: a film of one moment.
-    bare = watch.film(store.open("masks"), QUERY)
-    assert bare is not None and bare.header["moments"] == ["dense"]
+    assert found is not None and found.header["moments"] == ["dense", "pruned"]
+    assert "two ends" in telling.missing(ends, QUERY) and telling.missing(store.open("film"), QUERY) == ""
+
+
+def test_a_run_that_kept_its_masks_shows_the_dense_weights_under_them(store: Store) -> None:
+    masks = store.open("masks")
+    found, mask = watch.film(masks, QUERY), masks.mask(QUERY)
+    assert found is not None and mask is not None
+    assert np.array_equal(still.codes(found, found.header["panels"]["z"], 1) == 255, mask == 0)
+    assert found.array(found.header["panels"]["occupancy"]["series"][0]["values"])[1].tolist() == [0, 0, 1024, 0, 0]
+    assert "not the weights" in telling.missing(masks, QUERY)
+
+
+def test_a_run_that_kept_neither_shows_where_it_began(store: Store) -> None:
+    found = watch.film(store.open("bare"), QUERY)
+    assert found is not None and found.header["moments"] == ["dense"]
+    assert "neither weights nor masks" in telling.missing(store.open("bare"), QUERY)
 
 
 def test_unknown_matrices_and_damaged_moments_are_a_persons_mistake(tmp_path: Path) -> None:

@@ -37,15 +37,21 @@ class Timeline:
         """(words, first, last) of every phase."""
         out: list[tuple[str, int, int]] = []
         for k, phase in enumerate(self.phases):
-            words = PHASES.get(phase, phase)
+            words = self._called(phase)
             out = [*out[:-1], (words, out[-1][1], k)] if out and out[-1][0] == words else [*out, (words, k, k)]
         return out
 
     def words(self) -> list[str]:
         """What each moment is called: "ADMM, step 120"."""
         count = {"layer-wise": "round", "admm": "step"}
-        return [f"{PHASES.get(phase, phase)}, {count[phase]} {style.count(step)}" if phase in count
-                else PHASES.get(phase, phase) for phase, step in zip(self.phases, self.steps, strict=True)]
+        return [f"{self._called(phase)}, {count[phase]} {style.count(step)}" if phase in count
+                else self._called(phase) for phase, step in zip(self.phases, self.steps, strict=True)]
+
+    def _called(self, phase: str) -> str:
+        """A phase in words; the end of a run that was not hard-pruned before is not refined, but pruned."""
+        if phase == "final" and "hard-pruned" not in self.phases:
+            return "pruned"
+        return PHASES.get(phase, phase)
 
     def place(self, phase: str, step: int, end: int) -> float | None:
         """Where a step of a phase of the trace lies, in moments; None for one outside the film. *end*: the last step of

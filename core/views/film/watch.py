@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.runs.filmed import Filmed, Frame, filmed
+from core.runs.filmed import Filmed, Frame, filmed, histogram, kept_by_group
 from core.runs.store import Run
 from core.views.drawing import style
 from core.views.film import panels, telling
@@ -29,8 +29,21 @@ def film(run: Run, matrix: str, top: int = 0, left: int = 0) -> Film | None:
 
     None when nothing of it was kept. Raises InputError for a matrix that the run has not, or for damaged arrays.
     """
-    found = filmed(run, matrix)
+    found = kept(run, matrix)
     return made(run, found, top, left) if found.frames else None
+
+
+def kept(run: Run, matrix: str) -> Filmed:
+    """What a run kept of *matrix*; where that is a mask alone, the dense weights under it stand for the end."""
+    found = filmed(run, matrix)
+    mask = run.mask(matrix) if len(found.frames) == 1 and found.frames[0].phase == "dense" else None
+    if mask is None or mask.shape != found.shape:
+        return found
+    dense = found.frames[0].w
+    inside, outside = histogram(dense, mask, found.limit)
+    end = replace(found.frames[0], phase="final", mask=mask, kept=inside, gone=outside,
+                  occupancy=kept_by_group(mask, found.pattern))
+    return replace(found, frames=[found.frames[0], end])
 
 
 def made(run: Run, found: Filmed, top: int = 0, left: int = 0) -> Film:
