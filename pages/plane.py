@@ -1,4 +1,4 @@
-"""ADMM in two dimensions: the knobs, and a player over the iterations of one solve."""
+"""ADMM in two dimensions: the knobs, and the film of one solve."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import streamlit as st
 
 from core.lab import plane
 from core.views.touch import two_weights as views
-from ui import frame, links, player
+from core.views.touch import two_weights_words as words
+from ui import film, frame, links
 
 OWN = links.Own("plane", plane.KEYS)
 
 
 def turned(asked: plane.Asked, key: str, chosen: str) -> None:
-    """A widget was moved: write the link. A case opens at its last iteration."""
+    """A widget was moved: write the link. A case opens at its beginning."""
+    OWN.say(asked.turned(key, chosen))
     if key == "case":
-        player.stop()
-    OWN.say(asked.turned(key, chosen), drops=("k",) if key == "case" else ())
+        st.query_params["k"] = "0"
 
 
 def offer(asked: plane.Asked, key: str) -> None:
@@ -25,19 +26,6 @@ def offer(asked: plane.Asked, key: str) -> None:
                  asked.text(key), lambda chosen: turned(asked, key, chosen), names=asked.names(key),
                  help=knob.help if knob else None,
                  label_visibility="collapsed" if key == "case" else "visible")
-
-
-def draw(moment: views.Pictures) -> None:
-    """The plane on the left; the updates and the curves on the right."""
-    left, right = st.columns([6, 5], gap="large")
-    with left:
-        frame.show(moment.picture, "plane")
-    with right:
-        for update in moment.updates:
-            st.caption(links.plain(update.words))
-            st.latex(update.latex)
-        st.caption(links.plain(moment.balance))
-        frame.show(moment.curves, "curves")
 
 
 frame.opening("plane")
@@ -53,4 +41,8 @@ with rest, st.popover("More knobs", width="stretch"):
     for key in plane.REST:
         offer(asked, key)
 path = plane.solve(asked.choices)
-player.show(lambda k: draw(views.moment(path, k)), path.last)
+film.show(views.film(path), "plane", claim=False)
+with st.expander("The formulas"):
+    for update in words.rules(path):
+        st.caption(links.plain(update.words))
+        st.latex(update.latex)

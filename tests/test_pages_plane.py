@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.lab import plane
 from core.runs.store import Store
-from tests.opening import charts, open_page, said
+from tests.films import header, text
+from tests.opening import open_page, said
 
 
 def query(app: AppTest) -> dict[str, Any]:
@@ -19,8 +20,8 @@ def query(app: AppTest) -> dict[str, Any]:
 
 def test_it_opens_on_a_case_that_works(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     app = open_page(monkeypatch, empty_store, "plane")
-    assert "agree on keeping w2, the better arm: loss 1.81" in app.subheader[0].value
-    assert charts(app) == 2 and len(app.latex) == 3 and not app.error
+    assert "agree on keeping w2, the better arm: loss 1.81" in text(app, "claim")
+    assert len(app.latex) == 3 and not app.error and header(app)["default"] == 30
     assert query(app) == {"case": "good"}
     assert "How do two copies of a weight come to agree?" in said(app)
 
@@ -31,7 +32,7 @@ def test_it_opens_on_a_case_that_works(monkeypatch: pytest.MonkeyPatch, empty_st
 def test_every_case_opens_by_its_link(monkeypatch: pytest.MonkeyPatch, empty_store: Store, case: str,
                                       words: str) -> None:
     app = open_page(monkeypatch, empty_store, "plane", case=case)
-    assert words in app.subheader[0].value and charts(app) == 2 and not app.error
+    assert words in text(app, "claim") and not app.error
     assert plane.CASES[case].shows.split(".")[0] in said(app)
     assert query(app) == {"case": case}
 
@@ -39,7 +40,7 @@ def test_every_case_opens_by_its_link(monkeypatch: pytest.MonkeyPatch, empty_sto
 def test_a_link_with_every_knob_is_understood(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     app = open_page(monkeypatch, empty_store, "plane", case="good", rho="0.3", tilt="40", curvature="4", m1="-12",
                     m2="7", s1="3", s2="-20", iterations="12", wstep="gradient", k="5")
-    assert "After 5 iterations" in app.subheader[0].value and not app.error
+    assert "After 5 iterations" in text(app, "claim", 5) and not app.error and query(app)["k"] == "5"
     assert "Your own choices" in said(app)
     assert [app.select_slider(key=f"plane.{key}").value for key in plane.KNOBS] == \
         ["0.3", "40", "4", "12", "-12", "7", "3", "-20"]
@@ -53,20 +54,20 @@ def test_a_slider_writes_the_link_and_a_case_takes_it_back(monkeypatch: pytest.M
     app.select_slider(key="plane.tilt").set_value("30").run()
     assert query(app) == {"case": "large", "tilt": "30", "k": "3"}
     app.button_group(key="plane.case").set_value("once").run()
-    assert not app.exception and query(app) == {"case": "once"}
-    assert "After 30 iterations" in app.subheader[0].value and app.select_slider(key="plane.tilt").value == "-50"
+    assert not app.exception and query(app) == {"case": "once", "k": "0"}  # a case opens at its beginning
+    assert app.select_slider(key="plane.tilt").value == "-50"
 
 
 def test_the_w_step_can_be_one_of_gradient_descent(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     app = open_page(monkeypatch, empty_store, "plane", rho="5")
     app.button_group(key="plane.wstep").set_value("gradient").run()
     assert not app.exception and query(app)["wstep"] == "gradient"
-    assert "one step downhill" in said(app)
+    assert "one step downhill" in text(app, "steps", 1)
 
 
 def test_the_start_is_an_iteration_too(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     app = open_page(monkeypatch, empty_store, "plane", k="0")
-    assert "Before the first iteration" in app.subheader[0].value and charts(app) == 2
+    assert "Before the first iteration" in text(app, "claim", 0) and query(app)["k"] == "0"
 
 
 @pytest.mark.parametrize(("key", "value", "words"), [
@@ -77,7 +78,7 @@ def test_a_bad_value_gets_a_red_box_and_the_page_lives(monkeypatch: pytest.Monke
                                                        value: str, words: str) -> None:
     app = open_page(monkeypatch, empty_store, "plane", **{key: value})
     assert len(app.error) == 1 and words in app.error[0].value
-    assert charts(app) == 2 and "loss 1.81, the lowest on the cross" in app.subheader[0].value
+    assert "loss 1.81, the lowest on the cross" in text(app, "claim")
     if key != "k":
         app.select_slider(key="plane.curvature").set_value("5").run()
         assert not app.exception and not app.error and query(app) == {"case": "good", "curvature": "5"}
@@ -88,7 +89,7 @@ def test_the_choices_of_another_page_change_nothing(monkeypatch: pytest.MonkeyPa
     app.session_state["link.rho"], app.session_state["link.k"] = "0.5", "2"
     app.query_params.clear()
     app.run()
-    assert not app.exception and "After 30 iterations" in app.subheader[0].value and query(app) == {"case": "good"}
+    assert not app.exception and header(app)["default"] == 30 and query(app) == {"case": "good"}
 
 
 def test_the_page_opens_again_on_what_was_chosen_last(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.runs.store import Store
 from tests.damage import replace_arrays
+from tests.films import header
 from tests.makers import empty_store as bare_store
 from tests.makers import make_dense, make_run, run_named
 from tests.opening import open_page, said
 
 FFN = "bert.encoder.layer.1.intermediate.dense"
-
-
-def header(app: AppTest) -> dict[str, Any]:
-    """What the one film of the page says of itself."""
-    films = app.get("bidi_component")
-    assert len(films) == 1
-    data = films[0].proto.bytes
-    size = struct.unpack("<I", data[:4])[0]
-    return dict(json.loads(data[4:4 + size]))
 
 
 def test_the_default_run_has_a_film_and_opens_at_its_beginning(monkeypatch: pytest.MonkeyPatch,

@@ -6,6 +6,7 @@ const CAPTION = 24; // over a panel
 const KEY = 20; // under one
 const NARROW = 720; // below this, columns stand one under the other
 const SQUEEZE = 0.84; // of a row's height, for larger cells above it
+const [LOWEST, HIGHEST] = [0.74, 1.35]; // the same where there are no cells to be made larger
 const LEAST = 3; // pixels a cell that a low window may shrink it to
 const PANELS = { pixels: Pixels, wall: Wall, bars: Bars, curves: Curves, columns: Columns, plane: Plane, words: Words };
 
@@ -65,6 +66,10 @@ function roomFor(film, width, height) {
     }
     return [true, high <= height];
   };
+  if (!film.grid.some(({ columns }) => columns.some((column) => column.lead))) {
+    const fixed = film.grid.reduce((sum, { row }) => sum + row.height, 0);
+    return [1, Math.max(LOWEST, Math.min(HIGHEST, (height - BETWEEN * film.grid.length) / fixed))];
+  }
   const step = 1 / (window.devicePixelRatio || 1);
   let widest = step;
   for (let cell = 24; cell >= step; cell -= step) {
@@ -92,7 +97,9 @@ function arrange(film, width, height) {
       const wide = lead ? lead.lead(cell)[0] : Math.floor(((width - taken) * column.weight) / weights);
       box.style.width = `${wide}px`;
       const extras = drawers.reduce((sum, d) => sum + d.extra, 0) + BETWEEN * (drawers.length - 1);
-      for (const drawer of drawers) drawer.fit(wide, Math.max(24, (high - extras) / drawers.length), cell);
+      const fixed = drawers.reduce((sum, d) => sum + (d.panel.height || 0), 0);
+      const free = drawers.filter((d) => !d.panel.height).length || 1;
+      for (const drawer of drawers) drawer.fit(wide, drawer.panel.height || Math.max(24, (high - extras - fixed) / free), cell);
     }
   }
 }
@@ -109,7 +116,7 @@ function stack(film, width) {
         lead.fit(width, Infinity, cell);
       } else {
         box.style.width = `${width}px`;
-        for (const drawer of drawers) drawer.fit(width, row.height || 140, 1);
+        for (const drawer of drawers) drawer.fit(width, drawer.panel.height || row.height || 140, 1);
       }
     }
   }

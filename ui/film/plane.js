@@ -99,7 +99,7 @@ class Plane {
   }
 
   // A line between two points; an arrow with its head at the second, where *arrow* says so.
-  spring(context, { between, colour, dash, arrow }, there, now) {
+  spring(context, { between, colour, dash, arrow, name }, there, now) {
     const [a, b] = between.map((n) => this.panel.paths[n]);
     if (!there.includes(a) || !there.includes(b)) return;
     const line = colour ?? this.film.colours.text;
@@ -112,6 +112,7 @@ class Plane {
     context.moveTo(x1, y1);
     for (const turn of [2.65, -2.65]) context.lineTo(x1 + 11 * Math.cos(angle + turn), y1 + 11 * Math.sin(angle + turn));
     context.fill();
+    if (name) this.label(context, name, x1, y1, false, line, this.sheet);
   }
 
   mark(context, path, [x, y], sheet) {
@@ -131,10 +132,16 @@ class Plane {
       if (!path.open) context.strokeStyle = colours.back;
       context.stroke();
     }
-    sheet.font(colours, TEXT + 1, 600);
-    context.textBaseline = "bottom";
-    context.textAlign = x > sheet.width - 60 ? "right" : "left";
-    if (!path.silent) context.fillText(path.name, x + (context.textAlign === "left" ? 10 : -10), y - 6);
+    if (!path.silent) this.label(context, path.name, x, y, path.below, path.colour, sheet);
+  }
+
+  label(context, name, x, y, below, colour, sheet) {
+    sheet.font(this.film.colours, TEXT + 3, 650);
+    context.fillStyle = colour;
+    context.textBaseline = below ? "top" : "bottom";
+    const left = below ? x < 40 : x < sheet.width - 60; // each on a side of its own: two points may lie on one another
+    context.textAlign = left ? "left" : "right";
+    context.fillText(name, x + (left ? 10 : -10), below ? y + 5 : y - 5);
   }
 
   reading(event) {
@@ -174,6 +181,7 @@ class Words {
 
   fit(width) {
     this.element.style.maxWidth = `${width}px`;
+    if (this.panel.height) this.element.style.minHeight = `${this.panel.height}px`;
   }
 
   draw(k) {

@@ -111,9 +111,9 @@ def plane(title: str, *, x: tuple[float, float], y: tuple[float, float], paths: 
 
     *paths*: {name, values: array `[moments, 1, 2]`, colour, shape: circle | square | diamond | cross}, and if need be:
     open (not filled), trail: false, hidden (an end of a spring alone), first (the moment from which it exists), silent
-    (no name beside it), words (instead of the name in the legend). *spots*: the same with x and y, standing still.
-    *lines*: {x, y, colour, width, dash: [on, off]} that stand still, None where the pen is lifted. *springs*: {between:
-    [path, path], colour, dash, arrow: true}.
+    (no name beside it), below (its name under it), words (instead of the name in the legend). *spots*: the same with x
+    and y, standing still. *lines*: {x, y, colour, width, dash: [on, off]} that stand still, None where the pen is
+    lifted. *springs*: {between: [path, path], colour, dash, arrow: true, name}.
     *background*: codes `[1, rows, cols]`, row 0 at the top, in *palette*.
     """
     return _without_none({
@@ -122,9 +122,11 @@ def plane(title: str, *, x: tuple[float, float], y: tuple[float, float], paths: 
         "springs": list(springs), "labels": list(labels)})
 
 
-def words(title: str, texts: Sequence[str], *, large: bool = False) -> Part:
-    """A text a moment, or one for all."""
-    return {"kind": "words", "title": title, "note": "", "alt": "", "texts": list(texts), "large": large}
+def words(title: str, texts: Sequence[str], *, large: bool = False, height: int = 0) -> Part:
+    """A text a moment, or one for all; a line break is one on the page too. *height*: pixels that it keeps for itself,
+    so that nothing moves when a text is shorter; else it shares what its column has."""
+    return {"kind": "words", "title": title, "note": "", "alt": "", "texts": list(texts), "large": large,
+            "height": height}
 
 
 def _without_none(part: Part) -> Part:

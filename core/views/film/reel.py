@@ -105,12 +105,13 @@ class Reel:
         self.panels[name] = panel
         return name
 
-    def film(self, claim: str, alt: str, table: pd.DataFrame | None, rows: Sequence[Part]) -> Film:
-        """The finished film, its panels placed in *rows* (see `row` and `column`)."""
+    def film(self, claim: str, alt: str, table: pd.DataFrame | None, rows: Sequence[Part], *, bar: int = 0) -> Film:
+        """The finished film, its panels placed in *rows* (see `row` and `column`); the scrubber under row *bar*."""
         payload = bytes(self._payload)
         header: Part = {
             "moments": list(self.moments), "phases": [list(phase) for phase in self.phases], "pace": self.pace,
-            "arrays": self.arrays, "palettes": self.palettes, "panels": self.panels, "rows": list(rows), "alt": alt}
+            "arrays": self.arrays, "palettes": self.palettes, "panels": self.panels, "rows": list(rows), "alt": alt,
+            "bar": bar}
         mark = hashlib.blake2b(json.dumps(header, sort_keys=True).encode() + payload, digest_size=8)
         return Film(claim, alt, table, header | {"id": mark.hexdigest()}, payload)
 

@@ -1,12 +1,8 @@
-"""Two weights as a picture: the loss as rings, the pattern as a cross, W, Z and U on their way, and the curves.
-
-`moment(path, k)` is all that the page draws for iteration *k*.
-"""
+"""Two weights as a film: the loss as rings, the pattern as a cross, W, Z and U on their way, and the curves."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,30 +10,29 @@ import pandas as pd
 
 from core.lab.results_plane import Floats, PlanePath
 from core.views.drawing import style
-from core.views.drawing.build import build, legend_below
-from core.views.drawing.view import View
-from core.views.touch.two_weights_words import Update, balance, claim, flips, number, pair, times, updates, weight
+from core.views.film import panels
+from core.views.film.reel import Film, Part, Reel, column, row
+from core.views.touch.two_weights_words import claim, flips, number, pair, steps, times, weight
 
 W, Z, U = (style.rgba(hue, 1) for hue in (style.POSITIVE, style.NEGATIVE, style.SEQUENTIAL_HUE))
-AHEAD = 0.22  # opacity of what is yet to come
 RINGS, POINTS = 9, 73  # rings of equal loss, and points on each: 5 degrees apart
-HEIGHT, CURVES = 660, 460
-Trace = dict[str, Any]
+HIGH = 450  # pixels of the plane
+SAID = 200  # of the updates in words beside it
+STILL = 1e-9  # what is smaller is rounding: it has no place on a log axis
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """One iteration as the page shows it."""
-
-    picture: View
-    curves: View
-    updates: tuple[Update, ...]
-    balance: str
-
-
-def moment(path: PlanePath, k: int) -> Pictures:
-    """Everything drawn for iteration *k* (0..path.last) of *path*."""
-    return Pictures(picture(path, k), curves(path, k), updates(path, k), balance(path, k))
+def film(path: PlanePath) -> Film:
+    """Every iteration of *path*: the plane, what each update did, loss and residuals."""
+    moments = range(path.last + 1)
+    reel = Reel([f"iteration {k}" for k in moments], pace=0.7)
+    reel.add("claim", panels.words("", [claim(path, k) for k in moments], large=True, height=30))
+    reel.add("plane", _plane(reel, path))
+    reel.add("steps", panels.words("", [steps(path, k) for k in moments], height=SAID))
+    reel.add("judged", panels.words("", [judged(path)], height=44))
+    reel.add("time", panels.curves("", _strips(path), alt=_curves_alt(path)))
+    return reel.film(claim(path, path.last), _plane_alt(path, path.last), _iterations(path), [
+        row(column("claim"), height=30),
+        row(column("plane", weight=0.8, least=330), column("steps", "judged", "time", least=330), height=HIGH)])
 
 
 def reach(path: PlanePath) -> tuple[list[float], list[float]]:
@@ -49,35 +44,28 @@ def reach(path: PlanePath) -> tuple[list[float], list[float]]:
     return tuple([float(round(m - half, 2)), float(round(m + half, 2))] for m in (low + high) / 2)  # type: ignore[return-value]
 
 
-# -- the plane ---------------------------------------------------------------------------------------------------
-
-
-def picture(path: PlanePath, k: int) -> View:
-    """The plane (w1, w2) after *k* iterations; the paths ahead are drawn faintly."""
+def _plane(reel: Reel, path: PlanePath) -> Part:
+    """The plane (w1, w2). U is an arrow from W to W + U, which is what the next round projects."""
     (across, up), best = reach(path), path.best
-    data = [
-        _line(_rings(path, across, up), "equal loss", style.faded(style.GREY, 0.55), 1, hover=False),
-        _line(_ring(path, best.loss), "ring that touches", style.faded(style.ACCENT, 0.8), 1.5,
-              dash="dot", hover=False),
-        _line(([*across, None, 0, 0], [0, 0, None, *up]), "cross: keep 1 of 2",
-              style.faded(style.GREY, 0.6), 6, hover=False),
-        _line((path.w[k:, 0], path.w[k:, 1]), "W ahead", style.rgba(style.POSITIVE, AHEAD), 1.5, legend=False,
-              hover=False),
-        _iterates(path.w[:k + 1], "W", W, "circle", 6, "lines+markers"),
-        _iterates(path.z[:k + 1], "Z", Z, "square-open", 9, "markers"),
-        *_pull(path, k),
-        _spot([path.choices.minimum], "minimum m", "x", 11, style.GREY),
-        _spot([path.once.point], "m projected once", "diamond-open", 12, style.GREY),
-        _spot([best.point, *((arm.point for arm in path.arms) if path.even else ())], "best on the cross", "star", 17,
-              style.ACCENT),
-        *_now(path, k),
-    ]
-    axis = {"zeroline": False, "showgrid": False, "constrain": "domain", "nticks": 7}
-    figure = build(data, {"xaxis": axis | {"title": {"text": "w1"}, "range": across},
-                          "yaxis": axis | {"title": {"text": "w2"}, "range": up, "scaleanchor": "x"},
-                          "legend": legend_below(), "margin": {"t": 12, "b": 158, "l": 56, "r": 12}},
-                   HEIGHT, legend=True, revision=f"{across}{up}")
-    return View(claim(path, k), figure, None, _plane_alt(path, k), _iterations(path), _try_plane(path, k))
+    projected = np.vstack([path.z[1:2], path.z[1:]])  # there is no Z before the first round
+    arrays = [reel.numbers(points[:, None, :]) for points in (path.w, projected, path.w + path.u)]
+    rings, touching = _rings(path, across, up), _ring(path, best.loss)
+    best_points = [best.point, *((arm.point for arm in path.arms) if path.even else ())]
+    spots = [_spot(path.choices.minimum, "m", "minimum of the loss", style.GREY, "cross"),
+             _spot(path.once.point, "", "m projected once", style.GREY, "diamond", open=True),
+             *(_spot(point, "", "best on the cross", style.ACCENT, "diamond") for point in best_points)]
+    return panels.plane(
+        "", x=(across[0], across[1]), y=(up[0], up[1]), labels=("w1", "w2"), alt=_plane_alt(path, path.last),
+        lines=[_line(rings, style.faded(style.GREY, 0.55), 1),
+               _line(touching, style.faded(style.ACCENT, 0.8), 1.5, [2, 4]),
+               _line(([*across, None, 0, 0], [0, 0, None, *up]), style.faded(style.GREY, 0.6), 6)],
+        spots=spots,
+        paths=[{"name": "W", "values": arrays[0], "colour": W, "shape": "circle", "words": "W, learns"},
+               {"name": "Z", "values": arrays[1], "colour": Z, "shape": "square", "first": 1, "trail": False,
+                "below": True, "words": "Z, on the cross"},
+               {"name": "U", "values": arrays[2], "colour": U, "hidden": True, "trail": False}],
+        springs=[{"between": [0, 1], "colour": style.GREY, "dash": [5, 4]},
+                 {"between": [0, 2], "colour": U, "arrow": True, "name": "U"}])
 
 
 def _ring(path: PlanePath, loss: float) -> tuple[Floats, Floats]:
@@ -102,48 +90,34 @@ def _rings(path: PlanePath, across: list[float], up: list[float]) -> tuple[list,
     return xs, ys
 
 
-def _line(points: tuple[Any, Any], name: str, colour: str, width: float, *, dash: str = "solid", legend: bool = True,
-          hover: bool = True) -> Trace:
-    return {"type": "scatter", "x": points[0], "y": points[1], "mode": "lines", "name": name, "showlegend": legend,
-            "line": {"color": colour, "width": width, "dash": dash}, **({} if hover else {"hoverinfo": "skip"})}
+def _line(points: tuple[Any, Any], colour: str, width: float, dash: list[int] | None = None) -> Part:
+    x, y = ([None if v is None else float(v) for v in side] for side in points)
+    return {"x": x, "y": y, "colour": colour, "width": width} | ({} if dash is None else {"dash": dash})
 
 
-def _iterates(points: Floats, name: str, colour: str, symbol: str, size: int, mode: str) -> Trace:
-    return {"type": "scatter", "x": points[:, 0], "y": points[:, 1], "mode": mode, "name": name,
-            "line": {"color": colour, "width": 2}, "marker": {"symbol": symbol, "size": size, "color": colour},
-            "customdata": list(range(len(points))),
-            "hovertemplate": name + " after iteration %{customdata}: (%{x:.2f}, %{y:.2f})<extra></extra>"}
+def _spot(point: Floats, name: str, words: str, colour: str, shape: str, *, open: bool = False) -> Part:
+    return {"x": float(point[0]), "y": float(point[1]), "name": name, "words": words, "colour": colour, "shape": shape,
+            "open": open}
 
 
-def _pull(path: PlanePath, k: int) -> list[Trace]:
-    """W - Z as a dashed line, and U as an arrow from W to W + U, which is what the next round projects."""
-    w, z, tip = path.w[k], path.z[k], path.w[k] + path.u[k]
-    head = 15 if float(np.abs(path.u[k]).max()) > 1e-9 else 0  # an arrow of no length points nowhere
-    return [
-        _line(([w[0], z[0]], [w[1], z[1]]), "W to Z", style.GREY, 2, dash="dash", hover=False),
-        {"type": "scatter", "x": [w[0], tip[0]], "y": [w[1], tip[1]], "mode": "lines+markers",
-         "name": "U: W to W + U", "line": {"color": U, "width": 3},
-         "marker": {"symbol": ["circle", "arrow"], "size": [0, head], "color": U, "angleref": "previous"},
-         "hovertemplate": f"U = {pair(path.u[k])}<extra></extra>"},
-    ]
+def _strips(path: PlanePath) -> list[Part]:
+    """Loss of W and of Z, and the residuals (log), over the iterations."""
+    xs = list(range(path.last + 1))
+    losses = {"W": path.losses(path.w), "Z": path.losses(path.z)}
+    high = 1.06 * max(float(np.nanmax(losses["W"])), float(np.nanmax(losses["Z"])), path.once.loss) or 1.0
+    seen = np.concatenate([path.primal[1:], path.dual[1:]])
+    top = max(float(seen.max()), 1e-3)
+    low = min(max(float(seen.min()), 1e-6), top / 10)
+    return [panels.strip("loss", [_curve("loss of W", xs, losses["W"], W), _curve("loss of Z", xs, losses["Z"], Z)],
+                         low=0.0, high=high, level=(path.best.loss, "best on the cross")),
+            panels.strip("residuals", [_curve("primal", xs, path.primal, W, least=STILL),
+                                       _curve("dual", xs, path.dual, Z, least=STILL)], low=low, high=top, log=True)]
 
 
-def _spot(points: list[Floats], name: str, symbol: str, size: int, colour: str) -> Trace:
-    return {"type": "scatter", "x": [p[0] for p in points], "y": [p[1] for p in points], "mode": "markers",
-            "name": name, "hovertemplate": name + ": (%{x:.2f}, %{y:.2f})<extra></extra>",
-            "marker": {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}}
-
-
-def _now(path: PlanePath, k: int) -> list[Trace]:
-    """W and Z of the iteration shown, large, with their letters."""
-    out = []
-    for letter, point, colour, symbol, place in (("Z", path.z[k], Z, "square", "bottom left"),
-                                                 ("W", path.w[k], W, "circle", "top right")):
-        out.append({"type": "scatter", "x": point[:1], "y": point[1:], "mode": "markers+text", "text": [letter],
-                    "textposition": place, "textfont": {"size": 22, "color": colour}, "name": f"{letter} now",
-                    "showlegend": False, "marker": {"symbol": symbol, "size": 15, "color": colour},
-                    "hovertemplate": f"{letter} now: (%{{x:.2f}}, %{{y:.2f}})<extra></extra>"})
-    return out
+def _curve(name: str, xs: list[int], ys: Floats, colour: str, least: float = -1.0) -> tuple[str, list, list, str]:
+    """A curve without what is not there, or not above *least*."""
+    kept = [(x, float(y)) for x, y in zip(xs, ys, strict=True) if np.isfinite(y) and y > least]
+    return name, [x for x, _ in kept], [y for _, y in kept], colour
 
 
 def _plane_alt(path: PlanePath, k: int) -> str:
@@ -157,79 +131,20 @@ def _plane_alt(path: PlanePath, k: int) -> str:
                     f"{pair(path.u[k])}. Z has changed the weight it keeps {times(flips(path, k))}.")
 
 
-def _try_plane(path: PlanePath, k: int) -> str:
-    if path.verdicts[path.last] == "flipping":
-        return "Raise rho: a stronger pull gives W a reason to stay near Z, and the flipping ends."
-    if path.verdicts[path.last] == "settled-worse":
-        return "Lower rho step by step: where does U get the time to carry the other weight across?"
-    if k == path.last:
-        return "Press play, and watch the tip of U's arrow: Z keeps the weight on whose side it lies."
-    return "Set the tilt to 0: the weights no longer know of each other, and the kept one stays where it is."
-
-
-# -- the curves --------------------------------------------------------------------------------------------------
-
-
-def curves(path: PlanePath, k: int) -> View:
-    """Loss of W and of Z above, residuals below (log), over the iterations; a line stands at *k*."""
-    xs = list(range(path.last + 1))
-    losses = {"W": path.losses(path.w), "Z": path.losses(path.z)}
-    high = 1.06 * max(float(np.nanmax(losses["W"])), float(np.nanmax(losses["Z"])), path.once.loss) or 1.0
-    data = [_curve(xs, losses["W"], "loss of W", W), _curve(xs, losses["Z"], "loss of Z", Z),
-            _level(path, path.once.loss, "m projected once", style.GREY, "dash"),
-            _level(path, path.best.loss, "best on the cross", style.ACCENT, "dot"),
-            _curve(xs, _positive(path.primal), "primal residual", W, "y2"),
-            _curve(xs, _positive(path.dual), "dual residual", Z, "y2", "dot")]
-    cursor = {"type": "line", "x0": k, "x1": k, "xref": "x", "y0": 0, "y1": 1, "yref": "paper",
-              "line": {"color": style.GREY, "width": 1.5}}
-    figure = build(data, {
-        "xaxis": {"title": {"text": "iteration"}, "range": [0, path.last], "anchor": "y2"},
-        "yaxis": {"title": {"text": "loss"}, "range": [0, high], "domain": [0.54, 1], "nticks": 5},
-        "yaxis2": {"title": {"text": "residual (log)"}, "type": "log", "domain": [0, 0.46], "nticks": 4,
-                   "exponentformat": "power", "tickformat": "~g", "range": _decades(path)},
-        "shapes": [cursor], "hovermode": "x", "hoversubplots": "axis", "legend": legend_below(),
-        "margin": {"t": 10, "b": 138, "l": 76, "r": 12}}, CURVES, legend=True)
-    return View(_curves_claim(path, k), figure, None, _curves_alt(path, losses), _iterations(path),
-                "Read both panels: the loss says how good the point is, the residuals whether it stands still.")
-
-
-def _curve(xs: list[int], ys: Floats, name: str, colour: str, axis: str = "y", dash: str = "solid") -> Trace:
-    return {"type": "scatter", "x": xs, "y": ys, "yaxis": axis, "mode": "lines", "name": name,
-            "line": {"color": colour, "width": 2.5, "dash": dash}, "hovertemplate": name + ": %{y:.3~g}<extra></extra>"}
-
-
-def _level(path: PlanePath, loss: float, name: str, colour: str, dash: str) -> Trace:
-    return _curve([0, path.last], np.array([loss, loss]), name, colour, dash=dash) | {
-        "hovertemplate": f"{name}: {number(loss)}<extra></extra>"}
-
-
-def _positive(values: Floats) -> Floats:
-    """A log axis has no place for zero, nor for what is rounding."""
-    return np.where(values > 1e-9, values, np.nan)
-
-
-def _decades(path: PlanePath) -> list[float]:
-    """The range of the residuals' axis in decades: never below a millionth, whatever there is."""
-    seen = np.concatenate([path.primal[1:], path.dual[1:]])
-    high = math.log10(max(float(seen.max()), 1e-3))
-    low = math.log10(max(float(seen.min()), 1e-6))
-    return [min(low, high - 1) - 0.1, high + 0.2]
-
-
-def _curves_claim(path: PlanePath, k: int) -> str:
+def judged(path: PlanePath) -> str:
+    """What projecting the minimum once costs, beside the best point of the cross."""
     once, best = path.once, path.best
     place = "the weight it keeps is the right one, at the wrong value" if once.kept == best.kept else \
         f"it keeps {weight(once.kept)}, and {weight(best.kept)} is the one to keep"
     if path.even or once.loss <= best.loss * 1.001 + 1e-9:
         place = "no point on the cross costs less" if once.loss <= best.loss * 1.001 + 1e-9 else \
             "either weight would do, at another value"
-    here = "" if k == 0 else f" Z is now at {number(float(path.losses(path.z)[k]))}."
     return (f"Projecting the minimum once costs {number(once.loss)}; the best point on the cross costs "
-            f"{number(best.loss)}: {place}.{here}")
+            f"{number(best.loss)}: {place}.")
 
 
-def _curves_alt(path: PlanePath, losses: dict[str, Floats]) -> str:
-    w, z = losses["W"], losses["Z"]
+def _curves_alt(path: PlanePath) -> str:
+    w, z = path.losses(path.w), path.losses(path.z)
     return (f"Over {path.last} iterations the loss of W goes from {number(w[0])} to {number(w[-1])}, that of Z from "
             f"{number(z[1])} to {number(z[-1])}; the best on the cross is {number(path.best.loss)}. The primal "
             f"residual goes from {path.primal[1]:.2g} to {path.primal[-1]:.2g}, the dual from {path.dual[1]:.2g} to "

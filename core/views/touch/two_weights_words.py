@@ -1,4 +1,4 @@
-"""Two weights in words: what an iteration has come to, and its three updates with the present numbers."""
+"""Two weights in words: what an iteration has come to, its three updates with the present numbers, and their rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEAR = 0.02  # a loss this close to the best, as a share of it, is called the lo
 
 @dataclass(frozen=True)
 class Update:
-    """One of the three updates: what it does, and what it did, in LaTeX."""
+    """One of the three updates: what it does, and its rule in LaTeX."""
 
     words: str
     latex: str
@@ -75,42 +75,44 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def updates(path: PlanePath, k: int) -> tuple[Update, ...]:
-    """The updates of iteration *k* in the solver's order; for k = 0 those to come, without numbers."""
-    rho = f"{path.choices.rho:g}"
-    exact = path.choices.wstep == "exact"
-    how = (f"W goes where loss and pull balance (rho = {rho})" if exact else
-           f"W takes one step downhill on loss and pull (rho = {rho}, η = 1 / (largest eigenvalue + rho))")
-    words = ("Z keeps the larger of W + U and cuts the other", "U adds what W and Z still disagree on", how)
+def rules(path: PlanePath) -> tuple[Update, ...]:
+    """The updates of every iteration in the solver's order."""
+    w, z, u = (_letter(*pair) for pair in (("W", style.POSITIVE), ("Z", style.NEGATIVE), ("U", style.SEQUENTIAL_HUE)))
+    step = rf"\big(mA + \rho({z} - {u})\big)(A + \rho I)^{{-1}}" if path.choices.wstep == "exact" else \
+        rf"{w} - \eta\big(({w} - m)A + \rho({w} - {z} + {u})\big)"
+    lines = (rf"{z} = P({w} + {u})", rf"{u} = {u} + {w} - {z}", rf"{w} = {step}")
+    return tuple(Update(words, line) for words, line in zip(_said(path), lines, strict=True))
+
+
+def steps(path: PlanePath, k: int) -> str:
+    """What iteration *k* did, update by update, in its own numbers; for k = 0 what the first will do."""
+    words = _said(path)
     if k == 0:
-        lines = (rf"{_z()} = P({_w()} + {_u()})", rf"{_u()} = {_u()} + {_w()} - {_z()}", rf"{_w()} = {_rule(exact)}")
-        return tuple(Update(w, line) for w, line in zip(words, lines, strict=True))
-    w, z, u, before = _at(path.w[k]), _at(path.z[k]), _at(path.u[k]), k - 1
-    old_w, old_u = path.w[before], path.u[before]
-    return (
-        Update(words[0], _lines(rf"{_z(k)} &= P({_w(before)} + {_u(before)})",
-                                rf"&= P\,{_at(old_w + old_u)} = {_bold(z)}")),
-        Update(words[1], _lines(rf"{_u(k)} &= {_u(before)} + {_w(before)} - {_z(k)}",
-                                rf"&= {_at(old_u)} + {_at(old_w)} - {z}", rf"&= {_bold(u)}")),
-        Update(words[2], _lines(rf"{_w(k)} &= {_rule(exact, before, k)}", rf"&= {_filled(path, k)} = {_bold(w)}")),
-    )
+        return "\n".join((*(f"{line}." for line in words), balance(path, 0)))
+    w, z, u, old_w, old_u = path.w[k], path.z[k], path.u[k], path.w[k - 1], path.u[k - 1]
+    lines = (f"Z = P{pair(old_w + old_u)} = {pair(z)}",
+             f"U = {pair(old_u)} + {pair(old_w)} − {pair(z)} = {pair(u)}",
+             f"W = {_solved(path, k)} = {pair(w)}")
+    said = [f"{what}:\n{line}" for what, line in zip(words, lines, strict=True)]
+    return "\n".join((*said, balance(path, k)))
 
 
-def _rule(exact: bool, before: int | str = "", k: int | str = "") -> str:
-    """The right side of the W-step from W of round *before*, Z and U of round *k*."""
-    if exact:
-        return rf"\big(mA + \rho({_z(k)} - {_u(k)})\big)(A + \rho I)^{{-1}}"
-    return rf"{_w(before)} - \eta\big(({_w(before)} - m)A + \rho({_w(before)} - {_z(k)} + {_u(k)})\big)"
+def _said(path: PlanePath) -> tuple[str, str, str]:
+    """What each update does, in the solver's order."""
+    rho = f"{path.choices.rho:g}"
+    how = f"W goes where loss and pull balance (rho = {rho})" if path.choices.wstep == "exact" else \
+        f"W takes one step downhill on loss and pull (rho = {rho}, η = 1 / (largest eigenvalue + rho))"
+    return "Z keeps the larger of W + U and cuts the other", "U adds what W and Z still disagree on", how
 
 
-def _filled(path: PlanePath, k: int) -> str:
+def _solved(path: PlanePath, k: int) -> str:
     """The right side of the W-step of round *k* with its numbers."""
     choices, pulled = path.choices, path.choices.rho * (path.z[k] - path.u[k])
     if choices.wstep == "exact":
-        return rf"{_at(choices.minimum @ path.a + pulled)}\,(A + {choices.rho:g} I)^{{-1}}"
+        return f"{pair(choices.minimum @ path.a + pulled)} (A + {choices.rho:g} I)⁻¹"
     before = path.w[k - 1]
     down = (before - choices.minimum) @ path.a + choices.rho * before - pulled
-    return rf"{_at(before)} - {1 / (choices.curvature + choices.rho):.2g}\,{_at(down)}"
+    return f"{pair(before)} − {1 / (choices.curvature + choices.rho):.2g} · {pair(down)}"
 
 
 def balance(path: PlanePath, k: int) -> str:
@@ -121,31 +123,6 @@ def balance(path: PlanePath, k: int) -> str:
             "where W and Z have met, they cancel. U is the force that holds W on the cross.")
 
 
-def _letter(letter: str, colour: tuple[int, ...], k: int | str) -> str:
+def _letter(letter: str, colour: tuple[int, ...]) -> str:
     tone = "#" + "".join(f"{channel:02x}" for channel in colour)
-    under = "" if k == "" else f"_{{{k}}}"
-    return rf"\textcolor{{{tone}}}{{{letter}}}{under}"
-
-
-def _w(k: int | str = "") -> str:
-    return _letter("W", style.POSITIVE, k)
-
-
-def _z(k: int | str = "") -> str:
-    return _letter("Z", style.NEGATIVE, k)
-
-
-def _u(k: int | str = "") -> str:
-    return _letter("U", style.SEQUENTIAL_HUE, k)
-
-
-def _at(point: Iterable[float]) -> str:
-    return "(" + r",\ ".join(number(x).replace(MINUS, "-") for x in point) + ")"
-
-
-def _bold(text: str) -> str:
-    return rf"\mathbf{{{text}}}"
-
-
-def _lines(*lines: str) -> str:
-    return r"\begin{aligned}" + r"\\".join(lines) + r"\end{aligned}"
+    return rf"\textcolor{{{tone}}}{{{letter}}}"
