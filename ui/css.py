@@ -2,10 +2,16 @@
 
 CSS = """
 .stApp, .stApp table { font-variant-numeric: tabular-nums; }
-.stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 4rem; max-width: 1720px; }
-.stMainBlockContainer h1 { padding: 0; letter-spacing: -0.01em; }
-.stMainBlockContainer h3 { padding: 0.6rem 0 0.2rem; line-height: 1.35; max-width: 68rem; text-wrap: pretty; }
-.st-key-bar { border-bottom: 1px solid rgba(128,134,142,0.28); padding-bottom: 0.8rem; }
+/* The page's title stands in the row of the toolbar, which is empty but for its menu. */
+.stAppHeader { background: none; }
+.stMainBlockContainer { padding: 1.1rem 2.5rem 3rem; max-width: 1720px; }
+.stMainBlockContainer h1 { padding: 0; letter-spacing: -0.01em; font-size: 1.5rem; }
+.stMainBlockContainer h3 { padding: 0.1rem 0; line-height: 1.35; font-size: 1.2rem;
+  max-width: 68rem; text-wrap: pretty; }
+.st-key-heading { padding-right: 3rem; }
+.st-key-heading [data-testid="stCaptionContainer"] p { padding-bottom: 0.2rem; }
+.st-key-bar [data-baseweb="select"] { font-size: 0.93rem; }
+.st-key-bar { border-bottom: 1px solid rgba(128,134,142,0.28); padding-bottom: 0.5rem; }
 .stMain [data-testid="stPageLink-NavLink"] { padding: 0.1rem 0; background: none; }
 .stMain [data-testid="stPageLink-NavLink"] p { text-decoration: underline; text-underline-offset: 0.25em;
   text-decoration-color: rgba(128,134,142,0.7); }
@@ -19,15 +25,8 @@ CSS = """
 .st-key-lesson { max-height: 42vh; overflow-y: auto; gap: 0.4rem; }
 .st-key-lesson p { font-size: 0.95rem; line-height: 1.4; }
 .st-key-lesson button { min-height: 2rem; padding: 0.1rem 0.6rem; }
-.stMain:has(.st-key-one-screen) .stMainBlockContainer { padding: 3.9rem 2.5rem 1rem; }
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
-.stMain:has(.st-key-one-screen) h1 { font-size: 1.35rem; }
-.stMain:has(.st-key-one-screen) h3 { font-size: 1.15rem; padding: 0 0 0.8rem; max-width: none; }
-.stMain:has(.st-key-one-screen) .st-key-bar { padding-bottom: 0.5rem; }
-@media (min-width: 1000px) {
-  .stMain:has(.st-key-one-screen) [data-testid="stElementContainer"]:has(h1) + * { margin: -1.25rem 0 0 5.2rem; }
-  .st-key-one-screen { margin-top: -2.45rem; }
-}
+.stMain:has(.st-key-one-screen) h3 { padding-bottom: 0.8rem; max-width: none; }
 .st-key-picked { min-height: 2.6rem; }
 .st-key-picked code { white-space: nowrap; }
 .st-key-learn [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;

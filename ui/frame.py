@@ -23,7 +23,7 @@ from core.runs import featured as featuring
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
-from core.views.drawing.telling_apart import told_apart
+from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from ui import cache, damaged, lesson_strip, links
 from ui.cache import cached, cached_over, entries, own, store
@@ -47,8 +47,9 @@ def opening(key: str) -> None:
     _bar.set(None)
     damaged.begin_page()
     st.html(f"<style>{CSS}</style>")
-    st.title(PAGES[key].title, anchor=False)
-    st.caption(PAGES[key].question)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="heading"):
+        st.title(PAGES[key].title, anchor=False, width="content")
+        st.caption(PAGES[key].question, width="content")
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
     lesson_strip.draw(key)
 
@@ -91,9 +92,11 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm") ->
         _run_box([r for r in records if r.spec.task == by_id[run_id].spec.task], run_id)
     with guarded():
         run = cache.open_run(run_id)
-        with bar, st.popover("Make it again"):
-            st.code(run.record.command, language="bash", wrap_lines=True)
-        _about(run)
+        with bar, st.popover("About"):
+            _about(run)
+        if run.record.status != "succeeded":
+            st.warning(links.plain(f"This run has {STATUS.get(run.record.status, run.record.status)}. "
+                                   f"{run.record.error or ''} What it kept is shown."))
         return run
     return None
 
@@ -132,27 +135,27 @@ def _task_box(records: list[RunRecord], now: RunRecord) -> None:
         same = [r for r in there if (r.spec.method, r.spec.pattern) == (now.spec.method, now.spec.pattern)]
         links.shared.put("run", default_run(same or there).id)
 
-    links.widget("select", "bar.task", "Task", now.spec.task, moved, tasks, format_func=style.task_title, width=180)
+    links.widget("select", "bar.task", "Task", now.spec.task, moved, tasks, format_func=style.task_title, width=215,
+                 label_visibility="collapsed")
 
 
 def _run_box(records: list[RunRecord], run_id: str) -> None:
     order = list(METHODS)
     records = sorted(records, key=lambda r: (r.spec.model, order.index(r.spec.method) if r.spec.method in order else 99,
                                              r.spec.pattern, r.spec.epochs, r.spec.seed, r.id))
-    apart = told_apart(records)
-    words = {r.id: " · ".join(filter(None, [style.run_words(r), apart[r.id]])) for r in records}
-    links.widget("select", "bar.run", "Run", run_id, lambda chosen: links.shared.put("run", chosen), names=words,
-                 width=370)
+    links.widget("select", "bar.run", "Run", run_id, lambda chosen: links.shared.put("run", chosen),
+                 names=short_names(records), width="stretch", label_visibility="collapsed")
 
 
 def _about(run: Run) -> None:
+    """Where a run is from, its name, and the command that makes it again."""
     record = run.record
-    made = "recorded" if run.recorded else "made on this machine"
-    scored = f" · {style.count(record.results.n_eval)} evaluation examples" if record.results else ""
-    st.caption(f"{made} {record.created[:10]} · seed {record.spec.seed}{scored} · {record.id}")
-    if record.status != "succeeded":
-        st.warning(links.plain(f"This run has {STATUS.get(record.status, record.status)}. {record.error or ''}"
-                               " What it kept is shown."))
+    made = "Recorded" if run.recorded else "Made on this machine"
+    scored = f", scored on {style.count(record.results.n_eval)} examples" if record.results else ""
+    st.markdown(links.plain(f"{made} {record.created[:10]}, seed {record.spec.seed}{scored}."))
+    st.code(record.id, language=None)
+    st.caption("Make it again:")
+    st.code(record.command, language="bash", wrap_lines=True)
 
 
 STATUS = {"running": "not ended yet", "failed": "failed", "cancelled": "been cancelled"}
@@ -176,7 +179,7 @@ def pick_matrix(run: Run) -> str | None:
         return None
     with _place():
         return links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
-                                   width=210)
+                                   width=200, quiet=True)
 
 
 def pick_layer(run: Run, *, first: int = 0) -> int:
@@ -184,7 +187,8 @@ def pick_layer(run: Run, *, first: int = 0) -> int:
     options = [str(k) for k in range(first, max(run.record.layers, first) + 1)]
     with _place():
         return int(links.shared.choose("layer", "Layer", options, default=options[-1], kind="layer", always=True,
-                                       words=lambda k: "embeddings" if k == "0" else f"layer {k}"))
+                                       words=lambda k: "embeddings" if k == "0" else f"layer {k}", width=160,
+                                       quiet=True))
 
 
 def empty() -> None:

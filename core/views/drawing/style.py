@@ -161,10 +161,15 @@ def pattern_words(pattern: str, bits: int = 0) -> str:
     return f"{bits} bits, all weights" if pattern == "dense" else f"{pattern}, {bits} bits"
 
 
+def model_title(model: str) -> str:
+    """A model as the pages name it: the last part of its name or path."""
+    return model.rstrip("/").rsplit("/", 1)[-1]
+
+
 def run_words(record: RunRecord) -> str:
     """One line that tells a run from its neighbours of the same task."""
     spec = record.spec
-    words = [spec.model.rstrip("/").rsplit("/", 1)[-1], method_title(spec.method)]
+    words = [model_title(spec.model), method_title(spec.method)]
     if spec.method != "dense":
         words += [pattern_words(spec.pattern, spec.bits), f"{spec.epochs:g} epochs" if spec.epochs else "no training"]
     if spec.distill:

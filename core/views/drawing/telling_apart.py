@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from core.methods import METHODS
 from core.methods.knobs import knobs_of
-from core.runs.records import LATER, RunRecord
+from core.runs.records import LATER, RunRecord, RunSpec
 from core.views.drawing import style
 
 QUIET = ("record", "knobs")  # how much is kept decides nothing; knobs are listed one by one
@@ -58,6 +58,70 @@ def _words(name: str, value: str) -> str:
 def settings(record: RunRecord) -> dict[str, str]:
     """All that a spec says, as text; of its knobs also those that it leaves at their default without a word."""
     fields: dict[str, Any] = msgspec.structs.asdict(record.spec)
-    values = {k: v for k, v in fields.items() if k not in QUIET} | _usual(record) | fields["knobs"]
+    return _text({k: v for k, v in fields.items() if k not in QUIET} | _usual(record) | fields["knobs"])
+
+
+def _text(values: dict[str, Any]) -> dict[str, str]:
     return {k: ("on" if v else "off") if isinstance(v, bool) else f"{v:g}" if isinstance(v, float) else str(v)
             for k, v in values.items()}
+
+
+# How a setting is said where its own name would not be understood.
+SAID: dict[str, Callable[[str, str], str]] = {
+    "start": lambda n, v: f"from {v}",
+    "epochs": lambda n, v: "no training" if v == "0" else f"{v} epochs",
+    "seed": lambda n, v: f"seed {v}",
+    "inputs": lambda n, v: f"{v} inputs",
+    "rho_start": lambda n, v: f"rho from {v}",
+    "rho_end": lambda n, v: f"rho to {v}",
+    "distill": lambda n, v: f"distilled {v}",
+    "share": lambda n, v: f"ADMM for {float(v):.0%}".replace("%", " %"),
+    "train_examples": lambda n, v: "all examples" if v == "None" else f"{v} examples",
+}
+
+
+def short_names(records: Iterable[RunRecord]) -> dict[str, str]:
+    """The runs of one list by id, each as short as the list allows: method and pattern, and only such settings as
+    tell it from another of the same, where they are not the usual ones. The model is named where the list has several.
+    """
+    listed = list(records)
+    several = len({r.spec.model for r in listed}) > 1
+    alike: dict[str, list[RunRecord]] = defaultdict(list)
+    for r in listed:
+        words = [style.method_title(r.spec.method)]
+        if r.spec.method != "dense":
+            words.append(style.pattern_words(r.spec.pattern, r.spec.bits))
+        if several:
+            words.insert(0, style.model_title(r.spec.model))
+        alike[" \N{MIDDLE DOT} ".join(words)].append(r)
+    out: dict[str, str] = {}
+    for shared, twins in alike.items():
+        said = {r.id: settings(r) for r in twins}
+        names = _enough(list(said.values()))
+        for r in twins:
+            usual = _text(msgspec.structs.asdict(RunSpec(task=r.spec.task)) | _usual(r))
+            apart = [SAID.get(n, _words)(n, said[r.id][n]) for n in names if n in said[r.id]
+                     and (n in ALWAYS or said[r.id][n] != usual.get(n))]
+            state = [r.status] if r.status != "succeeded" else []
+            out[r.id] = " \N{MIDDLE DOT} ".join([shared, *apart, *state])
+    counts = Counter(out.values())
+    return {k: v if counts[v] == 1 else f"{v} \N{MIDDLE DOT} {k.rsplit('-', 1)[-1]}" for k, v in out.items()}
+
+
+ALWAYS = ("start", "epochs")  # said of every run of a list in which they differ; the rest only off its default
+
+
+def _enough(said: list[dict[str, str]]) -> list[str]:
+    """As few settings as tell *said* apart. Where W begins and how long it trained is said wherever it differs."""
+    known = [*SAID, *(n for n in dict.fromkeys(n for s in said for n in s) if n not in SAID and n != "film")]
+    names = [n for n in ALWAYS if len({s.get(n) for s in said}) > 1]
+    for _ in known:
+        kinds = len({tuple(s.get(n) for n in names) for s in said})
+        if kinds == len(said):
+            break
+        finer = {n: len({tuple(s.get(m) for m in [*names, n]) for s in said}) for n in known if n not in names}
+        best = max(finer, key=lambda n: finer[n])
+        if finer[best] == kinds:
+            break
+        names.append(best)
+    return names
