@@ -41,11 +41,15 @@ LIMIT = 180.0  # seconds until a server or a picture counts as missing; generous
 QUIET = 1.0  # seconds without a byte after which a page has arrived
 BROWSER_WORDS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
-# True as soon as a picture of the main area is decoded, laid out, and two frames have been drawn since.
+# True as soon as a picture of the main area, or a film that took its place, is laid out, and two frames have been drawn
+# since.
 PAINTED = """() => new Promise(done => {
     const look = () => {
-        const shown = [...document.querySelectorAll('[data-testid="stMain"] img')].some(
-            i => i.complete && i.naturalWidth >= 64 && i.getBoundingClientRect().height > 0);
+        const films = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')].flatMap(
+            film => [...film.shadowRoot?.querySelectorAll('canvas') ?? []]);
+        const shown = films.some(c => c.width >= 64 && c.getBoundingClientRect().height > 0)
+            || [...document.querySelectorAll('[data-testid="stMain"] img')].some(
+                i => i.complete && i.naturalWidth >= 64 && i.getBoundingClientRect().height > 0);
         requestAnimationFrame(shown ? () => requestAnimationFrame(() => done(true)) : look);
     };
     look();

@@ -55,7 +55,7 @@ def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> No
     painted(page, LIMIT)
     assert complaints(page) == []
     assert errors == []
-    wanted = {"lesson": "[data-testid=stPageLink]", "methods": ".formula",
+    wanted = {"lesson": "[data-testid=stPageLink]", "methods": ".formula", "runs": "[data-testid=stDataFrame]",
               "run": "[data-testid=stCode]", "sentence": "[data-testid=stTextInput]"}.get(  # no whole model lies there
         key, "[data-testid=stMain] img, [data-testid=stPlotlyChart]")
     assert page.query_selector(wanted), f"nothing of {wanted}"
