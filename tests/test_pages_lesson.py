@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.lessons.admm import ADMM
 from core.lessons.base import Step
+from tests.films import films
 from tests.sources import ROOT
 from ui.lesson_strip import query
 from ui.pages import PAGES
@@ -52,12 +53,19 @@ def said(app: AppTest) -> str:
 
 
 def claims(app: AppTest) -> list[str]:
-    return [s.value for s in app.subheader]
+    """What views and films say, the films at the moment that the link names."""
+    spoken = [s.value for s in app.subheader]
+    for film in films(app):
+        k = int(link(app).get("k", film["default"]))
+        spoken += [panel["texts"][min(k, len(panel["texts"]) - 1)] for panel in film["panels"].values()
+                   if panel["kind"] == "words"]
+    return spoken
 
 
 def figures(app: AppTest) -> list[str]:
-    """The keys of the charts, as Streamlit writes them at the end of their ids."""
-    return [chart.proto.id.rpartition("-")[2] for chart in app.get("plotly_chart")]
+    """The keys of charts and films, as Streamlit writes them at the end of their ids."""
+    shown = [*app.get("plotly_chart"), *app.get("bidi_component")]
+    return [figure.proto.id.rpartition("-")[2].removeprefix("film.") for figure in shown]
 
 
 def at(name: str) -> Step:

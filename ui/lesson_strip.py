@@ -63,7 +63,7 @@ SHOW = """
   let tries = 40;
   const wait = setInterval(() => {
     const found = document.querySelector(look);
-    if (found && found.querySelector("svg, img")) {
+    if (found && found.querySelector("svg, img, [data-testid=stBidiComponentIsolated]")) {
       const tall = found.offsetHeight > 0.6 * window.innerHeight;
       found.scrollIntoView({block: tall ? "start" : "center", behavior: "smooth"});
       clearInterval(wait);

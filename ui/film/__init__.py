@@ -12,7 +12,7 @@ the name of what was clicked on a wall; the whole page runs again after it. *cla
 
 Keys, whatever has the focus: H start, J back, K play or pause, L on; arrows and space where nothing else wants them;
 none while somebody types. The script is in the files beside this one, joined to one module: no build, no network.
-A browser that does not run it keeps the picture that the server makes of the last moment.
+A browser that does not run it keeps the picture that the server makes of the last moment, or its words.
 """
 
 from __future__ import annotations
@@ -68,11 +68,13 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
                 st.session_state[f"{name}.again"] = True
 
         st.html(f"<style>{LAID_OVER}</style>")
-        with st.container(key=f"film-box-{key}"):
+        with st.container(key=key), st.container(key=f"film-box-{key}"):
             picture = still.png(film)
-            if picture is not None:
-                with st.container(key=f"film-still-{key}"):
+            with st.container(key=f"film-still-{key}"):
+                if picture is not None:
                     st.image(picture, width="content", alt=film.alt)
+                else:
+                    st.caption(links.plain(film.alt))
             _mount(key=name, data=data, on_k_change=moved, on_picked_change=chosen)
         if st.session_state.pop(f"{name}.again", False):
             st.rerun()
