@@ -20,9 +20,8 @@ from core.lab import group, plane
 from core.lab.layer import errors, solve
 from core.lab.results_layer import Layer
 from core.sparsity.patterns import NM
-from core.views.drawing.view import View
 from core.views.film.reel import Film
-from core.views.touch import one_group, one_group_rounds
+from core.views.touch import one_group_film
 from core.views.touch import two_weights as plane_views
 from core.views.touch.layerlab import moment
 
@@ -71,25 +70,19 @@ def other_pages() -> list[dict[str, Any]]:
     start = plane.read({}).choices
     weights = (0.7, 0.6, 1.0, 0.8, 0.2, -0.9, 0.4, 0.5)
 
-    def two_weights(move: int) -> list[View | Film]:
-        return [plane_views.film(plane.solve(replace(start, rho=1.0 + 0.05 * move)))]
+    def two_weights(move: int) -> Film:
+        return plane_views.film(plane.solve(replace(start, rho=1.0 + 0.05 * move)))
 
-    def group_of_eight(move: int) -> list[View | Film]:
+    def group_of_eight(move: int) -> Film:
         found = group.solve(weights, NM(4, 8), 0.6, 1.0 + 0.05 * move, 20)
-        return [one_group.bars(found, found.last), one_group_rounds.crossings(found, found.last),
-                one_group_rounds.choice(found, found.last)]
+        return one_group_film.film(found, "1")
 
     rows = []
     for name, draw, bar in (("two weights", two_weights, 50), ("one group, 4:8", group_of_eight, 30)):
         wall = []
         for move in range(MOVES + 1):
             began = time.perf_counter()
-            for view in draw(move):
-                if isinstance(view, Film):
-                    view.packed()
-                else:
-                    assert view.figure is not None
-                    view.figure.to_json()
+            draw(move).packed()
             wall.append(1e3 * (time.perf_counter() - began))
         median = statistics.median(wall[1:])
         rows.append({"name": f"{name}: knob to pictures", "figure": round(median, 1), "unit": "ms",

@@ -6,22 +6,9 @@ import streamlit as st
 
 from core.lab import group
 from core.lab import reading_group as reading
-from core.lab.results_group import GroupPath
-from core.views.touch import one_block, one_group, one_group_rounds
-from ui import frame, group_values, links, player
+from core.views.touch import one_block, one_group_film
+from ui import film, frame, group_values, links
 from ui.group_values import OWN
-
-
-def draw(found: GroupPath, k: int, entry: str) -> None:
-    """Iteration *k* on the left; on the right all of them, with *k* marked."""
-    left, right = st.columns(2, gap="large")
-    with left:
-        frame.show(one_group.bars(found, k), "bars")
-        st.markdown(links.plain(one_group.arithmetic(found, k, entry)))
-    with right:
-        frame.show(one_group_rounds.crossings(found, k), "crossings")
-        frame.show(one_group_rounds.choice(found, k), "choice")
-
 
 frame.opening("projection")
 kind = OWN.typed("pattern", reading.CHOICES[0], reading.pattern)
@@ -51,7 +38,7 @@ with rest, st.popover("More knobs", width="stretch"):
 if reading.is_free(kind):
     with frame.guarded():
         found = group.solve(weights, kind, reading.share(coupling), rho, iterations)
-        player.show(lambda k: draw(found, k, entry), found.last)
+        film.show(one_group_film.film(found, entry), "group", claim=False)
 else:
     library = reading.library_of(kind)
     frame.show(one_block.block(library, weights), "block")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,18 +13,15 @@ from core.lab.results_group import GroupPath
 from core.sparsity.library import Library
 from core.sparsity.patterns import NM
 from core.views.drawing.view import View
-from core.views.touch import one_block, one_group, one_group_rounds
+from core.views.film.reel import Film
+from core.views.touch import one_block, one_group, one_group_film, one_group_rounds
 
-ALL = (one_group.bars, one_group_rounds.crossings, one_group_rounds.choice)
+CLAIMS = (one_group.claim, lambda path, k: one_group_rounds.crossed(path), one_group_rounds.judged)
 
 
 def nudge(weights: tuple[float, ...] = DEFAULT[:4], pattern: NM = NM(2, 4), coupling: float = 0.6,  # noqa: B008
           rounds: int = 20) -> GroupPath:
     return group.solve(weights, pattern, coupling, 1.0, rounds)
-
-
-def named(view: View, name: str) -> list:
-    return [t for t in view.figure.data if t.name == name and t.x[0] is not None]
 
 
 def sound(view: View) -> None:
@@ -34,62 +33,59 @@ def sound(view: View) -> None:
             assert trace.zmin is not None and trace.zmax is not None and trace.z.dtype != bool
 
 
+def panel(found: Film, name: str) -> dict[str, Any]:
+    return found.header["panels"][name]
+
+
 @pytest.mark.parametrize("pattern", [NM(1, 2), NM(2, 4), NM(4, 8), NM(8, 16), NM(3, 3), NM(1, 1)])
-@pytest.mark.parametrize("make", ALL)
-def test_every_view_is_sound_at_every_iteration(make, pattern: NM) -> None:
-    found = nudge(DEFAULT[:pattern.m], pattern)
-    for k in (0, 7, found.last):
-        sound(make(found, k))
+def test_every_film_is_light_and_says_something_at_every_iteration(pattern: NM) -> None:
+    path = nudge(DEFAULT[:pattern.m], pattern)
+    found = one_group_film.film(path, "1")
+    assert len(found.packed()) < 60_000 and found.claim.endswith(".") and found.claim in found.alt
+    assert found.last == path.last == len(found.table) - 1
+    for name in ("claim", "arithmetic", "judged"):
+        texts = panel(found, name)["texts"]
+        assert len(texts) == path.last + 1 and all(text.endswith(".") for text in texts)
 
 
-def test_the_bars_are_the_sizes_of_what_stays_and_goes() -> None:
-    found = nudge()
-    for k in (0, 6):
-        view = one_group.bars(found, k)
-        for name, mask in (("stays", found.mask[k]), ("goes", ~found.mask[k])):
-            [bar] = named(view, name)
-            assert bar.x.tolist() == (np.flatnonzero(mask) + 1).tolist()
-            np.testing.assert_array_equal(bar.y, np.abs(found.v[k])[mask])
-        [line] = named(view, "the line")
-        stays, goes = named(view, "stays")[0].y, named(view, "goes")[0].y
-        assert goes.max() < line.y[0] < stays.min()
-        np.testing.assert_array_equal(named(view, "|dense weight|")[0].y, np.abs(found.weights))
+def test_the_bars_are_w_plus_u_with_the_line_between_what_stays_and_what_goes() -> None:
+    path = nudge()
+    found = one_group_film.film(path, "1")
+    bars = panel(found, "bars")
+    dense, now = (found.array(series["values"])[:, 0] for series in bars["series"])
+    np.testing.assert_allclose(dense, [path.weights], atol=1e-4)
+    np.testing.assert_allclose(now, path.v, atol=1e-4)
+    mask = found.array(bars["mask"])[:, 0]
+    np.testing.assert_array_equal(mask, path.mask)
+    assert bars["line"] and bars["group"] == [1, 4] and bars["first"] == [0, 0]
+    for k in range(path.last + 1):  # what the script draws its line between
+        assert np.abs(now[k])[mask[k] == 0].max() < np.abs(now[k])[mask[k] == 1].min()
+    assert not panel(one_group_film.film(nudge((1.0, 2.0), NM(2, 2)), "1"), "bars")["line"]
 
 
 def test_the_numbers_under_the_bars_add_up() -> None:
-    found = nudge()
-    view = one_group.bars(found, 4)
-    cells, cut = (t for t in view.figure.data if t.type == "heatmap")
-    w, u, v, z, carried = cells.z
-    np.testing.assert_allclose(w + u, v, atol=1e-12)
-    np.testing.assert_allclose(v - z, carried, atol=1e-12)
-    np.testing.assert_array_equal(cut.z[3] == 1, ~found.mask[4])
-    assert cut.z.sum() == 2
-    table = view.table
-    np.testing.assert_allclose(table["W"] + table["U"], table["W + U"], atol=1e-12)
-    assert table["stays"].tolist() == found.mask[4].tolist()
-
-
-def test_colours_and_axes_stand_still_while_it_plays() -> None:
-    found = nudge()
-    views = [one_group.bars(found, k) for k in range(found.last + 1)]
-    assert len({v.figure.layout.yaxis.range for v in views}) == 1
-    assert len({next(t.zmax for t in v.figure.data if t.type == "heatmap") for v in views}) == 1
-    for k, view in enumerate(views):
-        assert np.abs(found.v[k]).max() < view.figure.layout.yaxis.range[1]
+    path = nudge()
+    found = one_group_film.film(path, "1")
+    cells = panel(found, "cells")
+    assert cells["rows"] == ["W", "U", "W + U", "Z", "next U"] and cells["written"]
+    values, shown = found.array(cells["values"]), found.array(cells["mask"])
+    w, u, v, z, carried = values.transpose(1, 0, 2)
+    np.testing.assert_allclose(w + u, v, atol=3e-4)
+    np.testing.assert_allclose(v - z, carried, atol=3e-4)
+    np.testing.assert_array_equal(shown[:, 3], path.mask)
+    assert shown[:, [0, 1, 2, 4]].all() and np.abs(values).max() <= cells["limit"] * 1.0001
 
 
 def test_the_claim_of_the_bars_says_who_stays_and_what_they_hold() -> None:
-    claim = one_group.bars(nudge(), 0).claim
+    claim = one_group.claim(nudge(), 0)
     assert "Iteration 0: entries 3 and 4 stay, the 2 largest of 4" in claim
     assert "65.9" in claim  # (1 + 0.64) / (0.49 + 0.36 + 1 + 0.64)
-    assert "entry 3 stays, the largest of 4" in one_group.bars(nudge(pattern=NM(1, 4)), 0).claim
+    assert "entry 3 stays, the largest of 4" in one_group.claim(nudge(pattern=NM(1, 4)), 0)
 
 
-def test_ties_are_said_and_marked() -> None:
-    view = one_group.bars(nudge((0.5, 0.9, -0.5, 0.1)), 0)
-    assert "Entries 1 and 3 tie at 0.50: the lower index stays." in view.claim
-    assert [t for bar in view.figure.data if bar.type == "bar" for t in bar.text if "tie" in t] == ["0.50 tie"] * 2
+def test_ties_are_said() -> None:
+    assert "Entries 1 and 3 tie at 0.50: the lower index stays." in \
+        one_group.claim(nudge((0.5, 0.9, -0.5, 0.1)), 0)
 
 
 @pytest.mark.parametrize(("weights", "pattern", "words"), [
@@ -99,10 +95,9 @@ def test_ties_are_said_and_marked() -> None:
                             "everything stays"])])
 def test_what_has_nothing_to_choose_is_said(weights: tuple[float, ...], pattern: NM, words: list[str]) -> None:
     found = nudge(weights, pattern)
-    for make, said in zip(ALL, words, strict=True):
-        view = make(found, 3)
-        sound(view)
-        assert said in view.claim
+    for claim, said in zip(CLAIMS, words, strict=True):
+        assert said in claim(found, 3)
+    assert one_group_film.film(found, "1").last == found.last
 
 
 def test_one_entry_in_its_own_numbers() -> None:
@@ -116,25 +111,22 @@ def test_one_entry_in_its_own_numbers() -> None:
 
 
 def test_lines_are_thick_exactly_where_an_entry_stays() -> None:
-    found = nudge(DEFAULT[:8], NM(4, 8))
-    view = one_group_rounds.crossings(found, 3)
-    thick = {(int(x), int(e)): y for t in view.figure.data if t.mode and "lines" in t.mode and t.line.width > 2
-             for x, e, y in zip(t.x, t.text, t.y, strict=True) if np.isfinite(y)}
-    thin = {(int(x), int(e)): y for t in view.figure.data if t.mode == "lines" and t.showlegend is False
-            for x, e, y in zip(t.x, t.text, t.y, strict=True) if np.isfinite(y)}
-    assert set(thick) == {(int(k), int(i) + 1) for k, i in zip(*np.nonzero(found.mask), strict=True)}
-    assert len(thin) == found.v.size
-    for lines in (thick, thin):
-        for (k, entry), y in lines.items():
-            assert y == abs(found.v[k, entry - 1])
-    assert view.figure.layout.shapes[0].x0 == 3
+    path = nudge(DEFAULT[:8], NM(4, 8))
+    strip = one_group_rounds.crossings(path)
+    assert [line["name"] for line in strip["lines"]] == [str(i + 1) for i in range(8)]
+    for i, line in enumerate(strip["lines"]):
+        np.testing.assert_allclose(line["y"], np.abs(path.v[:, i]), rtol=1e-3)
+        assert line["wide"] == path.mask[:, i].astype(int).tolist() and line["x"] == list(range(path.last + 1))
+        words, colour = one_group_rounds.ROLES[bool(path.mask[0, i]), bool(path.mask[-1, i])]
+        assert line["colour"] == colour and [words, colour] in strip["key"]
+    assert np.abs(path.v).max() < strip["high"]
 
 
 def test_the_crossing_is_told_with_its_iteration() -> None:
-    claim = one_group_rounds.crossings(nudge(), 0).claim
-    assert claim == "Entry 1 was cut at first; the dual carries it across the line at iteration 6, and entry 4 goes."
+    assert one_group_rounds.crossed(nudge()) == \
+        "Entry 1 was cut at first; the dual carries it across the line at iteration 6, and entry 4 goes."
     assert "No entry crosses the line in 20 iterations: entries 3 and 4 stay." in \
-        one_group_rounds.crossings(nudge(coupling=0.0), 0).claim
+        one_group_rounds.crossed(nudge(coupling=0.0))
 
 
 def test_a_choice_that_does_not_settle_is_told() -> None:
@@ -143,35 +135,34 @@ def test_a_choice_that_does_not_settle_is_told() -> None:
     mask[-4::2] = found.mask[0]
     restless = GroupPath(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, mask, found.error,
                      found.choices, found.ways)
-    assert "has not come to rest by iteration 20" in one_group_rounds.crossings(restless, 0).claim
+    assert "has not come to rest by iteration 20" in one_group_rounds.crossed(restless)
     back = found.mask.copy()
     back[6:] = found.mask[0]
     back[3:5] = found.mask[-1]
     back = GroupPath(found.n, found.weights, 0.6, 1.0, found.w, found.u, found.v, found.z, back, found.error,
                  found.choices, found.ways)
-    assert "changes 2 times, last at iteration 5, and ends where it began" in \
-        one_group_rounds.crossings(back, 0).claim
+    assert "changes 2 times, last at iteration 5, and ends where it began" in one_group_rounds.crossed(back)
 
 
 def test_the_choice_is_judged_beside_all_others() -> None:
-    found = nudge()
-    view = one_group_rounds.choice(found, 0)
-    assert found.choices is not None
-    steps = view.figure.data[0]
-    np.testing.assert_array_equal(steps.y, found.error)
-    assert view.figure.data[2].y[0] == found.choices.errors.min()
-    assert "keeps entries 3 and 4" in view.claim and "place 4 of 6; with the best, entries 1 and 3," in view.claim
-    last = one_group_rounds.choice(found, found.last)
-    assert "the least of all 6 choices; with the largest, entries 3 and 4, it would be 17" in last.claim
-    assert view.table["place"].tolist() == [4] * 6 + [1] * 15
+    path = nudge()
+    strip = one_group_rounds.choice(path)
+    assert path.choices is not None
+    np.testing.assert_allclose(strip["lines"][0]["y"], path.error, rtol=1e-3)
+    assert strip["lines"][0]["step"] and strip["level"] == [path.choices.errors.min(), "the best"]
+    first = one_group_rounds.judged(path, 0)
+    assert "keeps entries 3 and 4" in first and "place 4 of 6; with the best, entries 1 and 3," in first
+    assert "the least of all 6 choices; with the largest, entries 3 and 4, it would be 17" in \
+        one_group_rounds.judged(path, path.last)
+    assert one_group_film.film(path, "1").table["place"].tolist() == [4] * 6 + [1] * 15
 
 
 def test_too_many_choices_are_said() -> None:
     weights = tuple(float(v) for v in np.random.default_rng(0).standard_normal(18))
-    view = one_group_rounds.choice(group.solve(weights, NM(9, 18), 0.5, 1.0, 2), 1)
-    sound(view)
-    assert "48\N{NARROW NO-BREAK SPACE}620 choices" in view.claim and "the best is not known" in view.claim
-    assert "place" not in view.table
+    path = group.solve(weights, NM(9, 18), 0.5, 1.0, 2)
+    words = one_group_rounds.judged(path, 1)
+    assert "48\N{NARROW NO-BREAK SPACE}620 choices" in words and "the best is not known" in words
+    assert "place" not in one_group_film.film(path, "1").table and "level" not in one_group_rounds.choice(path)
 
 
 # -- a block under a library -----------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ STEPS = (
          "A group of M = 4 under 2:4. Z keeps the two largest of W + U, in every group alike. Here the inputs of the "
          "layer are unrelated: no weight can do another's work.",
          "projection", {"pattern": "2:4", "coupling": "0", "rho": "1", "k": "0"},
-         Look("bars", "the line between what stays and what goes."),
+         Look("group", "the line between what stays and what goes."),
          Question("Nothing crosses the line in 20 iterations. Why not?",
                   ("U stays 0", "Z is never asked again", "The largest are the right ones here"), 2,
                   "U grows on 1 and 2, which are cut, but not enough, and rightly: keeping 3 and 4 is the best of all "
@@ -87,7 +87,7 @@ STEPS = (
          "Now neighbouring inputs go together, with correlation 0.6. The two largest, 3 and 4, are neighbours and say "
          "partly the same. Entry 1 was cut in every iteration so far; U on it has grown to 0.86.",
          "projection", {"pattern": "2:4", "coupling": "60", "rho": "1", "k": "5"},
-         Look("bars", "entry 1, just below the line, and entry 4, just above."),
+         Look("group", "entry 1, just below the line, and entry 4, just above."),
          Question("At iteration 6 entry 1 comes in and 4 goes: 1 and 3 are smaller together. Do the outputs lose more?",
                   ("More: less weight is kept", "Less"), 1,
                   "U carried entry 1 over the line, 0.854 against 0.844. The kept energy falls from 66 % to 60 %; yet "

@@ -60,6 +60,13 @@ function num(value) {
   return sign + Number(size.toPrecision(3)).toString();
 }
 
+// Two decimals, as numbers stand under each other; less where they would say nothing.
+function two(value) {
+  const size = Math.abs(value);
+  const text = size >= 10 ? Number(size.toPrecision(3)).toString() : size >= 0.005 || size < 0.0005 ? size.toFixed(2) : size.toPrecision(1);
+  return (value < 0 && Number(text) !== 0 ? "−" : "") + text;
+}
+
 function percent(share) {
   if (share > 0 && share < 0.0001) return "<\u202f0.01\u202f%";
   if (share < 1 && share > 0.9995) return ">\u202f99.9\u202f%";

@@ -21,10 +21,10 @@ class Curves {
     this.sheet.size(width, height);
     this.still.size(width, height);
     this.left = Math.min(118, width * 0.36);
-    this.right = width - 10;
+    this.right = width - (this.panel.strips.some((strip) => strip.key) ? 24 : 10);
     this.top = this.film.header.phases.length ? TEXT + 6 : 2;
     // A strip of two curves is higher: its margin holds two numbers.
-    const shares = this.panel.strips.map((strip) => (strip.lines.length > 1 ? 1.45 : 1));
+    const shares = this.panel.strips.map((strip) => strip.share ?? (strip.lines.length > 1 ? 1.45 : 1));
     const unit = (height - this.top) / shares.reduce((sum, share) => sum + share, 0);
     let at = this.top;
     this.places = shares.map((share) => {
@@ -117,13 +117,30 @@ class Curves {
   }
 
   line(context, strip, i, line) {
-    context.strokeStyle = line.colour;
-    context.lineWidth = 1.75;
+    context.strokeStyle = context.fillStyle = line.colour;
     context.lineJoin = "round";
-    context.beginPath();
-    line.x.forEach((x, n) => context[n ? "lineTo" : "moveTo"](this.x(x), this.y(strip, i, line.y[n])));
-    context.stroke();
-    if (line.x.length === 1) context.fillRect(this.x(line.x[0]) - 2, this.y(strip, i, line.y[0]) - 2, 4, 4);
+    const at = line.x.map((x, n) => [this.x(x), this.y(strip, i, line.y[n])]);
+    const stroke = (points, width) => {
+      context.lineWidth = width;
+      context.beginPath();
+      points.forEach(([x, y], n) => {
+        if (n && line.step) context.lineTo(x, points[n - 1][1]);
+        context[n ? "lineTo" : "moveTo"](x, y);
+      });
+      context.stroke();
+    };
+    stroke(at, line.wide ? 1.1 : 1.75);
+    if (at.length === 1) context.fillRect(at[0][0] - 2, at[0][1] - 2, 4, 4);
+    line.wide?.forEach((wide, n) => {
+      if (!wide) return;
+      context.fillRect(at[n][0] - 2.5, at[n][1] - 2.5, 5, 5);
+      if (line.wide[n + 1]) stroke([at[n], at[n + 1]], 3.5);
+    });
+    if (!strip.key || !at.length) return;
+    this.still.font(this.film.colours, TEXT - 1); // each of many lines says its name where it ends
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(line.name, this.right + 6, at[at.length - 1][1]);
   }
 
   // The last point of *line* at or before *at*; null before the first.
@@ -151,7 +168,8 @@ class Curves {
     const high = this.places[i].top + 4;
     const several = strip.lines.length > 1;
     context.textBaseline = "top";
-    if (!several) this.pair(context, strip.title, strip.lines[0], strip, high, at);
+    if (strip.key) this.legend(context, strip, high);
+    else if (!several) this.pair(context, strip.title, strip.lines[0], strip, high, at);
     else strip.lines.forEach((line, n) => this.pair(context, line.name, line, strip, high + n * (TEXT + 2), at));
     strip.lines.forEach((line) => {
       const n = this.point(line, at);
@@ -160,6 +178,18 @@ class Curves {
       context.beginPath();
       context.arc(this.x(line.x[n]), this.y(strip, i, line.y[n]), 3, 0, 7);
       context.fill();
+    });
+  }
+
+  legend(context, strip, y) {
+    this.sheet.font(this.film.colours, TEXT);
+    context.textAlign = "left";
+    context.fillText(strip.title, 0, y);
+    strip.key.forEach(([words, colour], n) => {
+      context.fillStyle = colour;
+      context.fillRect(0, y + (n + 1) * (TEXT + 5) + 2, 3, TEXT - 3);
+      context.fillStyle = this.film.colours.text;
+      context.fillText(words, 8, y + (n + 1) * (TEXT + 5));
     });
   }
 

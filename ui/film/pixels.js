@@ -79,8 +79,22 @@ class Pixels {
     context.globalAlpha = 1;
     context.setTransform(this.sheet.ratio, 0, 0, this.sheet.ratio, 0, 0);
     if (this.named) this.names(context);
+    if (this.panel.written && this.wide >= 22) this.write(context, share < 0.5 ? k : next);
     this.rules(context);
     this.boxes(context);
+  }
+
+  // The number on every cell; white where the colour is strong.
+  write(context, k) {
+    const codes = this.codes(k);
+    this.sheet.font(this.film.colours, this.wide >= 40 ? TEXT : TEXT - 3);
+    context.textBaseline = "middle";
+    context.textAlign = "center";
+    codes.forEach((code, i) => {
+      context.fillStyle = code !== 255 && this.palette[4 * code + 3] > 170 ? "#ffffff" : this.film.colours.text;
+      const [row, col] = [Math.floor(i / this.cols), i % this.cols];
+      context.fillText(code === 255 ? "0" : two(this.values.value(k, i)), this.left + (col + 0.5) * this.wide, (row + 0.5) * this.high);
+    });
   }
 
   names(context) {

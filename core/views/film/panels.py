@@ -26,7 +26,7 @@ def pixels(title: str, values: int, *, palette: str, limit: float = 1.0, note: s
            say: tuple[str, str, str] = ("row", "column", "value"), start: tuple[int, int] = (0, 0),
            rows: Sequence[str] = (), marked: tuple[int, int, int, int] | None = None, key: bool = True,
            most: int = 24, gone: str = "pruned", stretch: bool = False,
-           pick: bool = False) -> Part:
+           pick: bool = False, written: bool = False, height: int = 0) -> Part:
     """One square a value of array *values* `[moments or 1, rows, cols]`.
 
     *scale*: colours run -limit..limit ("diverging": codes 0..254, 127 is zero), 0..limit ("sequential": 0..254), or the
@@ -35,13 +35,14 @@ def pixels(title: str, values: int, *, palette: str, limit: float = 1.0, note: s
     together. *say*: what a row, a column and a value are called; *start*: the first of them; *rows*: names of rows.
     *marked*: a box around (row, column, height, width). *key*: a line that says what the colours mean. *most*: pixels
     a cell at most. *gone*: what a cell is that the mask takes away. *stretch*: cells fill the panel, wider than high.
-    *pick*: a click brings "row,column" of the cell back to the page.
+    *pick*: a click brings "row,column" of the cell back to the page. *written*: the number stands on every cell that
+    has room for it. *height*: pixels that it keeps for itself over or under others.
     """
     return _without_none({
         "kind": "pixels", "title": title, "note": note, "alt": alt, "values": values, "palette": palette,
         "limit": limit, "scale": scale, "mask": mask, "lead": lead, "link": link, "group": group, "say": list(say),
         "start": list(start), "rows": list(rows), "marked": marked, "key": key, "most": most, "gone": gone,
-        "stretch": stretch, "pick": pick})
+        "stretch": stretch, "pick": pick, "written": written, "height": height})
 
 
 def wall(title: str, values: int, *, palette: str, cells: Sequence[Part], rows: Sequence[str], cols: Sequence[str],
@@ -80,12 +81,21 @@ def curves(title: str, strips: Sequence[Part], *, note: str = "", alt: str = "")
 
 def strip(title: str, lines: Sequence[tuple[str, Sequence[float], Sequence[float], Colour]], *, low: float,
           high: float, log: bool = False, form: Literal["number", "percent", "count"] = "number",
-          level: tuple[float, str] | None = None) -> Part:
-    """One strip of `curves`: lines (name, xs in moments, ys, colour) in a fixed range; *level*: a line across it."""
+          level: tuple[float, str] | None = None, wide: Sequence[Sequence[bool]] | None = None, step: bool = False,
+          key: Sequence[tuple[str, Colour]] = (), share: float | None = None) -> Part:
+    """One strip of `curves`: lines (name, xs in moments, ys, colour) in a fixed range; *level*: a line across it.
+
+    *wide*: for every line, the points at which it is thick. *step*: lines keep their value until the next point. *key*:
+    what colours mean, for a strip of many lines; their names then stand where they end, their numbers are not said.
+    *share*: its share of the height.
+    """
+    drawn = [{"name": name, "x": [round(float(x), 3) for x in xs], "y": [float(f"{y:.4g}") for y in ys],
+              "colour": colour, **({"step": True} if step else {})} for name, xs, ys, colour in lines]
+    for line, points in zip(drawn, wide or [], strict=False):
+        line["wide"] = [int(point) for point in points]
     return _without_none({
         "title": title, "low": low, "high": high, "log": log, "form": form, "level": list(level) if level else None,
-        "lines": [{"name": name, "x": [round(float(x), 3) for x in xs], "y": [float(f"{y:.4g}") for y in ys],
-                   "colour": colour} for name, xs, ys, colour in lines]})
+        "lines": drawn, "key": [list(entry) for entry in key] or None, "share": share})
 
 
 def columns(title: str, series: Sequence[tuple[str, int, Colour]], *, follows: str, group: tuple[int, int],

@@ -212,10 +212,11 @@ def _whole(reel: Reel, run: Run, found: Filmed, cut: tuple[slice, slice]) -> lis
     box = (cut[0].start / down, cut[1].start / across, (cut[0].stop - cut[0].start) / down,
            (cut[1].stop - cut[1].start) / across)
     reel.add("whole", panels.pixels(
-        "The whole", reel.numbers(values[None]), palette=reel.palette("size", sequential_palette()),
+        f"Of {found.shape[0]} × {found.shape[1]}", reel.numbers(values[None]),
+        palette=reel.palette("size", sequential_palette()),
         limit=float(np.percentile(values, 99.5)) or 1.0, scale="sequential", marked=box, key=False, most=6,
         pick=found.whole,
-        note=f"{found.shape[0]} × {found.shape[1]}", say=("block", "block", "mean |w|"),
+        say=("block", "block", "mean |w|"),
         alt=f"The whole matrix of {found.shape[0]} × {found.shape[1]} as means of |w|; a box marks what is shown"))
     return [column("whole", weight=0.55, least=120)]
 
