@@ -25,7 +25,7 @@ from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
-from ui import cache, damaged, lesson_strip, links
+from ui import cache, damaged, keys, lesson_strip, links
 from ui.cache import cached, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
@@ -51,6 +51,7 @@ def opening(key: str) -> None:
         st.title(PAGES[key].title, anchor=False, width="content")
         st.caption(PAGES[key].question, width="content")
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
+    keys.listen()
     lesson_strip.draw(key)
 
 
