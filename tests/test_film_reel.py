@@ -128,3 +128,16 @@ def test_a_step_lies_between_the_moments_around_it() -> None:
     assert line.spans() == [("dense", 0, 0), ("layer by layer", 1, 2), ("ADMM", 3, 5), ("hard prune", 6, 6),
                             ("refined", 7, 7)]
     assert line.words()[:3] == ["dense", "layer by layer, round 1", "layer by layer, round 24"]
+
+
+def test_a_silent_film_moves_as_before_and_says_nothing() -> None:
+    reel = Reel(["a", "b"])
+    place = reel.numbers(np.ones((2, 3, 3), np.float32))
+    reel.add("w", panels.pixels("W", place, palette=reel.palette("p", [(0, 0, 0, 255)] * 2), limit=1.0, alt="W is one"))
+    reel.add("said", panels.words("", ["the answer is a", "the answer is b"], large=True))
+    loud = bare(reel, "w", "said")
+    quiet = loud.silent("Guess first.")
+    assert (quiet.claim, quiet.table, quiet.alt) == ("", None, "Guess first.")
+    assert b"answer" not in quiet.packed() and b"W is one" not in quiet.packed() and b"answer" in loud.packed()
+    assert quiet.payload == loud.payload and quiet.last == loud.last
+    assert quiet.header["id"] != loud.header["id"], "the player must take it for another film"

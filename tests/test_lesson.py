@@ -8,19 +8,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-import torch
 
 from core.errors import InputError
 from core.lab import plane
 from core.lab.reading_group import DEFAULT
 from core.lessons import LESSONS
-from core.lessons.admm import ADMM, LAYER, TRAINED
+from core.lessons.admm import ADMM
 from core.lessons.base import Step
-from core.runs import arrays
-from core.runs.store import Run, Store
-from tests.sources import ROOT
-
-STEPS = {step.id: step for step in ADMM.steps}
+from tests.lesson_runs import STEPS, film, layer, partners, prune, rising
 
 
 def text(step: Step) -> str:
@@ -32,16 +27,24 @@ def text(step: Step) -> str:
 
 @pytest.mark.parametrize("lesson", LESSONS.values(), ids=list(LESSONS))
 def test_steps_are_short_and_every_question_has_one_answer(lesson: object) -> None:
-    assert 10 <= len(ADMM.steps) <= 15
+    assert 10 <= len(ADMM.steps) <= 16
     assert len(STEPS) == len(ADMM.steps)
     for step in ADMM.steps:
         assert re.fullmatch(r"[a-z]+", step.id), "a step's name stands in a link"
         assert len(step.words.split()) <= 60 and len(step.title.split()) <= 6, step.id
+        if step is ADMM.steps[-1]:
+            assert step.question is None and ADMM.known and ADMM.onward
+            continue
         assert step.question is not None, step.id
         assert len(step.question.reveal.split()) <= 60, step.id
         assert 2 <= len(set(step.question.options)) == len(step.question.options) <= 4, step.id
         assert 0 <= step.question.answer < len(step.question.options), step.id
-        assert step.page in ("plane", "projection", "lab", "trace", "occupancy")
+        assert step.page in ("plane", "projection", "lab", "watch")
+
+
+def test_all_is_read_in_ten_minutes() -> None:
+    """At 200 words a minute: five minutes for what is told, and five for questions, answers, looking and playing."""
+    assert sum(len(f"{s.title} {s.words} {s.look.words}".split()) for s in ADMM.steps) <= 900
 
 
 def test_no_place_holds_more_than_half_of_the_right_answers() -> None:
@@ -49,12 +52,26 @@ def test_no_place_holds_more_than_half_of_the_right_answers() -> None:
     assert max(places.count(place) for place in places) <= len(places) / 2
 
 
-def test_the_lesson_speaks_of_all_four_and_ends_on_a_run() -> None:
+def test_a_step_begins_before_anything_has_happened_unless_it_asks_about_a_moment() -> None:
+    inside = {"pull": "1", "memory": "2", "crossing": "5", "rising": "6", "prune": "24"}
+    for step in ADMM.steps[:-1]:
+        assert step.state.get("k", "0") == inside.get(step.id, "0"), step.id
+        assert "k" in step.state or step.page == "watch", "only Watch opens at its first moment by itself"
+
+
+def test_the_lesson_speaks_of_all_four_draws_matrices_and_ends_with_the_ways_on() -> None:
     said = " ".join(text(step) for step in ADMM.steps)
     assert all(re.search(rf"\b{name}\b", said) for name in ("W", "Z", "U", "rho"))
-    assert [p for p in ("plane", "projection", "lab") if any(s.page == p for s in ADMM.steps)] == \
-        ["plane", "projection", "lab"]
-    assert ADMM.steps[-1].page == "trace"
+    pages = ["plane", "projection", "lab", "watch", "lesson"]
+    assert sorted({s.page for s in ADMM.steps}, key=pages.index) == pages
+    assert [s.page for s in ADMM.steps] == sorted((s.page for s in ADMM.steps), key=pages.index)
+    assert list(ADMM.known) == ["W", "Z", "U", "rho"]
+    assert {way.page for way in ADMM.onward} == {"watch", "accuracy", "run", "methods"}
+
+
+def test_w_is_explained_before_it_is_seen_to_move() -> None:
+    before = [s.id for s in ADMM.steps[:ADMM.place("pull")]]
+    assert all(STEPS[name].state["k"] == "0" for name in before)
 
 
 def test_a_step_that_does_not_exist_is_said_with_the_closest() -> None:
@@ -113,8 +130,16 @@ def once() -> list[float]:
 
 def copies() -> list[float]:
     p = Plane(STEPS["copies"].state)
-    assert p.z[1][1] == 0
-    return [p.w[1][1]]
+    assert p.z[1][1] == 0 and np.allclose(p.w[0], p.m) and not p.u[0].any()
+    return [p.z[1][0]]
+
+
+def pull() -> list[float]:
+    p = Plane(STEPS["pull"].state)
+    downhill = -(p.w[1] - p.m) @ p.a
+    assert np.allclose(downhill + p.rho * (p.z[1] - p.u[1] - p.w[1]), 0, atol=1e-9)  # the two forces cancel
+    assert p.w[1][1] < p.w[0][1] and p.w[1][0] > p.w[0][0]
+    return [*p.w[1]]
 
 
 def memory() -> list[float]:
@@ -198,61 +223,15 @@ def crossing() -> list[float]:
     assert [round(100 * g.error[p]) for p in ((3, 4), (1, 3))] == [17, 10]
     assert np.abs(DEFAULT)[[0, 2]].sum() < np.abs(DEFAULT)[[2, 3]].sum()
     assert [round(100 * g.energy[p]) for p in ((3, 4), (1, 3))] == [66, 60]
-    return [int(STEPS["crossing"].state["coupling"]) / 100, g.u[5][0], g.v[6][0], g.v[6][3]]
+    return [int(STEPS["crossing"].state["coupling"]) / 100, g.u[5][0], g.v[6][0], g.v[6][3], partners()]
 
 
-# -- recorded runs -------------------------------------------------------------------------------------------------
+def next_() -> list[float]:
+    return []
 
 
-def recorded(name: str) -> Run:
-    return Store(recorded=ROOT / "cached_runs", live=ROOT / "no such folder").open(name)
-
-
-def layer() -> list[float]:
-    from core.inside.statistics import LayerStats
-    from core.methods.admm_layer import AdmmLayer
-    from core.methods.knob_sets import AdmmLayerKnobs
-    from core.sparsity.patterns import NM
-
-    run, state = recorded(LAYER), STEPS["layer"].state
-    entry = next(m for m in run.record.matrices if m.name == state["matrix"])
-    assert run.parent is not None and entry.shape == (64, 64) and 64 * 64 // 4 == 1024 and entry.gram is not None
-    dense = run.parent.weight(entry.name).astype(np.float64)
-    gram = arrays.symmetric(run.array(f"gram/{entry.gram}"), 64).astype(np.float64)
-
-    def lost(weight: np.ndarray) -> float:
-        return float(np.trace((weight - dense) @ gram @ (weight - dense).T) / np.trace(dense @ gram @ dense.T))
-
-    plain = np.zeros((64, 64), dtype=bool)
-    for row in range(64):
-        for first in range(0, 64, 4):
-            plain[row, first + np.argsort(-np.abs(dense[row, first:first + 4]), kind="stable")[:2]] = True
-    stats = LayerStats(torch.from_numpy(gram).diagonal().sqrt(), entry.gram_tokens or 0, torch.from_numpy(gram))
-    done = AdmmLayer(AdmmLayerKnobs()).solve(torch.from_numpy(dense), stats, NM(2, 4))
-    assert round(100 * (done.mask.numpy() != plain).mean()) == 19
-    cost = 100 * lost(done.weight.numpy())
-    assert f"{cost:.2f}" == "0.03" and 100 < 100 * lost(dense * plain) / cost < 150
-    return [100 * lost(dense * plain), cost]
-
-
-def rising() -> list[float]:
-    run = recorded(TRAINED)
-    rows = [row for row in run.trace if row.get("primal") is not None and row.get("phase") == "admm"]
-    rho, primal = [row["rho"] for row in rows], [row["primal"] for row in rows]
-    peak = int(np.argmax(primal))
-    assert rho == sorted(rho) and round(100 * primal[peak]) == 7 and 0 < peak < len(rows) // 2
-    assert rows[peak]["flips"] > 10 * rows[-1]["flips"] and run.record.spec.knobs["interval"] == 8
-    return [rho[0], rho[-1], 100 * primal[-1]]
-
-
-def prune() -> list[float]:
-    scores = recorded(TRAINED).record.results
-    assert scores is not None and scores.n_eval == 1000 and recorded(TRAINED).record.spec.pattern == "2:4"
-    return [scores.dense, scores.admm_w, scores.one_shot, scores.hard_pruned]
-
-
-FACTS: dict[str, Callable[[], list[float]]] = {f.__name__: f for f in (
-    cross, once, copies, memory, meet, weak, strong, start, group, crossing, layer, rising, prune)}
+FACTS: dict[str, Callable[[], list[float]]] = {f.__name__.strip("_"): f for f in (
+    cross, once, copies, pull, memory, meet, weak, strong, start, group, crossing, layer, film, rising, prune, next_)}
 
 
 def test_every_step_is_checked() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.lessons.admm import ADMM
+from core.lessons.admm import ADMM, FILM
 from core.lessons.base import Step
 from tests.films import films
 from tests.sources import ROOT
-from ui.lesson_strip import query
+from ui.lesson_strip import SILENT, query
 from ui.pages import PAGES
 
 Query = dict[str, str]
@@ -63,9 +63,19 @@ def claims(app: AppTest) -> list[str]:
 
 
 def figures(app: AppTest) -> list[str]:
-    """The keys of charts and films, as Streamlit writes them at the end of their ids."""
-    shown = [*app.get("plotly_chart"), *app.get("bidi_component")]
-    return [figure.proto.id.rpartition("-")[2].removeprefix("film.") for figure in shown]
+    """The keys of the charts and films, as Streamlit writes them at the end of their ids."""
+    found = [chart.proto.id for chart in (*app.get("plotly_chart"), *app.get("bidi_component"))]
+    return [name.rpartition("-")[2].removeprefix("film.") for name in found]
+
+
+def numbers(app: AppTest) -> list[str]:
+    """The folded tables."""
+    return [e.label for e in app.expander if e.label == "The numbers"]
+
+
+def shown(app: AppTest) -> list[bytes]:
+    """The charts and films as they are sent."""
+    return [chart.proto.SerializeToString() for chart in (*app.get("plotly_chart"), *app.get("bidi_component"))]
 
 
 def at(name: str) -> Step:
@@ -79,7 +89,10 @@ def test_a_step_opens_alone_shows_its_figure_and_leads_on(place: int) -> None:
     assert not app.error, [e.value for e in app.error]
     assert app.title[0].value == PAGES[step.page].title
     assert f"Step {place + 1} of {last + 1}" in said(app) and step.words in said(app)
-    assert step.look.key in figures(app)
+    if step.page != "lesson":
+        assert figures(app) == [step.look.key], "what is asked about is shown, and nothing that tells"
+        assert claims(app) == [] and not numbers(app)
+        assert all(SILENT.encode() in sent for sent in shown(app))
     assert {k: v for k, v in step.state.items() if k in link(app)}.items() <= link(app).items()
     assert app.button(key="lesson.back").disabled == (place == 0)
     assert app.button(key="lesson.next").disabled == (place == last)
@@ -87,10 +100,11 @@ def test_a_step_opens_alone_shows_its_figure_and_leads_on(place: int) -> None:
         beyond = ADMM.steps[place + 1]
         press(app, "next")
         assert app.title[0].value == PAGES[beyond.page].title and not app.error
-        assert link(app)["step"] == beyond.id and beyond.look.key in figures(app)
+        assert link(app)["step"] == beyond.id
+        assert figures(app) == ([] if beyond.page == "lesson" else [beyond.look.key])
 
 
-@pytest.mark.parametrize("page", sorted({s.page for s in ADMM.steps}))
+@pytest.mark.parametrize("page", sorted({s.page for s in ADMM.steps[:-1]}))
 def test_every_key_of_a_state_is_one_that_the_page_reads(page: str) -> None:
     """A page says what it cannot use: so nonsense under every key must be answered by a red box that names it."""
     keys = {key for step in ADMM.steps if step.page == page for key in step.state}
@@ -109,40 +123,68 @@ def test_a_guess_is_answered_and_can_be_taken_back() -> None:
     press(app, "ask")
     assert step.question.reveal not in said(app)
     press(app, "option.1")
-    assert "Yes: **w2.**" in said(app)
+    assert "Right: **w2.**" in said(app)
+
+
+def test_the_pictures_speak_once_a_guess_was_made() -> None:
+    step = at("crossing")
+    app = opened(step.page, query(ADMM, step))
+    before = shown(app)
+    press(app, "option.0")
+    assert len(claims(app)) == len(figures(app)) > 1 and numbers(app) and shown(app) != before
+    press(app, "ask")
+    assert claims(app) == [] and shown(app) == before
+
+
+def test_a_film_keeps_what_it_comes_to_for_itself_until_a_guess_was_made() -> None:
+    step = at("film")
+    app = opened(step.page, query(ADMM, step))
+    assert claims(app) == [] and b'"silent":true' in shown(app)[0]
+    press(app, "option.2")
+    assert len(claims(app)) == 1 and numbers(app)
+    assert b'"silent"' not in shown(app)[0] and SILENT.encode() not in shown(app)[0]
+
+
+def test_the_end_says_what_is_known_and_leads_on() -> None:
+    app = opened("lesson", query(ADMM, ADMM.steps[-1]))
+    assert claims(app) == ["What you know now", "What next"]
+    assert all(words in said(app) for words in ADMM.known.values())
+    found: list[Any] = [link.proto for link in app.get("page_link")]
+    assert [p.label for p in found] == [way.words for way in ADMM.onward]
+    assert f"run={FILM}" in found[0].query_string
 
 
 def test_a_knob_turned_leaves_the_strip_and_one_click_sets_it_again() -> None:
     step = at("meet")
     app = opened(step.page, query(ADMM, step))
-    before = claims(app)
+    before = shown(app)
     app.select_slider(key="plane.rho").set_value("0.1")
     ran(app)
-    assert claims(app) != before and link(app)["step"] == "meet" and step.words in said(app)
+    assert shown(app) != before and link(app)["step"] == "meet" and step.words in said(app)
     press(app, "again")
-    assert claims(app) == before and link(app) == query(ADMM, step)
+    assert shown(app) == before and link(app) == query(ADMM, step)
 
 
 def test_a_step_shows_the_same_whatever_was_turned_before() -> None:
     """What pages remember of a visit must not leak into a step."""
     step = at("group")
-    alone = claims(opened(step.page, query(ADMM, step)))
+    alone = shown(opened(step.page, query(ADMM, step)))
     app = opened(step.page, {"pattern": "1:4", "coupling": "90", "rho": "0.2", "iterations": "7", "entry": "2",
                              "values": "4, 3, 2, 1"})
-    assert claims(app) != alone
+    assert shown(app) != alone
     app.switch_page(PAGES["plane"].file)
     for key, value in query(ADMM, at("start")).items():
         app.query_params[key] = value
     press(ran(app), "next")
-    assert link(app)["step"] == "group" and claims(app) == alone
+    assert link(app)["step"] == "group" and shown(app) == alone
 
 
 def test_back_returns_and_leaving_keeps_the_picture() -> None:
     app = press(press(opened("plane", query(ADMM, at("once"))), "next"), "back")
     assert link(app)["step"] == "once"
-    before = claims(app)
+    assert claims(app) == []
     press(app, "leave")
-    assert "lesson" not in link(app) and "step" not in link(app) and claims(app) == before
+    assert link(app) == at("once").state and numbers(app), "the pictures speak again"
     assert not [b for b in app.button if b.key.startswith("lesson.")]
 
 
@@ -171,7 +213,7 @@ def test_a_link_that_names_the_step_alone_sets_its_knobs(name: str) -> None:
     step = at(name)
     bare = opened(step.page, {"lesson": ADMM.id, "step": step.id})
     whole = opened(step.page, query(ADMM, step))
-    assert claims(bare) == claims(whole) and link(bare)["k"] == step.state["k"]
+    assert shown(bare) == shown(whole) and link(bare)["k"] == step.state["k"]
 
 
 def test_the_start_page_links_every_step() -> None:

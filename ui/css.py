@@ -20,11 +20,14 @@ CSS = """
 .stMain .katex { font-size: 1.05em; }
 .stMain .stLatex { padding: 0; }
 .stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }
-[data-testid="stBottomBlockContainer"]:has(.st-key-lesson) { padding: 0.5rem 2rem 0.7rem; max-width: 1720px;
+[data-testid="stBottomBlockContainer"]:has(.st-key-lesson) { padding: 0.3rem 2rem 0.5rem; max-width: 1720px;
   border-top: 1px solid rgba(128,134,142,0.28); }
-.st-key-lesson { max-height: 42vh; overflow-y: auto; gap: 0.4rem; }
+.st-key-lesson { min-height: 9.2rem; max-height: 42vh; overflow-y: auto; gap: 0.3rem; }
+.st-key-lesson .stVerticalBlock { gap: 0.4rem; }
+.st-key-lesson .stHorizontalBlock { row-gap: 0.4rem; }
 .st-key-lesson p { font-size: 0.95rem; line-height: 1.4; }
-.st-key-lesson button { min-height: 2rem; padding: 0.1rem 0.6rem; }
+.st-key-lesson button { min-height: 1.9rem; padding: 0.1rem 0.6rem; }
+@media (max-width: 640px) { .st-key-lesson button [data-testid="stIconMaterial"] { display: none; } }
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
 .stMain:has(.st-key-one-screen) h3 { padding-bottom: 0.8rem; max-width: none; }
 .st-key-picked { min-height: 2.6rem; }

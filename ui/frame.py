@@ -32,6 +32,7 @@ from ui.pages import PAGES, enter
 
 if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
+    import plotly.graph_objects as go
 
 __all__ = ["bar", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
            "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
@@ -202,16 +203,29 @@ def empty() -> None:
 
 
 def show(view: View, key: str) -> None:
-    """Show a view: the sentence first, then the picture, what to try, and the numbers to read or take along."""
+    """Show a view: the sentence first, then the picture, what to try, and the numbers to read or take along.
+
+    While a lesson waits for an answer, only the picture that it speaks of, and not a word about it.
+    """
+    step = lesson_strip.asking()
+    if step is not None:
+        if step.look.key == key and view.figure is not None:
+            _chart(view.figure, key, lesson_strip.SILENT)
+        return
     st.subheader(links.plain(view.claim), anchor=False)
     if view.image is not None:
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:
-        st.plotly_chart(view.figure, key=key, width="stretch", config=PLOTLY, alt=view.alt)
+        _chart(view.figure, key, view.alt)
     if view.try_this:
         st.caption(f"**Try this.** {links.plain(view.try_this)}")
     if not view.table.empty:
         numbers(view.table, key)
+
+
+def _chart(figure: go.Figure, key: str, alt: str) -> None:
+    st.plotly_chart(figure, key=key, width="stretch", height=lesson_strip.height(figure.layout.height), config=PLOTLY,
+                    alt=alt)
 
 
 def numbers(table: pd.DataFrame, key: str) -> None:

@@ -9,6 +9,7 @@ Keys: P back, N next, 1 to 4 the answers. The player has H, J, K and L.
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -35,43 +36,79 @@ def draw(page: str) -> None:
         st.error(links.plain(str(error)))
         return
     _arrive(lesson, lesson.steps[place], page)
-    st.html(f"<style>{MARK % lesson.steps[place].look.key}</style>")
-    st.html(f"<script>{SHOW % (lesson.steps[place].id, lesson.steps[place].look.key)}</script>",
-            unsafe_allow_javascript=True)
+    said = {"step": lesson.steps[place].id, "look": lesson.steps[place].look.key}
+    st.html(f"<style>{MARK % said}</style>")
+    st.html(f"<script>{SHOW % said}</script>", unsafe_allow_javascript=True)
     with st.bottom:
         _draw(lesson, place, page)
 
 
 GO = "lesson.go"  # where to go: a callback cannot leave its page, the next run of the page can
 TRIES = 2  # the last tick of a player may bring the page back that was just left, once
-# Two thirds of a small window belong to the picture: the page's own heading gives way, and what the step speaks of
-# has a line at its left, in the theme's accent. What a case shows is not said before the question is answered.
+LOW = 400  # pixels of a figure: what a small window has left over the strip, under player and knobs
+SILENT = "What this picture comes to is said once the question of the lesson is answered."
+# The window belongs to the picture, its player and its knobs: the heading, the navigation and the boxes that choose a
+# run give way. What the step speaks of has a line at its left, in the theme's accent.
 MARK = """
-.st-key-plane-case + .stElementContainer { display: none; }
-.stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }
+.stSidebar, [data-testid="stExpandSidebarButton"], .st-key-plane-case, .st-key-plane-case + .stElementContainer,
+.st-key-bar, .st-key-one-screen { display: none; }
+.stAppHeader { position: absolute; left: auto; right: 0; width: 3.5rem; background: none; }
+.stMain .stMainBlockContainer.stMainBlockContainer { padding: 0.8rem 3.5rem 1rem 2rem; }
+.stMain .stMainBlockContainer > .stVerticalBlock { gap: 0.6rem; }
+.st-key-known { padding-left: 1rem; }
+.st-key-known p { font-size: 1.2rem; }
+.stMain h3 { padding: 0.2rem 0; font-size: 1.15rem; }
 .stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
-.st-key-%s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8); scroll-margin-top: 4rem; }
+.st-key-%(look)s, .st-key-film-box-%(look)s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8);
+  scroll-margin-top: 1rem; }
+@media (max-width: 640px) { .stMain .stMainBlockContainer.stMainBlockContainer { padding: 2.5rem 1rem 1rem; } }
 """
 
 
-# Once a step: bring what it speaks of into the window, as soon as it is there. Both words are the lesson's own.
+# Once a step: from the top; on a telephone, from what the step speaks of. Both words are the lesson's own.
 SHOW = """
 (() => {
-  const step = "%s", look = ".st-key-%s";
+  const step = "%(step)s", look = ".st-key-%(look)s, .st-key-film-box-%(look)s";
   if (window.sparsescopeStep === step) return;
   window.sparsescopeStep = step;
+  document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0);
   let tries = 40;
   const wait = setInterval(() => {
     const found = document.querySelector(look);
-    if (found && found.querySelector("svg, img, [data-testid=stBidiComponentIsolated]")) {
-      const tall = found.offsetHeight > 0.6 * window.innerHeight;
-      found.scrollIntoView({block: tall ? "start" : "center", behavior: "smooth"});
+    if (found && found.offsetHeight > 100) {
+      if (window.innerWidth < 640) found.scrollIntoView({block: "start", behavior: "smooth"});
       clearInterval(wait);
     }
     if (--tries < 0) clearInterval(wait);
   }, 150);
 })();
 """
+
+
+def height(usual: int | None) -> int | Literal["content"]:
+    """How high a figure of *usual* pixels may be: in a lesson no higher than what a small window has left."""
+    inside = st.query_params.get("lesson") in LESSONS and usual is not None and usual > LOW
+    return LOW if inside else "content"
+
+
+def asking() -> Step | None:
+    """The step of a lesson whose question waits for an answer on this page: until then no picture gives it away.
+
+    None outside a lesson, where nothing is asked, and once somebody has guessed.
+    """
+    lesson = LESSONS.get(st.query_params.get("lesson", ""))
+    if lesson is None:
+        return None
+    name = st.query_params.get("step", lesson.steps[0].id)
+    step = next((each for each in lesson.steps if each.id == name), None)
+    if step is None or step.question is None or _guess(lesson, step) in st.session_state:
+        return None
+    return step
+
+
+def _guess(lesson: Lesson, step: Step) -> str:
+    """Where the session keeps what was guessed."""
+    return f"lesson.guess.{lesson.id}.{step.id}"
 
 
 def query(lesson: Lesson, step: Step) -> dict[str, str]:
@@ -88,18 +125,39 @@ def listed(lesson: Lesson) -> None:
 
 
 def lessons() -> None:
-    """All lessons, each with its steps."""
+    """All lessons, each with its steps; at the end of one, what is known now and where to go on."""
     for lesson in LESSONS.values():
-        st.subheader(links.plain(lesson.title), anchor=False)
-        listed(lesson)
+        if st.query_params.get("lesson") == lesson.id:
+            _known(lesson)
+        else:
+            st.subheader(links.plain(lesson.title), anchor=False)
+            listed(lesson)
+
+
+def _known(lesson: Lesson) -> None:
+    """What the lesson has taught, in one line each, beside the ways on."""
+    with st.container(key=lesson.steps[-1].look.key):
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.subheader("What you know now", anchor=False)
+            for name, words in lesson.known.items():
+                st.markdown(f"**{links.plain(name)}** {links.plain(words)}")
+        with right:
+            st.subheader("What next", anchor=False)
+            for way in lesson.onward:
+                _page_link(way.page, way.words, way.state)
+
+
+def _page_link(page: str, label: str, asked: dict[str, str], icon: str | None = None) -> None:
+    try:
+        st.page_link(PAGES[page].file, label=label, icon=icon, query_params=asked)
+    except (StreamlitAPIException, KeyError):  # a page run alone has no navigation
+        st.caption(label)
 
 
 def _link(lesson: Lesson, place: int, label: str, icon: str | None) -> None:
     step = lesson.steps[place]
-    try:
-        st.page_link(PAGES[step.page].file, label=label, icon=icon, query_params=query(lesson, step))
-    except (StreamlitAPIException, KeyError):  # a page run alone has no navigation
-        st.caption(label)
+    _page_link(step.page, label, query(lesson, step), icon)
 
 
 def _lesson(name: str) -> Lesson:
@@ -159,7 +217,7 @@ def _draw(lesson: Lesson, place: int, page: str) -> None:
             st.markdown(f"{links.plain(step.words)} :gray[**Look at** {links.plain(step.look.words)}]")
         with right:
             if step.question is not None:
-                st.fragment(_ask)(f"lesson.guess.{lesson.id}.{step.id}", step.question)
+                _ask(_guess(lesson, step), step.question)
 
 
 def _head(lesson: Lesson, place: int, page: str) -> None:
@@ -188,7 +246,7 @@ def _address(lesson: Lesson, step: Step) -> str:
 
 
 def _ask(key: str, question: Question) -> None:
-    """The question; once guessed, whether it was right, and why."""
+    """The question; once guessed, whether it was right, and why. The whole page runs again: its pictures may speak."""
     st.markdown(f"**{links.plain(question.text)}**")
     guess = st.session_state.get(key)
     if guess is None:
@@ -198,6 +256,6 @@ def _ask(key: str, question: Question) -> None:
                           on_click=st.session_state.__setitem__, args=(key, place))
         return
     right = question.options[question.answer]
-    verdict = "Yes:" if guess == question.answer else f"You said: {question.options[guess]}. It is:"
+    verdict = "Right:" if guess == question.answer else f"You said: {question.options[guess]}. It is:"
     st.markdown(f"{links.plain(verdict)} **{links.plain(right)}.** {links.plain(question.reveal)}")
     st.button("Ask again", key="lesson.ask", type="tertiary", on_click=st.session_state.pop, args=(key, None))

@@ -40,13 +40,25 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Way:
+    """A way on from the end of a lesson: a page, what its link says, and why one would go there."""
+
+    page: str
+    state: dict[str, str]
+    words: str
+
+
+@dataclass(frozen=True)
 class Lesson:
-    """Steps in order; *words* says for whom it is and what they know afterwards."""
+    """Steps in order; *words* says for whom it is and what they know afterwards. *known*: each thing that was taught,
+    and what it is in a few words; *onward*: where to go from there."""
 
     id: str
     title: str
     words: str
     steps: tuple[Step, ...]
+    known: dict[str, str]
+    onward: tuple[Way, ...]
 
     def place(self, step: str) -> int:
         """Where *step* stands, from 0. Raises InputError when the lesson has none of that name."""

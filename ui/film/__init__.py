@@ -25,7 +25,7 @@ import streamlit as st
 
 from core.views.film import still
 from core.views.film.reel import Film
-from ui import frame, links
+from ui import frame, lesson_strip, links
 
 __all__ = ["show"]
 
@@ -45,6 +45,8 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
 
     A moment in the link that is no whole number gets a red box; one that does not exist is moved inside, in words.
     """
+    if lesson_strip.asking() is not None:
+        film = film.silent(lesson_strip.SILENT)
     rest = 0 if default == "first" else film.last
     if claim and film.claim:
         st.subheader(links.plain(film.claim), anchor=False)

@@ -155,9 +155,11 @@ class Curves {
     const context = sheet.context;
     sheet.clear();
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.drawImage(this.still.canvas, 0, 0);
-    context.setTransform(sheet.ratio, 0, 0, sheet.ratio, 0, 0);
     const at = k + (next - k) * share;
+    // Somebody is to guess first: what is yet to come is not drawn.
+    const seen = film.header.silent ? Math.ceil(this.x(at) * sheet.ratio) : sheet.canvas.width;
+    if (seen > 0) context.drawImage(this.still.canvas, 0, 0, seen, sheet.canvas.height, 0, 0, seen, sheet.canvas.height);
+    context.setTransform(sheet.ratio, 0, 0, sheet.ratio, 0, 0);
     context.fillStyle = film.colours.accent;
     context.fillRect(this.x(at) - 0.75, this.top - 3, 1.5, sheet.height);
     panel.strips.forEach((strip, i) => this.numbers(context, strip, i, at));

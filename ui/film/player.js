@@ -29,7 +29,10 @@ class Player {
     this.observer.observe(host);
     this.resized = () => this.measure();
     window.addEventListener("resize", this.resized);
-    this.watch = setInterval(() => this.follow(), WATCH);
+    this.watch = setInterval(() => {
+      this.follow();
+      this.measure(); // a lesson's strip grows and shrinks
+    }, WATCH);
     open.add(this);
     host.addEventListener("pointerdown", () => (Player.latest = this));
     this.measure();
@@ -119,10 +122,11 @@ class Player {
     const main = this.host.getRootNode().host?.closest("[data-testid=stMain]");
     const top = this.host.getBoundingClientRect().top + (main?.scrollTop ?? 0);
     const below = this.bar.hidden ? 0 : this.bar.offsetHeight + BETWEEN;
-    const mark = `${width}/${window.innerHeight}/${Math.round(top)}/${window.devicePixelRatio}`;
+    const strip = document.querySelector("[data-testid=stBottomBlockContainer]")?.offsetHeight ?? 0; // of a lesson
+    const mark = `${width}/${window.innerHeight - strip}/${Math.round(top)}/${window.devicePixelRatio}`;
     if (mark === this.mark) return;
     this.mark = mark;
-    arrange(this, width, Math.max(window.innerHeight - top - below - 14, 240));
+    arrange(this, width, Math.max(window.innerHeight - strip - top - below - 14, 240));
     this.again();
   }
 

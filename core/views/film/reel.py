@@ -15,7 +15,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +48,16 @@ class Film:
         """What travels: the header's length, the header (with *more* in it), the payload."""
         header = json.dumps(self.header | more, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         return struct.pack("<I", len(header)) + header + self.payload
+
+    def silent(self, alt: str) -> Film:
+        """The same moments without what they come to: no words, no table, curves up to the present one only. *alt*
+        takes the place of what would tell. For whoever is to guess first."""
+        told = {}
+        for name, panel in self.header["panels"].items():
+            less = {"texts": [""]} if panel["kind"] == "words" else {"alt": alt} if panel.get("alt") else {}
+            told[name] = panel | less
+        header = self.header | {"panels": told, "alt": alt, "silent": True, "id": f"{self.header['id']}/silent"}
+        return replace(self, claim="", alt=alt, table=None, header=header)
 
     def array(self, at: int) -> NDArray[Any]:
         """Array number *at*, in the numbers that it stands for: float32 where it has a scale; bits as 0 and 1."""
