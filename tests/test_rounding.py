@@ -12,6 +12,7 @@ import torch
 
 from core.errors import InputError
 from core.methods.levels import descend
+from core.sparsity import rounding
 from core.sparsity.grids import Grid
 from core.sparsity.rounding import codes, nearest, put, spread
 
@@ -132,6 +133,46 @@ def test_a_warm_start_is_never_worse_than_its_own_scale_and_near_the_search() ->
     searched, _ = nearest(grid, moved)
     error = [float((x - moved).square().sum()) for x in (held, warm, searched)]
     assert error[1] <= error[0] * (1 + 1e-6) and error[1] <= 1.02 * error[2]
+
+
+def test_every_turn_is_codes_for_the_scale_and_then_the_scale_for_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From scales a tenth too large: every turn against a loop over the weights, and each lowers the error."""
+    grid, v = Grid(4, 64), torch.from_numpy(chunks(64, 12))
+    d = torch.logspace(-1, 1, 64, dtype=torch.float64)
+    begin = nearest(grid, v, metric=d)[1] * 1.1
+    wanted, errors = begin.numpy()[:, 0].copy(), []
+    for turns in range(4):
+        monkeypatch.setattr(rounding, "TURNS", turns)
+        values, scale = nearest(grid, v, metric=d, start=begin)
+        assert scale.numpy()[:, 0] == pytest.approx(wanted, rel=1e-9)
+        errors.append(float(((values - v).square() * d).sum()))
+        for i, row in enumerate(v.tolist()):
+            c = [min(round(abs(x) / wanted[i]), grid.top) for x in row]
+            wanted[i] = (sum(w * abs(x) * k for w, x, k in zip(d.tolist(), row, c, strict=True))
+                         / sum(w * k * k for w, k in zip(d.tolist(), c, strict=True)))
+    assert errors[1] < 0.98 * errors[0] and errors[2] < errors[1] and errors[3] <= errors[2]
+    monkeypatch.undo()
+    assert float(((nearest(grid, v, metric=d, start=begin)[0] - v).square() * d).sum()) < errors[1]
+
+
+@pytest.mark.parametrize(("bits", "lowest"), [(4, 0.2), (6, 0.8), (8, 0.8)])
+def test_a_long_chunk_is_tried_at_scales_evenly_spaced_from_end_to_end(bits: int, lowest: float,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few of them, so that every single one matters, against a loop over the geometric series."""
+    monkeypatch.setattr(rounding, "CANDIDATES", 5)
+    monkeypatch.setattr(rounding, "TURNS", 0)
+    v, top = chunks(64), Grid(bits).top
+    found = nearest(Grid(bits, 64), torch.from_numpy(v))[1].numpy()[:, 0]
+    chosen = set()
+    for row, scale in zip(np.abs(v), found, strict=True):
+        tried = []
+        for factor in np.geomspace(lowest, 1.12, 5):
+            c = np.minimum(np.rint(row / (factor * row.max() / top)), top)
+            best = (row * c).sum() / (c * c).sum()
+            tried.append((((row - best * c) ** 2).sum(), best))
+        assert scale == pytest.approx(min(tried)[1], rel=1e-9)
+        chosen.add(tried.index(min(tried)))
+    assert chosen - {4}  # else the last one alone would do
 
 
 def test_what_is_on_the_grid_stays_where_it_is() -> None:
