@@ -117,6 +117,43 @@ def test_the_spec_of_any_knobs_gives_the_same_knobs_again(name: str) -> None:
         assert make_knobs(kind, {k: str(v) for k, v in knobs_to_spec(knobs).items()}) == knobs
 
 
+# By class of knobs: the ends of every range, and the choices of what has none. A range that widens lets in what nobody
+# tried; one that narrows refuses recorded runs.
+ADMM = {"share": (0.05, 1.0), "rho_start": (1e-6, 10.0), "rho_end": (1e-6, 10.0), "interval": (1, 1000),
+        "dual": "true false", "inputs": "dense pruned", "metric": "norms none", "refine": "mask sr-ste",
+        "decay": (0.0, 1.0), "start": "layers dense"}
+RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
+    "dense": {}, "magnitude": {}, "wanda": {}, "asp": {},
+    "sparsegpt": {"damping": (1e-6, 1.0), "block": (1, 4096)},
+    "admm-layer": {"iterations": (1, 300), "rho_start": (1e-4, 1e3), "rho_end": (1e-4, 1e3), "stages": (1, 12),
+                   "damping": (1e-6, 1.0), "polish": (0, 100), "rise": "stages support fixed", "scaled": "true false",
+                   "ramp": (0, 300), "settle": (0, 300), "inputs": "dense pruned"},
+    "sr-ste": {"decay": (0.0, 1.0), "form": "gradient weights"},
+    "nxm-admm": {"rho": (1e-6, 1e3), "trains": "spec linears"},
+    "admm": ADMM,
+    "pattern-admm": ADMM | {"strength": (0.0, 100.0), "maps": "ffn attention block all", "layers": "* encoder.layer.3",
+                            "rho_a": (0.1, 1e3), "unit": "own dense", "until": "prune end", "mix": (0.0, 1.0)}}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_both_ends_of_every_range_are_taken_and_nothing_beyond_them(name: str) -> None:
+    """By the value and by its text; of a text every choice, and no other."""
+    found = {each.name: each for each in knobs_of(METHODS[name].knobs)}
+    assert set(found) == set(RANGES[name])
+    for key, ends in RANGES[name].items():
+        if isinstance(ends, str):
+            values = [found[key].read(text) for text in ends.split()]
+            assert len(set(values)) == len(values) and set(found[key].choices) in (set(), set(values))
+            continue
+        whole = isinstance(found[key].default, int)
+        for end, beyond in zip(ends, (ends[0] - 1, ends[1] + 1) if whole else
+                               (math.nextafter(ends[0], -1.0), math.nextafter(ends[1], 1e9)), strict=True):
+            assert found[key].read(end) == found[key].read(repr(end)) == end
+            for given in (beyond, repr(beyond)):
+                with pytest.raises(InputError, match=f"{key} = "):
+                    found[key].read(given)
+
+
 # -- everywhere a knob is given ------------------------------------------------------------------------------------
 
 
