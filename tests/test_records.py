@@ -46,6 +46,22 @@ def test_the_command_of_a_spec_makes_that_spec_again(given: dict) -> None:
     assert resolve(typed(command_of(spec))) == spec
 
 
+@pytest.mark.parametrize(("given", "wanted"), [
+    ({"model": "tiny"}, {"lr": 1e-3, "dense_lr": 1e-3, "epochs": 4.0, "dense_epochs": 18.0, "max_length": 48,
+                         "freeze_embeddings": False, "record": "full"}),
+    ({"model": "tiny", "method": "dense"}, {"lr": 1e-3, "dense_lr": 0.0, "epochs": 18.0, "dense_epochs": 0.0,
+                                            "max_length": 48, "freeze_embeddings": False, "record": "full"}),
+    ({"model": "tiny", "method": "wanda"}, {"lr": 1e-4, "dense_lr": 1e-3, "epochs": 0.0, "dense_epochs": 18.0,
+                                            "max_length": 48, "freeze_embeddings": False, "record": "full"}),
+    ({}, {"lr": 1e-4, "dense_lr": 1e-4, "epochs": 4.0, "dense_epochs": 4.0, "max_length": 128,
+          "freeze_embeddings": True, "record": "masks"})], ids=["tiny", "tiny-dense", "tiny-wanda", "pretrained"])
+def test_the_settings_that_nobody_gave(given: dict, wanted: dict) -> None:
+    """Literal: they are what a short command of the documentation trains, and part of every recorded name."""
+    spec = resolve({"task": "agreement", **given})
+    assert {name: getattr(spec, name) for name in wanted} == wanted
+    assert (spec.seed, spec.batch_size, spec.train_examples, spec.distill, spec.dropout) == (0, 32, None, 0.0, 0.0)
+
+
 def test_the_name_of_a_run_follows_from_all_that_decides_its_outcome() -> None:
     base = RunSpec(task="cola")
     changes = {"task": "mrpc", "model": "tiny", "method": "asp", "pattern": "1:4", "seed": 1, "epochs": 2.0,
