@@ -124,6 +124,18 @@ def test_a_file_system_without_locks_stops_nobody_and_a_full_disk_does(empty_sto
     assert not list((empty_store.live / ".writers").glob("*.*"))  # no file of a substitute lock is left
 
 
+def test_a_process_began_when_the_system_says_it_did() -> None:
+    """The 22nd field of its `stat`, whatever its name holds: ticks of the system's clock since the machine's start."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        for pid in (os.getpid(), child.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            seconds = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+            assert ticks_of(pid) == pytest.approx(100 * seconds, abs=3)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert ticks_of(child.pid) is None  # dead, though nobody noticed yet
+
+
 def signed(**fields: object) -> RunRecord:
     """A header that this process signed, with *fields* over it."""
     record = RunRecord(schema=1, id="x", status="running", created="", spec=RunSpec(task="cola"))
