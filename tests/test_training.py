@@ -50,6 +50,15 @@ def test_the_schedule_rises_then_falls_to_nothing() -> None:
     assert values[-1] == pytest.approx(1 / 94)
 
 
+@pytest.mark.parametrize(("total", "values"), [
+    (1, [1.0]), (2, [1.0, 1.0]), (5, [1.0, 1.0, 3 / 4, 2 / 4, 1 / 4]),
+    (25, [1 / 2, 1.0, *(k / 23 for k in range(23, 0, -1))])])
+def test_a_short_training_warms_up_for_one_step_at_least(total: int, values: list[float]) -> None:
+    rate = schedule(total, 1.0)
+    assert [rate(step) for step in range(total)] == pytest.approx(values)
+    assert rate(total) == 0.0 or total == 1
+
+
 def test_the_loss_is_the_textbook_one() -> None:
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.3]])
     teacher = torch.tensor([[1.0, 0.0], [-1.0, 2.0]])
