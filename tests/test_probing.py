@@ -84,6 +84,27 @@ def test_a_damaged_file_counts_as_no_measurement(empty_store: Store, text: bytes
     assert estimates.estimate(empty_store, SPEC).seconds is None
 
 
+@pytest.mark.parametrize(("name", "low", "high"), [("step", 1e-9, 999_999.5), ("weights_mb", 0.0, 999_999_999.5),
+                                                   ("peak_mb", 0.0, 999_999_999.5)])
+def test_a_figure_that_no_machine_has_counts_as_no_measurement(empty_store: Store, name: str, low: float,
+                                                               high: float) -> None:
+    good = {"step": 0.25, "steps": 9, "weights_mb": 10.0, "peak_mb": 400.0}
+    probing.measure(empty_store, SPEC, clock(0.25))  # type: ignore[arg-type]
+    file = probing.file_of(empty_store, SPEC)
+    for value, taken in ((low, True), (0.25, True), (high, True), (high + 0.5, False), (-1e-9, False), (-0.5, False),
+                         (-1.0, False), (-1e300, False), (0.0, name != "step")):
+        file.write_bytes(json.dumps(good | {name: value}).encode())
+        assert (probing.read(empty_store, SPEC) is not None) is taken, value
+
+
+@pytest.mark.parametrize(("task", "longest", "tokens"), [
+    ("cola", 128, 16), ("agreement", 48, 16), ("sst2", 8, 8), ("mrpc", 128, 48), ("entailment", 48, 48),
+    ("mrpc", 47, 47)])
+def test_a_typical_text_is_one_sentence_or_two_and_never_longer_than_the_run_reads(task: str, longest: int,
+                                                                                   tokens: int) -> None:
+    assert probing.tokens_of(resolve({"task": task, "model": "tiny", "max_length": longest})) == tokens
+
+
 def test_warnings_around_the_figures_are_not_them(empty_store: Store) -> None:
     figures = clock(0.5)(SPEC)  # type: ignore[operator]
     found = probing.measure(empty_store, SPEC, lambda spec: b"Warning: slow\n" + figures + b"\n[W] leaked\n")
