@@ -60,6 +60,10 @@ def test_every_method_on_every_pattern_leaves_a_run_that_checks(store: Store, me
     report = check(opened)
     assert not report.problems
     assert opened.parent is not None
+    steps = SMALL["train_examples"] / 32  # of an epoch
+    assert [row["epoch"] for row in opened.trace] == pytest.approx([row["step"] / steps for row in opened.trace])
+    if METHODS[method].training != "never":
+        assert (opened.trace[0]["step"], opened.trace[-1]["step"]) == (0, steps) and "score" in opened.trace[0]
     folder = store.live / record.id
     assert not (folder / "resume.safetensors").exists()
     assert not (folder / "partial").exists()
@@ -101,6 +105,22 @@ def test_a_finished_run_is_not_made_again_unless_asked(store: Store) -> None:
     again = run(spec, store=store, again=True)
     assert again.created != first.created
     assert again.results == first.results
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed"])
+@pytest.mark.parametrize(("how", "kept"), [({"again": True}, set()), ({"resume": True}, {"run.json", "resume"}),
+                                           ({"again": True, "resume": True}, {"run.json", "resume"})])
+def test_only_a_new_start_empties_the_folder(empty_store: Store, monkeypatch: pytest.MonkeyPatch, status: str,
+                                             how: dict[str, bool], kept: set[str]) -> None:
+    """What lies there when the run is carried out; a finished one that is only resumed is not carried out at all."""
+    spec = dense_spec(small(method="magnitude", pattern="2:4"))
+    folder = empty_store.live / make_dense(empty_store.live, id=spec.run_id, status=status)
+    (folder / "resume").touch()
+    found: list[set[str]] = []
+    monkeypatch.setattr(pipeline, "carry_out", lambda spec, parent, at, *rest, **named: found.append(
+        {"run.json", "resume"} & {path.name for path in at.iterdir()}))
+    run(spec, store=empty_store, **how)
+    assert found == ([kept] if status == "failed" or "again" in how else [])
 
 
 def test_the_same_spec_gives_the_same_weights(store: Store, tmp_path: Path) -> None:
