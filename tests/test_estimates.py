@@ -1,13 +1,17 @@
-"""Which earlier run an estimate is read off: a ladder of runs, each a little less alike than the one before."""
+"""Which earlier run an estimate is read off: a ladder of runs, each a little less alike than the one before. And whose
+memory."""
 
 from __future__ import annotations
 
+import os
 import random
 
 import msgspec
 import pytest
 
-from core.live import estimates
+from core.live import estimates, workers
+from core.live.tickets import Ticket
+from core.live.workers import Worker
 from core.runs.records import RunRecord, RunSpec, Timing
 from core.runs.store import Store
 from core.specs.resolving import resolve
@@ -76,3 +80,29 @@ def test_the_dense_parent_is_read_off_a_dense_run(empty_store: Store) -> None:
     wish = msgspec.structs.replace(SPEC, dense_epochs=12.0)
     assert estimates.estimate(empty_store, wish, rungs).dense_seconds == pytest.approx(10.0 + 12 * 8.0 / 4)
     assert estimates.estimate(empty_store, wish, rungs[:1]).dense_seconds is None
+
+
+@pytest.mark.parametrize(("latest", "memory"), [
+    ({}, 700.0), ({"model": "minilm-l6"}, 300.0), ({"peak_mb": 0.0}, 300.0), ({"peak_mb": 0.5}, 0.5),
+    ({"said": b"{"}, 300.0), ({"said": None}, 300.0), ({"worker": b"{"}, 300.0), ({"worker": None}, 300.0)],
+    ids=lambda value: str(value))
+def test_memory_is_that_of_the_latest_worker_with_the_model_that_told_any(empty_store: Store, latest: dict[str, object],
+                                                                          memory: float) -> None:
+    """Two workers that ended: the earlier one with 300 MB, and *latest*, as a rule with 700."""
+    for moment, more in ((1e9, {"peak_mb": 300.0}), (2e9, {"peak_mb": 700.0} | latest)):
+        spec = msgspec.structs.replace(SPEC, seed=int(moment))
+        ticket = Ticket(run=spec.run_id, viewer="a", created=moment,
+                        given={"task": "agreement", "model": str(more.get("model", "tiny"))})
+        worker = Worker(ticket=ticket, pid=2**22 + 1, ticks=1, started=moment)
+        folder = workers.folder_of(empty_store, spec.run_id)
+        folder.mkdir(parents=True)
+        for name, content in (("worker.json", more.get("worker", msgspec.json.encode(worker))),
+                              ("progress.json", more.get("said", msgspec.json.encode({"peak_mb": more["peak_mb"]})))):
+            if isinstance(content, bytes):
+                (folder / name).write_bytes(content)
+        os.utime(folder, (moment, moment))
+    found = estimates.estimate(empty_store, SPEC, [])
+    assert found.memory_mb == memory and found.memory_source == "as the last worker with this model"
+    assert not found.here and found.seconds is None
+    other = msgspec.structs.replace(SPEC, model="bert")
+    assert estimates.estimate(empty_store, other, []).memory_mb is None

@@ -132,6 +132,16 @@ def test_a_worker_that_does_not_hear_is_killed_with_its_children_when_the_grace_
     assert status(live, run).state == "cancelled"
 
 
+def test_the_turns_of_two_hundred_viewers_are_remembered_the_latest_ones(live: Store) -> None:
+    moments = {f"v{k}": float((k * 89) % 251) for k in range(251)}  # every one of 0 to 250, in no order
+    queue = tickets.queue_of(live)
+    queue.mkdir()
+    (queue / "turns.json").write_bytes(msgspec.json.encode(moments))
+    tickets.took_turn(live, "v0", 999.0)  # it was the very first
+    assert tickets.turns(live) == {"v0": 999.0} | {v: at for v, at in moments.items() if at >= 52}
+    assert len(tickets.turns(live)) == 200
+
+
 @pytest.mark.parametrize("mine", [True, False])
 def test_a_parent_is_a_workers_own_only_under_its_process(live: Store, mine: bool) -> None:
     """Another process may be making the dense parent: its header is neither told as this worker's nor ended with it."""
@@ -142,6 +152,10 @@ def test_a_parent_is_a_workers_own_only_under_its_process(live: Store, mine: boo
     make_dense(live.live, id=parent, status="running", pid=worker.pid if mine else os.getpid())
     before = header(live, parent)
     assert status(live, run).note == ("the dense parent comes first" if mine else "")
+    progress = workers.folder_of(live, run) / "progress.json"
+    progress.write_text('{"note": "lr 1e-4"}')
+    assert status(live, run).note == "lr 1e-4"  # what it says itself comes first
+    progress.unlink()
     workers.stop(worker, signal.SIGKILL)
     until(lambda: (serve_once(live, running()), status(live, run).over)[1])
     if mine:
