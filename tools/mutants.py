@@ -20,6 +20,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -117,7 +118,10 @@ def tests_of(room: str, file: str = "") -> list[str]:
     """The tests of *room*, those first that name the module of *file*."""
     paths = [name if "/" in name else f"tests/test_{name}.py" for name in ROOMS[room]]
     module = file.removesuffix(".py").replace("/", ".")
-    return sorted(paths, key=lambda path: module not in (ROOT / path.partition("::")[0]).read_text(encoding="utf-8"))
+    package, _, name = module.rpartition(".")
+    named = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import .*\b{re.escape(name)}\b")
+    source = {path: (ROOT / path.partition("::")[0]).read_text(encoding="utf-8") for path in paths}
+    return sorted(paths, key=lambda path: not named.search(source[path]))
 
 
 def house() -> Path:
