@@ -20,8 +20,8 @@ class Estimate:
     dense_seconds: float | None  # of the dense parent, which has to be made first; 0 when it is at hand
     memory_mb: float | None  # most memory of the worker, 10^6 bytes
     source: str  # the run whose timing it is, in words
-    memory_source: str = ""  # where the memory was measured, in words
-    here: bool = False  # measured on this machine: nothing is gained by measuring it again
+    memory_source: str  # where the memory was measured, in words
+    here: bool  # measured on this machine: nothing is gained by measuring it again
 
 
 def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = None) -> Estimate:
