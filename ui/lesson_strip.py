@@ -58,7 +58,7 @@ MARK = """
 .st-key-known { padding-left: 1rem; }
 .st-key-known p { font-size: 1.2rem; }
 .stMain h3 { padding: 0.2rem 0; font-size: 1.15rem; }
-.stElementContainer:has(h1), .stElementContainer:has(h1) + .stElementContainer { position: absolute; opacity: 0; }
+.st-key-heading { position: absolute; opacity: 0; }
 .st-key-%(look)s, .st-key-film-box-%(look)s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8);
   scroll-margin-top: 1rem; }
 @media (max-width: 640px) { .stMain .stMainBlockContainer.stMainBlockContainer { padding: 2.5rem 1rem 1rem; } }
