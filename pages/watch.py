@@ -59,6 +59,8 @@ run = frame.pick_run()
 if run is not None:
     with st.container(key="one-screen", horizontal=True, horizontal_alignment="right"):
         view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__, quiet=True)
+    if words := frame.cached_over(telling.cost, run.record.id):
+        st.caption(links.plain(words))
     with frame.guarded():
         if view == "matrix":
             matrix_film(run)

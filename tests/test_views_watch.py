@@ -17,6 +17,7 @@ from core.views.drawing import style
 from core.views.film import still, telling, wall, watch
 from core.views.film.reel import MOST_BYTES
 from tests.makers import empty_store, make_dense, make_run
+from tests.sources import ROOT
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 FFN = "bert.encoder.layer.1.intermediate.dense"  # 256 x 64: larger than the window
@@ -282,3 +283,18 @@ def test_runs_of_other_matrices_do_not_hang_together(store: Store, run: Run, tmp
     records = [*store.records(), *made.records()]
     assert set(telling.beside(records, "film")) == {"other", "ends"}
     assert telling.beside(records, "nobody") == {}
+
+
+def test_what_a_start_from_dense_weights_cost_is_said_beside_its_like() -> None:
+    records = Store(recorded=ROOT / "cached_runs", live=ROOT / "no-such-folder").records()
+    by_id = {r.id: r for r in records}
+    run, other = by_id["cola-minilm-l6-admm-2of4-e2-s1-be5cf484"], by_id["cola-minilm-l6-dense-s1-91926c9b"]
+    assert run.results is not None and run.results.final is not None and other.results is not None
+    words = telling.cost(records, run.id)
+    assert f"it scores {run.results.final:.3f}, dense {other.results.final:.3f}" in words
+    twin = msgspec.structs.replace(run, id="twin", spec=msgspec.structs.replace(run.spec, record="summary", knobs={
+        k: v for k, v in run.spec.knobs.items() if k != "start"} | {"share": 0.5, "rho_start": 3e-4}),
+        results=msgspec.structs.replace(run.results, final=0.125))
+    stranger = msgspec.structs.replace(twin, id="stranger", spec=msgspec.structs.replace(twin.spec, seed=2))
+    assert "from the layer-wise solution 0.125" in telling.cost([run, stranger, twin], run.id)
+    assert "layer-wise" not in telling.cost([run, stranger], run.id) and telling.cost([twin], "twin") == ""

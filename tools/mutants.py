@@ -2,7 +2,8 @@
 
     make mutants ARGS="--number 24 --seed 0"            so many of every room
     make mutants ARGS="--room sparsity --out FILE"      one room; FILE gets every mutant and its fate, as JSON
-    make mutants ARGS="--again FILE"                    those of FILE that survived, once more
+    make mutants ARGS="--again FILE"                    those of FILE that survived, once more (while
+                                                        their files are what they were: mutants are counted)
 
 cosmic-ray finds the places and makes the faults; here they are drawn (a place first, then one of the faults that fit
 it, so that an operator with eleven replacements weighs no more than a number with two), run and counted. Left out are

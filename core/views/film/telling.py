@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.runs.filmed import Filmed, has_film
 from core.runs.levels import holds
 from core.runs.names import matrix_words
@@ -29,6 +31,30 @@ def missing(run: Run, matrix: str) -> str:
     if own["mask"]:
         return "Of this run the masks were kept, not the weights: its end is the dense weights under its mask."
     return "Of this run neither weights nor masks were kept: what is shown is the dense model that it began with."
+
+
+def cost(records: Sequence[RunRecord], run_id: str) -> str:
+    """What a start from dense weights cost *run_id*: its score, dense's, and that of the same run from layers, where it
+    is among *records*. "" for a run that does not start dense."""
+    run = next((r for r in records if r.id == run_id), None)
+    if run is None or run.spec.knobs.get("start") != "dense" or run.results is None:
+        return ""
+    def but_for_the_course(r: RunRecord) -> object:
+        knobs = {k: v for k, v in r.spec.knobs.items() if k not in COURSE}
+        return msgspec.structs.replace(r.spec, knobs=knobs, record="masks", film=0)
+
+    twins = [r for r in records if r.spec.knobs.get("start", "layers") == "layers" and r.results is not None
+             and but_for_the_course(r) == but_for_the_course(run)]
+    final, dense = run.results.final, run.results.dense
+    if final is None or dense is None:
+        return ""
+    words = f"Started dense, to be watched: it scores {style.score(final)}, dense {style.score(dense)}"
+    if twins and (other := twins[0].results) is not None and other.final is not None:
+        words += f", the same run from the layer-wise solution {style.score(other.final)}"
+    return words + "."
+
+
+COURSE = ("start", "rho_start", "rho_end", "share")  # the knobs of where W begins, and of how it goes on
 
 
 def beside(records: Sequence[RunRecord], run_id: str) -> dict[str, str]:
