@@ -151,6 +151,7 @@ class Pixels {
 
   listen() {
     const { film, panel, canvas } = this;
+    if (!panel.stretch) canvas.classList.add("framed"); // zero is the page's own tone: an edge says where it ends
     canvas.addEventListener("pointermove", (event) => {
       const cell = this.cellAt(event);
       film.pointed = cell && { of: panel.link || panel, row: cell[0], col: cell[1] };
