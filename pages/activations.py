@@ -16,7 +16,8 @@ from core.views.activations import (
     quiet_time,
     region_film,
 )
-from ui import frame, links, player
+from core.views.film import regions
+from ui import film, frame, links
 
 PARTS = {"layers": "All layers", "layer": "One layer", "attention": "Attention", "sizes": "Distribution",
          "trade": "Price"}
@@ -57,20 +58,17 @@ def page(run: Run, own: links.Own) -> None:
 
 
 def watch(run: Run, probe: str, name: str, layer: int) -> None:
-    """All layers at a glance, at the moment where the scrubber stands."""
+    """All layers at a glance: played where the run kept moments, else dense and final."""
     with frame.guarded():
         if words := region_film.missing(run, probe):
             st.caption(words)
-        found = region_film.film(run, probe, name)
-
-        def draw(k: int) -> None:
-            moment = k if found.watched else found.last
-            frame.draw(all_layers.glance, run, probe, name, layer, moment, key="layers")
-            if found.watched:
-                frame.draw(quiet_time.over_time, run, probe, name, layer, moment, key="time")
-
-        player.show(draw, region_film.last_moment(run, probe, name),
-                    words=lambda k: region_film.moment_words(found.moments[k]))
+        played = frame.cached(regions.film, run, probe, name)
+        if played is None:
+            frame.draw(all_layers.glance, run, probe, name, layer, key="layers")
+        else:
+            film.show(played, "layers", claim=False)
+        if region_film.film(run, probe, name).watched:
+            frame.draw(quiet_time.over_time, run, probe, name, layer, key="time")
 
 
 frame.opening("activations")

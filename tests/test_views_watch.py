@@ -14,7 +14,7 @@ from core.runs.filmed import BINS, filmed
 from core.runs.records import Snapshot
 from core.runs.store import Run, Store, write_arrays, write_header
 from core.views.drawing import style
-from core.views.film import still, telling, wall, watch
+from core.views.film import regions, still, telling, wall, watch
 from core.views.film.reel import MOST_BYTES
 from tests.makers import empty_store, make_dense, make_run
 from tests.sources import ROOT
@@ -229,6 +229,31 @@ def test_a_film_of_corners_is_shown_beside_the_whole_matrix(tmp_path: Path) -> N
     assert np.array_equal(found.array(panels["split"]["series"][1]["values"])[3],
                           arrays[f"film/3/histogram/{FFN}"][1])
     assert style.percent(2000 / 4096) in found.claim and "first 64 × 64 of 256 × 64" in found.alt
+
+
+def test_all_layers_of_a_feature_map_play_with_what_is_quiet(run: Run) -> None:
+    probe = run.record.probes[0].id
+    found = regions.film(run, probe, "ffn")
+    assert found is not None and found.last == len(run.record.moments) - 1
+    dense = [run.region(0, "ffn", probe, layer) for layer in (1, 2)]
+    for layer, first in zip((1, 2), dense, strict=True):
+        assert first is not None
+        panel, median = found.header["panels"][f"layer{layer}"], float(np.median(first))
+        for k in (0, 4, found.last):
+            norms = run.region(k, "ffn", probe, layer)
+            assert norms is not None
+            np.testing.assert_allclose(found.array(panel["values"])[k], norms / median, atol=2e-3)
+            assert np.array_equal(still.codes(found, panel, k) == 255, norms < 0.25 * median)
+    shares = [np.mean([(run.region(k, "ffn", probe, layer) < 0.25 * np.median(first)).mean()  # type: ignore[operator]
+                       for layer, first in zip((1, 2), dense, strict=True)]) for k in range(found.last + 1)]
+    lines = {line["name"]: line["y"] for line in found.header["panels"]["time"]["strips"][0]["lines"]}
+    np.testing.assert_allclose(lines["sentence"], shares, rtol=1e-3)
+    assert regions.film(run, probe, "ffn") is not None and len(found.packed()) < 100_000
+
+
+def test_a_run_that_watched_nothing_has_no_film_of_its_regions(store: Store) -> None:
+    other = store.open("other")
+    assert regions.film(other, other.record.probes[0].id, "block") is None
 
 
 # -- the wall ----------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def glance(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     sheet = _Sheet(rows, cols, len(found.layers), min(max(84 / rows, 5.5), 13))
     table = _table(found, k)
     figure = _picture(found, k, sheet, layer, f"{run.record.id}/{probe}/{name}")
-    claim = _claim(found, k, name, table)
+    claim = claim_at(found, k, name)
     alt = f"Small maps of region norms for {sheet.count} layers, {rows} tokens × {cols} " \
           f"regions each: dense, {moment_words(found.moments[k])}, change. {claim}"
     play = "Press Play: regions go empty as they fall quiet. " if found.watched else ""
@@ -105,7 +105,9 @@ def _table(found: Film, k: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layer", "quiet, dense", "quiet, shown"])
 
 
-def _claim(found: Film, k: int, name: str, table: pd.DataFrame) -> str:
+def claim_at(found: Film, k: int, name: str) -> str:
+    """How many regions of all layers are quiet at moment *k*, beside the dense model's."""
+    table = _table(found, k)
     before, now = table["quiet, dense"], table["quiet, shown"]
     head = f"{map_title(name)}, all layers"
     if before.isna().all() or now.isna().all():
