@@ -135,9 +135,13 @@ def test_a_silent_film_moves_as_before_and_says_nothing() -> None:
     place = reel.numbers(np.ones((2, 3, 3), np.float32))
     reel.add("w", panels.pixels("W", place, palette=reel.palette("p", [(0, 0, 0, 255)] * 2), limit=1.0, alt="W is one"))
     reel.add("said", panels.words("", ["the answer is a", "the answer is b"], large=True))
-    loud = bare(reel, "w", "said")
+    reel.add("now", panels.words("", ["this is a", "this is b"], tells=False))
+    line = panels.strip("loss", [("loss", [0, 1], [3.0, 1.0], (0, 0, 0))], low=0.0, high=3.0, level=(0.75, "the best"))
+    reel.add("time", panels.curves("", [line], alt="falls to 1"))
+    loud = bare(reel, "w", "said", "now", "time")
     quiet = loud.silent("Guess first.")
     assert (quiet.claim, quiet.table, quiet.alt) == ("", None, "Guess first.")
     assert b"answer" not in quiet.packed() and b"W is one" not in quiet.packed() and b"answer" in loud.packed()
+    assert b"falls" not in quiet.packed() and b"the best" not in quiet.packed() and b"this is b" in quiet.packed()
     assert quiet.payload == loud.payload and quiet.last == loud.last
     assert quiet.header["id"] != loud.header["id"], "the player must take it for another film"

@@ -140,7 +140,7 @@ def numbers(text: str) -> list[tuple[float, float]]:
 @pytest.mark.parametrize("k", [1, 3, 30])
 def test_the_updates_hold_the_numbers_of_their_round(wstep: str, k: int) -> None:
     path = lab.solve(replace(PATH.choices, wstep=wstep))
-    _, z, _, u, _, w, _ = two_weights_words.steps(path, k).split("\n")
+    _, z, _, u, _, w = two_weights_words.steps(path, k).split("\n")
     old_w, old_u, rho = path.w[k - 1], path.u[k - 1], path.choices.rho
     near = {"abs": 0.00501}  # two decimals
     assert numbers(z) == [pytest.approx(old_w + old_u, **near), pytest.approx(path.z[k], **near)]

@@ -27,7 +27,7 @@ CSS = """
 .st-key-lesson .stHorizontalBlock { row-gap: 0.4rem; }
 .st-key-lesson p { font-size: 0.95rem; line-height: 1.4; }
 .st-key-lesson button { min-height: 1.9rem; padding: 0.1rem 0.6rem; }
-@media (max-width: 640px) { .st-key-lesson button [data-testid="stIconMaterial"] { display: none; } }
+@media (max-width: 640px) { .st-key-lesson .st-key-lesson-again, .st-key-lesson .stPopover { display: none; } }
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
 .stMain:has(.st-key-one-screen) h3 { padding-bottom: 0.8rem; max-width: none; }
 .st-key-picked { min-height: 2.6rem; }

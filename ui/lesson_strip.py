@@ -56,7 +56,8 @@ MARK = """
 .stMain .stMainBlockContainer.stMainBlockContainer { padding: 0.8rem 3.5rem 1rem 2rem; }
 .stMain .stMainBlockContainer > .stVerticalBlock { gap: 0.6rem; }
 .st-key-known { padding-left: 1rem; }
-.st-key-known p { font-size: 1.2rem; }
+.st-key-known p { font-size: 1.2rem; white-space: normal; }
+.st-key-known a, .st-key-known a * { white-space: normal; overflow: visible; height: auto; }
 .stMain h3 { padding: 0.2rem 0; font-size: 1.15rem; }
 .st-key-heading { position: absolute; opacity: 0; }
 .st-key-%(look)s, .st-key-film-box-%(look)s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8);

@@ -132,11 +132,12 @@ def plane(title: str, *, x: tuple[float, float], y: tuple[float, float], paths: 
         "springs": list(springs), "labels": list(labels)})
 
 
-def words(title: str, texts: Sequence[str], *, large: bool = False, height: int = 0) -> Part:
+def words(title: str, texts: Sequence[str], *, large: bool = False, height: int = 0, tells: bool = True) -> Part:
     """A text a moment, or one for all; a line break is one on the page too. *height*: pixels that it keeps for itself,
-    so that nothing moves when a text is shorter; else it shares what its column has."""
+    so that nothing moves when a text is shorter; else it shares what its column has. *tells*: it says what the moments
+    come to, and not only what they are: kept back from whoever is to guess first."""
     return {"kind": "words", "title": title, "note": "", "alt": "", "texts": list(texts), "large": large,
-            "height": height}
+            "height": height, "tells": tells}
 
 
 def _without_none(part: Part) -> Part:

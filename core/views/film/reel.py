@@ -54,7 +54,11 @@ class Film:
         takes the place of what would tell. For whoever is to guess first."""
         told = {}
         for name, panel in self.header["panels"].items():
-            less = {"texts": [""]} if panel["kind"] == "words" else {"alt": alt} if panel.get("alt") else {}
+            less: Part = {"alt": alt} if panel.get("alt") else {}
+            if panel.get("tells"):
+                less["texts"] = [""]
+            if panel["kind"] == "curves":  # a level is what curves are going to, or are judged by
+                less["strips"] = [strip | {"level": None} for strip in panel["strips"]]
             told[name] = panel | less
         header = self.header | {"panels": told, "alt": alt, "silent": True, "id": f"{self.header['id']}/silent"}
         return replace(self, claim="", alt=alt, table=None, header=header)

@@ -36,7 +36,7 @@ def film(path: GroupPath, entry: str) -> Film:
         limit=float(np.abs(cells).max()) or 1.0, rows=ROWS, stretch=True, written=True, key=False, most=120,
         height=CELL * len(ROWS), say=("row", "entry", "value"), start=(0, 1), gone="0, cut",
         alt="W, U, W + U, Z and the next U of every entry in numbers"))
-    reel.add("arithmetic", panels.words("", [arithmetic(path, k, entry) for k in moments], height=44))
+    reel.add("arithmetic", panels.words("", [arithmetic(path, k, entry) for k in moments], height=44, tells=False))
     reel.add("crossed", panels.words("", [rounds.crossed(path)], height=44))
     reel.add("time", panels.curves("", [rounds.crossings(path), rounds.choice(path)], alt=rounds.crossed(path)))
     reel.add("judged", panels.words("", [rounds.judged(path, k) for k in moments], height=66))

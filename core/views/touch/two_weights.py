@@ -12,12 +12,12 @@ from core.lab.results_plane import Floats, PlanePath
 from core.views.drawing import style
 from core.views.film import panels
 from core.views.film.reel import Film, Part, Reel, column, row
-from core.views.touch.two_weights_words import claim, flips, number, pair, steps, times, weight
+from core.views.touch.two_weights_words import balance, claim, flips, number, pair, steps, times, weight
 
 W, Z, U = (style.rgba(hue, 1) for hue in (style.POSITIVE, style.NEGATIVE, style.SEQUENTIAL_HUE))
 RINGS, POINTS = 9, 73  # rings of equal loss, and points on each: 5 degrees apart
 HIGH = 450  # pixels of the plane
-SAID = 200  # of the updates in words beside it
+SAID, JUDGED = 144, 100  # of the updates in words beside it, and of what they come to
 STILL = 1e-9  # what is smaller is rounding: it has no place on a log axis
 
 
@@ -27,8 +27,8 @@ def film(path: PlanePath) -> Film:
     reel = Reel([f"iteration {k}" for k in moments], pace=0.7)
     reel.add("claim", panels.words("", [claim(path, k) for k in moments], large=True, height=30))
     reel.add("plane", _plane(reel, path))
-    reel.add("steps", panels.words("", [steps(path, k) for k in moments], height=SAID))
-    reel.add("judged", panels.words("", [judged(path)], height=44))
+    reel.add("steps", panels.words("", [steps(path, k) for k in moments], height=SAID, tells=False))
+    reel.add("judged", panels.words("", [f"{balance(path, k)}\n{judged(path)}" for k in moments], height=JUDGED))
     reel.add("time", panels.curves("", _strips(path), alt=_curves_alt(path)))
     return reel.film(claim(path, path.last), _plane_alt(path, path.last), _iterations(path), [
         row(column("claim"), height=30),
@@ -51,7 +51,8 @@ def _plane(reel: Reel, path: PlanePath) -> Part:
     arrays = [reel.numbers(points[:, None, :]) for points in (path.w, projected, path.w + path.u)]
     rings, touching = _rings(path, across, up), _ring(path, best.loss)
     best_points = [best.point, *((arm.point for arm in path.arms) if path.even else ())]
-    spots = [_spot(path.choices.minimum, "m", "minimum of the loss", style.GREY, "cross"),
+    # The letter of m stands below it: W begins there.
+    spots = [_spot(path.choices.minimum, "m", "minimum of the loss", style.GREY, "cross") | {"below": True},
              _spot(path.once.point, "", "m projected once", style.GREY, "diamond", open=True),
              *(_spot(point, "", "best on the cross", style.ACCENT, "diamond") for point in best_points)]
     return panels.plane(

@@ -88,13 +88,13 @@ def steps(path: PlanePath, k: int) -> str:
     """What iteration *k* did, update by update, in its own numbers; for k = 0 what the first will do."""
     words = _said(path)
     if k == 0:
-        return "\n".join((*(f"{line}." for line in words), balance(path, 0)))
+        return "\n".join(f"{line}." for line in words)
     w, z, u, old_w, old_u = path.w[k], path.z[k], path.u[k], path.w[k - 1], path.u[k - 1]
     lines = (f"Z = P{pair(old_w + old_u)} = {pair(z)}",
              f"U = {pair(old_u)} + {pair(old_w)} − {pair(z)} = {pair(u)}",
              f"W = {_solved(path, k)} = {pair(w)}")
     said = [f"{what}:\n{line}" for what, line in zip(words, lines, strict=True)]
-    return "\n".join((*said, balance(path, k)))
+    return "\n".join(said)
 
 
 def _said(path: PlanePath) -> tuple[str, str, str]:
