@@ -226,6 +226,9 @@ def _head(lesson: Lesson, place: int, page: str) -> None:
     step, last = lesson.steps[place], len(lesson.steps) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"Step {place + 1} of {last + 1} · **{links.plain(step.title)}**", width="stretch")
+        if step.question is not None and _guess(lesson, step) in st.session_state:
+            st.button("Ask again", key="lesson.ask", type="tertiary", on_click=st.session_state.pop,
+                      args=(_guess(lesson, step), None))
         st.button("Back", icon=":material/arrow_back:", key="lesson.back", shortcut="P", disabled=place == 0,
                   on_click=_go, args=(lesson, max(place - 1, 0)))
         st.button("Next", icon=":material/arrow_forward:", key="lesson.next", shortcut="N", type="primary",
@@ -259,4 +262,3 @@ def _ask(key: str, question: Question) -> None:
     right = question.options[question.answer]
     verdict = "Right:" if guess == question.answer else f"You said: {question.options[guess]}. It is:"
     st.markdown(f"{links.plain(verdict)} **{links.plain(right)}.** {links.plain(question.reveal)}")
-    st.button("Ask again", key="lesson.ask", type="tertiary", on_click=st.session_state.pop, args=(key, None))
