@@ -24,6 +24,8 @@ class Journal:
         self.folder, self.record, self.report, self.resuming = folder, record, report, resuming
         self.scores: dict[str, float] = {}  # by stage, as the fields of `core.runs.records.Scores`
         self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder), TraceFile(folder)
+        if not resuming:
+            self.snapshots.clear()  # of an attempt that is not gone on with: nobody shall take it for this one
 
     @property
     def resume_file(self) -> Path:

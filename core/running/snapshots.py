@@ -7,7 +7,7 @@ every matrix, and then the dense, the hard-pruned and the final one too.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from core.methods.base import RoundState, TrainingMethod
 from core.runs import arrays as enc
 from core.runs import filmed
 from core.runs.levels import holds
+from core.runs.partial import FOLDER, Taken
 from core.runs.records import RunSpec, Snapshot
 from core.sparsity.patterns import Pattern
 
@@ -32,10 +33,11 @@ class Snapshots:
     """Takes snapshots into `<run folder>/partial/`, so that a killed run keeps the ones it has."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "partial"
+        self.folder = folder / FOLDER
         self.taken: list[Snapshot] = []
         self.moments, self.whole = 0, True  # 0: this run keeps none
         self._rounds: dict[int, list[tuple[str, dict[str, np.ndarray], float, float]]] = {}
+        self._marks: list[int] = []  # the rounds that are kept
 
     def begin(self, spec: RunSpec, dense: Weights, pattern: Pattern) -> None:
         """Decide what is kept of a run of *spec* from the weights *dense*; of a corner film, keep the dense one."""
@@ -53,6 +55,7 @@ class Snapshots:
         if not self.moments or not rounds:
             return None
         marks, first = marks_of(rounds, ROUNDS), len(self.taken)
+        self._marks = marks
 
         def seen(at: RoundState) -> None:
             if at.number in marks:
@@ -65,15 +68,17 @@ class Snapshots:
         """Write the rounds that were seen: one moment for each, of all matrices; residual and rho are their means."""
         for number, found in sorted(self._rounds.items()):
             out = {key: values for _, parts, _, _ in found for key, values in parts.items()}
-            self._keep("layer-wise", number, out, *(float(np.mean([row[i] for row in found])) for i in (2, 3)))
+            rho, primal = (float(np.mean([row[i] for row in found])) for i in (2, 3))
+            self._keep("layer-wise", number, out, rho, primal, self._marks, self._marks[-1])
         self._rounds = {}
 
-    def take(self, method: TrainingMethod, step: int) -> None:
-        """Keep this moment of ADMM if *step* is one of the evenly spaced ones."""
+    def take(self, method: TrainingMethod, step: int, total: int = 0) -> None:
+        """Keep this moment of ADMM if *step* is one of the evenly spaced ones. *total*: steps of the training."""
         if not self.moments or method.feasible() is None:
             return
         last = max(self.moments - 1, 1)
-        if step not in {round(i * method.hard_step / last) for i in range(self.moments)}:
+        marks = sorted({round(i * method.hard_step / last) for i in range(self.moments)})
+        if step not in marks:
             return
         self.taken = [s for s in self.taken if s.phase != "admm" or s.step < step]
         state, k, out = method.state(), len(self.taken), dict[str, np.ndarray]()
@@ -83,7 +88,7 @@ class Snapshots:
             if self.whole and name in method.scales:
                 out[f"snapshot/{k}/grid/{name}"] = method.scales[name].float().cpu().numpy()
         measures = method.measures()
-        self._keep("admm", step, out, measures["rho"], measures["primal"])
+        self._keep("admm", step, out, measures["rho"], measures["primal"], marks, total)
 
     def look(self, phase: str, step: int, weights: Weights, masks: Weights | None) -> None:
         """Keep *weights* under *masks* as a moment of a corner film; of a whole film it follows from what is kept."""
@@ -122,13 +127,18 @@ class Snapshots:
                                          self.pattern)
         return out
 
-    def _keep(self, phase: str, step: int, out: Mapping[str, np.ndarray], rho: float, primal: float) -> None:
+    def _keep(self, phase: str, step: int, out: Mapping[str, np.ndarray], rho: float, primal: float,
+              marks: Sequence[int] = (), total: int = 0) -> None:
+        """Write a moment, and beside it which one it is: of those at *marks*, of *total* steps or rounds."""
         from safetensors.numpy import save_file
 
         k = len(self.taken)
+        found = Snapshot(k=k, step=step, rho=rho, primal=primal, phase=phase)
+        place = marks.index(step) + 1 if step in marks else 0
         self.folder.mkdir(exist_ok=True)
-        save_file(dict(out), self.folder / f"{k}.safetensors")
-        self.taken.append(Snapshot(k=k, step=step, rho=rho, primal=primal, phase=phase))
+        save_file(dict(out), self.folder / f"{k}.safetensors",
+                  metadata=Taken(snapshot=found, of=total, place=place, moments=len(marks)).said())
+        self.taken.append(found)
 
     def listed(self) -> tuple[list[Snapshot], list[Snapshot]]:
         """What was taken, as the header lists it: of whole matrices, and of corners."""
