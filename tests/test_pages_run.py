@@ -10,22 +10,20 @@ from dataclasses import fields
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
 from core.live import asking, serving, tickets, workers
 from core.live.workers import End
 from core.methods import METHODS
-from core.runs import arrays as enc
 from core.runs.records import RunSpec
-from core.runs.store import Store, read_header
+from core.runs.store import Store, read_header, write_header
 from core.specs.resolving import resolve
-from core.views.catalogue import live_run
+from tests.films import films, header
 from tests.live_workers import this_process
 from tests.makers import make_dense, make_run
 from tests.opening import charts, open_page, said
+from tests.planting_moments import NAMES, plant_moments
 
 GIVEN = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 RUN = resolve(GIVEN).run_id
@@ -44,6 +42,11 @@ def going(empty_store: Store) -> Store:
     this_process(empty_store, RUN, GIVEN, 9, 8, phase="train", done=40, total=120)
     make_run(empty_store.live, status="running", id=RUN, pid=os.getpid())
     return empty_store
+
+
+def scripts(app: AppTest) -> list[str]:
+    """What moves the page."""
+    return [e.proto.body for e in app.get("html") if "scrollIntoView" in e.proto.body]
 
 
 def press(app: AppTest, label: str) -> AppTest:
@@ -109,29 +112,48 @@ def test_a_running_run_shows_where_it_stands_and_what_it_logged(monkeypatch: pyt
     assert [b.label for b in app.button if b.label in ("Cancel", "Resume")] == ["Cancel", "Cancel"]
 
 
-def test_moments_already_kept_are_counted_and_half_a_file_is_left_out(monkeypatch: pytest.MonkeyPatch,
-                                                                      going: Store) -> None:
-    name = "bert.encoder.layer.0.output.dense"
-    folder = going.live / RUN / "partial"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    free = rng.normal(size=(8, 16)).astype(np.float32)
-    order = np.argsort(-np.abs(free).reshape(-1, 4), axis=1)
-    held = np.zeros((32, 4), np.float32)
-    np.put_along_axis(held, order[:, :2], 1.0, axis=1)  # 2 of every 4, by hand
-    for k, w in enumerate([free, free * held.reshape(8, 16)]):
-        codes, scale = enc.encode_rows(w)
-        save_file({f"snapshot/{k}/w/{name}": codes, f"snapshot/{k}/w/{name}.scale": scale}, folder / f"{k}.safetensors")
-    (folder / "2.safetensors").write_bytes((folder / "1.safetensors").read_bytes()[:60])
-    run = going.open(RUN)
-    assert live_run.watched(run) == [name]
-    table = live_run.groups_so_far(run, name).table
-    assert list(table.columns)[1:] == ["W, moment 1", "W, moment 2"]
-    assert list(table["W, moment 2"]) == [0, 0, 32, 0, 0]
-    kept = np.abs(free).ravel() >= np.sort(np.abs(free).ravel())[-64]
-    counts = np.bincount(kept.reshape(-1, 4).sum(axis=1), minlength=5)
-    assert np.abs(np.array(table["W, moment 1"]) - counts).sum() <= 2  # int8 may swap one pair at the border
-    assert charts(open_page(monkeypatch, going, "run", run=RUN)) == 2
+def test_the_matrix_is_seen_going_sparse_beside_its_curves(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:
+    assert not films(open_page(monkeypatch, going, "run", run=RUN))  # no moment is kept yet
+    plant_moments(going.live / RUN)
+    app = open_page(monkeypatch, going, "run", run=RUN)
+    film = header(app)
+    assert film["moments"] == ["ADMM, step 0", "ADMM, step 36", "ADMM, step 107"] and film["grows"] and not film["key"]
+    assert film["panels"]["say"]["texts"][-1] == "Moment 3 of 8: step 107 of 250, W is 32\u202f% away from Z."
+    assert charts(app) == 1 and "Step " in said(app)
+    box, = (b for b in app.selectbox if b.label == "Matrix")
+    assert len(box.options) == 2
+    box.select_index(1).run()
+    assert not app.exception and app.query_params["matrix"] == NAMES[1]
+
+
+def test_a_cancel_is_no_error_and_says_where_it_was(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:
+    plant_moments(going.live / RUN)
+    monkeypatch.setattr(workers, "stop", lambda *args: None)
+    app = press(open_page(monkeypatch, going, "run", run=RUN), "Cancel")
+    record = read_header(going.live / RUN)
+    record.status, record.error = "cancelled", "Cancelled."
+    write_header(going.live / RUN, record)
+    (workers.folder_of(going, RUN) / "end.json").write_bytes(msgspec.json.encode(End(state="cancelled", ended=1.0)))
+    (workers.folder_of(going, RUN) / "worker.json").unlink()
+    app.run()
+    last = going.open(RUN).trace[-1]["step"]
+    assert [box.value for box in app.info] == [f"You cancelled this run at step {last}; what it kept is shown."]
+    assert not app.error and len(films(app)) == 1 and charts(app) == 1
+    other = open_page(monkeypatch, going, "run", run=RUN)  # somebody else, or the same person tomorrow
+    assert other.info[0].value.startswith(f"This run was cancelled at step {last}")
+
+
+def test_start_brings_the_run_into_view_once(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    app = open_page(monkeypatch, empty_store, "run")
+    assert scripts(app) == []
+    press(app, "Start")
+    first, = scripts(app)
+    assert "live-run/1" in first
+    app.run()
+    assert scripts(app) == [first]  # the same mark again: the browser has heard it
+    press(app, "Cancel")
+    press(app, "Start")
+    assert "live-run/2" in scripts(app)[0]
 
 
 def test_a_failed_run_says_why_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch, going: Store) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from core.runs import partial
 from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
 from ui import damaged
 
@@ -83,6 +84,14 @@ def cached(make: Callable[..., T], run: Run, *args: Any) -> T:
     """
     with damaged.reported(run):
         return _made(f"{make.__module__}.{make.__qualname__}", stamp(run), args, make, run)
+
+
+def cached_so_far(make: Callable[..., T], run: Run, *args: Any) -> T:
+    """`make(run, *args)` of a run that goes on, kept until it keeps another moment: what it logs changes nothing."""
+    with damaged.reported(run):
+        parent = () if run.parent is None else stamp(run.parent)
+        own = (str(run.path), file_times(run.path, (ARRAYS,)), run.record.status, partial.stamp(run.path))
+        return _made(f"{make.__module__}.{make.__qualname__}", (*own, *parent), args, make, run)
 
 
 def cached_over(make: Callable[..., T], *args: Any) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import streamlit as st
@@ -16,10 +17,13 @@ from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views.catalogue import live_run
 from core.views.drawing import style
-from ui import cache, comparing, frame, links, polling, run_demo, run_probe
+from core.views.film import growing
+from ui import cache, comparing, film, frame, into_view, links, polling, run_demo, run_probe
 from ui.run_words import STATES, duration, expectation, standing
 
 PACE = 1.0  # seconds between two looks
+PLACE = "live-run"  # the part of the page that shows the run
+STOPPED = "run.stopped"  # in the session: the runs that this person cancelled
 HURRY = 0.25  # while matrices are solved one by one: of a small model several a second
 
 
@@ -30,6 +34,7 @@ def _do(act: Callable[..., Any], *args: Any, watch: bool = False, **more: Any) -
         serve_once(cache.store())
         if watch:
             links.shared.put("run", run)
+            into_view.ask(PLACE)
     except InputError as error:
         st.session_state["run.refused"] = str(error)
 
@@ -81,19 +86,25 @@ def asked() -> LiveStatus | None:
 
 def watch(found: LiveStatus) -> None:
     """The run of the link, live: progress, numbers and pictures that grow. Once it is over the polling ends."""
-    run, over = found.run, found.over
-    least = HURRY if run_demo.layered(run) else PACE
+    name, over = found.run, found.over
+    least = HURRY if run_demo.layered(name) else PACE
     timer = None if over else polling.every(least)
 
     def body() -> None:
         serve_once(cache.store())
-        now = status(cache.store(), run)
+        now = status(cache.store(), name)
         if timer is not None and (now.over or polling.outdated(timer, least)):
             st.rerun()  # of the whole page: only that ends the timer, or sets another
+        run = _recorded(now)
         _head(now)
-        _pictures(now)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _buttons(now, "watch")
+            matrix = None if run is None else _matrix(run)
+        _pictures(now, run, matrix)
 
-    st.fragment(body, run_every=timer)()
+    with st.container(key=PLACE):
+        st.fragment(body, run_every=timer)()
+    into_view.place(PLACE)
 
 
 def _head(now: LiveStatus) -> None:
@@ -104,19 +115,33 @@ def _head(now: LiveStatus) -> None:
             st.warning(f"It lives, but has said nothing for {duration(now.silent)}. Nobody stops it but you.")
     elif now.state == "queued":
         st.info(f"It is {standing(now)}. It starts by itself.")
-    elif now.state in ("failed", "cancelled"):
-        st.error(links.plain(f"This run {'failed' if now.state == 'failed' else 'was cancelled'}. {now.reason}"))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        _buttons(now, "watch")
+    elif now.state == "failed":
+        st.error(links.plain(f"This run failed. {now.reason}"))
+    elif now.state == "cancelled":
+        st.info(_stopped(now.run))
+
+
+def _stopped(run: str) -> str:
+    """A cancel is no mistake: who asked for it, when, and what there is to see."""
+    who = "You cancelled this run" if run in st.session_state.get(STOPPED, ()) else "This run was cancelled"
+    try:
+        step = max((int(row.get("step", 0)) for row in cache.open_run(run).trace), default=0)
+    except InputError:
+        step = 0
+    if not step:
+        return f"{who} before its first step."
+    return f"{who} at step {style.count(step)}; what it kept is shown."
 
 
 def _buttons(now: LiveStatus, where: str) -> None:
     """What can be done about a run. A callback would run the fragment alone again: each runs the whole page."""
     if where == "job" and st.button("Watch", key=f"job.watch.{now.run}"):
         links.shared.put("run", now.run)
+        into_view.ask(PLACE)
         st.rerun()
     if not now.over and now.watched and st.button("Cancel", key=f"{where}.cancel.{now.run}"):
         _do(asking.cancel, now.run, polling.viewer())
+        st.session_state.setdefault(STOPPED, set()).add(now.run)
         st.rerun()
     if now.state in ("failed", "cancelled") and st.button("Resume", key=f"{where}.resume.{now.run}"):
         _do(asking.resume, now.run, polling.viewer(), watch=True)
@@ -125,39 +150,51 @@ def _buttons(now: LiveStatus, where: str) -> None:
         _open(now.run)
 
 
-def _pictures(now: LiveStatus) -> None:
-    if now.state == "queued":
-        return
+def _recorded(now: LiveStatus) -> Run | None:
+    """What is recorded of the run by now; None for nothing, and for an earlier run under its name."""
     try:
-        run = cache.open_run(now.run)
+        run = None if now.state == "queued" else cache.open_run(now.run)
     except InputError:
-        st.caption("Nothing is recorded of it yet." if now.state == "running" else "It left no record.")
-        return
-    if now.state != "succeeded" and (run.recorded or _before(run, now)):
-        st.caption("Nothing is recorded of it yet.")  # what stands under its name is an earlier run
+        return None
+    return None if run is None or (now.state != "succeeded" and (run.recorded or _before(run, now))) else run
+
+
+def _matrix(run: Run) -> str | None:
+    """Choose the matrix to watch; None while no moment of any is kept."""
+    with frame.guarded():
+        names = cache.cached_so_far(growing.matrices, run)
+        if names:
+            return links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", quiet=True)
+    return None
+
+
+def _pictures(now: LiveStatus, run: Run | None, matrix: str | None) -> None:
+    """The matrix going sparse, beside the curves; the numbers under both."""
+    if run is None:
+        if now.state != "queued":
+            st.caption("Nothing is recorded of it yet." if now.state in ("running", "succeeded") else
+                       "It left no record.")
         return
     run_demo.matrices(run)
     if run.record.spec.method in run_demo.LAYERED and not run.trace:
         return  # its rounds are written down when all layers are solved
+    curves: AbstractContextManager[object] = nullcontext()
+    if matrix is not None:
+        left, curves = st.columns([3, 2])
+        with left, frame.guarded():
+            found = cache.cached_so_far(growing.film, run, matrix)
+            if found is not None:
+                film.show(found, "live", link="", claim=False, grows=True)
+    with curves:
+        frame.draw(live_run.growing, run, matrix is not None, key="live.trace")
     with frame.guarded():
         frame.figures(frame.cached(live_run.numbers, run))
-    frame.draw(live_run.growing, run, key="live.trace")
-    _groups(run)
 
 
 def _before(run: Run, now: LiveStatus) -> bool:
     """Was the header written before the worker that is under way began?"""
     written = file_times(run.path, (HEADER,))[0][0] / 1e9
     return now.state == "running" and now.watched and written < time.time() - now.elapsed - 1.0
-
-
-def _groups(run: Run) -> None:
-    """The groups of one matrix over the moments kept so far, while there are such."""
-    with frame.guarded():
-        names = live_run.watched(run)
-        if names:
-            matrix = links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix")
-            frame.show(live_run.groups_so_far(run, matrix), "live.groups")
 
 
 def history() -> None:

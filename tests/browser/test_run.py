@@ -142,7 +142,8 @@ def test_a_run_grows_survives_a_reload_and_is_cancelled(place: Place, chrome: An
     assert workers.active(place.store) == [worker]  # one and the same all along
     tab.get_by_role("button", name="Cancel").first.click()
     headline(tab, run, "cancelled")
-    tab.get_by_text("This run was cancelled.").first.wait_for()
+    tab.get_by_text("You cancelled this run at step").first.wait_for()
+    assert not tab.query_selector("[data-testid=stMain] [data-testid=stAlertContentError]")
     tab.get_by_role("button", name="Resume").first.wait_for()
     assert read_header(place.store.live / run).status == "cancelled" and not workers.alive(worker)
     assert complaints(tab) == []

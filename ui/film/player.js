@@ -212,6 +212,16 @@ class Player {
     this.again();
   }
 
+  // The film has grown: whoever stood at its end is led to the new one; whoever looks at an earlier moment stays there.
+  after(before) {
+    const same = this.header.moments.indexOf(before.header.moments[before.k]);
+    if (same < 0) return;
+    const atEnd = before.k === before.last;
+    if (atEnd && this.calm) return;
+    this.t = before.playing ? Math.min(before.t, this.last) : same;
+    if ((atEnd || before.playing) && same < this.last) this.play();
+  }
+
   toggle() {
     if (this.playing) this.pause();
     else this.play();
@@ -348,6 +358,7 @@ export default function (component) {
       // Another matrix of the same run: the same moment, and it goes on playing.
       if (before.last === next.last && next.asked === before.asked) next.t = before.t;
       if (before.last === next.last && before.playing) next.play();
+      else if (next.header.grows) next.after(before);
       before.close();
     }
     players.set(host, next);

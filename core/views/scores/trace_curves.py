@@ -44,6 +44,7 @@ PANELS = (
     Panel("loss", (("loss", "training loss"),)),
     Panel("score", (("score", "evaluation score"),)),
 )
+FEW = (Panel("W to Z (log)", PANELS[0].keys[:1], log=True), *PANELS[-2:])  # what a small figure has room for
 
 
 def has_admm(run: Run) -> bool:
@@ -51,14 +52,14 @@ def has_admm(run: Run) -> bool:
     return any("primal" in row for row in run.trace)
 
 
-def timeline(run: Run) -> View:
-    """Everything that was logged, in small panels over one time axis with one cursor; the phases are shaded.
+def timeline(run: Run, panels: Sequence[Panel] = PANELS) -> View:
+    """What was logged for *panels*, one above the other over one time axis with one cursor; the phases are shaded.
 
     x: optimiser steps (iterations, for the layer-wise method). Curves of more than MOST rows are thinned to every
     k-th row, and the view says so.
     """
     rows = run.trace
-    shown = [p for p in PANELS if any(finite(row.get(k)) for row in rows for k, _ in p.keys)]
+    shown = [p for p in panels if any(finite(row.get(k)) for row in rows for k, _ in p.keys)]
     table = pd.DataFrame(rows)
     if not shown:
         return View(f"{style.method_title(run.record.spec.method)} logged no steps: it prunes once and trains nothing.",
