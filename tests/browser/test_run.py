@@ -30,6 +30,9 @@ POINTS = """() => {
     return 0;
 }"""
 
+RANGE = """[...document.querySelectorAll("[data-testid=stMain] *")]
+    .map(each => each.shadowRoot?.querySelector("input[type=range]")).find(Boolean)"""  # of the film
+
 
 class Place:
     """A store of its own, and a server over it that can be killed and started again at the same address."""
@@ -112,6 +115,17 @@ def grown(tab: Any, beyond: int) -> int:
     return int(tab.evaluate(POINTS))
 
 
+def film_at(tab: Any, *, beyond: int) -> int:
+    """Wait until the film has a moment after number *beyond*; the one that it shows then."""
+    tab.wait_for_function(f"beyond => ({RANGE})?.max > beyond", arg=beyond, polling=200)
+    return int(tab.evaluate(f"() => ({RANGE}).value"))
+
+
+def top(tab: Any) -> float:
+    """How far the page is moved."""
+    return float(tab.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop"))
+
+
 def done_of(tab: Any) -> int:
     """Steps done, as the bar says."""
     words = tab.locator("[data-testid=stProgress]").inner_text()
@@ -126,8 +140,16 @@ def steps_of(place: Place, run: str) -> list[int]:
 def test_a_run_grows_survives_a_reload_and_is_cancelled(place: Place, chrome: Any) -> None:
     tab = window(chrome)
     run = begin(tab, place, epochs=60)
+    assert 0 <= tab.locator(".st-key-live-run").bounding_box()["y"] < 200  # Start has brought it into view
     first = grown(tab, 1)
     second = grown(tab, first)
+    film_at(tab, beyond=1)
+    tab.locator("button[aria-label^=Start]").last.click()  # back to the first moment: it stays while the film grows
+    tab.mouse.move(600, 500)
+    tab.mouse.wheel(0, 240)
+    tab.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop > 200")
+    moved = top(tab)
+    assert film_at(tab, beyond=2) == 0 and top(tab) == moved  # and nobody moves the page back
     worker, = workers.active(place.store)
     steps = done_of(tab)
     tab.reload(wait_until="commit")
