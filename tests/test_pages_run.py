@@ -178,6 +178,7 @@ def test_a_finished_run_is_opened_or_made_again(monkeypatch: pytest.MonkeyPatch,
     (folder / "end.json").write_bytes(msgspec.json.encode(End(state="succeeded", ended=1.0)))
     app = open_page(monkeypatch, empty_store, "run", run=RUN)
     assert f"{RUN}: done" in said(app) and not app.error
+    assert len(films(app)) == 1  # with its end now
     assert "This run was made on this machine." in " ".join(m.value for m in app.markdown)
     press(app, "Make it again")
     assert tickets.waiting(empty_store)[0][0].again

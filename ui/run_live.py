@@ -13,6 +13,7 @@ from core.errors import InputError
 from core.live import asking, estimates, tickets, workers
 from core.live.serving import serve_once
 from core.live.status import LiveStatus, jobs, status
+from core.runs.filmed import has_film
 from core.runs.records import RunSpec
 from core.runs.store import HEADER, Run, file_times
 from core.views.catalogue import live_run
@@ -65,6 +66,9 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
 
 
 def _open(run: str) -> None:
+    entry = cache.store().find(run)
+    if entry is not None and entry.record is not None and has_film(entry.record):
+        frame.link("watch", "Film", run=run)
     frame.link("weights", "Weights", run=run)
     frame.link("trace", "ADMM trace", run=run)
     comparing.link_mates(run)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.runs import partial
-from core.runs.filmed import Filmed, Frame, filmed
+from core.runs.filmed import Filmed, Frame, filmed, has_film
 from core.runs.partial import Taken
 from core.runs.store import Run
 from core.views.drawing import style
@@ -25,7 +25,7 @@ SAYS = 28  # pixels of the sentence
 def matrices(run: Run) -> list[str]:
     """The matrices that a film can be made of by now."""
     if run.record.status == "succeeded":
-        return [m.name for m in run.record.matrices] if run.record.snapshots or run.record.film else []
+        return [m.name for m in run.record.matrices] if has_film(run.record) else []
     return partial.matrices(run)
 
 
