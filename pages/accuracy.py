@@ -38,10 +38,10 @@ else:
         printed = axis == curves.ZEROS and own.switch(
             "published", "Published points",
             help="Scores that others print, of another model and another budget: where the field is, not who wins.")
-    st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line and "
-               f"open dots: no training. {curves.READING[axis]}")
     grid([panel for panel in panels if task in ("", panel[0])], "curve", curves.panel, (printed, axis),
          curves.small_print, (axis,))
+    st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line and "
+               f"open dots: no training. {curves.READING[axis]}")
     judged = [panel for panel in frame.cached_over(error_and_score.panels) if task in ("", panel[0])]
     if judged:
         st.header("Does a lower error give a better score?", anchor="error")

@@ -13,8 +13,9 @@ if run is not None:
     with frame.guarded():
         if not trace_curves.has_admm(run):
             st.info("This run has no ADMM phase: there are no residuals and no rho. What it did log is shown.")
-        frame.figures(frame.cached(trace_curves.numbers, run))
     frame.draw(trace_curves.timeline, run, key="timeline")
+    with frame.guarded():
+        frame.figures(frame.cached(trace_curves.numbers, run))
     left, right = st.columns(2, gap="large")
     with left:
         frame.draw(stages.waterfall, run, key="waterfall")

@@ -79,4 +79,4 @@ def test_text_of_a_run_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     record = read_header(folder)
     write_header(folder, msgspec.structs.replace(record, spec=msgspec.structs.replace(record.spec, task="<script>")))
     html = bodies(open_page(monkeypatch, store, "methods", method="asp"))
-    assert "<script>" not in html and "&lt;script&gt;" in html
+    assert "<script>:" not in html and "&lt;script&gt;" in html

@@ -13,7 +13,7 @@ from core.methods.knobs import knobs_of
 from core.runs.records import LATER, RunRecord, RunSpec
 from core.views.drawing import style
 
-QUIET = ("record", "knobs")  # how much is kept decides nothing; knobs are listed one by one
+QUIET = ("record", "film", "knobs")  # how much is kept decides nothing; knobs are listed one by one
 
 
 def told_apart(records: Iterable[RunRecord]) -> dict[str, str]:
@@ -113,7 +113,7 @@ ALWAYS = ("start", "epochs")  # said of every run of a list in which they differ
 
 def _enough(said: list[dict[str, str]]) -> list[str]:
     """As few settings as tell *said* apart. Where W begins and how long it trained is said wherever it differs."""
-    known = [*SAID, *(n for n in dict.fromkeys(n for s in said for n in s) if n not in SAID and n != "film")]
+    known = [*SAID, *(n for n in dict.fromkeys(n for s in said for n in s) if n not in SAID)]
     names = [n for n in ALWAYS if len({s.get(n) for s in said}) > 1]
     for _ in known:
         kinds = len({tuple(s.get(n) for n in names) for s in said})

@@ -1,0 +1,58 @@
+"""What a reader meets on a page: how many words, where the first picture begins, which boxes cut their text.
+
+`python -m tests.browser.reading` prints a line a page, at 1366 × 768, over the store that SPARSESCOPE_CACHED names.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tests.browser.serving import browser, painted, server
+from ui.pages import PAGES
+
+SIZE = {"width": 1366, "height": 768}
+FIRST = ("[data-testid=stPlotlyChart], [data-testid=stBidiComponentIsolated], [data-testid=stImage], "
+         "[data-testid=stDataFrame], canvas, .tiles, table.method, [data-testid=stCode]")
+
+
+def words(page: Any) -> int:
+    """Words that are on the page, its side bar left out: neither what is folded, nor what a figure draws."""
+    return len(page.inner_text("[data-testid=stMain]").split())
+
+
+def first(page: Any, what: str = FIRST) -> tuple[float, float]:
+    """Upper and lower edge, in pixels of the window, of the uppermost element *what* that is seen."""
+    edges = page.evaluate("""what => [document, ...[...document.querySelectorAll('[data-testid=stMain] *')]
+        .map(e => e.shadowRoot).filter(Boolean)]
+        .flatMap(root => [...root.querySelectorAll(root === document ? '[data-testid=stMain] :is(' + what + ')'
+            : 'canvas')])
+        .map(e => e.getBoundingClientRect()).filter(r => r.width > 60 && r.height > 40)
+        .map(r => [r.top, r.bottom]).sort((a, b) => a[0] - b[0])[0] ?? [Infinity, Infinity]""", what)
+    return float(edges[0]), float(edges[1])
+
+
+def cut(page: Any) -> list[str]:
+    """What is chosen in a select box and does not fit into it."""
+    return list(page.evaluate("""() => [...document.querySelectorAll(
+        '[data-testid=stMain] [data-testid=stSelectbox] *, [data-testid=stMain] [data-testid=stMultiSelect] *')]
+        .filter(e => e.checkVisibility() && (e.value || !e.children.length && e.textContent.trim()))
+        .filter(e => getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth)
+        .map(e => e.value ?? e.textContent)"""))
+
+
+def main(asked: list[str]) -> int:
+    """Run from the command line; *asked*: keys of pages, all without any."""
+    with server() as address, browser() as chrome:
+        page = chrome.new_context(viewport=SIZE).new_page()
+        print(f"{'page':12} {'words':>6} {'from':>6} {'to':>6}  cut")
+        for key in asked or PAGES:
+            page.goto(f"{address}/{'' if key == 'overview' else key}", wait_until="commit", timeout=60_000)
+            painted(page)
+            top, bottom = first(page)
+            print(f"{key:12} {words(page):6} {top:6.0f} {bottom:6.0f}  {cut(page)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
