@@ -20,30 +20,41 @@ def grid(panels: list[tuple[str, str]], kind: str, view: Callable[..., View], gi
         for column, (name, model) in zip(columns, panels[start:start + 2], strict=False):
             with column, frame.guarded():
                 frame.show(frame.cached_over(view, name, model, *given), f"{kind}-{name}-{model}")
-                st.caption(links.plain(frame.cached_over(words, name, model, *asked)))
+                with st.expander("What is drawn"):
+                    st.caption(links.plain(frame.cached_over(words, name, model, *asked)))
 
+
+def curves_of(panels: list[tuple[str, str]], axis: str, printed: bool) -> None:
+    """A panel a task: score over what is gone or stored."""
+    grid(panels, "curve", curves.panel, (printed, axis), curves.small_print, (axis,))
+    with st.expander("How to read it"):
+        st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line "
+                   f"and open dots: no training. {curves.READING[axis]}")
+
+
+VIEWS = {"ratio": "Score over ratio", "error": "Score over error"}
 
 frame.opening("accuracy")
-own = links.Own("accuracy", ("axis", "published"))
+own = links.Own("accuracy", ("axis", "published", "view"))
 panels = frame.cached_over(curves.panels)
 if not panels:
     frame.empty()
 else:
+    judged = frame.cached_over(error_and_score.panels)
     tasks = list(dict.fromkeys(task for task, _ in panels))
-    with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        task = links.shared.choose("task", "Task", ["", *tasks],
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        task = links.shared.choose("task", "Task", ["", *tasks], quiet=True, width=190,
                                    words=lambda t: style.task_title(t) if t else "all tasks")
+        view = own.choose("view", "Show", list(VIEWS) if judged else ["ratio"], words=VIEWS.__getitem__,
+                          look="segments", quiet=True)
         axis = own.choose("axis", "Across", list(curves.AXES), words=curves.AXES.__getitem__, look="segments",
-                          kind="axis", help="How many weights are gone, or what is left to store.")
-        printed = axis == curves.ZEROS and own.switch(
+                          kind="axis", quiet=True) if view == "ratio" else curves.ZEROS
+        printed = view == "ratio" and axis == curves.ZEROS and own.switch(
             "published", "Published points",
             help="Scores that others print, of another model and another budget: where the field is, not who wins.")
-    grid([panel for panel in panels if task in ("", panel[0])], "curve", curves.panel, (printed, axis),
-         curves.small_print, (axis,))
-    st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line and "
-               f"open dots: no training. {curves.READING[axis]}")
-    judged = [panel for panel in frame.cached_over(error_and_score.panels) if task in ("", panel[0])]
-    if judged:
-        st.header("Does a lower error give a better score?", anchor="error")
+    if view == "ratio":
+        curves_of([panel for panel in panels if task in ("", panel[0])], axis, printed)
+    else:
         st.caption(error_and_score.QUESTION)
-        grid(judged, "error", error_and_score.panel, (), error_and_score.small_print, ())
+        grid([panel for panel in judged if task in ("", panel[0])], "error", error_and_score.panel, (),
+             error_and_score.small_print, ())

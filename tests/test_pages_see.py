@@ -30,7 +30,7 @@ def test_a_good_store_has_words_before_pictures(shared_store: Store, monkeypatch
     assert not at.exception and not at.error and at.subheader
     kinds = [element.type for element in at.main if element.type in ("subheader", "image", "plotly_chart")]
     assert kinds[0] == "subheader" and len(set(kinds)) > 1  # a sentence stands before the first picture
-    assert len(at.get("plotly_chart")) == {"overview": 0, "accuracy": 4, "trace": 3}[key]
+    assert len(at.get("plotly_chart")) == {"overview": 0, "accuracy": 2, "trace": 3}[key]
 
 
 @pytest.mark.parametrize("key", MINE)
@@ -43,7 +43,7 @@ def test_a_damaged_store_still_shows_the_whole_runs(
 
 def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, shared_store, "accuracy", task="cola")
-    assert len(at.get("plotly_chart")) == 2
+    assert len(at.get("plotly_chart")) == 1
     assert "published, another model" not in at.get("plotly_chart")[0].proto.spec
     at.toggle[0].set_value(True).run()
     assert not at.exception and "published, another model" in at.get("plotly_chart")[0].proto.spec
@@ -58,7 +58,13 @@ def test_accuracy_over_bits_per_weight_comes_from_the_link(shared_store: Store, 
     assert '"type":"log"' in at.get("plotly_chart")[0].proto.spec and not at.toggle
     assert any("Ratio is not speed" in c.value and "Dense is 32" in c.value for c in at.caption)
     wrong = open_page(monkeypatch, shared_store, "accuracy", axis="money")
-    assert "Unknown axis" in wrong.error[0].value and len(wrong.get("plotly_chart")) == 4
+    assert "Unknown axis" in wrong.error[0].value and len(wrong.get("plotly_chart")) == 2
+
+
+def test_score_over_error_is_a_view_of_its_own(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = open_page(monkeypatch, shared_store, "accuracy", view="error")
+    assert not at.exception and not at.toggle and len(at.get("plotly_chart")) == 2
+    assert not any("Ratio is not speed" in c.value for c in at.caption)
 
 
 def test_the_trace_of_a_run_without_admm_says_so(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

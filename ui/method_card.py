@@ -29,11 +29,11 @@ def show(card: MethodCard, alone: bool = False) -> None:
                 _ways(card)
                 st.html(_knobs(card))
             return
-        st.html(_body(card) + _parts(card, ("prunes", "cost")))
-        with st.expander("Source, where we differ, knobs"):
-            st.html(_remark(card) + _parts(card, ("source", "differs")) + _knobs(card))
-        st.html(_claims(card, FEWER) + _runs(card.rows, FEW))
-        _ways(card)
+        st.html(_body(card))
+        with st.expander("Cost, source, knobs, runs"):
+            st.html(_remark(card) + _parts(card, ("prunes", "cost", "source", "differs")) + _knobs(card)
+                    + _claims(card, FEWER) + _runs(card.rows, FEW))
+            _ways(card)
 
 
 def _ways(card: MethodCard) -> None:
