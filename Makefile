@@ -26,8 +26,8 @@ app: setup  ## open the dashboard on the recorded runs (PORT=8600 for another po
 test: setup-dev  ## run the tests, two files at a time (ARGS=... goes to pytest)
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-slow: setup-dev  ## run the long tests that `make test` leaves out
-	@$(RUN) -m pytest -q -m slow $(ARGS)
+slow: setup-dev  ## run the long tests that `make test` leaves out, two files at a time
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m slow -n 2 --dist loadfile $(ARGS)
 
 mutants: setup-dev  ## put small faults in, one at a time: do the tests notice? (ARGS="--number 24 --seed 0", --help)
 	@$(RUN) -m pip install --quiet -r requirements-mutants.txt
