@@ -19,15 +19,14 @@ def grid(panels: list[tuple[str, str]], kind: str, view: Callable[..., View], gi
         columns = st.columns(2, gap="large") if len(panels) > 1 else [st.container()]
         for column, (name, model) in zip(columns, panels[start:start + 2], strict=False):
             with column, frame.guarded():
-                frame.show(frame.cached_over(view, name, model, *given), f"{kind}-{name}-{model}")
-                with st.expander("What is drawn"):
-                    st.caption(links.plain(frame.cached_over(words, name, model, *asked)))
+                frame.show(frame.cached_over(view, name, model, *given), f"{kind}-{name}-{model}",
+                           frame.cached_over(words, name, model, *asked))
 
 
 def curves_of(panels: list[tuple[str, str]], axis: str, printed: bool) -> None:
     """A panel a task: score over what is gone or stored."""
     grid(panels, "curve", curves.panel, (printed, axis), curves.small_print, (axis,))
-    with st.expander("How to read it"):
+    with st.expander("How to read it", type="compact"):
         st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line "
                    f"and open dots: no training. {curves.READING[axis]}")
 

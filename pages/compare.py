@@ -14,8 +14,7 @@ from ui.cache import cached_across
 
 def maps(runs: Sequence[Run]) -> None:
     """The same matrix in every run, and against the reference."""
-    st.header("The same matrix", anchor="matrix")
-    bar = st.container(horizontal=True, gap="large", vertical_alignment="bottom")
+    bar = st.container(horizontal=True, gap="medium", vertical_alignment="bottom")
     with bar:
         matrix = comparing.pick_matrix(runs)
     if matrix is None:
@@ -24,9 +23,9 @@ def maps(runs: Sequence[Run]) -> None:
     with bar:
         zoom = "off" if reach.whole else links.shared.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
-            words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
+            words={"off": "Whole matrix", "on": "Single weights"}.__getitem__, quiet=True)
         what = comparing.OWN.choose("by", "Against the reference", list(same_matrix.AGAINST), look="segments",
-                                    words=same_matrix.AGAINST.__getitem__, kind="comparison")
+                                    words=same_matrix.AGAINST.__getitem__, kind="comparison", quiet=True)
     pictures = st.container()
     row = column = 0
     if zoom == "on":
@@ -58,9 +57,9 @@ def answers(runs: Sequence[Run]) -> None:
 frame.opening("compare")
 runs = comparing.pick()
 if runs:
-    comparing.heads(runs)
-    comparing.table(differences.differing, runs, key="settings")
     with frame.guarded():
         maps(runs)
+    comparing.heads(runs)
+    comparing.table(differences.differing, runs, key="settings")
     with frame.guarded():
         answers(runs)

@@ -18,7 +18,6 @@ def page(path: Path, judge: str) -> None:
     names = [m.name for m in report.matrices]
     for remark in report.remarks:
         st.info(links.plain(remark))
-    st.caption(links.plain(str(report.path)))
     if not names:
         st.subheader(links.plain(report.verdict[0]), anchor=False)
         return
@@ -35,8 +34,8 @@ def page(path: Path, judge: str) -> None:
             st.warning(links.plain(line))
         st.dataframe(close.table, hide_index=True, key="certificate")
     with top:
-        frame.show(views.overview(report, matrix), "squares")
-        st.markdown(links.plain(" ".join(report.verdict[2:])))
+        frame.show(views.overview(report, matrix), "squares",
+                   " ".join([*report.verdict[2:], f"Read from {report.path}."]))
         frame.figures(views.numbers(report))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.lab import choices_layer as knobs
 from core.lab import layer, source
@@ -29,14 +28,14 @@ def offer(choices: LayerChoices, key: str, pattern: str) -> None:
                  names=knobs.names(choices, key), help=knobs.help_of(choices, key))
 
 
-def buttons(choices: LayerChoices, pin: DeltaGenerator, reset: DeltaGenerator) -> None:
+def buttons(choices: LayerChoices) -> None:
     """Pin or unpin, and reset."""
     if "pin" in st.query_params:
-        pin.button("Unpin", on_click=st.query_params.pop, args=("pin",), width="stretch")
+        st.button("Unpin", on_click=st.query_params.pop, args=("pin",), width="stretch")
     else:
-        pin.button("Pin", on_click=st.query_params.update, args=({"pin": choices.text()},), width="stretch",
+        st.button("Pin", on_click=st.query_params.update, args=({"pin": choices.text()},), width="stretch",
                    help="Maps and curves then show this setting's answer beside the present one.")
-    reset.button("Reset", on_click=OWN.say, args=({},), width="stretch")
+    st.button("Reset", on_click=OWN.say, args=({},), width="stretch")
 
 
 def draw(shown: Pictures) -> None:
@@ -56,20 +55,21 @@ def page(run: Run, matrix: str) -> None:
     pattern = knobs.usual(run.record.spec.pattern)
     choices, here = settled(pattern), source.source_of(run, matrix)
     seen, folded = knobs.shown(choices)
-    *places, rest, pin, reset = st.columns(knobs.WIDTHS, gap="small", vertical_alignment="bottom")
-    for place, key in zip(places, seen, strict=False):
-        with place:
+    pictures, side = st.columns([9, 2], gap="medium")
+    with side, st.container(key="side", gap="small"):
+        for key in seen:
             offer(choices, key, pattern)
-    with rest, st.popover("More", width="stretch", disabled=not folded):
-        for key in folded:
-            offer(choices, key, pattern)
-    buttons(choices, pin, reset)
+        with st.popover("More", width="stretch", disabled=not folded):
+            for key in folded:
+                offer(choices, key, pattern)
+        buttons(choices)
     path, pinned = layer.path_of(here, choices), None
     with frame.guarded():
         pinned = layer.pinned(here, st.query_params.get("pin"))
     lines = dict(layer.errors_of(here, path.pattern, path.grid))
-    player.show(lambda k: draw(moment(path, k, lines, pinned)), path.last, words=path.words)
-    st.caption(links.plain(source.about(run, matrix)))
+    with pictures:
+        player.show(lambda k: draw(moment(path, k, lines, pinned)), path.last, words=path.words)
+        st.caption(links.plain(source.about(run, matrix)))
 
 
 frame.opening("lab")

@@ -13,7 +13,6 @@ OWN = links.Own("occupancy", ("share",))
 
 def page(run: Run, matrix: str) -> None:
     """The certificate, the map of groups with its threshold, the way to the spike, all matrices."""
-    frame.draw(certificate.certificate, run, key="certificate")
     with frame.guarded():
         for line in frame.cached(certificate.violations, run, matrix):
             st.warning(links.plain(line))
@@ -25,6 +24,7 @@ def page(run: Run, matrix: str) -> None:
                                "matrix; the slider starts at the share that the pattern keeps.")
     with maps:
         frame.draw(occupancy_map.group_maps, run, matrix, share, key="groups")
+    frame.draw(certificate.certificate, run, key="certificate")
     frame.draw(occupancy_map.history, run, matrix, share, key="history")
     frame.draw(occupancy_map.strip, run, key="strip")
 

@@ -37,9 +37,9 @@ def page(run: Run, matrix: str) -> None:
         down = OWN.slide("down", "Row of blocks", 0, last.down)
         across = OWN.slide("across", "Column of blocks", 0, last.across)
     choice = (matrix, block, learned, count)
+    if words := library_block.note(run, learned):
+        st.caption(links.plain(words))
     with maps:
-        if words := library_block.note(run, learned):
-            st.caption(links.plain(words))
         left, right = st.columns([6, 5], gap="large")
         with left:
             frame.draw(library_map.block_map, run, *choice, shown, (down, across), key="map")

@@ -32,16 +32,17 @@ frame.opening("plane")
 asked = plane.read(OWN.said())
 OWN.settle(asked.link, asked.problems)
 offer(asked, "case")
-st.caption(links.plain(asked.shows))
-*places, rest = st.columns([3, 3, 3, 2], gap="large", vertical_alignment="bottom")
-for place, key in zip(places, plane.FIRST, strict=True):
-    with place:
-        offer(asked, key)
-with rest, st.popover("More knobs", width="stretch"):
-    for key in plane.REST:
-        offer(asked, key)
 path = plane.solve(asked.choices)
-film.show(views.film(path), "plane", claim=False)
+picture, side = st.columns([9, 2], gap="medium")
+with side:
+    for key in plane.FIRST:
+        offer(asked, key)
+    with st.popover("More knobs", width="stretch"):
+        for key in plane.REST:
+            offer(asked, key)
+    st.caption(links.plain(asked.shows))
+with picture:
+    film.show(views.film(path), "plane", claim=False)
 with st.expander("The formulas"):
     for update in words.rules(path):
         st.caption(links.plain(update.words))

@@ -22,8 +22,8 @@ def page(choice: bar.Choice) -> None:
         return
     reader = bar.reader(choice)
     reading = sentence_text.read(reader, (choice.record.id, choice.pattern), *texts)
-    sentence_text.tokens(reading, sentence.words_known(reader.pruned.tokenizer))
     answers = st.container()
+    sentence_text.tokens(reading, sentence.words_known(reader.pruned.tokenizer))
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
         part = links.shared.choose("part", "Show", list(PARTS), look="segments", words=PARTS.__getitem__)
         layer = frame.pick_layer(reading.run)
@@ -32,7 +32,8 @@ def page(choice: bar.Choice) -> None:
     with answers:
         answer(reading, layer)
     inside(reading, part, layer, int(head))
-    st.caption(links.plain(bar.about(choice)))
+    with st.expander("Which models", type="compact"):
+        st.caption(links.plain(bar.about(choice)))
 
 
 def answer(reading: Reading, layer: int) -> None:

@@ -19,7 +19,7 @@ def runs_of(app: AppTest) -> list[str]:
 
 def table(app: AppTest) -> dict[str, list[str]]:
     """Rows of the table of settings by their name."""
-    frame = app.dataframe[0].value
+    frame = next(f.value for f in app.dataframe if "setting" in f.value)
     return {row[0]: row[1:-1] for row in frame.to_numpy().tolist()}
 
 

@@ -13,7 +13,7 @@ from core.runs.store import Run
 from core.views.compare import choice
 from core.views.compare.differences import against, final
 from core.views.drawing import style
-from core.views.drawing.telling_apart import told_apart
+from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import View
 from ui import cache, frame, links
 
@@ -85,23 +85,21 @@ def _bar(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> None:
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         links.widget("select", "compare.task", "Task", first.spec.task, moved, sorted({r.spec.task for r in records}),
-                     format_func=style.task_title, width=180,
-                     help="Begins anew with the runs of a task that tell most.")
+                     format_func=style.task_title, width=215,
+                     label_visibility="collapsed")
         links.widget("several", "compare.runs", "Runs, the reference first", [r.id for r in chosen], picked,
-                     names=words, placeholder="Choose two to four runs")
+                     names=words, placeholder="Choose two to four runs", label_visibility="collapsed")
 
 
 def heads(runs: Sequence[Run]) -> None:
     """A card a run: its name, where it comes from, its score against the reference; buttons that pin another one."""
     records = [r.record for r in runs]
-    names, apart = choice.titles(records), told_apart(records)
+    names, short = choice.titles(records), short_names(records)
     for column, run, name in zip(st.columns(len(runs)), runs, names, strict=True):
         with column, st.container(border=True, gap="small", height="stretch"):
             record = run.record
-            made = "recorded" if run.recorded else "made on this machine"
-            st.markdown(f"**{links.plain(name)}**")
-            said = [style.task_title(record.spec.task), *style.run_words(record).split(" · "), apart[record.id], made]
-            st.caption(links.plain(" · ".join(filter(None, said))))
+            made = "" if run.recorded else " · made on this machine"
+            st.markdown(f"**{links.plain(name)}**", help=links.plain(short[record.id] + made))
             score = style.score(final(record))
             note = "the reference" if run is runs[0] else against(records[0], record)
             st.markdown(f"Score **{score}** · {links.plain(note)}")
@@ -123,16 +121,11 @@ def draw(make: Callable[..., View], runs: Sequence[Run], *args: Any, key: str) -
 
 
 def table(make: Callable[..., View], runs: Sequence[Run], key: str) -> None:
-    """Show a view that is a table, open, with a button that saves it."""
+    """Show a view that is a table, folded under its sentence, with a button that saves it."""
     with frame.guarded():
         view = cache.cached_across(make, runs)
         st.subheader(links.plain(view.claim), anchor=False)
-        wide = {name: 130 if name == "setting" else 400 if name == "what it is" else 190 for name in view.table}
-        st.dataframe(view.table, hide_index=True, key=f"{key}.table", height="content",
-                     column_config={n: st.column_config.TextColumn(width=w) for n, w in wide.items()})
-        st.caption(f"**Try this.** {links.plain(view.try_this)}")
-        st.download_button("Save as CSV", lambda: view.table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
-                           key=f"{key}.csv", on_click="ignore")
+        frame.read_on(view, key)
 
 
 def pick_matrix(runs: Sequence[Run]) -> str | None:
@@ -144,7 +137,7 @@ def pick_matrix(runs: Sequence[Run]) -> str | None:
         st.info("None of these runs lists its matrices: they ended before pruning.")
         return None
     return links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix", always=True,
-                               width=210)
+                               width=200, quiet=True)
 
 
 def pick_against(runs: Sequence[Run], ids: Sequence[str]) -> str:

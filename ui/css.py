@@ -11,6 +11,7 @@ CSS = """
 .st-key-heading { padding-right: 3rem; }
 .st-key-heading [data-testid="stCaptionContainer"] p { padding-bottom: 0.2rem; }
 .st-key-bar [data-baseweb="select"] { font-size: 0.93rem; }
+.st-key-side [data-baseweb="select"] { font-size: 0.85rem; }
 .st-key-bar { border-bottom: 1px solid rgba(128,134,142,0.28); padding-bottom: 0.5rem; }
 .stMain [data-testid="stPageLink-NavLink"] { padding: 0.1rem 0; background: none; }
 .stMain [data-testid="stPageLink-NavLink"] p { text-decoration: underline; text-underline-offset: 0.25em;

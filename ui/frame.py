@@ -35,7 +35,8 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
     import plotly.graph_objects as go
 
 __all__ = ["bar", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
-           "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "show", "store"]
+           "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "read_on", "show",
+           "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
@@ -202,8 +203,8 @@ def empty() -> None:
 # -- views -------------------------------------------------------------------------------------------------------
 
 
-def show(view: View, key: str) -> None:
-    """Show a view: the sentence first, then the picture, what to try, and the numbers to read or take along.
+def show(view: View, key: str, small: str = "") -> None:
+    """Show a view: the sentence first, then the picture; folded, what to try, the *small* print, and the numbers.
 
     While a lesson waits for an answer, only the picture that it speaks of, and not a word about it.
     """
@@ -217,10 +218,7 @@ def show(view: View, key: str) -> None:
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:
         _chart(view.figure, key, view.alt)
-    if view.try_this:
-        st.caption(f"**Try this.** {links.plain(view.try_this)}")
-    if not view.table.empty:
-        numbers(view.table, key)
+    read_on(view, key, small)
 
 
 def _chart(figure: go.Figure, key: str, alt: str) -> None:
@@ -228,12 +226,23 @@ def _chart(figure: go.Figure, key: str, alt: str) -> None:
                     alt=alt)
 
 
-def numbers(table: pd.DataFrame, key: str) -> None:
-    """The picture's numbers, folded away, with a button that saves them."""
-    with st.expander("The numbers"):
-        st.dataframe(table, hide_index=True, key=f"{key}.table")
-        st.download_button("Save as CSV", lambda: table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
-                           key=f"{key}.csv", on_click="ignore")
+def read_on(view: View, key: str, small: str = "") -> None:
+    """What to try with a picture, its *small* print and its numbers, folded away."""
+    words = [f"**Try this.** {links.plain(view.try_this)}"] if view.try_this else []
+    words += [links.plain(small)] if small else []
+    if words or not view.table.empty:
+        numbers(view.table, key, words)
+
+
+def numbers(table: pd.DataFrame, key: str, words: Sequence[str] = ()) -> None:
+    """The picture's numbers, folded away under *words* (Markdown), with a button that saves them."""
+    with st.expander("How to read it, and its numbers" if words else "The numbers", type="compact"):
+        for paragraph in words:
+            st.caption(paragraph)
+        if not table.empty:
+            st.dataframe(table, hide_index=True, key=f"{key}.table")
+            st.download_button("Save as CSV", lambda: table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
+                               key=f"{key}.csv", on_click="ignore")
 
 
 def figures(numbers: Sequence[Number]) -> None:

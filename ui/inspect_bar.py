@@ -14,7 +14,7 @@ from core.inspecting.looking import inspect
 from core.inspecting.report import Report
 from core.runs.store import CHECKPOINT, file_times
 from core.sparsity.patterns import parse_pattern
-from core.views.drawing import style
+from core.views.drawing.telling_apart import names_with_task
 from ui import cache, frame, links
 
 ASKS = ["", "2:4", "1:4", "4:8", "1:2", "block:4x4:0.5", "unstructured:0.5"]
@@ -37,10 +37,9 @@ def pick() -> tuple[Path, str] | None:
     here = at_hand()
     records = {e.id: e.record for e in cache.entries() if e.record is not None and e.id in here}
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        run = OWN.choose("checkpoint", "Checkpoint", list(here), kind="checkpoint", width=370, always=True,
+        run = OWN.choose("checkpoint", "Checkpoint", list(here), kind="checkpoint", width="stretch", always=True,
                          default=frame.default_run(list(records.values())).id,
-                         words=lambda r: f"{style.task_title(records[r].spec.task)} · {style.run_words(records[r])}"
-                         ) if here else None
+                         words=names_with_task(records.values()).__getitem__) if here else None
         text = _path()
         judge = OWN.typed("judge", "", lambda asked: parse_pattern(asked).name if asked else "")
         OWN.pick("judge", "Judge by", ASKS, default="", words=lambda p: p or "what is found",

@@ -9,6 +9,7 @@ import streamlit as st
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
+from core.views.drawing.telling_apart import names_with_task
 from ui import cache, frame, links
 
 
@@ -27,13 +28,11 @@ def pick(runs: Mapping[str, RunRecord], matrices: Callable[[RunRecord], Sequence
         st.info(links.plain(f"{asked} keeps no Gram matrices: this page shows runs of record level lab."))
         del st.query_params["run"]
 
-    def words(run: str) -> str:
-        return f"{style.task_title(runs[run].spec.task)} · {style.run_words(runs[run])}"
-
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        chosen = links.shared.choose("run", "Run", list(runs), always=True, width=560, words=words)
+        chosen = links.shared.choose("run", "Run", list(runs), always=True, width="stretch", quiet=True,
+                                     words=names_with_task(runs.values()).__getitem__)
         matrix = links.shared.choose("matrix", "Matrix", matrices(runs[chosen]), words=style.matrix_words,
-                                     kind="matrix", always=True)
+                                     kind="matrix", always=True, width=200, quiet=True)
     with frame.guarded():
         return cache.open_run(chosen), matrix
     return None

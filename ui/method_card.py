@@ -30,7 +30,7 @@ def show(card: MethodCard, alone: bool = False) -> None:
                 st.html(_knobs(card))
             return
         st.html(_body(card))
-        with st.expander("Cost, source, knobs, runs"):
+        with st.expander("Cost, source, knobs, runs", type="compact"):
             st.html(_remark(card) + _parts(card, ("prunes", "cost", "source", "differs")) + _knobs(card)
                     + _claims(card, FEWER) + _runs(card.rows, FEW))
             _ways(card)

@@ -21,7 +21,7 @@ from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, file_times
 from core.tasks.loading import entry_of
 from core.views.drawing import style
-from core.views.drawing.telling_apart import told_apart
+from core.views.drawing.telling_apart import short_names
 from ui import cache, frame, links
 
 HERE = "pruned here by magnitude, not trained"
@@ -112,24 +112,23 @@ def _task_box(offered: _Offered, now: RunRecord) -> None:
     tasks = sorted({r.spec.task for r in offered.records.values()})
     links.widget("select", "sentence.task", "Task", now.spec.task, lambda task: links.shared.put(
         "run", offered.best([r for r in offered.records.values() if r.spec.task == task]).id), tasks,
-        format_func=style.task_title, width=200)
+        format_func=style.task_title, width=215, label_visibility="collapsed")
 
 
 def _run_box(offered: _Offered, now: RunRecord) -> None:
     runs = [r for r in offered.records.values() if r.spec.task == now.spec.task]
     runs.sort(key=lambda r: (not offered.ready(r), r.spec.method == "dense", r.spec.model, r.spec.method,
                              r.spec.pattern, r.id))
-    apart = told_apart(runs)
+    apart = short_names(runs)
 
     def words(run: str) -> str:
         record = offered.records[run]
         if record.spec.method == "dense":
-            return f"{record.spec.model.rstrip('/').rsplit('/', 1)[-1]} · {HERE} · seed {record.spec.seed}"
-        far = "" if offered.ready(record) else "weights not here"
-        return " · ".join(filter(None, [style.run_words(record), apart[run], far]))
+            return f"{apart[run]} · pruned here"
+        return apart[run] if offered.ready(record) else f"{apart[run]} · not here"
 
     links.widget("select", "sentence.run", "Run", now.id, lambda run: links.shared.put("run", run),
-                 [r.id for r in runs], format_func=words, width=470)
+                 [r.id for r in runs], format_func=words, width="stretch", label_visibility="collapsed")
 
 
 def _absent(record: RunRecord, parent: RunRecord | None) -> None:

@@ -34,14 +34,13 @@ def ask(record: RunRecord) -> tuple[str, str | None] | None:
         _box(task, "text", "The first sentence" if two else "Your sentence", first.text)
         if two:
             _box(task, "pair", "The second sentence", first.pair or "")
-    if ours:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption("One of ours:", width="content")
-            for probe in ours:
-                words = probe.text if probe.pair is None else f"{probe.text} / {probe.pair}"
-                st.button(links.plain(words), key=f"sentence.ours.{probe.id}", type="tertiary", on_click=_take,
-                          args=(task, probe))
-    elif not any(f"sentence.{which}.{task}" in st.session_state for which in NAMES):
+        if ours:
+            with st.popover("One of ours"):
+                for probe in ours:
+                    words = probe.text if probe.pair is None else f"{probe.text} / {probe.pair}"
+                    st.button(links.plain(words), key=f"sentence.ours.{probe.id}", type="tertiary", on_click=_take,
+                              args=(task, probe))
+    if not ours and not any(f"sentence.{which}.{task}" in st.session_state for which in NAMES):
         st.info("Type a sentence as this task has them: both models answer.")
         return None
     said = [_checked(task, "text", first.text)] + ([_checked(task, "pair", first.pair or "")] if two else [])
@@ -52,7 +51,8 @@ def _box(task: str, which: str, label: str, default: str) -> None:
     """A text box whose text survives a walk over other pages. Of a text that is too long only the beginning is kept."""
     widget = f"sentence.box.{which}"
     st.session_state[widget] = _kept(task, which, default)[0]
-    st.text_input(label, key=widget, width="stretch", on_change=lambda: _keep(task, which, st.session_state[widget]),
+    st.text_input(label, key=widget, width="stretch", label_visibility="collapsed", placeholder=label,
+                  on_change=lambda: _keep(task, which, st.session_state[widget]),
                   help=f"At most {sentence.longest()} characters. It stays in this session: it is not in the link, and "
                        "is written nowhere.")
 

@@ -69,7 +69,6 @@ HELPS = {"bits": "The few levels that every kept weight goes to: 4 bits are 15 l
          "chunk": "Consecutive inputs of a row with one scale. Fewer: closer levels, more scales to store."}
 KEYS = ("pattern", "method", "setting", "bits", "chunk", *KNOBS)
 SEEN = 4  # choices that are on the page at once; the rest is folded away
-WIDTHS = (3, 4, 4, 4, 3, 3, 3)  # of their columns; the last three for the fold, the pin and the reset
 UNUSED = {"support": ("rho_end",), "fixed": ("rho_start",), "stages": ()}  # by the way in which rho rises
 
 

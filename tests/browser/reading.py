@@ -12,8 +12,8 @@ from tests.browser.serving import browser, painted, server
 from ui.pages import PAGES
 
 SIZE = {"width": 1366, "height": 768}
-FIRST = ("[data-testid=stPlotlyChart], [data-testid=stBidiComponentIsolated], [data-testid=stImage], "
-         "[data-testid=stDataFrame], canvas, .tiles, table.method, [data-testid=stCode]")
+FIRST = ("[data-testid=stPlotlyChart], [data-testid=stImage], [data-testid=stDataFrame], canvas, .tiles, table.method, "
+         "[data-testid=stCode]")
 
 
 def words(page: Any) -> int:

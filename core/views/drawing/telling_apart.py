@@ -108,6 +108,15 @@ def short_names(records: Iterable[RunRecord]) -> dict[str, str]:
     return {k: v if counts[v] == 1 else f"{v} \N{MIDDLE DOT} {k.rsplit('-', 1)[-1]}" for k, v in out.items()}
 
 
+def names_with_task(records: Iterable[RunRecord]) -> dict[str, str]:
+    """As `short_names`, for a list over several tasks: "CoLA · ADMM in training · 2:4"."""
+    tasks: dict[str, list[RunRecord]] = defaultdict(list)
+    for r in records:
+        tasks[r.spec.task].append(r)
+    return {run: f"{style.task_title(task)} \N{MIDDLE DOT} {words}" for task, found in tasks.items()
+            for run, words in short_names(found).items()}
+
+
 ALWAYS = ("start", "epochs")  # said of every run of a list in which they differ; the rest only off its default
 
 
