@@ -55,7 +55,7 @@ def page(run: Run, matrix: str) -> None:
     pattern = knobs.usual(run.record.spec.pattern)
     choices, here = settled(pattern), source.source_of(run, matrix)
     seen, folded = knobs.shown(choices)
-    pictures, side = st.columns([9, 2], gap="medium")
+    pictures, side = st.columns([15, 4], gap="medium")
     with side, st.container(key="side", gap="small"):
         for key in seen:
             offer(choices, key, pattern)

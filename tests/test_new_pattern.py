@@ -76,8 +76,8 @@ def test_the_command_line_and_a_page_take_it(alternate: Pattern, cli: Any, empty
     run = json.loads(done.stdout)["id"]
     assert json.loads(cli("check", run, "--json").stdout)[0]["problems"] == []
     app = open_page(monkeypatch, empty_store, "occupancy", run=run)
-    assert "0 violations" in app.subheader[0].value and charts(app) == 3
-    assert "block of 1 × 2" in said(app) or "blocks of 1 × 2" in app.subheader[0].value
+    assert "0 violations" in said(app) and charts(app) == 3
+    assert "block of 1 × 2" in said(app) or "blocks of 1 × 2" in said(app)
 
 
 # -- units that reach over a whole matrix ---------------------------------------------------------------------------

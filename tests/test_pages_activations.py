@@ -29,7 +29,7 @@ def watched_store(empty_store: Store) -> Store:
 def test_the_default_run_opens_with_mask_activation_and_answer(monkeypatch: pytest.MonkeyPatch,
                                                                plain_store: Store) -> None:
     app = open_page(monkeypatch, plain_store, "activations")
-    assert "both models say" in app.subheader[0].value or "the answer flips" in app.subheader[0].value
+    assert "Both models say" in app.subheader[0].value or "The answer flips" in app.subheader[0].value
     assert charts(app) == 2
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 500_000
 

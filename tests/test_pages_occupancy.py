@@ -43,7 +43,7 @@ def test_a_violation_is_listed(monkeypatch: pytest.MonkeyPatch, good_store: Stor
     flip_bit(run.path, MATRIX, 2, column)
     replace_arrays(run.path, {f"weight/{MATRIX}": None})
     app = open_page(monkeypatch, good_store, "occupancy", run=run.record.id, matrix=MATRIX)
-    assert any("1 violation:" in s.value for s in app.subheader)
+    assert any("1 violation in" in s.value for s in app.subheader)
     assert "output 2, inputs 0–3: 3 kept, 2 allowed" in app.warning[0].value
 
 

@@ -24,7 +24,7 @@ def test_the_page_opens_with_a_map_a_library_a_price_and_a_block(monkeypatch: py
     small(empty_store)
     app = open_page(monkeypatch, empty_store, "patterns")
     assert "of the blocks take the same support as the one below them" in app.subheader[0].value
-    assert "A library of 16, learned from this matrix" in app.subheader[1].value
+    assert "A library of 16, learned from this matrix" in said(app)
     assert charts(app) == 5 and not app.error
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 1_000_000
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.runs.store import Store
 from tests import makers
-from tests.opening import open_page
+from tests.opening import open_page, said
 
 MINE = ("overview", "accuracy", "trace")
 
@@ -54,7 +54,7 @@ def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch:
 def test_accuracy_over_bits_per_weight_comes_from_the_link(shared_store: Store, monkeypatch: pytest.MonkeyPatch,
                                                            ) -> None:
     at = open_page(monkeypatch, shared_store, "accuracy", task="agreement", axis="bits")
-    assert "bits per weight instead of 32" in at.subheader[0].value or "no run is within noise" in at.subheader[0].value
+    assert "bits per weight instead of 32" in said(at) or "no run is within noise" in said(at)
     assert '"type":"log"' in at.get("plotly_chart")[0].proto.spec and not at.toggle
     assert any("Ratio is not speed" in c.value and "Dense is 32" in c.value for c in at.caption)
     wrong = open_page(monkeypatch, shared_store, "accuracy", axis="money")

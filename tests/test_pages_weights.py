@@ -14,7 +14,7 @@ MATRIX = "bert.encoder.layer.1.output.dense"
 def test_the_default_run_opens_with_its_answer_and_four_figures(monkeypatch: pytest.MonkeyPatch,
                                                                 good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "weights")
-    assert "of the weights went, with" in app.subheader[0].value
+    assert "of the weights went" in app.subheader[0].value and "of the weights went, with" in said(app)
     assert charts(app) == 4
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 1_000_000
 

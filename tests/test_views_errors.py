@@ -15,7 +15,7 @@ from core.runs.records import Matrix, RunRecord, RunSpec, Scores
 from core.runs.store import Store
 from core.statistics.ranks import rank_correlation
 from core.views.scores import error_and_score
-from tests.opening import charts, open_page
+from tests.opening import charts, open_page, said
 
 ONE_SHOT = ("magnitude", "wanda", "sparsegpt", "admm-layer")
 ZEROS = {"2:4": 0.5, "4:8": 0.5, "1:4": 0.75, "3:4": 0.25}
@@ -160,7 +160,7 @@ def test_the_page_asks_the_question_where_there_are_enough_runs(
     app = open_page(monkeypatch, good_store, "accuracy", task="cola")
     assert charts(app) == 2
     assert [h.value for h in app.header] == ["Does a lower error give a better score?"]
-    assert "CoLA" in app.subheader[1].value and "4 runs without training" in app.subheader[1].value
+    assert "CoLA" in app.subheader[1].value and "4 runs without training" in said(app)
 
 
 def test_the_page_does_not_ask_it_of_one_run(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

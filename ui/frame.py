@@ -213,7 +213,7 @@ def show(view: View, key: str, small: str = "") -> None:
         if step.look.key == key and view.figure is not None:
             _chart(view.figure, key, lesson_strip.SILENT)
         return
-    st.subheader(links.plain(view.claim), anchor=False)
+    st.subheader(links.plain(view.heading or view.claim), anchor=False)
     if view.image is not None:
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:
@@ -227,8 +227,9 @@ def _chart(figure: go.Figure, key: str, alt: str) -> None:
 
 
 def read_on(view: View, key: str, small: str = "") -> None:
-    """What to try with a picture, its *small* print and its numbers, folded away."""
-    words = [f"**Try this.** {links.plain(view.try_this)}"] if view.try_this else []
+    """All that a picture says, what to try with it, its *small* print and its numbers, folded away."""
+    words = [links.plain(view.claim)] if view.heading else []
+    words += [f"**Try this.** {links.plain(view.try_this)}"] if view.try_this else []
     words += [links.plain(small)] if small else []
     if words or not view.table.empty:
         numbers(view.table, key, words)

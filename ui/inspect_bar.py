@@ -37,7 +37,7 @@ def pick() -> tuple[Path, str] | None:
     here = at_hand()
     records = {e.id: e.record for e in cache.entries() if e.record is not None and e.id in here}
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        run = OWN.choose("checkpoint", "Checkpoint", list(here), kind="checkpoint", width="stretch", always=True,
+        run = OWN.choose("checkpoint", "Checkpoint", list(here), kind="checkpoint", width=440, always=True,
                          default=frame.default_run(list(records.values())).id,
                          words=names_with_task(records.values()).__getitem__) if here else None
         text = _path()

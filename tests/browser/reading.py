@@ -21,14 +21,14 @@ def words(page: Any) -> int:
     return len(page.inner_text("[data-testid=stMain]").split())
 
 
-def first(page: Any, what: str = FIRST) -> tuple[float, float]:
-    """Upper and lower edge, in pixels of the window, of the uppermost element *what* that is seen."""
-    edges = page.evaluate("""what => [document, ...[...document.querySelectorAll('[data-testid=stMain] *')]
+def first(page: Any, what: str = FIRST, least: float = 40) -> tuple[float, float]:
+    """Upper and lower edge, in pixels of the window, of the uppermost element *what* of at least *least* pixels."""
+    edges = page.evaluate("""([what, least]) => [document, ...[...document.querySelectorAll('[data-testid=stMain] *')]
         .map(e => e.shadowRoot).filter(Boolean)]
         .flatMap(root => [...root.querySelectorAll(root === document ? '[data-testid=stMain] :is(' + what + ')'
             : 'canvas')])
-        .map(e => e.getBoundingClientRect()).filter(r => r.width > 60 && r.height > 40)
-        .map(r => [r.top, r.bottom]).sort((a, b) => a[0] - b[0])[0] ?? [Infinity, Infinity]""", what)
+        .map(e => e.getBoundingClientRect()).filter(r => r.width > 60 && r.height > least)
+        .map(r => [r.top, r.bottom]).sort((a, b) => a[0] - b[0])[0] ?? [Infinity, Infinity]""", [what, least])
     return float(edges[0]), float(edges[1])
 
 

@@ -97,12 +97,20 @@ def glance(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
           f"regions each: dense, {moment_words(found.moments[k])}, change. {claim}"
     play = "Press Play: regions go empty as they fall quiet. " if found.watched else ""
     return View(claim, figure, None, alt, table, f"{play}{RULE} Colour ends at twice that median, change at one, layer "
-                "by layer.")
+                "by layer.",
+                heading=heading_at(found, k, name))
 
 
 def _table(found: Film, k: int) -> pd.DataFrame:
     rows = [(layer_words(layer), found.quiet(0, i), found.quiet(k, i)) for i, layer in enumerate(found.layers)]
     return pd.DataFrame(rows, columns=["layer", "quiet, dense", "quiet, shown"])
+
+
+def heading_at(found: Film, k: int, name: str) -> str:
+    """The same with one number; "" where only one of the two models is known."""
+    now = _table(found, k)["quiet, shown"]
+    return "" if now.isna().all() or _table(found, k)["quiet, dense"].isna().all() else \
+        f"{map_title(name)}: {style.percent(float(now.mean()))} of the regions are quiet."
 
 
 def claim_at(found: Film, k: int, name: str) -> str:

@@ -35,7 +35,8 @@ def attention(run: Run, probe: str, layer: int, head: int) -> View:
                        keep=f"{run.record.id}/{probe}/{layer}/{head}", room={"l": 110, "b": 170}, tick=14)
     claim, table = _attention_claim(sides, tokens, layer, head)
     return View(claim, figure, None, f"Attention of {len(tokens)} tokens. {claim}", table,
-                f"Each row adds up to 1; colours end at {ATTENTION_TOP:g}. Heads that look only at [SEP] rest.")
+                f"Each row adds up to 1; colours end at {ATTENTION_TOP:g}. Heads that look only at [SEP] rest.",
+                heading=style.lead(claim))
 
 
 def _attention_claim(sides: list[Floats | None], tokens: list[str], layer: int, head: int) -> tuple[str, pd.DataFrame]:

@@ -65,7 +65,8 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
     figure = build([*weights, *felt, *bars], layout, HEIGHT, legend=True, revision=f"{run.record.id}/{probe}/{name}")
     claim = _claim(pair, found, layer, link, margins.claim(chances, labels))
     alt = f"Three pictures: a piece of a matrix, the regions of a feature map, bars of the answers. {claim}"
-    return View(claim, figure, None, alt, _table(pair, link, chances, labels), _try(link, pair))
+    return View(claim, figure, None, alt, _table(pair, link, chances, labels), _try(link, pair),
+                heading=_heading(link, margins.heading(chances, labels)))
 
 
 def matrix_of(run: Run, name: str, layer: int) -> str | None:
@@ -184,6 +185,13 @@ def _claim(pair: Pair | None, found: Film, layer: int, link: _Link, answer: str)
         felt = ""
     whole = f"{cause}{felt if cause else felt.replace('its', 'the', 1)}{answer}."
     return whole[0].upper() + whole[1:]
+
+
+def _heading(link: _Link, answer: str) -> str:
+    """The answer, and how much falls quiet on the way to it."""
+    quiet = link.quiet[1]
+    felt = f"; {style.percent(quiet)} of the regions are quiet" if np.isfinite(quiet) else ""
+    return f"{answer[0].upper()}{answer[1:]}{felt}."
 
 
 def _try(link: _Link, pair: Pair | None) -> str:

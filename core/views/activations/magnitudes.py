@@ -49,7 +49,9 @@ def sizes(run: Run, probe: str, name: str, layer: int) -> View:
     table = pd.DataFrame({"from": [0.0, *EDGES], "to": [*EDGES, np.inf], **dict(zip(SIDES, shares, strict=True))})
     return View(claim, figure, None, f"Two distributions over {len(EDGES) + 1} bins. {claim}", table,
                 f"The mark: {QUIET:g} × the dense model's median region norm, spread evenly over the {REGION} features "
-                f"of a region (÷ √{REGION}). Choose another layer in the bar on top.")
+                f"of a region (÷ √{REGION}). Choose another layer in the bar on top.",
+                heading="" if limit is None else
+                f"{style.percent(share_under(shares[-1], limit))} of the features are small enough to be quiet.")
 
 
 def threshold(found: Film, layer: int) -> float | None:

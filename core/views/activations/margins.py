@@ -61,6 +61,15 @@ def claim(found: Chances, labels: list[str]) -> str:
     return f"the answer flips: dense says {said(dense)}, pruned {said(pruned)}; {change}"
 
 
+def heading(found: Chances, labels: list[str]) -> str:
+    """The same in few words, without a full stop."""
+    pruned, dense = found.get("pruned"), found.get("dense")
+    if not labels or pruned is None or dense is None:
+        return claim(found, labels)
+    first, second = (labels[int(c.argmax())] for c in (dense, pruned))
+    return f"both models say “{first}”" if first == second else f"the answer flips from “{first}” to “{second}”"
+
+
 def bars(run: Run, found: Chances, labels: list[str]) -> list[Part]:
     """Horizontal bars, one an answer and model; a regression's value stands on its own bar."""
     names = [maps.wrapped(label, 16) for label in labels] or ["value"]

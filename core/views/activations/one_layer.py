@@ -41,7 +41,8 @@ def features(run: Run, probe: str, layer: int) -> View:
     tokens = tokens_of(run, probe)
     return View(claim, _figure(panels, tokens, "feature", f"{run.record.id}/{probe}/{layer}"), None,
                 f"{len(tokens)} tokens × {known.shape[1]} features. {claim}", _table(shares, layer),
-                f"{RULE} Colours run to ±{limit:.2g}, the 99.5th percentile of the dense model here.")
+                f"{RULE} Colours run to ±{limit:.2g}, the 99.5th percentile of the dense model here.",
+                heading=style.lead(claim))
 
 
 def regions(run: Run, probe: str, name: str, layer: int) -> View:
@@ -65,7 +66,8 @@ def regions(run: Run, probe: str, name: str, layer: int) -> View:
     tokens = tokens_of(run, probe)
     return View(claim, _figure(panels, tokens, "region", f"{run.record.id}/{probe}/{name}/{layer}"), None,
                 f"{len(tokens)} tokens × {_width(found, i)} regions. {claim}", _table(shares, layer),
-                f"{RULE} What is quiet is left empty. Single features are kept of the block output only.")
+                f"{RULE} What is quiet is left empty. Single features are kept of the block output only.",
+                heading=style.lead(claim))
 
 
 def _width(found: Film, i: int) -> int:

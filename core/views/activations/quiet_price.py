@@ -93,7 +93,8 @@ def trade(records: Iterable[RunRecord], task: str, model: str, pattern: str, nam
                            "score": t.score, "against dense": t.score - t.dense} for t in found])
     return View(claim, figure, None, f"{len(found)} runs at {pattern}. {claim}", table,
                 f"Grey band: scores that differ from the dense {style.score(dense)} by less than noise. A share counts "
-                "only if it holds at one level of loudness too: see the numbers.")
+                "only if it holds at one level of loudness too: see the numbers.",
+                heading=_heading(found))
 
 
 def _series(method: str, runs: list[Trade]) -> Part:
@@ -105,6 +106,13 @@ def _series(method: str, runs: list[Trade]) -> Part:
             "line": {"color": style.colour(method), "width": 1.5, "dash": "dot"},
             "customdata": [t.label for t in runs],
             "hovertemplate": "%{x:.1%} quiet, %{y:.3f} %{customdata}<extra></extra>"}
+
+
+def _heading(found: list[Trade]) -> str:
+    fine = [t for t in found if t.score >= t.dense - POINT]
+    best = fine[-1] if fine else found[-1]
+    return f"{style.method_title(best.method)} is the quietest that keeps its score: {style.percent(best.after)}." \
+        if fine else "No run here stays within one point of dense."
 
 
 def _claim(title: str, found: list[Trade]) -> str:

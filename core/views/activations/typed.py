@@ -48,7 +48,8 @@ def answer(run: Run, probe: str) -> View:
                    "yaxis2": {"anchor": "x2", "autorange": "reversed", "showgrid": False}}
     rows = 2 * max(len(labels), 1)
     return View(claim, build(bars, layout, 110 + ROW * rows, legend=True), None, f"Answers of both models. {claim}",
-                _table(found, labels, logits), TRY)
+                _table(found, labels, logits), TRY,
+                heading=f"{said.heading(found, labels)[0].upper()}{said.heading(found, labels)[1:]}.")
 
 
 def lead(found: said.Chances) -> dict[str, float]:

@@ -83,7 +83,8 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
     claim = _claim(flips, first, before, after)
     alt = f"{len(before)} examples as dots. {', '.join(f'{flips.count(k)} {KINDS[k]}' for k in range(4))}. {claim}"
     return View(claim, figure, None, alt, listed(runs, run), "Signed margin: the logarithm of how many times likelier "
-                "the right answer is than the next; above zero is right. Point at a triangle to read its index.")
+                "the right answer is than the next; above zero is right. Point at a triangle to read its index.",
+                heading=style.lead(claim, ": half", ";"))
 
 
 def _drawn(places: NDArray[np.intp], kind: int) -> NDArray[np.intp]:

@@ -125,6 +125,11 @@ def comparable(runs: Sequence[Run]) -> list[str]:
     return [flip.run for flip in compared(runs).flips]
 
 
+def _heading(flips: Sequence[Flips], first: str) -> str:
+    most = max(flips, key=lambda f: f.count(MENDED))
+    return f"{letter(most.title)} mends {most.count(MENDED)} of the answers that {first} has wrong."
+
+
 def bars(runs: Sequence[Run]) -> View:
     """One bar a run: how many answers were mended, broken, or wrong in both and changed, against the first run's."""
     found = compared(runs)
@@ -152,4 +157,5 @@ def bars(runs: Sequence[Run]) -> View:
     claim = f"Of {style.count(total)} examples, against {letter(titles([runs[0].record])[0])}: {'; '.join(parts)}."
     return View(claim, figure, None, f"A bar of changed answers for {len(flips)} runs. {claim}", table,
                 "Two runs with the same score need not make the same mistakes: set what was mended against what "
-                "broke.")
+                "broke.",
+                heading=_heading(flips, letter(titles([runs[0].record])[0])))

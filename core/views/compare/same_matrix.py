@@ -82,7 +82,8 @@ def panels(runs: Sequence[Run], matrix: str, zoom: bool = False, row: int = 0, c
     colours = f"colours run to ±{top:.2g}" if part.near else f"colours run from 0 to {top:.2g}"
     hint = f"One range for all: {colours}. Drag in one map: the others follow."
     hint += "" if part.near else f"{grain} Choose single weights to look closer."
-    return View(claim, figure, None, alt, pd.DataFrame(rows), hint)
+    return View(claim, figure, None, alt, pd.DataFrame(rows), hint,
+                heading=f"{where[0].upper()}{where[1:]}, as each run keeps it.")
 
 
 def _head(side: Side) -> str:
@@ -173,7 +174,8 @@ def differences(runs: Sequence[Run], matrix: str, what: str = MASKS, zoom: bool 
     tones = list(zip(KINDS, TONES, strict=True))[::-1] if what == MASKS and part.near else []
     figure = maps.draw(drawn, part.axes, height=HEIGHT, key=tones, keep=f"{matrix}/{part.axes.start}/{part.step}")
     alt = f"{len(others)} maps of {where} against {reference.title}. {claim}"
-    return View(claim, figure, None, alt, table, _try(what, part))
+    return View(claim, figure, None, alt, table, _try(what, part),
+                heading=_against(found) if what == MASKS else "")
 
 
 def _try(what: str, part: Frame) -> str:
@@ -230,6 +232,15 @@ def _mask_claim(where: str, found: Sequence[Side]) -> str:
         return f"{where[0].upper()}{where[1:]}: which weights stay was not kept by the reference and another run."
     parts = [f"{letter(side.title)} {style.percent(held[3] / ((held[1] + held[3]) or 1))}" for side, held in known]
     return f"Of the weights that {letter(found[0].title)} keeps in {where}, these stay too: {', '.join(parts)}."
+
+
+def _against(found: Sequence[Side]) -> str:
+    """Who kept least of what the reference kept; "" where it is not known."""
+    shares = {letter(side.title): float(held[3] / ((held[1] + held[3]) or 1)) for side, held in _counted(found)}
+    if not shares:
+        return ""
+    least = min(shares, key=lambda name: shares[name])
+    return f"{least} keeps {style.percent(shares[least])} of the weights that {letter(found[0].title)} keeps."
 
 
 def _measured(found: Sequence[Side]) -> list[tuple[Side, float]]:

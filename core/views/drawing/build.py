@@ -69,6 +69,6 @@ def swatch(name: str, colour: str) -> Part:
             "marker": {"symbol": "square", "size": 13, "color": colour}}
 
 
-def words_only(claim: str, table: pd.DataFrame | None = None) -> View:
+def words_only(claim: str, table: pd.DataFrame | None = None, heading: str = "") -> View:
     """A view without a picture: *claim* says what there is, or why there is nothing to draw."""
-    return View(claim, None, None, claim, pd.DataFrame() if table is None else table, "")
+    return View(claim, None, None, claim, pd.DataFrame() if table is None else table, "", heading)

@@ -147,6 +147,13 @@ STAGE_MEANING: dict[str, str] = {
 }
 
 
+def lead(claim: str, *marks: str) -> str:
+    """The beginning of *claim*, up to the first of *marks* (without any, up to its first half stop)."""
+    for mark in marks or (";",):
+        claim = claim.partition(mark)[0]
+    return f"{claim.rstrip('.')}."
+
+
 def task_title(task: str) -> str:
     """A task's name as written on a page; the bare name for a task that this version does not know."""
     from core.tasks import title_of

@@ -23,6 +23,7 @@ class View:
     alt: str  # alternative text made from the data
     table: pd.DataFrame  # the picture's numbers
     try_this: str  # one thing to try, or ""
+    heading: str = ""  # the claim in few words with one number, where `claim` says more; "" where it does not
 
 
 @dataclass(frozen=True)

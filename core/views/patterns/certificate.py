@@ -54,7 +54,7 @@ def certificate(run: Run) -> View:
         claim += "every block is whole or gone."
     else:
         claim += f"the pattern asks for no groups; {style.percent(run.record.sparsity)} of all weights are zero."
-    return words_only(claim, table)
+    return words_only(claim, table, f"{faults} in {style.count(total)} groups." if rows else "")
 
 
 def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | None, int]:

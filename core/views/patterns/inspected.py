@@ -56,7 +56,8 @@ def overview(report: Report, chosen: str = "") -> View:
     return View(claim, figure, None, f"{many(len(judged), 'square')}, one a matrix, darker with more zeros. {claim} "
                 f"{extremes}", table(report), "Choose a matrix below: its certificate follows, and every picture. "
                 "On the command line, python -m core inspect PATH --pattern 2:4 says the same, and ends with exit code "
-                "1 where the pattern breaks.")
+                "1 where the pattern breaks.",
+                heading=verdict[0])
 
 
 def _places(judged: tuple[Matrix, ...]) -> tuple[dict[str, tuple[int, int]], list[str], list[str]]:

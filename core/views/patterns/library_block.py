@@ -65,7 +65,8 @@ def close_up(run: Run, matrix: str, block: str, learned: str, count: int, down: 
     alt = f"A block of {found.shape.rows} × {found.shape.columns} weights; struck is what goes. {claim}"
     hint = "Count the rings: every pair of them is one weight given up for a smaller one, because the library has no " \
            "better support." if free > kept else "Here the library holds the very support that free choice takes."
-    return replace(view, claim=claim, alt=alt, try_this=hint)
+    return replace(view, claim=claim, alt=alt, try_this=hint,
+                   heading=f"Support {best + 1} keeps {style.percent(kept)} of this block.")
 
 
 def ranking(run: Run, matrix: str, block: str, learned: str, count: int, down: int, across: int) -> View:
@@ -93,7 +94,8 @@ def ranking(run: Run, matrix: str, block: str, learned: str, count: int, down: i
     alt = f"The {len(order)} best supports as small pictures, the best first and framed. {claim}"
     return View(claim, figure, None, alt, table, "Move on to another block: how often is one "
                 "support far ahead of the others?" if found.learned == RUN or found.count >= MOST else
-                "Make the library larger: how soon does a better support come?")
+                "Make the library larger: how soon does a better support come?",
+                heading=f"Support {best + 1} fits this block best." if found.count > 1 else "")
 
 
 def _share(weights: Floats, support: np.ndarray) -> float:

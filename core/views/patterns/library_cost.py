@@ -128,7 +128,8 @@ def cost(run: Run, matrix: str, block: str, learned: str, count: int) -> View:
     ends_at = " to ".join(style.percent(float(found.kept[i])) for i in (0, -1))
     alt = f"Kept energy against the size of the library, 1 to {len(found.kept)} supports for blocks of " \
           f"{shape.words}: from {ends_at}. {claim}"
-    return View(claim, figure, None, alt, table, _hint(found, k, rows[-1].supports))
+    return View(claim, figure, None, alt, table, _hint(found, k, rows[-1].supports),
+                heading=f"{k} supports keep {style.percent(rows[k - 1].kept)} of the squared weights." if k > 1 else "")
 
 
 def _rows(found: Cost, shape: Shape) -> list[Row]:

@@ -73,7 +73,8 @@ def block_map(run: Run, matrix: str, block: str, learned: str, count: int, shown
     alt = f"A map of {down} × {across} blocks of {shape.rows} × {shape.columns} weights, coloured by the support " \
           f"each takes. {claim} Shares: {', '.join(_said(found, 4))}."
     hint = "Slide through the supports one by one: has any of them a home, or do they lie like salt and pepper?"
-    return View(claim, figure, None, alt, table, hint + thin)
+    return View(claim, figure, None, alt, table, hint + thin,
+                heading=style.lead(claim))
 
 
 def entries(supports: NDArray[np.bool_]) -> list[str]:
@@ -183,4 +184,5 @@ def legend(run: Run, matrix: str, block: str, learned: str, count: int, shown: i
     alt = f"{found.count} small pictures of {shape.rows} × {shape.columns} cells, what stays in colour. {claim} " \
           f"{', '.join(_said(found, 8))}."
     return View(claim, figure, None, alt, table, "Learn from the whole model instead: do the same supports come back?"
-                if learned != MODEL else "Learn from this matrix instead: do the same supports come back?")
+                if learned != MODEL else "Learn from this matrix instead: do the same supports come back?",
+                heading=f"Support {top} of {found.count} is taken most." if found.count > 1 else "")

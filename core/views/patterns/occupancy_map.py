@@ -89,7 +89,9 @@ def group_maps(run: Run, matrix: str, share: int | None = None) -> View:
         name: groups.classes(side.histogram) for name, side in sides.items() if side.histogram is not None})
     alt = f"Maps of the {groups.group_words(pattern)} of {style.matrix_words(matrix)}. {claim}"
     return View(claim, figure, None, alt, table, f"Before counts {first.words}: move the threshold and see where the "
-                f"groups fill up.{thin}")
+                f"groups fill up.{thin}",
+                heading="" if last.histogram is None else f"In {style.matrix_words(matrix)}, now "
+                f"{groups.verdict(last.histogram, pattern)}.")
 
 
 def stride(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -192,7 +194,17 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
     claim = _history_claim(columns, pattern)
     alt = f"Stacked shares of groups by what they hold: {', '.join(columns)}. {claim}"
     return View(claim, figure, None, alt, table,
-                "Choose 1:4 and 2:4 of the same method: the harder the pattern, the further the groups had to go.")
+                "Choose 1:4 and 2:4 of the same method: the harder the pattern, the further the groups had to go.",
+                heading=_history_heading(columns, pattern))
+
+
+def _history_heading(columns: dict[str, Counts], pattern: Pattern) -> str:
+    if pattern.allowed is None:
+        return ""
+    name, first = next(iter(columns.items()))
+    share = float(first[pattern.allowed] / max(int(first.sum()), 1))
+    return f"At first ({name}) {style.percent(share)} of the groups held exactly {pattern.allowed} of " \
+           f"{groups.size_of(pattern)}."
 
 
 def _history_claim(columns: dict[str, Counts], pattern: Pattern) -> str:
@@ -253,7 +265,8 @@ def strip(run: Run) -> View:
     }, 90 + 74 * len(rows), revision=run.record.id)
     claim = _strip_claim(held, pattern)
     return View(claim, figure, None, f"Small histograms of {len(held)} matrices. {claim}", pd.DataFrame(table),
-                "Hollow: where the largest weights would leave the groups; filled: what they hold now. 0 is left.")
+                "Hollow: where the largest weights would leave the groups; filled: what they hold now. 0 is left.",
+                heading=style.lead(claim))
 
 
 def _strip_claim(held: dict[str, tuple[Counts | None, Counts | None]], pattern: Pattern) -> str:

@@ -99,7 +99,8 @@ def panel(records: Sequence[RunRecord], task: str, model: str, with_published: b
     alt = (f"{style.task_title(task)}, {model}: score over {'bits per weight' if axis == BITS else 'sparsity'} for "
            f"{len(dots)} runs. " + " ".join(f"{name}: {text}." for name, text in _ranges(dots, axis)))
     return View(_claim(dots, task, axis), figure, None, alt, _table(dots, printed),
-                "Point at a dot to read its run; click a name in the legend to take a method away.")
+                "Point at a dot to read its run; click a name in the legend to take a method away.",
+                heading=_heading(dots, task, axis))
 
 
 def _span(dots: Sequence[Point], printed: Sequence[Published], axis: str) -> tuple[float, float]:
@@ -188,6 +189,17 @@ def _range(dots: Sequence[Point], printed: Sequence[float]) -> list[float]:
     high = max([p.score for p in dots] + [p.dense + p.noise for p in dots] + list(printed))
     room = 0.06 * (high - low or 0.1)
     return [low - room, min(1.0, high + room) if high <= 1 else high + room]
+
+
+def _heading(dots: Sequence[Point], task: str, axis: str) -> str:
+    """How far a run goes that still counts as equal to dense."""
+    title = style.task_title(task)
+    near = [p for p in dots if p.within and (axis == BITS or p.sparsity > 0)]
+    if not near:
+        return f"{title}: no run is within noise of dense."
+    if axis == BITS:
+        return f"{title}: {bits_words(min(p.stored for p in near))} bits a weight stay within noise of dense."
+    return f"{title}: {style.percent(max(p.sparsity for p in near))} zeros stay within noise of dense."
 
 
 def _claim(dots: Sequence[Point], task: str, axis: str) -> str:

@@ -99,7 +99,8 @@ def panel(records: Sequence[RunRecord], task: str, model: str) -> View:
         "yaxis": {"range": [low - room, high + room], "title": {"text": style.metric_words(results.metric)}},
     }, HEIGHT, legend=True, revision=f"errors/{task}/{model}")
     return View(_claim(found, task), figure, None, _alt(found, task, model), _table(found),
-                "Compare marks of one shape: the same pattern, so the same number of zeros, by different methods.")
+                "Compare marks of one shape: the same pattern, so the same number of zeros, by different methods.",
+                heading=style.lead(_claim(found, task), " (rank", ";"))
 
 
 def _trace(own: Sequence[Mark], method: str, symbols: dict[str, str]) -> Part:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
+from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import View
 
 
@@ -68,12 +69,18 @@ def waterfall(run: Run) -> View:
     figure.update_layout(margin={"t": 58, "b": 60})
     alt = "Scores: " + ", ".join(f"{style.STAGES[s]} {style.score(v)}" for s, v in found) + "."
     return View(_way_claim(record, dict(found)), figure, None, alt, table,
-                "Compare the open mark, plain magnitude at the same pattern, with where this run ends.")
+                "Compare the open mark, plain magnitude at the same pattern, with where this run ends.",
+                heading=_way_heading(dict(found)))
 
 
 def _tick(stage: str) -> str:
     """A stage on an axis: in two lines, so that six of them fit half a page."""
     return "<br>".join(style.STAGES[stage].replace("-pruned", "- pruned").rsplit(" ", 1))
+
+
+def _way_heading(found: dict[str, float]) -> str:
+    final, dense = found.get("final"), found.get("dense")
+    return "" if final is None or dense is None else f"It ends {style.change(final - dense)} from dense."
 
 
 def _way_claim(record: RunRecord, found: dict[str, float]) -> str:
@@ -125,7 +132,7 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
     style.finish(figure, 110 + 38 * len(rows), revision=f"drop/{run_id}")
     low, high = min(min(b, a) for _, _, b, a in rows), max(max(b, a) for _, _, b, a in rows)
     room = (high - low) or 0.1
-    figure.update_xaxes(title_text="score: before (open), after (full)", nticks=4,
+    figure.update_xaxes(title_text="score: open before, full after", nticks=4,
                         range=[low - 0.08 * room, high + 0.4 * room])
     figure.update_yaxes(automargin=True, showgrid=False)
     start, before, after = drop_of(own)  # type: ignore[misc]
@@ -135,7 +142,8 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
     alt = "; ".join(f"{n}: {style.score(b)} before, {style.score(a)} after" for n, (_, _, b, a) in
                     zip(names, rows, strict=True)) + "."
     return View(_drop_claim(own, start, before, after), figure, None, alt, table,
-                "A run whose W had reached the pattern loses next to nothing here; one that had not pays at once.")
+                "A run whose W had reached the pattern loses next to nothing here; one that had not pays at once.",
+                heading=style.lead(_drop_claim(own, start, before, after), ":"))
 
 
 def _terms(record: RunRecord) -> tuple[object, ...]:
@@ -150,10 +158,10 @@ def _loss(record: RunRecord) -> float:
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
-    """One name a row: runs that read the same get the end of their id."""
-    names = [f"{style.method_title(r.spec.method)} · {f'{r.spec.epochs:g} ep.' if r.spec.epochs else 'untrained'}"
-             for r in records]
-    return [n if names.count(n) == 1 else f"{n} · {r.id[-8:]}" for n, r in zip(names, records, strict=True)]
+    """One name a row."""
+    names = short_names(records)  # of one pattern: it need not be said in every row
+    pattern = f" · {style.pattern_words(records[0].spec.pattern)}"
+    return [names[r.id].replace(pattern, "", 1) for r in records]
 
 
 def _drop_claim(record: RunRecord, start: str, before: float, after: float) -> str:

@@ -20,7 +20,7 @@ from core.views.scores.stages import drop_of, finite
 
 TARGET = 0.02  # the primal residual that counts as "W has reached the pattern"
 MOST = 1200  # points a curve: more cannot be told apart on a screen
-PANEL = 116  # pixels of height a panel
+PANEL = 82  # pixels of height a panel
 GUTTER = 0.035  # between two panels, as a share of the whole
 
 Row = dict[str, Any]
@@ -83,7 +83,8 @@ def timeline(run: Run, panels: Sequence[Panel] = PANELS) -> View:
     thinned = f" Every {every}. row is drawn; the table holds all." if every > 1 else ""
     return View(_converged(run), figure, None, alt, table,
                 "Move the pointer along the panels: one cursor reads them all. Look for the moment when the flips "
-                f"stop and the primal residual starts to fall.{thinned}")
+                f"stop and the primal residual starts to fall.{thinned}",
+                heading=_heading(run))
 
 
 def _decades(rows: Sequence[Row], panel: Panel) -> float:
@@ -204,6 +205,12 @@ def _converged(run: Run) -> str:
     stopped = "" if not finite(last.get("flips")) else (
         " and no mask entry flipped any more" if last["flips"] == 0 else "")
     return f"At the hard prune the primal residual was {primal:.2g}: {verdict}{stopped}."
+
+
+def _heading(run: Run) -> str:
+    last = at_hard_prune(run.trace)
+    return "" if last is None else \
+        f"At the hard prune W was {style.percent(last['primal'], 2)} of its size away from the pattern."
 
 
 def numbers(run: Run) -> list[Number]:

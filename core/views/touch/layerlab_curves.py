@@ -42,7 +42,8 @@ def error_curve(path: LayerPath, k: int, lines: Mapping[str, float], pinned: Lay
     if pinned is not None:
         claim += f" The pinned answer loses {loss_words(float(pinned.errors[-1]))}."
     return View(claim, figure, None, f"Error against rounds, log axis. {claim}", pd.DataFrame(rows),
-                _try(path, lines))
+                _try(path, lines),
+                heading=f"{path.title} loses {loss_words(answer)} in the end.")
 
 
 def loss_words(share: float) -> str:
@@ -122,4 +123,5 @@ def rounds(path: LayerPath, k: int) -> View:
     claim = f"In the last round the primal residual was {last:.2g}: {verdict}, and {rest}."
     table = pd.DataFrame({"round": xs, "rho": path.rho, "primal": path.primal, "dual": path.dual, "flips": path.flips})
     return View(claim, figure, None, f"Residuals, change of the support and rho over {path.rounds} rounds. {claim}",
-                table, "Raise rho at the start: W and Z agree sooner, and the support has less time to find its place.")
+                table, "Raise rho at the start: W and Z agree sooner, and the support has less time to find its place.",
+                heading=f"{verdict}: {style.percent(last, 2)} apart.")

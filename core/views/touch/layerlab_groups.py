@@ -36,7 +36,8 @@ def groups_of_z(path: LayerPath, k: int) -> View:
     claim = _claim(path, counts)
     table = pd.DataFrame({"entries in the group": names} | {n: groups.classes(h) for n, h in counts.items()})
     return View(claim, figure, None, f"Histogram of groups by what they hold: dense, W and Z. {claim}", table,
-                "Scrub from the first round: W's own largest weights fall into the pattern as W comes to Z.")
+                "Scrub from the first round: W's own largest weights fall into the pattern as W comes to Z.",
+                heading=f"In Z, {groups.verdict(counts['Z'], parse_pattern(path.pattern))}.")
 
 
 def _kind(path: LayerPath) -> str:

@@ -51,7 +51,8 @@ def levels_of_w(path: LayerPath, k: int) -> View:
     alt = f"Left: histogram of the kept weights of W and Z in steps, {2 * top + 1} levels. Right: their distance " \
           f"from the nearest level. {claim}"
     return View(claim, figure, None, alt, table,
-                f"Play from the first round: W's bars climb to Z's marks. {_stored(path, k)}")
+                f"Play from the first round: W's bars climb to Z's marks. {_stored(path, k)}",
+                heading=style.lead(claim, " (dense", ";"))
 
 
 def _answer(path: LayerPath, k: int) -> bool:

@@ -46,7 +46,9 @@ def layer_maps(path: LayerPath, k: int, pinned: LayerPath | None = None) -> View
                           "output lost": path.lost(k)})
     cell = "Grey: pruned. Drag in one map: the others follow." if whole else \
         f"Each cell is the mean of |w| over {step[0]} × {step[1]} weights. Drag in one map: the others follow."
-    return View(claim, figure, None, alt, table, cell)
+    return View(claim, figure, None, alt, table, cell,
+                heading=claim.partition(" keeps ")[0] +
+                f" loses {loss_words(float(path.errors[k]))} of the layer's outputs.")
 
 
 def _claim(path: LayerPath, k: int) -> str:

@@ -57,6 +57,16 @@ def sentence(pair: Pair) -> str:
     return text if text.endswith(".") else text + "."
 
 
+def _heading(pair: Pair) -> str:
+    """The page's answer with one number."""
+    where = style.matrix_words(pair.entry.name)
+    if pair.moment == FINAL:
+        return f"{where[0].upper()}{where[1:]}: {style.percent(zeros(pair))} of the weights went."
+    found = next(s for s in pair.record.snapshots if str(s.k) == pair.moment)
+    return {"z": "Z obeys the pattern already; W follows.", "u": "U adds up what W and Z disagree on.",
+            "w": f"W is {style.percent(found.primal)} of its size away from Z."}[pair.what]
+
+
 def _moment_sentence(pair: Pair, where: str) -> str:
     found = next(s for s in pair.record.snapshots if str(s.k) == pair.moment)
     when = f"after round {found.step} of the layer-wise solution" if found.phase == "layer-wise" else \
@@ -97,7 +107,8 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
     figure = maps.draw(drawn, maps.Axes("input", "output", start, step), height=440, tile=box if single else None,
                        keep=f"{pair.record.id}/{pair.entry.name}/{start}/{step}")
     view_of = [pair.before, pair.after, pair.third]
-    return View(sentence(pair), figure, None, _alt(pair, step), _table(names, view_of), _try(pair, step, near))
+    return View(sentence(pair), figure, None, _alt(pair, step), _table(names, view_of), _try(pair, step, near),
+                heading=_heading(pair))
 
 
 def _single(pair: Pair, names: list[str], cut: tuple[slice, slice], finer: bool) -> list[maps.Panel]:

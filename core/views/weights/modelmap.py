@@ -73,4 +73,6 @@ def model_map(run: Run, figure: str, chosen: str = "") -> View:
         f"{kind.title.capitalize()} runs from {style.percent(low[0])} in {style.matrix_words(low[1])} to " \
         f"{style.percent(high[0])} in {style.matrix_words(high[1])}."
     return View(claim, drawn, None, f"{len(rows)} layers × {len(columns)} matrices. {claim}", table,
-                f"{kind.title.capitalize()}: {kind.meaning}. Choose a matrix in the bar on top: all pictures follow.")
+                f"{kind.title.capitalize()}: {kind.meaning}. Choose a matrix in the bar on top: all pictures follow.",
+                heading="" if low[0] == high[0] else
+                f"{kind.title.capitalize()} is largest in {style.matrix_words(high[1])}: {style.percent(high[0])}.")

@@ -53,7 +53,8 @@ def tile(run: Run, matrix: str, row: int = 0, column: int = 0, moment: str = FIN
     alt = f"A tile of {height} × {width} weights in units of {10.0 ** -digits:g}; {struck} are pruned: struck out." + \
         (f" Thin lines part the groups of {multiple}." if multiple > 1 else "")
     return View(claim, figure, None, alt, table, f"Numbers are in units of {10.0 ** -digits:g}; a struck number is the "
-                "dense weight that went. Move the tile with the two sliders.")
+                "dense weight that went. Move the tile with the two sliders.",
+                heading=f"{style.percent(struck / gone.size)} of these {gone.size} weights are struck out.")
 
 
 def _mask_tile(pair: Pair, mask: maps.Bits, row: int, column: int) -> View:
@@ -72,7 +73,8 @@ def _mask_tile(pair: Pair, mask: maps.Bits, row: int, column: int) -> View:
     claim = f"Outputs {row}–{row + height - 1}, inputs {column}–{column + width - 1}: {int(gone.sum())} of " \
             f"{gone.size} weights go (grey); the numbers were not kept."
     return View(claim, figure, None, f"A tile of {height} × {width} weights. {claim}", table,
-                "Thick lines part the groups: count what stays in each.")
+                "Thick lines part the groups: count what stays in each.",
+                heading=f"{style.percent(float(gone.mean()))} of these {gone.size} weights go.")
 
 
 def unit_digits(limit: float) -> int:
@@ -174,7 +176,8 @@ def histogram(run: Run, matrix: str, moment: str = FINAL, what: What = "w") -> V
     table = pd.DataFrame({"from": edges[:-1], "to": edges[1:], **bins})
     claim = _spread(source, stays) if dense and gone else _sizes(pair)
     return View(claim, figure, None, f"Histogram of weights. {claim}", table, "Compare with one-shot "
-                "magnitude: there nothing large ever goes unless its group holds larger ones.")
+                "magnitude: there nothing large ever goes unless its group holds larger ones.",
+                heading=_small(source, stays) if dense and gone else "")
 
 
 def _sizes(pair: Pair) -> str:
@@ -188,6 +191,11 @@ def _sizes(pair: Pair) -> str:
 def _binned(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     inside = np.clip(values, edges[0], edges[-1])
     return np.histogram(inside, edges)[0]
+
+
+def _small(source: np.ndarray, stays: np.ndarray) -> str:
+    """The same with one number."""
+    return f"Half of what went was smaller than {float(np.median(np.abs(source[~stays]))):.2g}."
 
 
 def _spread(source: np.ndarray, stays: np.ndarray) -> str:

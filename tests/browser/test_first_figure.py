@@ -1,0 +1,74 @@
+"""At 1366 x 768 every page shows its first picture high up, and every box shows what is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.reading import SIZE, cut, first, words
+from tests.browser.serving import browser, complaints, painted, server
+from ui.pages import PAGES
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+HIGH = 260  # pixels from the top of the window
+REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]"}  # pages without a picture
+FULL = {"accuracy": 1200, "methods": 1200}  # words; the rest says what it shows in fewer
+MOST = 640
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The dashboard over the recorded runs: their names are the longest there are."""
+    with server() as where:
+        yield where
+
+
+@pytest.mark.parametrize("key", PAGES)
+def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, address: str, key: str) -> None:
+    context = chrome.new_context(viewport=SIZE)
+    page = context.new_page()
+    page.goto(f"{address}/{'' if key == 'overview' else key}")
+    painted(page)
+    assert complaints(page) == []
+    top, bottom = first(page, REAL[key], 20) if key in REAL else first(page)
+    assert top < HIGH and bottom > top
+    assert cut(page) == []
+    assert 0 < words(page) <= FULL.get(key, MOST)
+    context.close()
+
+
+@pytest.mark.parametrize("key", ["weights", "trace"])
+def test_the_longest_name_of_a_run_is_whole(chrome: Any, address: str, key: str) -> None:
+    from core.runs.store import Store
+    from core.views.drawing.telling_apart import short_names
+    from tests.browser.serving import ROOT
+
+    records = [r for r in Store(ROOT / "cached_runs", ROOT / "no-such-folder").records() if r.spec.method != "dense"]
+    tasks = {r.spec.task for r in records}
+    names: dict[str, str] = {}
+    for task in tasks:
+        names |= short_names(r for r in records if r.spec.task == task)
+    context = chrome.new_context(viewport=SIZE)
+    page = context.new_page()
+    page.goto(f"{address}/{key}?run={max(names, key=lambda run: len(names[run]))}")
+    painted(page)
+    assert cut(page) == []
+    context.close()
+
+
+def test_a_cut_word_and_a_low_picture_would_be_noticed(chrome: Any) -> None:
+    context = chrome.new_context(viewport=SIZE)
+    page = context.new_page()
+    page.set_content("""<div data-testid="stMain"><p style="height:400px">two words</p>
+        <div data-testid="stSelectbox"><p style="width:40px;overflow:hidden;white-space:nowrap">much too long</p></div>
+        <div data-testid="stImage" style="height:90px;width:90px"></div></div>""")
+    assert first(page)[0] > HIGH and cut(page) == ["much too long"] and words(page) == 5
+    context.close()

@@ -1,0 +1,46 @@
+"""Over a picture stand few words and one number; the whole sentence is folded, and says that number too."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from core.runs.store import Store
+from core.views.drawing import style
+from tests.opening import open_page
+from ui.pages import PAGES
+
+# A number that was measured: names of layers, patterns, moments and pictures are none.
+NAMES = r"[Ll]ayers? \d+|[Hh]ead \d+|\d+:\d+|round \d+ of \d+|[Ss]upport \d+ of \d+|[Ss]upport \d+|\d+ of \d+|" \
+        r"step \d+|entr\w+ \d+ and \d+|GLUE|SST-2|[\u201c][^\u201d]*[\u201d]|all [\d\u202f]+ |in [\d\u202f]+ groups|" \
+        r"these \d+ weights|\d+ supports|one of \d+ levels"
+NUMBER = r"[\d][\d.\u202f]*"
+
+
+def measured(heading: str) -> list[str]:
+    return re.findall(NUMBER, re.sub(NAMES, "", heading.replace("\\", "")))
+
+
+@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "patterns", "accuracy", "compare", "trace"])
+def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monkeypatch: pytest.MonkeyPatch,
+                                                        key: str) -> None:
+    at = open_page(monkeypatch, good_store, key)
+    found = [str(s.value) for s in at.subheader]
+    assert found and PAGES[key].title
+    for heading in found:
+        assert len(measured(heading)) <= 1, heading
+        assert len(heading.split()) <= 22, heading
+
+
+def test_the_beginning_of_a_claim() -> None:
+    assert style.lead("W went; Z stayed.") == "W went."
+    assert style.lead("One sentence.") == "One sentence."
+    assert style.lead("It took 0.1: 0.9 before; 0.8 after.", ":") == "It took 0.1."
+
+
+@pytest.mark.parametrize(("heading", "numbers"), [
+    ("Layer 1 \u00b7 query: 50\u202f% of the weights went.", 1), ("0.3 before and 0.5 now.", 2), ("2:4 in layer 3.", 0),
+    ("37.5\u202f% of 1\u202f024, now 100\u202f%.", 3)])
+def test_the_counting_of_numbers(heading: str, numbers: int) -> None:
+    assert len(measured(heading)) == numbers
