@@ -33,10 +33,10 @@ def first(page: Any, what: str = FIRST, least: float = 40) -> tuple[float, float
 
 
 def cut(page: Any) -> list[str]:
-    """What is chosen in a select box and does not fit into it."""
+    """What is chosen in a select box (or in one for several) and does not fit into it."""
     return list(page.evaluate("""() => [...document.querySelectorAll(
         '[data-testid=stMain] [data-testid=stSelectbox] *, [data-testid=stMain] [data-testid=stMultiSelect] *')]
-        .filter(e => e.checkVisibility() && (e.value || !e.children.length && e.textContent.trim()))
+        .filter(e => e.checkVisibility() && (e.value || e.textContent.trim()))
         .filter(e => getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth)
         .map(e => e.value ?? e.textContent)"""))
 

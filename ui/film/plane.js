@@ -160,7 +160,7 @@ class Plane {
   }
 
   key() {
-    const line = make("div", "key");
+    const line = make("div", "key wraps");
     for (const path of [...this.panel.paths, ...this.panel.spots]) {
       if (path.hidden) continue;
       const square = make("i", "gone");

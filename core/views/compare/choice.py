@@ -8,7 +8,7 @@ from core.methods import METHODS
 from core.runs.levels import rank
 from core.runs.records import RunRecord
 from core.views.drawing import style
-from core.views.drawing.telling_apart import told_apart
+from core.views.drawing.telling_apart import names_with_task, short_names
 
 MOST = 4  # runs side by side: more panels than that cannot be read from the last row
 LETTERS = "ABCD"
@@ -121,10 +121,6 @@ def listed(records: Iterable[RunRecord], first: RunRecord) -> dict[str, str]:
         (r.spec.task, r.spec.model) != (first.spec.task, first.spec.model), r.spec.task, r.spec.model,
         order.index(r.spec.method) if r.spec.method in order else len(order), r.spec.pattern, r.spec.epochs,
         r.spec.seed, r.id))
-    apart, out = told_apart(found), {}
-    for r in found:
-        near = (r.spec.task, r.spec.model) == (first.spec.task, first.spec.model)
-        words = style.run_words(r).split(" · ", 1)[1] if near else f"{style.task_title(r.spec.task)} · " \
-            f"{style.run_words(r)}"
-        out[r.id] = " · ".join(filter(None, [words, apart[r.id]]))
-    return out
+    near = short_names(r for r in found if (r.spec.task, r.spec.model) == (first.spec.task, first.spec.model))
+    far = names_with_task(r for r in found if r.id not in near)
+    return {r.id: near.get(r.id) or far[r.id] for r in found}

@@ -94,8 +94,11 @@ def _decades(rows: Sequence[Row], panel: Panel) -> float:
 
 
 def _ticks(decades: float) -> Row:
-    """Labels of a log axis that do not overlap: one a decade, over less than that at 1, 2 and 5."""
-    return {"dtick": 1} if decades >= 1.2 else {"dtick": "D2"} if decades >= 0.4 else {}
+    """Labels of a log axis that do not overlap: one a decade (every second where there are many), over less than
+    that at 1, 2 and 5."""
+    if decades >= 1.2:
+        return {"dtick": 2 if decades >= 4 else 1}
+    return {"dtick": "D2"} if decades >= 0.4 else {}
 
 
 def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: Sequence[Row], xs: Sequence[float],
