@@ -165,7 +165,9 @@ class Plane {
       if (path.hidden) continue;
       const square = make("i", "gone");
       square.style.background = path.colour;
-      line.append(square, make("span", "", path.words ?? path.name));
+      const entry = make("span", "line");
+      entry.append(square, make("span", "", path.words ?? path.name));
+      line.append(entry);
     }
     return line;
   }
