@@ -157,12 +157,13 @@ def test_words_and_numbers_stand_beside_the_picture() -> None:
 def test_the_page_asks_the_question_where_there_are_enough_runs(
     good_store: Store, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    app = open_page(monkeypatch, good_store, "accuracy", task="cola")
-    assert charts(app) == 2
-    assert [h.value for h in app.header] == ["Does a lower error give a better score?"]
-    assert "CoLA" in app.subheader[1].value and "4 runs without training" in said(app)
+    app = open_page(monkeypatch, good_store, "accuracy", task="cola", view="error")
+    assert any("over error" in str(group.options) for group in app.get("button_group"))
+    assert charts(app) == 1 and error_and_score.QUESTION in said(app)
+    assert "CoLA" in app.subheader[0].value and "4 runs without training" in said(app)
 
 
 def test_the_page_does_not_ask_it_of_one_run(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(monkeypatch, small_store, "accuracy")
-    assert (charts(app), len(app.header)) == (1, 0)
+    assert charts(app) == 1
+    assert not any("over error" in str(group.options) for group in app.get("button_group"))

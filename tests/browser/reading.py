@@ -17,7 +17,7 @@ FIRST = ("[data-testid=stPlotlyChart], [data-testid=stImage], [data-testid=stDat
 
 
 def words(page: Any) -> int:
-    """Words that are on the page, its side bar left out: neither what is folded, nor what a figure draws."""
+    """Words on the page without its side bar: what Plotly writes into a figure counts, what is folded does not."""
     return len(page.inner_text("[data-testid=stMain]").split())
 
 

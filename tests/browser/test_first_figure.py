@@ -14,8 +14,8 @@ from ui.pages import PAGES
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 HIGH = 260  # pixels from the top of the window
 REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]"}  # pages without a picture
-FULL = {"accuracy": 1200, "methods": 1200}  # words; the rest says what it shows in fewer
-MOST = 640
+FULL = {"accuracy": 850, "methods": 1000}  # words; the rest says what it shows in fewer
+MOST = 520
 
 
 @pytest.fixture(scope="module")
