@@ -35,8 +35,8 @@ def fit(ready: Prepared, method: TrainingMethod, calibration: Calibration, solut
         solution=solution, lr=trainer.rate, model=ready.model, batches=calibration.batches))
 
     def snapshot(step: int) -> None:
-        journal.snapshots.take(method, step, trainer.total)
-        loop.extra["snapshots"] = journal.snapshots.state()
+        if journal.snapshots.take(method, step, trainer.total):
+            loop.extra["snapshots"] = journal.snapshots.state()
         if journal.moments.during(method, step):
             loop.extra["moments"] = journal.moments.state()
 

@@ -72,14 +72,15 @@ class Snapshots:
             self._keep("layer-wise", number, out, rho, primal, self._marks, self._marks[-1])
         self._rounds = {}
 
-    def take(self, method: TrainingMethod, step: int, total: int = 0) -> None:
-        """Keep this moment of ADMM if *step* is one of the evenly spaced ones. *total*: steps of the training."""
+    def take(self, method: TrainingMethod, step: int, total: int = 0) -> bool:
+        """Keep this moment of ADMM if *step* is one of the evenly spaced ones; tells whether it was. *total*: steps of
+        the training."""
         if not self.moments or method.feasible() is None:
-            return
+            return False
         last = max(self.moments - 1, 1)
         marks = sorted({round(i * method.hard_step / last) for i in range(self.moments)})
         if step not in marks:
-            return
+            return False
         self.taken = [s for s in self.taken if s.phase != "admm" or s.step < step]
         state, k, out = method.state(), len(self.taken), dict[str, np.ndarray]()
         for name, layer in method.layers.items():
@@ -89,6 +90,7 @@ class Snapshots:
                 out[f"snapshot/{k}/grid/{name}"] = method.scales[name].float().cpu().numpy()
         measures = method.measures()
         self._keep("admm", step, out, measures["rho"], measures["primal"], marks, total)
+        return True
 
     def look(self, phase: str, step: int, weights: Weights, masks: Weights | None) -> None:
         """Keep *weights* under *masks* as a moment of a corner film; of a whole film it follows from what is kept."""

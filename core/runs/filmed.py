@@ -142,7 +142,8 @@ def _wholes(run: Run, matrix: str, shape: tuple[int, int], density: float,
                              "a moment with all three", "Make the run again, or fetch the file anew.")
         add(s, w, u, mask)
     last = frames[-1] if frames else None
-    if last is not None and last.mask is not None and last.phase == "admm" and run.record.results and run.record.results.hard_pruned is not None:
+    pruned = run.record.results is not None and run.record.results.hard_pruned is not None
+    if last is not None and last.mask is not None and last.phase == "admm" and pruned:
         add(Snapshot(k=-1, step=last.step, rho=0.0, primal=0.0, phase="hard-pruned"), last.w * last.mask, None,
             last.mask)
     mask = _shaped(run.mask(matrix), shape, f"mask/{matrix}")

@@ -96,7 +96,7 @@ def table(found: Sequence[Line]) -> pd.DataFrame:
     import pandas as pd
 
     columns = {"task": [style.task_title(line.task) for line in found],
-               "model": [line.model.rstrip("/").rsplit("/", 1)[-1] for line in found],
+               "model": [style.model_title(line.model) for line in found],
                "pattern": [line.pattern for line in found],
                "Dense": pd.array([line.dense for line in found], dtype="Float64")}
     for way in ways(found):

@@ -72,7 +72,7 @@ def _row(record: RunRecord, recorded: bool, apart: str) -> Row:
     synthetic = spec.task in TASKS and TASKS[spec.task].kind == "built-in"
     at = order.index(spec.method) if spec.method in order else len(order)
     details = _details(record, apart)
-    model = spec.model.rstrip("/").rsplit("/", 1)[-1]
+    model = style.model_title(spec.model)
     said = (record.id, spec.task, style.task_title(spec.task), model, spec.method, style.method_title(spec.method),
             pattern, details, record.status, STATUS.get(record.status, ""), MADE[made])
     return Row(

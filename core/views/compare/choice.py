@@ -103,7 +103,7 @@ def titles(records: Sequence[RunRecord]) -> list[str]:
         words = [style.method_title(spec.method)]
         words += [style.pattern_words(spec.pattern, spec.bits)] if spec.method != "dense" else []
         words += [style.task_title(spec.task)] if len(tasks) > 1 else []
-        words += [spec.model.rstrip("/").rsplit("/", 1)[-1]] if len(models) > 1 else []
+        words += [style.model_title(spec.model)] if len(models) > 1 else []
         out.append(f"{letter} · {' '.join(words)}")
     return out
 

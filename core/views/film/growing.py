@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from core.runs import partial
 from core.runs.filmed import Filmed, Frame, filmed, has_film
 from core.runs.partial import Taken
 from core.runs.store import Run
 from core.views.drawing import style
 from core.views.film import panels, telling
+from core.views.film.copies import copies, fullness
 from core.views.film.reel import Film, Reel, column, evenly, row
 from core.views.film.timeline import Timeline
 from core.views.film.watch import MOST, window
@@ -48,7 +47,9 @@ def film(run: Run, matrix: str) -> Film | None:
     line = Timeline(tuple(f.phase for f in found.frames), tuple(f.step for f in found.frames))
     reel = Reel(line.words(), line.spans(), pace=PACE)
     reel.add("say", panels.words("", words, large=True, height=SAYS))
-    _copies(reel, found)
+    cell = found.pattern.grouping.cell or (1, groups.size_of(found.pattern))
+    copies(reel, found, window(found, 0, 0), style.pattern_words(found.pattern.name), cell)
+    reel.add("held", fullness(reel, found))
     exact = telling.shares(found)
     alt = f"{style.matrix_words(matrix)} so far, W and Z as single weights. {words[-1]}"
     return reel.film(words[-1], alt, telling.table(found, exact),
@@ -78,28 +79,3 @@ def said(number: int, f: Frame, taken: Taken | None) -> str:
 
 def _only(found: Filmed, shown: list[int]) -> Filmed:
     return replace(found, frames=[found.frames[k] for k in shown])
-
-
-def _copies(reel: Reel, found: Filmed) -> None:
-    """W beside Z in one colour range, and how many groups of the whole matrix hold how many of its large weights."""
-    cut = window(found, 0, 0)
-    nothing = np.ones(found.frames[0].w.shape, np.uint8)
-    weights = np.stack([f.w[cut] for f in found.frames])
-    target = np.stack([(f.w if f.u is None else f.w + f.u)[cut] for f in found.frames])
-    mask = reel.bits(np.stack([(nothing if f.mask is None else f.mask)[cut] for f in found.frames]))
-    palette = reel.palette("weights", style.diverging_palette())
-    pattern = style.pattern_words(found.pattern.name)
-    cell = found.pattern.grouping.cell or (1, groups.size_of(found.pattern))
-    for name, title, note, values in (("w", "W", "learns", reel.numbers(weights)),
-                                      ("z", "Z", f"obeys {pattern}", reel.numbers(target))):
-        reel.add(name, panels.pixels(title, values, palette=palette, limit=found.limit, note=note, lead=True,
-                                     link="weights", mask=mask if name == "z" else None, group=cell,
-                                     say=("output", "input", title),
-                                     alt=f"{title}, single weights, range ±{found.limit:.2g}"))
-    held = np.stack([groups.classes(f.occupancy) for f in found.frames])
-    total = float(held[0].sum()) or 1.0
-    reel.add("held", panels.bars(
-        f"Large weights in a {groups.group_words(found.pattern, many=False)}",
-        [("groups", reel.counts(held), groups.palette(found.pattern))], top=total, share=total, gap=True,
-        alt="How many groups hold 0, 1, 2 and so on of the matrix's largest weights",
-        names=groups.class_names(groups.size_of(found.pattern))))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from core.runs.filmed import Filmed, filmed
 from core.runs.store import Run
 from core.views.drawing import style
 from core.views.film import panels, telling
+from core.views.film.copies import copies
 from core.views.film.panels import Part
 from core.views.film.reel import Film, Reel, column, evenly, row
 from core.views.film.timeline import Timeline
@@ -33,28 +32,12 @@ def film(run: Run) -> Film | None:
     found = replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST)])
     line = Timeline(tuple(f.phase for f in found.frames), tuple(f.step for f in found.frames))
     reel, exact = Reel(line.words(), line.spans(), pace=min(0.8, SECONDS / line.last)), telling.shares(found)
-    _copies(reel, found)
+    copies(reel, found, window(found, 0, 0), found.pattern.name, found.pattern.grouping.cell)
     rows = [row(column("w"), column("z"))]
     if strips := _strips(found, exact):
         reel.add("time", panels.curves("", strips, alt=telling.time_alt(found, exact)))
         rows.append(row(column("time"), height=LOW))
     return reel.film(telling.claim(found, exact), _alt(found, exact), None, rows)
-
-
-def _copies(reel: Reel, found: Filmed) -> None:
-    """W beside Z, the weights that `window` cuts out, in one colour range."""
-    cut = window(found, 0, 0)
-    whole = np.ones(found.frames[0].w.shape, np.uint8)
-    weights = np.stack([f.w[cut] for f in found.frames])
-    target = np.stack([(f.w if f.u is None else f.w + f.u)[cut] for f in found.frames])
-    mask = reel.bits(np.stack([(whole if f.mask is None else f.mask)[cut] for f in found.frames]))
-    palette = reel.palette("weights", style.diverging_palette())
-    for name, title, note, values in (("w", "W", "learns", reel.numbers(weights)),
-                                      ("z", "Z", f"obeys {found.pattern.name}", reel.numbers(target))):
-        reel.add(name, panels.pixels(title, values, palette=palette, limit=found.limit, note=note, lead=True,
-                                     link="weights", mask=mask if name == "z" else None,
-                                     group=found.pattern.grouping.cell, say=("output", "input", title),
-                                     alt=f"{title}, single weights, range ±{found.limit:.2g}"))
 
 
 def _strips(found: Filmed, exact: list[float]) -> list[Part]:

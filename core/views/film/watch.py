@@ -12,6 +12,7 @@ from core.runs.filmed import Filmed, Frame, filmed, histogram, kept_by_group
 from core.runs.store import Run
 from core.views.drawing import style
 from core.views.film import panels, telling
+from core.views.film.copies import fullness
 from core.views.film.feeling import feeling
 from core.views.film.panels import Part
 from core.views.film.reel import Film, Reel, column, evenly, row
@@ -149,14 +150,7 @@ def _counted(reel: Reel, found: Filmed) -> None:
         "All of W", [("kept", reel.counts(kept), KEPT), ("gone", reel.counts(gone), GONE)], top=most * 1.06,
         note="by size", alt="Histogram of W, split into what stays and what goes",
         ticks=[(0, f"−{found.limit:.2g}"), (kept.shape[1] / 2, "0"), (kept.shape[1], f"{found.limit:.2g}")]))
-    held = np.stack([groups.classes(f.occupancy) for f in found.frames])
-    size = groups.size_of(found.pattern)
-    total = float(held[0].sum()) or 1.0
-    reel.add("occupancy", panels.bars(
-        f"Large weights in a {groups.group_words(found.pattern, many=False)}",
-        [("groups", reel.counts(held), groups.palette(found.pattern))], top=total, share=total, gap=True,
-        alt="How many groups hold 0, 1, 2 and so on of the matrix's largest weights",
-        names=groups.class_names(size)))
+    reel.add("occupancy", fullness(reel, found))
 
 
 def _group(reel: Reel, found: Filmed, cut: tuple[slice, slice], held: _Held) -> None:

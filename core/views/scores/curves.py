@@ -240,7 +240,7 @@ def small_print(records: Sequence[RunRecord], task: str, model: str, axis: str =
         " One run scored on other examples is left out." if others else "")
     nowhere = len(points(records, task, model)) - len(dots)
     apart += f" Not on this axis, their storage is not known: {nowhere}." if nowhere else ""
-    name = model.rstrip("/").rsplit("/", 1)[-1]
+    name = style.model_title(model)
     return (f"Model {name}, n = {style.count(dots[0].n_eval)} {plain} ({split}).{apart} {seeds} Within noise of dense: "
             f"no further below it than {rule(metric)}, here {mean(p.noise for p in dots):.3f} (the pale band).")
 
