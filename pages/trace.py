@@ -8,7 +8,7 @@ from core.views.scores import stages, trace_curves
 from ui import frame
 
 frame.opening("trace")
-run = frame.pick_run("pruned")
+run = frame.pick_run("pruned", drawn=False)
 if run is not None:
     with frame.guarded():
         if not trace_curves.has_admm(run):

@@ -46,7 +46,7 @@ PLAIN = (("the keys to the cabinet are here", None), ("the dogs near the tree ba
 FINAL = {"dense": 1.0, "magnitude": 0.8, "wanda": 0.86, "sparsegpt": 0.91, "asp": 0.93, "admm-layer": 0.96,
          "nxm-admm": 0.92, "admm": 0.98}
 ADMM = ("admm", "nxm-admm")  # the methods with an ADMM phase in training: snapshots, residuals, W and Z scores
-LEVELS = ("summary", "masks", "full", "lab")
+LEVELS = ("answers", "summary", "masks", "full", "lab")
 
 
 def make_run(
@@ -172,7 +172,7 @@ def _answers(record: RunRecord) -> dict[str, np.ndarray]:
 def _body(spec: RunSpec, layers: int, hidden: int, ffn: int, heads: int, snapshots: int,
           rows: list[dict[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of a finished run, and the header's fields that follow from them."""
-    level = LEVELS.index(spec.record)
+    level = LEVELS.index(spec.record) - 1  # 0 is summary
     before = dense_weights(f"{spec.task}/{spec.model}/{spec.seed}", layers, hidden, ffn)
     rng = np.random.default_rng(zlib.crc32(spec.run_id.encode()))
     pruned = spec.method != "dense"
@@ -189,11 +189,13 @@ def _body(spec: RunSpec, layers: int, hidden: int, ffn: int, heads: int, snapsho
         held = after[name] if mask is None else after[name] * mask
         full = enc.pack_mask(np.ones(w.shape, np.uint8))
         entry = Matrix(name=name, shape=w.shape, mask_sha256=enc.mask_digest(full))
-        out[f"thumbnail/{name}"] = enc.thumbnail(held, multiple)
+        if level >= 0:
+            out[f"thumbnail/{name}"] = enc.thumbnail(held, multiple)
         if mask is not None:
             bits = enc.pack_mask(mask)
-            out[f"occupancy/{name}"] = group_counts(mask, spec.pattern)
-            out[f"occupancy.free/{name}"] = group_counts(free[name], spec.pattern)
+            if level >= 0:
+                out[f"occupancy/{name}"] = group_counts(mask, spec.pattern)
+                out[f"occupancy.free/{name}"] = group_counts(free[name], spec.pattern)
             entry = Matrix(
                 name=name, shape=w.shape, density=float(mask.mean()), mask_sha256=enc.mask_digest(bits),
                 kept_energy=float((mask * w**2).sum() / (w**2).sum()), moved=float((mask != magnitude[name]).mean()),

@@ -76,6 +76,14 @@ def test_a_summary_says_what_it_could_not_verify(store: Store) -> None:
     assert "masks of" not in text
 
 
+def test_answers_alone_say_that_only_the_header_speaks_for_the_pattern(store: Store) -> None:
+    planted(store, record="answers")
+    assert report(store).problems == []
+    text = " | ".join(report(store).verified)
+    assert "not verified: neither masks nor counts per group were kept" in text and "thumbnails" not in text
+    assert "answers to 1 000 examples give the header's accuracy" in text
+
+
 @pytest.mark.parametrize(("matrix", "row"), [(QUERY, 17), (UP, 255)])
 def test_one_bit_too_many_names_matrix_group_and_count(matrix: str, row: int, store: Store) -> None:
     planted(store)

@@ -48,6 +48,19 @@ def test_the_default_run_is_the_one_that_teaches_most(good_store: Store, monkeyp
     assert at.query_params["run"] in (bar(at, "Run").value, [bar(at, "Run").value])  # the link says it
 
 
+@pytest.mark.parametrize("page", ["weights", "occupancy", "patterns", "activations", "watch", "trace"])
+def test_a_run_that_keeps_its_answers_alone_is_offered_only_where_it_can_be_shown(
+    empty_store: Store, monkeypatch: pytest.MonkeyPatch, page: str,
+) -> None:
+    parent = makers.make_dense(empty_store.recorded)
+    drawn = makers.make_run(empty_store.recorded, parent=parent)
+    alone = makers.make_run(empty_store.recorded, parent=parent, method="asp", record="answers")
+    at = open_page(monkeypatch, empty_store, page, run=alone)
+    shown = page == "trace"
+    assert bar(at, "Run").value == (alone if shown else drawn) and not at.error
+    assert ("see it on Accuracy and Compare" in " ".join(i.value for i in at.info)) == (not shown)
+
+
 def test_the_link_chooses_the_run_and_a_click_writes_the_link(
     good_store: Store, monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -26,7 +26,7 @@ def pruned(store: Store) -> RunRecord:
     return next(r for r in store.records() if r.spec.method == "admm")
 
 
-@pytest.mark.parametrize("level", ["summary", "masks", "full"])
+@pytest.mark.parametrize("level", ["answers", "summary", "masks", "full"])
 def test_a_kept_run_holds_what_its_level_says_and_checks(store: Store, level: str) -> None:
     record = pruned(store)
     dense = record.parent
@@ -37,7 +37,8 @@ def test_a_kept_run_holds_what_its_level_says_and_checks(store: Store, level: st
         keep(store, name, level)  # type: ignore[arg-type]
     kept = Store(recorded=store.recorded, live=store.recorded / "none").open(record.id)
     words = {key.split("/", 1)[0] for key in kept.keys}
-    expected = {"summary": {"thumbnail", "occupancy", "occupancy.free", "answers"}}
+    expected = {"answers": {"answers"}}
+    expected["summary"] = expected["answers"] | {"thumbnail", "occupancy", "occupancy.free"}
     expected["masks"] = expected["summary"] | {"mask", "activation", "attention"}
     expected["full"] = expected["masks"] | {"weight", "scale", "snapshot"}
     assert words == expected[level]

@@ -12,10 +12,10 @@ from tests.sources import ROOT
 
 
 def test_each_level_holds_itself_and_those_before_it() -> None:
-    order: list[RecordLevel] = ["summary", "masks", "full", "lab"]
-    assert list(RECORD_LEVELS) == order and [rank(level) for level in order] == [0, 1, 2, 3]
+    order: list[RecordLevel] = ["answers", "summary", "masks", "full", "lab"]
+    assert list(RECORD_LEVELS) == order and [rank(level) for level in order] == [0, 1, 2, 3, 4]
     for i, level in enumerate(order):
-        assert [holds(level, least) for least in order] == [True] * (i + 1) + [False] * (3 - i)
+        assert [holds(level, least) for least in order] == [True] * (i + 1) + [False] * (4 - i)
 
 
 def test_recorded_runs_hold_what_their_level_keeps_and_nothing_more() -> None:
@@ -29,6 +29,7 @@ def test_recorded_runs_hold_what_their_level_keeps_and_nothing_more() -> None:
             if not keeps(level, key):
                 beyond.append((record.id, key))
     assert beyond == []
+    assert held["answers"] == {"answers"}
     assert held["summary"] == {"answers", "thumbnail", "occupancy", "occupancy.free", "levels"}
     assert held["masks"] >= {"mask", "activation", "attention", "region", "distribution"}
     assert held["full"] >= {"mask", "weight", "scale", "snapshot", "code", "grid", "library"}
@@ -36,7 +37,7 @@ def test_recorded_runs_hold_what_their_level_keeps_and_nothing_more() -> None:
 
 
 @pytest.mark.parametrize(("key", "least"), [
-    ("answers/logits", "summary"), ("thumbnail/m", "summary"), ("occupancy/m", "summary"),
+    ("answers/logits", "answers"), ("thumbnail/m", "summary"), ("occupancy/m", "summary"),
     ("occupancy.free/m", "summary"), ("levels/m", "summary"), ("library", "summary"), ("library/m", "summary"),
     ("mask/m", "masks"), ("grid/m", "masks"), ("activation/p0/1.scale", "masks"), ("attention/p0/1", "masks"),
     ("region/0/block/p0/1", "masks"), ("distribution/0/block/1", "masks"), ("weight/m", "full"), ("scale/m", "full"),

@@ -132,7 +132,7 @@ def test_runs_of_all_levels_tasks_and_ends_stand_side_by_side(monkeypatch: pytes
                                                               empty_store: Store) -> None:
     dense = make_dense(empty_store.recorded)
     names = [make_run(empty_store.recorded, parent=dense, record="masks", method="asp"),
-             make_run(empty_store.recorded, parent="lost", record="summary", method="wanda"),
+             make_run(empty_store.recorded, parent="lost", record="answers", method="wanda"),
              make_run(empty_store.live, parent=dense, status="failed"),
              make_run(empty_store.recorded, task="mrpc", method="magnitude", hidden=32, ffn=64, heads=2)]
     app = open_page(monkeypatch, empty_store, "compare", runs=",".join(names))

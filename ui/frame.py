@@ -20,6 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import InputError
 from core.methods import METHODS
 from core.runs import featured as featuring
+from core.runs.levels import holds
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
@@ -70,17 +71,18 @@ def guarded() -> Iterator[None]:
 # -- the bar on top ----------------------------------------------------------------------------------------------
 
 
-def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm") -> Run | None:
-    """Draw the bar with task and run (`?run=`), and return the run chosen. *method*: whose runs teach most here.
+def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm", drawn: bool = True) -> Run | None:
+    """Draw the bar with task and run (`?run=`), and return the run chosen. *method*: whose runs teach most here;
+    *drawn*: only runs that keep something of their matrices.
 
     None, with words on the page, when there is no run to choose. A bad, unknown or damaged `?run=` gets a red box; the
     page goes on with the default run.
     """
     found = [e.record for e in entries() if e.record is not None and e.record.status != "queued"]
-    records = [r for r in found if kind == "any" or r.spec.method != "dense"]
+    records = [r for r in found if (not drawn or drawable(r)) and (kind == "any" or r.spec.method != "dense")]
     asked = _asked()
     if asked is not None and asked.status != "queued" and all(r.id != asked.id for r in records):
-        st.info(f"{links.plain(asked.id)} is a dense run: this page shows pruned ones. Choose one below.")
+        st.info(f"{links.plain(asked.id)} {_why_not(asked)} Choose a run below.")
     if not records:
         empty()
         return None
@@ -107,12 +109,23 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm") ->
 def featured() -> Run | None:
     """The run that the first page shows: the link's, or the pinned one. None when there is none."""
     asked = _asked()
-    records = [e.record for e in entries() if e.record is not None and e.record.spec.method != "dense"]
+    records = [e.record for e in entries()
+               if e.record is not None and e.record.spec.method != "dense" and drawable(e.record)]
     if not records:
         return None
     with guarded():
         return cache.open_run(asked.id if asked in records else default_run(records).id)
     return None
+
+
+def drawable(record: RunRecord) -> bool:
+    """Does *record* keep anything of its matrices? A run that keeps its answers alone has a score and no picture."""
+    return holds(record.spec.record, "summary")
+
+
+def _why_not(record: RunRecord) -> str:
+    return ("is a dense run: this page shows pruned ones." if drawable(record) else
+            "keeps its answers, not its matrices: see it on Accuracy and Compare.")
 
 
 def _asked() -> RunRecord | None:

@@ -11,6 +11,7 @@ from core.inside.statistics import LayerStats
 from core.methods.base import LayerMethod, TrainingMethod
 from core.running.journal import Journal
 from core.running.preparing import Prepared
+from core.runs.levels import holds
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ def calibrated(ready: Prepared, method: LayerMethod | TrainingMethod, journal: J
         batches = [{k: v.to(device) for k, v in batch.items()} for batch in text_of(
             ready.data.train, ready.spec, ready.tokenizer, ready.pad)]
         stats = calibrate(ready.model, ready.layers, batches)
-    with journal.phase("look"):
-        journal.moments.begin(ready.model, ready.tokenizer, batches, ready.probes, ready.spec.max_length)
+    if holds(ready.spec.record, "summary"):
+        with journal.phase("look"):
+            journal.moments.begin(ready.model, ready.tokenizer, batches, ready.probes, ready.spec.max_length)
     shown = stats if isinstance(method, LayerMethod) else method.calibrated(ready.model, ready.layers, batches, stats)
     return Calibration(batches, stats, shown)

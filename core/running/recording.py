@@ -80,6 +80,8 @@ def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str,
                   masks: dict[str, Tensor] | None, pattern: Pattern,
                   stats: dict[str, LayerStats]) -> dict[str, np.ndarray]:
     """The arrays that *level* keeps of the weights (activations and snapshots are added by the pipeline)."""
+    if not holds(level, "summary"):
+        return {}
     out: dict[str, np.ndarray] = {} if masks is None else dict(pattern.arrays())
     for name, weight in final.items():
         w = weight.detach().float().cpu().numpy()

@@ -76,7 +76,8 @@ def record(level: RecordLevel, grid: Grid, final: Mapping[str, Floats], masks: M
                              "a model that lies on its grid", "This is a fault of the method: please report it.")
         step = wide(scale, weight.shape[1])
         code = np.rint(np.divide(weight, step, out=np.zeros_like(weight), where=step > 0)).astype(np.int8)
-        arrays[f"levels/{m.name}"] = _count(code[keep], grid.top)
+        if holds(level, "summary"):
+            arrays[f"levels/{m.name}"] = _count(code[keep], grid.top)
         if holds(level, "masks"):
             arrays[f"grid/{m.name}"] = scale.astype(np.float32)
         if holds(level, "full"):

@@ -43,12 +43,14 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None, weights: b
             if keeps(level, key) and (not key.startswith("gram/") or key.removeprefix("gram/") in grams)}
     matrices = [m if m.gram is None or m.gram in grams else msgspec.structs.replace(m, gram=None, gram_tokens=None)
                 for m in run.record.matrices]
-    if not holds(level, "full"):
+    if holds(level, "summary") and not holds(level, "full"):
         for m in matrices:
             if max(kept[f"thumbnail/{m.name}"].shape) > CELLS:
                 kept[f"thumbnail/{m.name}"] = coarser(kept[f"thumbnail/{m.name}"], m.shape)
     record = msgspec.structs.replace(run.record, matrices=matrices,
                                      spec=msgspec.structs.replace(run.record.spec, record=level))
+    if not holds(level, "summary"):
+        record = msgspec.structs.replace(record, moments=[])
     if not holds(level, "masks"):
         record = msgspec.structs.replace(record, probes=[], film=[])
     if not holds(level, "full"):

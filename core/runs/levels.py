@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-RecordLevel = Literal["summary", "masks", "full", "lab"]
+RecordLevel = Literal["answers", "summary", "masks", "full", "lab"]
 RECORD_LEVELS: dict[RecordLevel, str] = {  # in order: each holds all that those before it hold
-    "summary": "thumbnails, exact occupancy, SHA-256 of every mask",
+    "answers": "scores, the trace, the final model's answer to every evaluation example",
+    "summary": "answers, thumbnails, exact occupancy, SHA-256 of every mask",
     "masks": "summary, and the masks themselves, activations and attention of the probe sentences",
     "full": "masks, and the weights as int8 codes (and ADMM snapshots for small models)",
     "lab": "full, and Gram matrices of the layers' inputs",
 }
 # From which level on an array is kept, by its kind: the first word of its key.
 FIRST_KEPT: dict[str, RecordLevel] = {
-    "answers": "summary", "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
+    "answers": "answers",
+    "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
     "levels": "summary", "library": "summary",
     "mask": "masks", "grid": "masks", "activation": "masks", "attention": "masks", "region": "masks",
     "distribution": "masks", "film": "masks",

@@ -61,7 +61,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "Dropout in every training of this run and of its parent, 0 to 1.", ge=0, lt=1)] = 0.0
     freeze_embeddings: Annotated[bool, said("Train the embeddings too, or keep them frozen (faster).")] = True
     record: Annotated[RecordLevel, said(
-        "How much the run folder keeps: summary, masks, full (weights too) or lab (Gram matrices too).")] = "masks"
+        "How much the run folder keeps: answers, summary, masks, full (weights too) or lab (Gram matrices too).")] = "masks"
     # The method's own, resolved.
     knobs: Annotated[dict[str, bool | int | float | str], said(
         "A knob of the method; repeatable. `methods NAME` lists them.")] = {}

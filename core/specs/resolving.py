@@ -12,6 +12,7 @@ from msgspec import Meta
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.knobs import knobs_to_spec, make_knobs, shown
+from core.runs.levels import holds
 from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
@@ -76,8 +77,9 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
             values["distill_hidden"] = values["distill_attention"] = 0.0
     for name, value in values.items():
         _check_range(name, value, entry)
-    if values.get("film") and values.get("record") == "summary":
-        raise InputError(f"A film of {values['film']} moments at the record level summary", "masks, full or lab",
+    level = values.get("record", "masks")
+    if values.get("film") and not holds(level, "masks"):
+        raise InputError(f"A film of {values['film']} moments at the record level {level}", "masks, full or lab",
                          "Change --record, or leave --film out.")
     return msgspec.convert(values, RunSpec, strict=False)
 
