@@ -1,59 +1,46 @@
-"""What does sparsity cost? A panel a task: score over zeros, or over bits per weight; beneath, score over the error."""
+"""What does sparsity cost? One chart of a task, a forest at one pattern, all tasks side by side; score over error."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from core.views.drawing import style
-from core.views.drawing.view import View
-from core.views.scores import curves, error_and_score
-from ui import frame, links
+from core.evidence.places import AVERAGE, averaged
+from core.views.scores import chart, error_and_score, forest, multiples
+from ui import accuracy_bar as bar
+from ui import frame
 
 
-def grid(panels: list[tuple[str, str]], kind: str, view: Callable[..., View], given: tuple[bool | str, ...],
-         words: Callable[..., str], asked: tuple[str, ...]) -> None:
-    """The panels of *view*, two in a row, each with its small print."""
-    for start in range(0, len(panels), 2):
-        columns = st.columns(2, gap="large") if len(panels) > 1 else [st.container()]
-        for column, (name, model) in zip(columns, panels[start:start + 2], strict=False):
-            with column, frame.guarded():
-                frame.show(frame.cached_over(view, name, model, *given), f"{kind}-{name}-{model}",
-                           frame.cached_over(words, name, model, *asked))
+def over_ratio(asked: chart.Asked) -> None:
+    """The chart, and beneath it the forest and the tasks side by side."""
+    with frame.guarded():
+        frame.show(frame.cached_cells(chart.chart, asked), "curve", bar.small_print(asked))
+    pattern, against = bar.of_forest(asked)
+    if pattern:
+        with frame.guarded():
+            frame.show(frame.cached_cells(forest.forest, asked.tasks, asked.model, pattern, asked.quantity, against),
+                       "forest")
+    every = frame.cached_cells(averaged, asked.model, asked.quantity)
+    if every:
+        with frame.guarded():
+            frame.show(frame.cached_cells(multiples.multiples, every, asked.model, asked.quantity, asked.kind,
+                                          asked.lit), "tasks")
 
 
-def curves_of(panels: list[tuple[str, str]], axis: str, printed: bool) -> None:
-    """A panel a task: score over what is gone or stored."""
-    grid(panels, "curve", curves.panel, (printed, axis), curves.small_print, (axis,))
-    with st.expander("How to read it", type="compact"):
-        st.caption(f"{curves.RATIO_IS_NOT_SPEED}  \nFull line and dots: trained after or while pruning. Dotted line "
-                   f"and open dots: no training. {curves.READING[axis]}")
+def over_error(task: str) -> None:
+    """A panel a task: the score of runs without training over the error of their layers."""
+    st.caption(error_and_score.QUESTION)
+    for name, model in frame.cached_over(error_and_score.panels):
+        if task in (AVERAGE, name):
+            with frame.guarded():
+                frame.show(frame.cached_over(error_and_score.panel, name, model), f"error-{name}-{model}",
+                           frame.cached_over(error_and_score.small_print, name, model))
 
-
-VIEWS = {"ratio": "Score over ratio", "error": "Score over error"}
 
 frame.opening("accuracy")
-own = links.Own("accuracy", ("axis", "published", "view"))
-panels = frame.cached_over(curves.panels)
-if not panels:
+view, task, asked = bar.choose()
+if view == bar.ERROR:
+    over_error(task)
+elif asked is None:
     frame.empty()
 else:
-    judged = frame.cached_over(error_and_score.panels)
-    tasks = list(dict.fromkeys(task for task, _ in panels))
-    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
-        task = links.shared.choose("task", "Task", ["", *tasks], quiet=True, width=190,
-                                   words=lambda t: style.task_title(t) if t else "all tasks")
-        view = own.choose("view", "Show", list(VIEWS) if judged else ["ratio"], words=VIEWS.__getitem__,
-                          look="segments", quiet=True)
-        axis = own.choose("axis", "Across", list(curves.AXES), words=curves.AXES.__getitem__, look="segments",
-                          kind="axis", quiet=True) if view == "ratio" else curves.ZEROS
-        printed = view == "ratio" and axis == curves.ZEROS and own.switch(
-            "published", "Published points",
-            help="Scores that others print, of another model and another budget: where the field is, not who wins.")
-    if view == "ratio":
-        curves_of([panel for panel in panels if task in ("", panel[0])], axis, printed)
-    else:
-        st.caption(error_and_score.QUESTION)
-        grid([panel for panel in judged if task in ("", panel[0])], "error", error_and_score.panel, (),
-             error_and_score.small_print, ())
+    over_ratio(asked)

@@ -44,7 +44,7 @@ SENTENCES = {
 }
 PLAIN = (("the keys to the cabinet are here", None), ("the dogs near the tree barks", None))
 FINAL = {"dense": 1.0, "magnitude": 0.8, "wanda": 0.86, "sparsegpt": 0.91, "asp": 0.93, "admm-layer": 0.96,
-         "nxm-admm": 0.92, "admm": 0.98}
+         "nxm-admm": 0.92, "admm": 0.98, "sr-ste": 0.94}
 ADMM = ("admm", "nxm-admm")  # the methods with an ADMM phase in training: snapshots, residuals, W and Z scores
 LEVELS = ("answers", "summary", "masks", "full", "lab")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from core.statistics.noise import noise
 from core.statistics.ranks import rank_correlation
 from core.views.drawing import style
 from core.views.patterns import certificate, occupancy_map
-from core.views.scores import curves, error_and_score, stages
+from core.views.scores import error_and_score, stages
+from core.views.scores.points import points
 from core.views.weights.modelmap import model_map
 from tests.damage import flip_bit, replace_arrays
 from tests.makers import make_dense, make_run
@@ -35,36 +35,7 @@ def record(method: str, pattern: str, final: float, dense: float = 0.9, n: int =
                      matrices=[matrix], results=Scores(metric="accuracy", n_eval=n, dense=dense, final=final))
 
 
-def claim(records: Sequence[RunRecord], axis: str = curves.ZEROS) -> str:
-    return curves.panel(records, "agreement", "tiny", False, axis).claim
-
-
-# -- score over ratio --------------------------------------------------------------------------------------------
-
-def test_the_nearest_run_is_the_one_nearest_to_its_own_dense_model() -> None:
-    """The better score lies further below its own dense parent; a smaller loss at a lower score is the nearer one."""
-    runs = [record("asp", "2:4", 0.80, dense=0.95), record("admm", "2:4", 0.66, dense=0.75, seed=1),
-            record("wanda", "1:4", 0.40, dense=0.75, seed=1, epochs=0.0)]
-    for order in (runs, runs[::-1]):
-        assert "no run is within noise of dense (0.750); nearest is ADMM in training at 2:4, 0.660." in claim(order)
-
-
-def test_within_noise_is_judged_by_a_run_s_own_dense_score() -> None:
-    runs = [record("asp", "2:4", 0.80, dense=0.95), record("admm", "2:4", 0.74, dense=0.75, seed=1)]
-    assert "ADMM in training at 2:4 has 0.740, dense 0.750" in claim(runs)
-
-
-def test_of_runs_that_tie_on_the_axis_the_better_one_is_named() -> None:
-    """The same share of zeros to three digits is the same: 0.5004 is no further than 0.5."""
-    half = [record("asp", "2:4", 0.893, density=0.4996), record("admm", "2:4", 0.896),
-            record("wanda", "2:4", 0.891, epochs=0.0), record("sparsegpt", "3:4", 0.9, epochs=0.0)]
-    for order in (half, half[::-1]):
-        for axis in (curves.ZEROS, curves.BITS):
-            assert "ADMM in training at 2:4 has 0.896, dense 0.900" in claim(order, axis)
-    further = [*half, record("asp", "1:4", 0.892)]
-    assert "ASP at 1:4 has 0.892" in claim(further) and f"{style.percent(0.75)} zeros" in claim(further)
-    assert "8.5 bits per weight instead of 32" in claim(further, curves.BITS)
-
+# -- what counts as noise -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("n", "dense", "final", "within"), [
     (4, 0.5, 0.0, True),  # two standard errors of four examples at a half are a half
@@ -73,7 +44,7 @@ def test_of_runs_that_tie_on_the_axis_the_better_one_is_named() -> None:
     (10, 1.0, 1.0, True), (10, 1.0, 0.9999, False), (10, 0.0, 0.0, True)])
 def test_the_edge_of_the_noise_counts_as_within_at_exact_small_numbers(
         n: int, dense: float, final: float, within: bool) -> None:
-    (point,) = curves.points([record("asp", "2:4", final, dense=dense, n=n)], "agreement", "tiny")
+    (point,) = points([record("asp", "2:4", final, dense=dense, n=n)], "agreement", "tiny")
     assert point.within is within
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.runs.store import Store
 from tests import makers
-from tests.opening import open_page, said
+from tests.opening import open_page
 
 MINE = ("overview", "accuracy", "trace")
 
@@ -39,32 +39,6 @@ def test_a_damaged_store_still_shows_the_whole_runs(
 ) -> None:
     at = open_page(monkeypatch, damaged_store, key)
     assert not at.exception and at.subheader
-
-
-def test_published_points_come_with_the_switch(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    at = open_page(monkeypatch, shared_store, "accuracy", task="cola")
-    assert len(at.get("plotly_chart")) == 1
-    assert "published, another model" not in at.get("plotly_chart")[0].proto.spec
-    at.toggle[0].set_value(True).run()
-    assert not at.exception and "published, another model" in at.get("plotly_chart")[0].proto.spec
-    assert any("Ratio is not speed" in c.value for c in at.caption)
-    assert any("Within noise of dense" in c.value for c in at.caption)
-
-
-def test_accuracy_over_bits_per_weight_comes_from_the_link(shared_store: Store, monkeypatch: pytest.MonkeyPatch,
-                                                           ) -> None:
-    at = open_page(monkeypatch, shared_store, "accuracy", task="agreement", axis="bits")
-    assert "bits per weight instead of 32" in said(at) or "no run is within noise" in said(at)
-    assert '"type":"log"' in at.get("plotly_chart")[0].proto.spec and not at.toggle
-    assert any("Ratio is not speed" in c.value and "Dense is 32" in c.value for c in at.caption)
-    wrong = open_page(monkeypatch, shared_store, "accuracy", axis="money")
-    assert "Unknown axis" in wrong.error[0].value and len(wrong.get("plotly_chart")) == 2
-
-
-def test_score_over_error_is_a_view_of_its_own(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    at = open_page(monkeypatch, shared_store, "accuracy", view="error")
-    assert not at.exception and not at.toggle and len(at.get("plotly_chart")) == 2
-    assert not any("Ratio is not speed" in c.value for c in at.caption)
 
 
 def test_the_trace_of_a_run_without_admm_says_so(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
-         "core.running.progress", "core.specs", "core.statistics", "ui", "pages", "app")
+         "core.running.progress", "core.specs", "core.statistics", "core.evidence", "ui", "pages", "app")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -94,13 +94,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress",
                   *NUMPY_SPARSITY, *LISTS),
     "core.statistics": (),
-    "core.views": ("core.errors", "core.inspecting", "core.runs.names", "core.runs", "core.specs.settings",
-                   "core.statistics", *NUMPY_SPARSITY, *LISTS, *RESULTS),
-    "ui": ("core.errors", "core.demo", "core.runs", "core.views", "core.lessons", "core.lab!", "core.specs.settings",
+    "core.evidence": ("core.errors", "core.runs", "core.statistics", "core.sparsity.parsing", *NUMPY_SPARSITY, *LISTS),
+    "core.views": ("core.errors", "core.evidence", "core.inspecting", "core.runs.names", "core.runs",
+                   "core.specs.settings", "core.statistics", *NUMPY_SPARSITY, *LISTS, *RESULTS),
+    "ui": ("core.errors", "core.evidence", "core.sparsity.parsing", "core.demo", "core.runs", "core.views",
+           "core.lessons", "core.lab!", "core.specs.settings",
            "core.lab.reading_group", "core.inspecting", "core.live", "core.models!", "core.models.named",
            "core.lab.sentence", "core.tasks.probes", "core.tasks.own", "core.tasks.preparing", "core.tasks.tables",
            *NUMPY_SPARSITY, *LISTS),
-    "pages": ("ui", "core.errors", "core.runs", "core.views", "core.lab", "core.lessons",
+    "pages": ("ui", "core.errors", "core.evidence", "core.runs", "core.views", "core.lab", "core.lessons",
               "core.inspecting", "core.live", "core.lab.sentence", *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors"),
 }
@@ -130,7 +132,7 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
 
 
 def room_of(module: str) -> str:
-    """core.views.scores.curves -> core.views; ui.links -> ui."""
+    """core.views.scores.chart -> core.views; ui.links -> ui."""
     parts = module.split(".")
     return ".".join(parts[:2]) if parts[0] == "core" else parts[0]
 

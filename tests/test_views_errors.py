@@ -165,5 +165,5 @@ def test_the_page_asks_the_question_where_there_are_enough_runs(
 
 def test_the_page_does_not_ask_it_of_one_run(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(monkeypatch, small_store, "accuracy")
-    assert charts(app) == 1
+    assert charts(app) == 2
     assert not any("over error" in str(group.options) for group in app.get("button_group"))

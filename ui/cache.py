@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from core.evidence.cells import cells
 from core.runs import partial
 from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
 from ui import damaged
@@ -103,6 +104,12 @@ def cached_over(make: Callable[..., T], *args: Any) -> T:
 def cached_entries(make: Callable[..., T], *args: Any) -> T:
     """`make(entries, *args)` over all folders of the store, damaged ones too, kept until a header changes."""
     return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, entries())
+
+
+def cached_cells(make: Callable[..., T], *args: Any) -> T:
+    """`make(cells, *args)` over the answers that the runs of the store keep (`core.evidence.cells`), kept until a
+    header changes. The answers are read once."""
+    return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, cached_entries(cells))
 
 
 def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:

@@ -27,7 +27,7 @@ from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from ui import cache, damaged, keys, lesson_strip, links
-from ui.cache import cached, cached_over, entries, own, store
+from ui.cache import cached, cached_cells, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["bar", "cached", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded", "link",
-           "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "read_on", "show",
+__all__ = ["bar", "cached", "cached_cells", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded",
+           "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "read_on", "show",
            "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
@@ -172,6 +172,10 @@ def _about(run: Run) -> None:
     st.code(record.id, language=None)
     st.caption("Make it again:")
     st.code(record.command, language="bash", wrap_lines=True)
+    if record.spec.epochs:
+        st.caption("On another make of processor a trained score at 1:4 may come out up to 2 points apart.")
+    elif record.spec.method != "dense":
+        st.caption("On another make of processor the score may come out up to 1 point apart.")
 
 
 STATUS = {"running": "not ended yet", "failed": "failed", "cancelled": "been cancelled"}

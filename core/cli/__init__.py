@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "work": "work",
     "list": "browse",
     "show": "browse",
+    "table": "table",
     "check": "check",
     "evaluate": "evaluate",
     "inspect": "inspect",

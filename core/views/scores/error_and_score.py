@@ -18,7 +18,8 @@ from core.statistics.ranks import by_chance, rank_correlation
 from core.views.drawing import style
 from core.views.drawing.build import Part, build
 from core.views.drawing.view import View
-from core.views.scores import curves
+from core.views.scores.points import Point, points
+from core.views.scores.points import panels as score_panels
 
 HEIGHT = 470
 FEWEST = 4  # runs of a panel: below it there is no order to speak of
@@ -34,7 +35,7 @@ QUESTION = (
 class Mark:
     """One one-shot run. *error*: the mean over its matrices of |X (W - W')^T|^2 / |X W^T|^2 on its calibration text."""
 
-    point: curves.Point
+    point: Point
     error: float
     calibration: int  # training examples behind the error
 
@@ -42,14 +43,14 @@ class Mark:
 def panels(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
     """(task, model) of every panel: those with at least FEWEST one-shot runs whose error was recorded."""
     known = list(records)
-    return [pair for pair in curves.panels(known) if len(marks(known, *pair)) >= FEWEST]
+    return [pair for pair in score_panels(known) if len(marks(known, *pair)) >= FEWEST]
 
 
 def marks(records: Iterable[RunRecord], task: str, model: str) -> list[Mark]:
-    """The one-shot runs of one panel of `curves` that recorded a reconstruction error for every matrix."""
+    """The one-shot runs of one task and model that recorded a reconstruction error for every matrix."""
     by_id = {r.id: r for r in records}
     out = []
-    for point in curves.points(by_id.values(), task, model):
+    for point in points(by_id.values(), task, model):
         error = mean_error(by_id[point.id])
         if not point.trained and error is not None:
             out.append(Mark(point, error, by_id[point.id].spec.calibration))

@@ -1,0 +1,125 @@
+"""A cell: what one finished run answers to every evaluation example, beside what its dense parent answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InputError
+from core.evidence.quantities import constant_of, drawn_of, suits, value_of
+from core.runs.answers import Answers, read
+from core.runs.records import RunRecord
+from core.runs.store import Entry, Run
+from core.statistics.resampling import resamples
+
+VALIDATION = "validation"  # the split that counts; knobs are chosen on others
+
+
+class Cell:
+    """One run as evidence. Values are worked out once and kept with the cell.
+
+    *dense* is the cell of the dense parent; a dense run is its own.
+    """
+
+    def __init__(self, record: RunRecord, answers: Answers, dense: Cell | None = None) -> None:
+        self.record, self.answers, self.dense = record, answers, dense or self
+        self._values: dict[str, float] = {}
+        self._draws: dict[str, NDArray[np.float64]] = {}
+
+    @property
+    def metric(self) -> str:
+        """The task's main metric."""
+        assert self.record.results is not None
+        return self.record.results.metric
+
+    @property
+    def seed(self) -> int:
+        """A seed is a dense model of its own."""
+        return self.record.spec.seed
+
+    def defines(self, quantity: str) -> bool:
+        """Is *quantity* defined for this task's answers?"""
+        return suits(quantity, self.answers)
+
+    def value(self, quantity: str) -> float:
+        """The quantity over all evaluation examples."""
+        if quantity not in self._values:
+            self._values[quantity] = value_of(quantity, self.metric, self.dense.answers, self.answers)
+        return self._values[quantity]
+
+    def draws(self, quantity: str) -> NDArray[np.float64]:
+        """`[B]`: the quantity in every resample of the examples; the resamples are the same for all cells of a task."""
+        if quantity not in self._draws:
+            self._draws[quantity] = drawn_of(quantity, self.metric, self.dense.answers, self.answers,
+                                             resamples(len(self.answers)))
+        return self._draws[quantity]
+
+    def constant(self, quantity: str) -> float:
+        """What the best constant answer reaches on the same examples."""
+        return constant_of(quantity, self.metric, self.dense.answers)
+
+
+def cells(entries: Iterable[Entry], task: str | None = None, model: str | None = None) -> list[Cell]:
+    """A cell for every finished run of *entries* (of one *task* and *model*, if given) that keeps its answers and
+    whose dense parent does, dense runs among them. All cells of a task are of one split with the same labels: the
+    validation set's where there is one, else the commonest. Damaged runs are left out: the list of runs says them.
+    """
+    mine = {e.id: e for e in entries if e.record is not None and e.record.status == "succeeded"
+            and (task is None or e.record.spec.task == task) and (model is None or e.record.spec.model == model)}
+    dense: dict[str, Cell] = {}
+    out: list[Cell] = []
+    for entry in sorted(mine.values(), key=lambda e: (e.record is not None and e.record.spec.method != "dense", e.id)):
+        assert entry.record is not None
+        answers = _answers(entry)
+        if answers is None:
+            continue
+        if entry.record.spec.method == "dense":
+            dense[entry.id] = Cell(entry.record, answers)
+            out.append(dense[entry.id])
+        else:
+            parent = dense.get(entry.record.parent or "")
+            if parent is not None and np.array_equal(parent.answers.labels, answers.labels):
+                out.append(Cell(entry.record, answers, parent))
+    return _of_one_split(out)
+
+
+def left_out(records: Iterable[RunRecord], tasks: Iterable[str], model: str, known: Container[str]) -> list[str]:
+    """Ids of the finished pruned runs of *tasks* and *model* that are no cell: not among the ids *known*."""
+    listed = set(tasks)
+    return [r.id for r in records if r.status == "succeeded" and r.spec.method != "dense" and r.spec.task in listed
+            and r.spec.model == model and r.id not in known]
+
+
+def ids_of(cells: Iterable[Cell], tasks: Iterable[str], model: str) -> tuple[str, ...]:
+    """The ids of the cells of *tasks* and *model*."""
+    listed = set(tasks)
+    return tuple(c.record.id for c in cells if c.record.spec.task in listed and c.record.spec.model == model)
+
+
+def _answers(entry: Entry) -> Answers | None:
+    assert entry.record is not None
+    try:
+        return read(Run(entry.record, entry.path, entry.recorded))
+    except InputError:
+        return None
+
+
+def _of_one_split(found: list[Cell]) -> list[Cell]:
+    """Of every task and model only the cells scored on the examples that most are scored on."""
+    splits: dict[tuple[str, str], Counter[tuple[str, bytes]]] = {}
+    for cell in found:
+        splits.setdefault(_place(cell), Counter())[_split(cell)] += 1
+    chosen = {place: max(counts, key=lambda s: (s[0] == VALIDATION, counts[s], s)) for place, counts in splits.items()}
+    return [cell for cell in found if _split(cell) == chosen[_place(cell)]]
+
+
+def _place(cell: Cell) -> tuple[str, str]:
+    return cell.record.spec.task, cell.record.spec.model
+
+
+def _split(cell: Cell) -> tuple[str, bytes]:
+    assert cell.record.results is not None
+    return cell.record.results.split, cell.answers.labels.tobytes()

@@ -1,0 +1,80 @@
+"""The core table: ways to prune down, GLUE tasks across, at one pattern; and the gaps between them on average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import InputError
+from core.evidence.cells import Cell
+from core.evidence.estimates import Estimate
+from core.evidence.places import averaged
+from core.evidence.quantities import SCORE
+from core.evidence.tables import DENSE, Row, key_of, table
+from core.methods import METHODS
+
+OURS, OTHERS = ("admm", "admm-layer+train"), ("asp", DENSE)  # whose gaps are said, and to whom
+
+
+@dataclass(frozen=True)
+class Grid:
+    """*rows*: by key of a way, an estimate a task (None: no run), then the average over all tasks (None: one is
+    missing). *constants*: what a constant answer reaches, a task each. *idle*: (key, task) that do not beat it."""
+
+    tasks: tuple[str, ...]
+    model: str
+    pattern: str
+    rows: dict[str, list[Estimate | None]]
+    constants: tuple[float, ...]
+    idle: frozenset[tuple[str, str]]
+    gaps: dict[tuple[str, str], Estimate]  # (ours, other): the paired difference of the averages
+    of_dense: dict[str, float]  # by ours: its average as a share of dense's
+
+
+def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
+    """The core table of *model* at *pattern*, over all GLUE tasks that have runs. Only ways with runs on at least half
+    of the tasks. Raises InputError where no task has runs at this pattern."""
+    tasks = averaged(cells, model)
+    made = {}
+    for task in tasks:
+        try:
+            made[task] = table(cells, (task,), model, pattern)
+        except InputError:
+            continue
+    if not made:
+        raise InputError(f"No GLUE task has runs at {pattern} with {model}", "a pattern with recorded runs",
+                         "See `python -m core list`.")
+    found: dict[str, dict[str, Row]] = {}
+    for task, one in made.items():
+        for row in one.rows:
+            found.setdefault(_key(row), {})[task] = row
+    found = {key: found[key] for key in sorted(found, key=_order) if 2 * len(found[key]) >= len(made)}
+    means = _means(cells, tuple(made), model, pattern, DENSE)
+    rows = {key: [*(by[t].value if t in by else None for t in made), means[key].value if key in means else None]
+            for key, by in found.items()}
+    gaps: dict[tuple[str, str], Estimate] = {}
+    for other in OTHERS:
+        against = _means(cells, tuple(made), model, pattern, other)
+        gaps |= {(ours, other): versus for ours in OURS if ours in against and (versus := against[ours].versus)}
+    dense = means[DENSE].value.interval.value if DENSE in means else 0.0
+    share = {ours: means[ours].value.interval.value / dense for ours in OURS if ours in means and dense > 0}
+    return Grid(tuple(made), model, pattern, rows, tuple(one.constant for one in made.values()),
+                frozenset((key, task) for key, by in found.items() for task, row in by.items() if row.idle), gaps,
+                share)
+
+
+def _means(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str, reference: str) -> dict[str, Row]:
+    try:
+        return {_key(row): row for row in table(cells, tasks, model, pattern, SCORE, reference).rows}
+    except InputError:
+        return {}
+
+
+def _order(key: str) -> tuple[int, str]:
+    """As METHODS, dense first."""
+    method, _, train = key.partition("+")
+    return list(METHODS).index(method) if method in METHODS else len(METHODS), train
+
+
+def _key(row: Row) -> str:
+    return DENSE if row.method == DENSE else key_of(row.groups[0])

@@ -1,0 +1,40 @@
+"""Where there is evidence: tasks and models with pruned runs that keep their answers, and the tasks of an average."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from core.evidence.cells import Cell
+from core.evidence.quantities import SCORE
+
+AVERAGE = "average"  # in place of a task: the mean over the GLUE tasks of a model
+
+
+def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """(task, model) with at least one pruned run, in the order of the list of tasks."""
+    from core.tasks import TASKS
+
+    order = list(TASKS)
+    found = {(c.record.spec.task, c.record.spec.model) for c in cells if c.record.spec.method != "dense"}
+    return sorted(found, key=lambda p: (order.index(p[0]) if p[0] in order else len(order), p))
+
+
+def averaged(cells: Iterable[Cell], model: str, quantity: str = SCORE) -> tuple[str, ...]:
+    """The GLUE tasks that the average of *model* is over: all that have runs; empty where there are fewer than two. Of
+    another quantity than the score only tasks with classes: an error of numbers has another unit."""
+    from core.tasks import TASKS
+
+    listed = list(cells)
+    numbers = {c.record.spec.task for c in listed if c.answers.regression}
+    found = tuple(task for task, name in places(listed) if name == model and task in TASKS
+                  and TASKS[task].kind != "built-in" and (quantity == SCORE or task not in numbers))
+    return found if len(found) > 1 else ()
+
+
+def richest(cells: Iterable[Cell]) -> tuple[str, str] | None:
+    """The place with most pruned runs: a page opens there. Of a real model before a built-in task's."""
+    listed = list(cells)
+    counts = Counter((c.record.spec.task, c.record.spec.model) for c in listed if c.record.spec.method != "dense")
+    real = {place for place in counts if averaged(listed, place[1])}
+    return max(counts, key=lambda p: (p in real, counts[p], p), default=None)

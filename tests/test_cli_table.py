@@ -1,0 +1,66 @@
+"""`table`: the figures of the page in a terminal, for programs and as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cli.table import markdown
+from core.evidence.cells import cells
+from core.evidence.grid import core_grid
+from core.evidence.tables import table
+from core.runs.store import Store
+from tests.commands import refused
+from tests.planting import store_of
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    made = store_of(tmp_path)
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(made.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(made.live))
+    return made
+
+
+def test_a_table_in_words(cli: Any, store: Store) -> None:
+    asked = ("--task", "mrpc", "--model", "tiny", "--pattern", "1:4", "--against", "asp")
+    lines = cli("table", *asked).stdout.splitlines()
+    assert lines[0] == ("mrpc, tiny, 1:4: score, and the difference from asp; a constant answer reaches 0.500")
+    row = next(line for line in lines if line.startswith("ADMM in training"))
+    assert "+30.0 [+" in row and row.split()[-1] == "200" and "0,1" in row
+    assert any(line.startswith("ASP *") for line in lines)  # right on half: as a constant answer
+
+
+def test_a_table_for_programs_is_the_evidence(cli: Any, store: Store) -> None:
+    said = json.loads(cli("table", "--task", "mrpc", "--model", "tiny", "--quantity", "kl", "--json").stdout)
+    made = table(cells(store.entries()), ("mrpc",), "tiny", "2:4", "kl")
+    assert said["quantity"] == "kl" and said["constant"] == made.constant
+    assert [row["value"] for row in said["rows"]] == [
+        [r.value.interval.value, r.value.interval.low, r.value.interval.high] for r in made.rows]
+    assert said["rows"][0]["name"] == "dense" and said["rows"][0]["difference"] is None
+    assert all(len(row["runs"]) == len(row["seeds"]) == 2 for row in said["rows"])
+
+
+def test_the_core_table_is_every_glue_task_and_its_gaps(cli: Any, store: Store) -> None:
+    text = cli("table", "--model", "tiny", "--pattern", "2:4").stdout
+    head, rule, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert head == "| 2:4, tiny | SST-2 | MRPC | STS-B | average |" and set(rule) <= set("| -")
+    assert {row.count("|") for row in rows} == {head.count("|")}
+    assert any(row.startswith("| a constant answer") for row in rows)
+    grid = core_grid(cells(store.entries()), "tiny", "2:4")
+    assert text.strip() == markdown(grid)
+    said = json.loads(cli("table", "--model", "tiny", "--pattern", "2:4", "--json").stdout)
+    assert said["rows"]["admm"]["mrpc"]["seeds"] == [0, 1] and said["rows"]["admm"]["stsb"] is None
+    assert said["rows"]["asp"]["average"]["value"][0] == pytest.approx(grid.rows["asp"][-1].interval.value)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("--task", "mrcp"), "Did you mean 'mrpc'"), (("--task", "mrpc", "--pattern", "3:4"), "No method has runs at 3:4"),
+    (("--task", "mrpc", "--model", "none"), "No method has runs"),
+    (("--pattern", "7:8"), "No GLUE task has runs at 7:8"),
+    (("--task", "mrpc", "--model", "tiny", "--against", "adm"), "Did you mean")])
+def test_what_cannot_be_shown_is_refused(cli: Any, store: Store, words: tuple[str, ...], says: str) -> None:
+    assert says in refused(cli("table", *words))
