@@ -14,9 +14,9 @@ name = links.shared.choose("method", "Method", ["", *METHODS],
                            words=lambda m: style.method_title(m) if m else "all methods")
 if name:
     with frame.guarded():
-        method_card.show(frame.cached_over(method_table.card, name), alone=True)
+        method_card.show(frame.cached_evidence(method_table.card, name), alone=True)
 else:
-    found = frame.cached_over(method_table.costs)
+    found = frame.cached_evidence(method_table.costs)
     if found is None:
         frame.empty()
     else:
@@ -28,4 +28,4 @@ else:
         for column, each in zip(st.columns(2, gap="medium"), pair, strict=True):
             with column, frame.guarded():
                 if each:
-                    method_card.show(frame.cached_over(method_table.card, each))
+                    method_card.show(frame.cached_evidence(method_table.card, each))

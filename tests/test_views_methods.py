@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.evidence.single import Versus
 from core.methods import METHODS, load
 from core.methods.cards import Line, text_of
 from core.runs.store import Store
@@ -24,23 +25,23 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def test_a_card_lists_exactly_the_runs_of_its_method(shared_store: Store) -> None:
     records = list(shared_store.records())
-    card = method_table.card(records, "asp")
+    card = method_table.card(records, Versus([]), "asp")
     assert {r.id for r in card.rows} == {r.id for r in records if r.spec.method == "asp"} and len(card.rows) == 4
     first = card.rows[0]
     assert (first.task, first.pattern, first.budget, first.score) == ("CoLA", "2:4", "4 epochs", "0.837")
-    assert first.difference == "−0.063" and not first.within  # 0.9 x 0.93 against 0.9
+    assert first.difference == "−6.3" and not first.within  # 0.9 x 0.93 against 0.9
     assert card.text == text_of("asp") and card.trace == first.id
 
 
 def test_failed_runs_are_no_rows_and_a_method_without_runs_has_a_card(tmp_path: Path) -> None:
     store = makers.empty_store(tmp_path)
     makers.make_run(store.live, status="failed")
-    card = method_table.card(list(store.records()), "admm")
+    card = method_table.card(list(store.records()), Versus([]), "admm")
     assert card.rows == () and card.trace is None and card.text.missing == []
 
 
 def test_the_dense_card_lists_dense_runs_and_leads_nowhere_that_needs_a_pruned_one(shared_store: Store) -> None:
-    card = method_table.card(list(shared_store.records()), "dense")
+    card = method_table.card(list(shared_store.records()), Versus([]), "dense")
     assert [(r.task, r.score, r.difference) for r in card.rows] == [("CoLA", "0.900", "–"),
                                                                     ("Agreement (synthetic)", "0.900", "–")]
     assert card.trace is None and not card.lab and card.knobs == ()
@@ -50,7 +51,7 @@ def test_the_lab_is_offered_where_the_lab_offers_the_method() -> None:
     from core.lab import choices_layer as lab
 
     offered = set(lab.names(lab.LayerChoices("2:4"), "method"))
-    assert {name for name in METHODS if method_table.card([], name).lab} == offered
+    assert {name for name in METHODS if method_table.card([], Versus([]), name).lab} == offered
     assert all(hasattr(load(name), "solve") for name in offered)
 
 
@@ -58,7 +59,8 @@ def test_what_differs_only_in_its_grid_is_told_apart_on_a_card(tmp_path: Path) -
     store = makers.empty_store(tmp_path)
     for bits in (0, 8):
         makers.make_run(store.recorded, method="asp", bits=bits)
-    assert [r.pattern for r in method_table.card(list(store.records()), "asp").rows] == ["2:4", "2:4, 8 bits"]
+    card = method_table.card(list(store.records()), Versus([]), "asp")
+    assert [r.pattern for r in card.rows] == ["2:4", "2:4, 8 bits"]
 
 
 def test_the_comparison_takes_a_real_task_and_one_plain_run_a_method(tmp_path: Path) -> None:
@@ -69,11 +71,11 @@ def test_the_comparison_takes_a_real_task_and_one_plain_run_a_method(tmp_path: P
     makers.make_run(store.recorded, task="cola", method="admm", knobs={"dual": False}, scores={"final": 0.99})
     makers.make_run(store.recorded, task="cola", method="admm", bits=8, scores={"final": 0.99})
     layer = makers.make_run(store.recorded, task="cola", method="admm-layer", scores={"final": 0.87})
-    found = method_table.costs(list(store.records()))
+    found = method_table.costs(list(store.records()), Versus([]))
     assert found is not None
     assert [c.row.id for c in found.rows] == [layer, plain]
-    assert found.claim == ("CoLA at 2:4: without training ADMM, layer by layer loses least (−0.030), with it ADMM in "
-                           "training (−0.020).")
+    assert found.claim == "CoLA at 2:4: without training ADMM, layer by layer loses least, with it ADMM in training."
+    assert [c.row.difference for c in found.rows] == ["−3.0", "−2.0"]
     assert "4 epochs where a method trains" in found.note and "a test's processor, 2 threads" in found.note
 
 
@@ -83,18 +85,18 @@ def test_seconds_come_from_the_phases_of_the_run(tmp_path: Path) -> None:
     store = makers.empty_store(tmp_path)
     makers.make_run(store.recorded, method="asp", timing=Timing(total=99, phases={"solve": 0.02, "train": 51.6}))
     makers.make_run(store.recorded, method="wanda", timing=Timing(total=9, phases={"solve": 1.26}))
-    found = method_table.costs(list(store.records()))
+    found = method_table.costs(list(store.records()), Versus([]))
     assert found is not None
     space = "\N{NARROW NO-BREAK SPACE}"
     assert [(c.solving, c.training) for c in found.rows] == [(f"1.3{space}s", "–"),
                                                              (f"<{space}0.1{space}s", f"52{space}s")]
-    assert f"Wanda loses least (−0.126, 1.3{space}s), with it ASP (−0.063, 52{space}s of training)" in found.claim
+    assert "Wanda loses least, with it ASP" in found.claim
 
 
 def test_nothing_to_compare_is_none(tmp_path: Path) -> None:
     store = makers.empty_store(tmp_path)
     makers.make_dense(store.recorded)
-    assert method_table.costs(list(store.records())) is None
+    assert method_table.costs(list(store.records()), Versus([])) is None
 
 
 def test_only_dense_and_our_own_method_and_the_vendors_recipe_print_nothing() -> None:

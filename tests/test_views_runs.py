@@ -120,7 +120,7 @@ def test_the_claim_counts_the_rows_within_noise(tmp_path: Path) -> None:
         for method, score in (("magnitude", 0.7), ("asp", 0.95), ("admm", admm)):
             makers.make_run(store.recorded, method=method, pattern=pattern, scores={"final": score})
     found = beside.lines(store.records())
-    assert beside.claim(found) == "Within noise of dense in 2 rows: Magnitude, one-shot in 0, ASP in 2, " \
+    assert beside.claim(found) == "Of 2 rows, dense is not clearly better than: Magnitude, one-shot in 0, ASP in 2, " \
                                   "ADMM in training in 1."
     makers.make_run(store.recorded, task="sentiment", method="asp")  # no ADMM there: no row
     assert len(beside.lines(store.records())) == 2
@@ -132,7 +132,7 @@ def test_a_cell_is_the_plainest_recorded_run(tmp_path: Path) -> None:
     makers.make_run(store.recorded, method="magnitude")
     plain = makers.make_run(store.recorded, seed=3)
     own = [makers.make_run(store.live, seed=0), makers.make_run(store.recorded, seed=0, knobs={"share": 0.25})]
-    line, = beside.lines(store.records(), {own[0]})
+    line, = beside.lines(store.records(), own={own[0]})
     assert line.runs["admm", True].id == plain
     line, = beside.lines(store.records())
     assert line.runs["admm", True].id == own[0]

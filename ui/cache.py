@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.evidence.cells import cells
+from core.evidence.single import Versus
 from core.runs import partial
 from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
 from ui import damaged
@@ -110,6 +111,13 @@ def cached_cells(make: Callable[..., T], *args: Any) -> T:
     """`make(cells, *args)` over the answers that the runs of the store keep (`core.evidence.cells`), kept until a
     header changes. The answers are read once."""
     return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, cached_entries(cells))
+
+
+def cached_evidence(make: Callable[..., T], *args: Any) -> T:
+    """`make(records, versus, *args)` over all readable records; *versus* knows each run's difference to dense."""
+    records = [entry.record for entry in entries() if entry.record is not None]
+    return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args,
+                 lambda given, *rest: make(*given, *rest), (records, cached_cells(Versus)))
 
 
 def cached_across(make: Callable[..., T], runs: Sequence[Run], *args: Any) -> T:

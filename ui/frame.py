@@ -27,7 +27,7 @@ from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from ui import cache, damaged, keys, lesson_strip, links
-from ui.cache import cached, cached_cells, cached_over, entries, own, store
+from ui.cache import cached, cached_cells, cached_evidence, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["bar", "cached", "cached_cells", "cached_over", "draw", "empty", "entries", "featured", "figures", "guarded",
-           "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run", "read_on", "show",
-           "store"]
+__all__ = ["bar", "cached", "cached_cells", "cached_evidence", "cached_over", "draw", "empty", "entries", "featured",
+           "figures", "guarded", "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run",
+           "read_on", "show", "store"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],

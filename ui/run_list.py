@@ -113,7 +113,7 @@ def _one(row: Row) -> None:
 
 def _side_by_side(kept: set[str], place: Callable[..., Any]) -> None:
     """A row for every task, model and pattern that has one of the runs *kept*, a column for every way to prune."""
-    found = [line for line in cache.cached_over(beside.lines, cache.own()) if kept.intersection(line.every)]
+    found = [line for line in cache.cached_evidence(beside.lines, cache.own()) if kept.intersection(line.every)]
     ways = place(horizontal=True, vertical_alignment="center", gap="medium")
     table = beside.table(found)
     ticked = _table("beside", table, runs.stamp([i for line in found for i in line.every]), "single-row", {

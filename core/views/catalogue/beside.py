@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.evidence.single import Versus
 from core.methods import METHODS
 from core.runs.records import RunRecord
 from core.views.compare.choice import MOST
@@ -46,7 +47,7 @@ class Line:
         return [point.id for point in self.runs.values()]
 
 
-def lines(records: Sequence[RunRecord], own: Container[str] = ()) -> list[Line]:
+def lines(records: Sequence[RunRecord], versus: Versus | None = None, own: Container[str] = ()) -> list[Line]:
     """A line for every task, model and pattern that an ADMM run and a run of another method share.
 
     Of several runs of a way the one that turns fewest knobs, a recorded one before one of *own* (ids made on this
@@ -55,7 +56,7 @@ def lines(records: Sequence[RunRecord], own: Container[str] = ()) -> list[Line]:
     by_id, out, places = {r.id: r for r in records}, [], panels(records)
     for task, model in places:
         kinds: dict[str, dict[Way, Point]] = defaultdict(dict)
-        found = points(records, task, model)
+        found = points(records, task, model, versus)
         for p in sorted(found, key=lambda p: (len(off_default(by_id[p.id])), p.id in own, p.seed, p.distill, p.id)):
             kinds[p.words].setdefault((p.method, p.trained), p)
         for pattern, runs in kinds.items():
@@ -67,14 +68,14 @@ def lines(records: Sequence[RunRecord], own: Container[str] = ()) -> list[Line]:
 
 
 def claim(found: Sequence[Line]) -> str:
-    """In how many of the rows that hold all three, magnitude, ASP and ADMM each stay within noise of dense."""
+    """In how many of the rows that hold all three dense is not clearly better than magnitude, than ASP, than ADMM."""
     three: tuple[Way, ...] = (*BASELINES, OURS[0])
     whole = [line for line in found if all(way in line.runs for way in three)]
     if not whole:
         return f"{style.count(len(found))} rows where ADMM stands beside another method." if found else \
             "No ADMM run stands beside another method's here."
     kept = [f"{way_words(way)} in {sum(line.runs[way].within for line in whole)}" for way in three]
-    return f"Within noise of dense in {len(whole)} rows: {', '.join(kept)}."
+    return f"Of {len(whole)} rows, dense is not clearly better than: {', '.join(kept)}."
 
 
 def way_words(way: Way) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.evidence.single import Versus
 from core.methods import METHODS, entry_of
 from core.methods.cards import MethodText, idea_of, text_of
 from core.methods.knobs import Knob, knobs_of
@@ -29,7 +30,7 @@ class Row:
     budget: str
     score: str
     difference: str
-    within: bool  # noise of dense
+    within: bool  # level with dense, or above: zero or more is inside the interval
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,14 @@ class MethodCard:
     trace: str | None  # the run to open there
 
 
-def card(records: Sequence[RunRecord], name: str) -> MethodCard:
-    """The card of method *name*. Raises InputError for a name that is not in METHODS."""
+def card(records: Sequence[RunRecord], versus: Versus, name: str) -> MethodCard:
+    """The card of method *name*; *versus* knows the runs' differences to
+    dense. Raises InputError for a name that is not in METHODS."""
     entry, text = entry_of(name), text_of(name)
     own = [r for r in records if r.spec.method == name]
     if entry.target:
         shown = sorted((r for r in own if scored(r)), key=_place)
-        rows = [_row(r, point_of(r)) for r in shown]
+        rows = [_row(r, point_of(r, versus)) for r in shown]
     else:
         shown = sorted((r for r in own if r.status == "succeeded" and r.results is not None), key=_place)
         rows = [Row(r.id, style.task_title(r.spec.task), "dense", _budget(r),
@@ -68,7 +70,7 @@ def card(records: Sequence[RunRecord], name: str) -> MethodCard:
 
 def _row(record: RunRecord, point: Point) -> Row:
     return Row(record.id, style.task_title(record.spec.task), point.words, _budget(record), style.score(point.score),
-               style.change(point.score - point.dense), point.within)
+               point.apart_words, point.within)
 
 
 def _budget(record: RunRecord) -> str:
@@ -113,7 +115,7 @@ class Costs:
     note: str
 
 
-def costs(records: Sequence[RunRecord]) -> Costs | None:
+def costs(records: Sequence[RunRecord], versus: Versus) -> Costs | None:
     """The comparison on the task, model and pattern that most methods have a run of (a real task before a synthetic
     one). One run a method and kind of budget: the one that turns no knob, with the lowest seed. None without any."""
     kinds: dict[tuple[str, str, str], list[RunRecord]] = defaultdict(list)
@@ -125,7 +127,8 @@ def costs(records: Sequence[RunRecord]) -> Costs | None:
     task, model, pattern = max(kinds, key=lambda k: (not synthetic(k[0]), len({r.spec.method for r in kinds[k]}),
                                                      k[2] == USUAL, len(kinds[k]), k))
     chosen = _one_each(kinds[task, model, pattern])
-    rows = [Cost(r.spec.method, style.method_title(r.spec.method), style.colour(r.spec.method), _row(r, point_of(r)),
+    rows = [Cost(r.spec.method, style.method_title(r.spec.method), style.colour(r.spec.method),
+                 _row(r, point_of(r, versus)),
                  seconds(r.timing.phases.get("solve")), seconds(r.timing.phases.get("train"))) for r in chosen]
     return Costs(_claim(chosen, task, pattern), tuple(rows), _note(chosen, model))
 
@@ -150,17 +153,14 @@ def seconds(value: float | None) -> str:
 
 
 def _claim(chosen: Sequence[RunRecord], task: str, pattern: str) -> str:
-    """Who loses least without training, and who with it, and in what time."""
+    """Who loses least without training, and who with it; by how much is in the rows."""
     halves: list[str] = []
-    for trained, phase in ((False, "solve"), (True, "train")):
+    for trained in (False, True):
         own = [(r, point_of(r)) for r in chosen if (r.spec.epochs > 0) == trained]
-        words = "without training" if not trained else "with it" if halves else "with training"
+        said = "without training" if not trained else "with it" if halves else "with training"
         if own:
-            best, point = max(own, key=lambda pair: pair[1].score - pair[1].dense)
-            spent = best.timing.phases.get(phase)
-            took = "" if spent is None else f", {seconds(spent)}" + (" of training" if trained else "")
-            halves.append(f"{words} {style.method_title(best.spec.method)}{'' if halves else ' loses least'} "
-                          f"({style.change(point.score - point.dense)}{took})")
+            best, _ = max(own, key=lambda pair: pair[1].score - pair[1].dense)
+            halves.append(f"{said} {style.method_title(best.spec.method)}{'' if halves else ' loses least'}")
     return f"{style.task_title(task)} at {pattern}: {', '.join(halves)}."
 
 
@@ -173,4 +173,5 @@ def _note(chosen: Sequence[RunRecord], model: str) -> str:
     trained = f" {' or '.join(f'{e:g}' for e in epochs)} epochs where a method trains." if epochs else ""
     return (f"Model {model.rstrip('/').rsplit('/', 1)[-1]}, one run a row.{trained} Wall time{where}; other work of "
             "the machine is in it. Not counted: the dense fine-tuning that all start from, the pass over the "
-            "calibration text, evaluation. ≈: within noise of dense.")
+            "calibration text, evaluation. Against dense in points, with the 95 % interval over the examples; ≈: dense "
+            "is not clearly better.")

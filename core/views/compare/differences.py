@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from core.evidence.groups import stored_bits
 from core.methods import METHODS
 from core.methods.knobs import knobs_of
 from core.runs.records import RunRecord, RunSpec
@@ -22,7 +23,6 @@ from core.views.compare.choice import letter, titles
 from core.views.drawing import style
 from core.views.drawing.telling_apart import settings
 from core.views.drawing.view import View
-from core.views.scores.points import stored
 
 NOT_SET = "–"
 
@@ -100,7 +100,7 @@ def outcome(records: Sequence[RunRecord]) -> list[tuple[str, list[str], str]]:
          "Share of zeros in the prunable matrices."),
         ("zeros", [style.count(_zeros(r)) if r.matrices else NOT_SET for r in records],
          "Weights that are exactly zero."),
-        ("bits per weight", [_bits(stored(r)) for r in records], "What a compact file holds; dense is 32."),
+        ("bits per weight", [_bits(stored_bits(r)) for r in records], "What a compact file holds; dense is 32."),
         ("seconds", [style.count(round(r.timing.total)) if r.timing.total else NOT_SET for r in records],
          "Wall time on the machine that made the run."),
     ]

@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.errors import InputError
+from core.evidence import words
+from core.evidence.groups import stored_bits
+from core.evidence.quantities import SCORE
+from core.evidence.single import Versus
 from core.methods import METHODS
 from core.runs.records import RunRecord
-from core.sparsity.storage import FLOAT, storage_of_record
+from core.sparsity.storage import FLOAT
+from core.statistics.interval import Interval
 from core.statistics.noise import noise
 from core.views.drawing import style
 
@@ -34,12 +38,20 @@ class Point:
     distill: float
     n_eval: int
     bits: int = 0  # of the grid that the weights are on; 0 = float32
+    apart: Interval | None = None  # the score minus dense's, paired; None where answers were not kept
     stored: float = math.nan  # bits per prunable weight, all that a file needs counted; nan = not known
 
     @property
     def within(self) -> bool:
-        """Is the score within noise of its own dense parent's (or above it)?"""
-        return self.score >= self.dense - self.noise
+        """Is it level with its own dense parent, or above? With answers, by the interval of the paired difference; else
+        by the cruder rule of `core.statistics.noise`."""
+        return self.apart.high >= 0 if self.apart is not None else self.score >= self.dense - self.noise
+
+    @property
+    def apart_words(self) -> str:
+        """The difference to dense in points, with its interval where it is known."""
+        return words.signed(SCORE, self.score - self.dense) if self.apart is None else \
+            words.signed_interval(SCORE, self.apart)
 
     @property
     def words(self) -> str:
@@ -63,32 +75,23 @@ def scored(record: RunRecord) -> bool:
             and results.final is not None and results.dense is not None)
 
 
-def point_of(record: RunRecord) -> Point:
-    """The point of one scored run (`scored`)."""
+def point_of(record: RunRecord, versus: Versus | None = None) -> Point:
+    """The point of one scored run (`scored`); *versus* knows its difference to dense."""
     spec, results = record.spec, record.results
     assert results is not None and results.final is not None and results.dense is not None
     return Point(record.id, spec.method, spec.epochs > 0, spec.pattern, record.sparsity, results.final, results.dense,
                  noise(results.metric, results.dense, results.n_eval), spec.seed, spec.epochs, spec.distill,
-                 results.n_eval, spec.bits, stored(record))
+                 results.n_eval, spec.bits, versus(record.id) if versus is not None else None, stored_bits(record))
 
 
-def stored(record: RunRecord) -> float:
-    """Bits per prunable weight that *record*'s final matrices take (`core.sparsity.storage`); nan where it cannot be
-    worked out."""
-    try:
-        value = float(storage_of_record(record).bits_per_weight)
-    except InputError:  # a pattern that this version does not know
-        return math.nan
-    return value if math.isfinite(value) and value > 0 else math.nan
-
-
-def points(records: Iterable[RunRecord], task: str, model: str) -> list[Point]:
+def points(records: Iterable[RunRecord], task: str, model: str, versus: Versus | None = None) -> list[Point]:
     """The scored pruned runs of one panel, by method, grid and sparsity. All are scored on the same examples: those of
     the validation split, or of the commonest other split where no run has a validation score."""
     order = list(METHODS)
     mine = [r for r in records if scored(r) and (r.spec.task, r.spec.model) == (task, model)]
     split = _split(mine)
-    found = [point_of(r) for r in mine if r.results is not None and (r.results.split, r.results.n_eval) == split]
+    found = [point_of(r, versus) for r in mine
+             if r.results is not None and (r.results.split, r.results.n_eval) == split]
     return sorted(found, key=lambda p: (order.index(p.method) if p.method in order else len(order), p.trained,
                                         -(p.bits or FLOAT), p.sparsity, p.pattern, p.seed, p.id))
 

@@ -1,0 +1,48 @@
+"""One run beside its dense parent: its difference of scores with its interval, worked out when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.errors import InputError
+from core.evidence.cells import Cell
+from core.evidence.quantities import SCORE
+from core.runs.answers import read
+from core.runs.store import Run
+from core.statistics.interval import Interval
+from core.statistics.paired import of_draws
+
+
+class Versus:
+    """By run id: the score minus that of the run's own dense model, over the examples alone (one run, one seed). None
+    for a run that keeps no answers. A difference is worked out once."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        self._cells = {cell.record.id: cell for cell in cells}
+        self._known: dict[str, Interval] = {}
+
+    def __call__(self, run_id: str) -> Interval | None:
+        cell = self._cells.get(run_id)
+        if cell is None:
+            return None
+        if run_id not in self._known:
+            self._known[run_id] = against_dense(cell)
+        return self._known[run_id]
+
+
+def against_dense(cell: Cell) -> Interval:
+    """The score of one run minus its dense model's, paired example by example."""
+    return of_draws(cell.value(SCORE) - cell.dense.value(SCORE), cell.draws(SCORE) - cell.dense.draws(SCORE))
+
+
+def of_run(run: Run) -> Interval | None:
+    """The same of an opened *run*; None where it or its parent keeps no answers, or they are of other examples."""
+    if run.parent is None:
+        return None
+    try:
+        own, dense = read(run), read(run.parent)
+    except InputError:
+        return None
+    if own.logits.shape != dense.logits.shape or (own.labels != dense.labels).any():
+        return None
+    return against_dense(Cell(run.record, own, Cell(run.parent.record, dense)))
