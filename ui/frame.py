@@ -254,7 +254,7 @@ def read_on(view: View, key: str, small: str = "") -> None:
 
 def numbers(table: pd.DataFrame, key: str, words: Sequence[str] = ()) -> None:
     """The picture's numbers, folded away under *words* (Markdown), with a button that saves them."""
-    with st.expander("How to read it, and its numbers" if words else "The numbers", type="compact"):
+    with st.expander("Notes and numbers" if words else "The numbers", type="compact"):
         for paragraph in words:
             st.caption(paragraph)
         if not table.empty:

@@ -58,6 +58,12 @@ def map_axis(**settings: Any) -> Part:
     return {"showgrid": False, "zeroline": False} | settings
 
 
+def shared_title(words: str) -> Part:
+    """One title under panels that stand side by side and count the same."""
+    return {"text": words, "showarrow": False, "x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yanchor": "top",
+            "yshift": -32, "font": {"size": 15}}
+
+
 def legend_below() -> Part:
     """A legend along the lower edge, clear of axis titles."""
     return {"y": 0, "yref": "container", "yanchor": "bottom", "x": 0}

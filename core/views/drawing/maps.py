@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.runs.names import layer_of, part_of
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, legend_below, map_axis, swatch
+from core.views.drawing.build import Part, build, legend_below, map_axis, shared_title, swatch
 
 Floats = NDArray[np.float32]
 Bits = NDArray[np.uint8]
@@ -28,6 +28,8 @@ Bits = NDArray[np.uint8]
 CELLS = 24_576  # of one panel drawn cell by cell: three float32 panels stay under 0.4 MB on the wire
 TILE = 16  # weights a side of the tile with numbers
 WINDOW = 96  # weights a side of the window into a matrix too large to be drawn whole
+FEW = 5  # ticks that count weights, at most
+MIDDLE = [1 / 3, 2 / 3]  # of the figure: where the one colour bar of all panels lies
 GREY_CELL = ((0.0, "rgba(0,0,0,0)"), (1.0, style.rgba(style.PRUNED)))  # over the page: 0 nothing, 1 pruned
 
 def places(matrices: list[str]) -> tuple[list[int], list[str]]:
@@ -124,7 +126,7 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
 
     *keep*: while it stays the same, so does the zoom. *tile*: rows and columns to put a box around. *room*: margins in
     pixels for long tick texts, *tick* their size. *key*: names and colours for the legend,
-    where a cell stands for a kind.
+    where a cell stands for a kind. What all panels have in common is said once: the title under them, the colour bar.
     """
     margin = {"l": 64, "r": 84 if stacked else 12, "t": 44, "b": 56 if stacked else 100} | (room or {})
     spans = _spans(len(panels), stacked, height - margin["t"] - margin["b"])
@@ -132,14 +134,17 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
     notes: list[Part] = []
     boxes: list[Part] = []
     layout: Part = {"margin": margin, "legend": {**legend_below(), "x": 1, "xanchor": "right"}}
+    one, apart = _one_bar(panels), stacked or len(panels) == 1 or bool(axes.cols)
+    if not apart:
+        notes.append(shared_title(axes.x))
     for i, (panel, (x, y)) in enumerate(zip(panels, spans, strict=True)):
         mark = "" if i == 0 else str(i + 1)
         edge, bottom = stacked or i == 0, not stacked or i == len(panels) - 1
         layout[f"xaxis{mark}"] = map_axis(
-            domain=x, anchor=f"y{mark}", showticklabels=bottom, **_ticks(axes.cols, tick, -60), **_follows("x", i),
-            title={"text": axes.x if bottom else "", "standoff": 4})
+            domain=x, anchor=f"y{mark}", showticklabels=bottom, nticks=FEW, **_ticks(axes.cols, tick, -60),
+            **_follows("x", i), title={"text": axes.x if bottom and apart else "", "standoff": 4})
         layout[f"yaxis{mark}"] = map_axis(
-            domain=y, anchor=f"x{mark}", showticklabels=edge, **_ticks(axes.rows, tick), **_follows("y", i),
+            domain=y, anchor=f"x{mark}", showticklabels=edge, nticks=FEW, **_ticks(axes.rows, tick), **_follows("y", i),
             title={"text": axes.y if edge else "", "standoff": 4}, **({} if i else {"autorange": "reversed"}))
         note = {"showarrow": False, "x": sum(x) / 2, "xref": "paper", "yref": "paper", "xanchor": "center",
                 "yanchor": "middle", "font": {"size": 15}}
@@ -151,8 +156,9 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
         if panel.pruned is not None:
             data.append({"type": "heatmap", "z": np.asarray(panel.pruned, np.uint8), "zmin": 0, "zmax": 1,
                          "colorscale": GREY_CELL, "showscale": False, "hoverinfo": "skip", **place})
-        data.append({**_heat(panel, axes), **place, "showscale": panel.bar,
-                     "colorbar": {**_bar(panel), **_bar_place(x, y, stacked)}})
+        beside = (x, y) if one is None else (MIDDLE, MIDDLE)
+        data.append({**_heat(panel, axes), **place, "showscale": panel.bar if one is None else i == one,
+                     "colorbar": {**_bar(panel), **_bar_place(*beside, stacked)}})
         if tile is not None:
             boxes.append({"type": "rect", "xref": f"x{mark}", "yref": f"y{mark}", "x0": tile[1].start - 0.5,
                           "x1": tile[1].stop - 0.5, "y0": tile[0].start - 0.5, "y1": tile[0].stop - 0.5,
@@ -163,6 +169,13 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
     data += [swatch(name, colour) for name, colour in key]
     return build(data, {**layout, "annotations": notes, "shapes": boxes}, height, legend=gone or bool(key),
                  revision=keep or "keep")
+
+
+def _one_bar(panels: list[Panel]) -> int | None:
+    """The panel whose colour bar says what colours mean in all of them; None where their ranges differ."""
+    barred = [i for i, panel in enumerate(panels) if panel.bar and panel.values is not None]
+    ranges = {(panels[i].scale, panels[i].limit, tuple(panels[i].colours or ())) for i in barred}
+    return barred[0] if len(barred) > 1 and len(ranges) == 1 else None
 
 
 def _follows(axis: str, panel: int) -> Part:
