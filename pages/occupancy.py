@@ -18,7 +18,7 @@ def page(run: Run, matrix: str) -> None:
             st.warning(links.plain(line))
     maps, knob = st.container(), st.container()
     with knob:
-        share = OWN.slide("share", "Dense weights that count: the largest share of the matrix", 1, 100, form="%d %%",
+        share = OWN.slide("share", "Largest dense weights that count", 1, 100, form="%d %%",
                           default=occupancy_map.usual_share(run, matrix),
                           help="No dense weight is exactly zero. One counts when it is among the largest of its "
                                "matrix; the slider starts at the share that the pattern keeps.")

@@ -81,8 +81,8 @@ def test_what_the_new_link_names_wins_over_what_was_remembered(app: AppTest) -> 
 
 @pytest.mark.parametrize(("page", "kind", "label", "value", "key", "text"), [
     ("weights", "button_group", "Colour the model by", "energy", "figure", "energy"),
-    ("occupancy", "slider", "Dense weights that count: the largest share of the matrix", 7, "share", "7"),
-    ("patterns", "slider", "Supports in the library, K", 9, "supports", "9"),
+    ("occupancy", "slider", "Largest dense weights that count", 7, "share", "7"),
+    ("patterns", "slider", "Supports, K", 9, "supports", "9"),
     ("compare", "button_group", "Against the reference", "weights", "by", "weights"),
     ("accuracy", "toggle", "Published points", True, "published", "true"),
     ("plane", "select_slider", "Iterations", "50", "iterations", "50"),

@@ -159,11 +159,24 @@ def test_the_history_goes_from_ragged_to_a_spike(run: Run) -> None:
         assert len(bar.y) == 7
     assert sum(bar.y[0] for bar in view.figure.data) == pytest.approx(1)
     assert view.claim.endswith("from dense to pruned.")
+    assert any("%" in text for bar in view.figure.data for text in bar.text)
+    assert list(view.figure.layout.xaxis.ticktext)[::6] == ["dense", "pruned"]
+
+
+def test_many_moments_are_drawn_all_and_named_a_few(run: Run) -> None:
+    columns = {name: np.array([0, k, 100 - k, 0, 0]) for k, name in enumerate(
+        ["dense", *(f"W, step {k}" for k in range(40)), "pruned"])}
+    figure = occupancy_map.history_view(columns, parse_pattern("2:4"), run, QUERY).figure
+    assert all(len(bar.y) == 42 and not any(bar.text) for bar in figure.data)
+    axis = figure.layout.xaxis
+    assert len(axis.tickvals) == 7 and set(axis.tickvals) <= set(columns)
+    assert (axis.ticktext[0], axis.ticktext[3], axis.ticktext[-1]) == ("dense", "step 19", "pruned")
 
 
 def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
     view = occupancy_map.strip(run)
-    hollow, filled = view.figure.data
+    hollow, filled, *named = view.figure.data
+    assert [swatch.name for swatch in named] == ["dense", "pruned"]
     assert len(hollow.x) == len(filled.x) == 12 * 5
     free = run.array(f"occupancy.free/{QUERY}")
     assert np.allclose(hollow.y[:5], 0.82 * free / free.sum())

@@ -21,11 +21,12 @@ from core.runs.store import Run
 from core.sparsity.occupancy import free_mask, occupancy
 from core.sparsity.patterns import Pattern, parse_pattern
 from core.views.drawing import maps, style
-from core.views.drawing.build import Part, build, legend_below, map_axis, swatch, words_only
+from core.views.drawing.build import Part, build, legend_below, map_axis, merge, shared_title, swatch, words_only
 from core.views.drawing.view import View
 from core.views.patterns import groups
 from core.views.weights.pair import FINAL, dense_of, moment_words, moments, whole
 
+NUMBERED = 8  # moments up to which the bars carry their numbers: more of them are too narrow to be read
 CELLS = 40_000  # of one map of groups: int8 codes, so about 0.05 MB each
 Counts = NDArray[np.int64]
 
@@ -90,8 +91,8 @@ def group_maps(run: Run, matrix: str, share: int | None = None) -> View:
     alt = f"Maps of the {groups.group_words(pattern)} of {style.matrix_words(matrix)}. {claim}"
     return View(claim, figure, None, alt, table, f"Before counts {first.words}: move the threshold and see where the "
                 f"groups fill up.{thin}",
-                heading="" if last.histogram is None else f"In {style.matrix_words(matrix)}, now "
-                f"{groups.verdict(last.histogram, pattern)}.")
+                heading="" if last.histogram is None else
+                style.lead(f"Now {groups.verdict(last.histogram, pattern)}", " ("))
 
 
 def stride(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -122,13 +123,12 @@ def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int],
     top = len(names) - 1
     steps = [(edge, tone) for k, tone in enumerate(tones) for edge in (k / (top + 1), (k + 1) / (top + 1))]
     data: list[Part] = []
-    notes: list[Part] = []
+    notes: list[Part] = [shared_title("input")]
     layout: Part = {"margin": {"t": 40, "b": 104, "r": 12}, "legend": legend_below()}
     for i, (title, side) in enumerate(sides.items()):
         mark, span = ("", [0.0, 0.49]) if i == 0 else ("2", [0.51, 1.0])
-        layout[f"xaxis{mark}"] = map_axis(domain=span, anchor=f"y{mark}", title={"text": "input", "standoff": 4},
-                                          **({"matches": "x"} if i else {}))
-        layout[f"yaxis{mark}"] = map_axis(anchor=f"x{mark}", showticklabels=i == 0, **(
+        layout[f"xaxis{mark}"] = map_axis(domain=span, anchor=f"y{mark}", nticks=4, **({"matches": "x"} if i else {}))
+        layout[f"yaxis{mark}"] = map_axis(anchor=f"x{mark}", showticklabels=i == 0, nticks=4, **(
             {"matches": "y"} if i else {"autorange": "reversed", "title": {"text": "output", "standoff": 4}}))
         note = {"showarrow": False, "x": sum(span) / 2, "xref": "paper", "yref": "paper", "xanchor": "center",
                 "font": {"size": 15}}
@@ -182,13 +182,15 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
         data.append({"type": "bar", "x": list(shares), "y": heights, "name": name,
                      "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside",
                      "insidetextfont": {"color": ink},
-                     "text": [style.percent(v, 2) if v >= 0.06 else "" for v in heights],
+                     "text": [style.percent(v, 2) if v >= 0.06 and len(shares) <= NUMBERED else "" for v in heights],
                      "insidetextanchor": "middle", "textangle": 0,
                      "hovertemplate": f"%{{x}}: %{{y:.1%}} of the groups hold {name}<extra></extra>"})
     figure = build(data, {
         "barmode": "stack", "bargap": 0.25, "margin": {"b": 104},
         "legend": {**legend_below(), "title": {"text": "entries in the group "}, "traceorder": "normal"},
-        "yaxis": {"range": [0, 1], "tickformat": ".0%", "title": {"text": "share of the groups"}},
+        "xaxis": _moments(list(shares)),
+        "yaxis": {"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%",
+                  "title": {"text": "share of the groups"}},
     }, 460, legend=len(names) <= 9, revision=f"{run.record.id}/{matrix}")
     table = pd.DataFrame({"entries in the group": names} | {k: groups.classes(h) for k, h in columns.items()})
     claim = _history_claim(columns, pattern)
@@ -198,9 +200,16 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
                 heading=_history_heading(columns, pattern))
 
 
+def _moments(names: list[str], most: int = 7) -> Part:
+    """The axis of the moments: at most *most* of them named, the first and the last always."""
+    every = sorted({round(k * (len(names) - 1) / (most - 1)) for k in range(most)})
+    return {"tickvals": [names[k] for k in every], "ticktext": [names[k].removeprefix("W, ") for k in every],
+            "tickangle": 0}
+
+
 def _history_heading(columns: dict[str, Counts], pattern: Pattern) -> str:
     if pattern.allowed is None:
-        return ""
+        return style.lead(_history_claim(columns, pattern), " (", ";")
     name, first = next(iter(columns.items()))
     share = float(first[pattern.allowed] / max(int(first.sum()), 1))
     return f"At first ({name}) {style.percent(share)} of the groups held exactly {pattern.allowed} of " \
@@ -254,19 +263,27 @@ def strip(run: Run) -> View:
         look = {"color": "rgba(0,0,0,0)", "line": {"color": style.GREY, "width": 1.3}} if which == 0 else \
             {"color": colours, "line": {"width": 0}}
         data.append({"type": "bar", "x": xs, "y": ys, "base": base, "width": 0.95 if which == 0 else 0.62,
-                     "marker": look, "name": name, "hovertext": texts, "hoverinfo": "text"})
+                     "marker": look, "name": name, "hovertext": texts, "hoverinfo": "text", "showlegend": False})
+    data += [merge(swatch("dense", style.GREY), {"marker": {"symbol": "square-open", "line": {"width": 2}}}),
+             swatch("pruned", tones[groups.allowed_class(pattern) or -1])]
     middles = [a * (width + 1.5) + (width - 1) / 2 for a in range(len(columns))]
     figure = build(data, {
-        "barmode": "overlay", "margin": {"t": 44, "b": 16, "l": 78},
+        "barmode": "overlay", "margin": {"t": 44, "b": 40, "l": 78}, "legend": legend_below(),
         "xaxis": map_axis(tickvals=middles, ticktext=[html.escape(name) for name in columns], side="top"),
         "yaxis": {"tickvals": [-d for d in range(len(rows))],
                   "ticktext": [f"layer {k}" if k else "other" for k in rows],
                   "range": [-len(rows) + 0.9, 0.95], "zeroline": False},
-    }, 90 + 74 * len(rows), revision=run.record.id)
+    }, 114 + 74 * len(rows), legend=True, revision=run.record.id)
     claim = _strip_claim(held, pattern)
     return View(claim, figure, None, f"Small histograms of {len(held)} matrices. {claim}", pd.DataFrame(table),
                 "Hollow: where the largest weights would leave the groups; filled: what they hold now. 0 is left.",
-                heading=style.lead(claim))
+                heading=_strip_heading(claim))
+
+
+def _strip_heading(claim: str) -> str:
+    """What the line of the certificate does not say: who was the most ragged; the whole claim where nobody was."""
+    ragged = claim.partition("; the ")[2]
+    return f"The {ragged}" if ragged else style.lead(claim, " (")
 
 
 def _strip_claim(held: dict[str, tuple[Counts | None, Counts | None]], pattern: Pattern) -> str:
