@@ -20,22 +20,24 @@ def page(run: Run, matrix: str) -> None:
         block = OWN.choose("block", "Block", source.shapes(run, matrix), words=lambda b: source.shape_of(b).words,
                            help="Rows × columns of a block, and how many of its weights stay.")
     with third:
-        learned = OWN.choose("learned", "Supports learned from", source.sources(run, block), kind="source",
+        learned = OWN.choose("learned", "Learned from", source.sources(run, block), kind="source",
                              words=source.LEARNED.__getitem__)
     with st.spinner("Counting the supports …"):
         most = source.most(run, matrix, block, learned)
     with second:
         count = most if learned == source.RUN else OWN.slide(
-            "supports", "Supports in the library, K", 1, most, default=min(source.USUAL, most))
+            "supports", "Supports, K", 1, most, default=min(source.USUAL, most))
     with fourth:
-        shown = OWN.slide("support", "One support alone (0: all)", 0, count)
+        shown = OWN.slide("support", "One support (0: all)", 0, count)
     frame.draw(library_cost.cost, run, matrix, block, learned, count, key="cost")
     close, rank = st.columns(2, gap="large")
     last = library_block.reach(run, matrix, block)
     with close:
         numbers = st.container()
-        down = OWN.slide("down", "Row of blocks", 0, last.down)
-        across = OWN.slide("across", "Column of blocks", 0, last.across)
+    with rank:
+        best = st.container()
+        down = OWN.slide("down", "Block row", 0, last.down)
+        across = OWN.slide("across", "Block column", 0, last.across)
     choice = (matrix, block, learned, count)
     if words := library_block.note(run, learned):
         st.caption(links.plain(words))
@@ -47,7 +49,7 @@ def page(run: Run, matrix: str) -> None:
             frame.draw(library_map.legend, run, *choice, shown, key="library")
     with numbers:
         frame.draw(library_block.close_up, run, *choice, down, across, key="block")
-    with rank:
+    with best:
         frame.draw(library_block.ranking, run, *choice, down, across, key="ranking")
 
 

@@ -16,7 +16,7 @@ from core.views.patterns.library_map import across_of, entries, sheet, tones
 from core.views.patterns.library_source import MOST, RUN, Floats, Found, load, recorded_shape, shape_of
 from core.views.touch import one_block
 
-SHOWN = 16  # supports in the ranking: the rest are far behind, and in the table
+SHOWN = 8  # supports in the ranking: the rest are far behind, and in the table
 LOST = "The dense weights were not kept: which support a block took is known, not what it costs."
 
 
@@ -48,7 +48,10 @@ def close_up(run: Run, matrix: str, block: str, learned: str, count: int, down: 
         return words_only(LOST)
     weights, place = picked
     view = one_block.block(found.library, weights.tolist())
-    view.figure.layout.height = 190 + 70 * found.shape.rows  # type: ignore[union-attr]  # it always has a figure
+    figure = view.figure
+    assert figure is not None  # of a block there always is one
+    figure.update_layout(height=140 + 70 * found.shape.rows, margin={"l": 4, "b": 56}, xaxis={"visible": False},
+                         yaxis={"visible": False})
     taken = int(found.taken[place])
     best = taken if found.best is None else int(found.best[place])
     where = _where(found, place)
@@ -95,7 +98,7 @@ def ranking(run: Run, matrix: str, block: str, learned: str, count: int, down: i
     return View(claim, figure, None, alt, table, "Move on to another block: how often is one "
                 "support far ahead of the others?" if found.learned == RUN or found.count >= MOST else
                 "Make the library larger: how soon does a better support come?",
-                heading=f"Support {best + 1} fits this block best." if found.count > 1 else "")
+                heading=f"Support {order[1] + 1} comes next." if found.count > 1 else "")
 
 
 def _share(weights: Floats, support: np.ndarray) -> float:
@@ -117,4 +120,4 @@ def note(run: Run, learned: str) -> str:
         return ""
     if recorded_shape(run) is not None and learned == RUN:
         return "This run was pruned with a library: shown are its supports, and what its masks took."
-    return f"Shown are the dense weights that this run started from: {run.record.parent or 'its dense run'}."
+    return "Shown are the dense weights that this run started from."

@@ -120,7 +120,8 @@ def cost(run: Run, matrix: str, block: str, learned: str, count: int) -> View:
         "margin": {"t": 12, "b": 108}, "legend": legend_below(),
         "xaxis": {"type": "log", "range": [-0.04 * log2(10), ends * 1.03 / log2(10)],
                   "tickvals": [2**i for i in range(int(ends) + 1)], "title": {"text": "supports in the library, K"}},
-        "yaxis": {"range": [floor - 0.01, 1.005], "tickformat": ".0%", "title": {"text": "kept energy"}},
+        "yaxis": {"range": [floor - 0.01, 1.005], "tickformat": ".0%", "nticks": 4,
+                  "title": {"text": "kept energy"}},
     }, 430, legend=True, revision=f"{matrix}/{block}")
     table = pd.DataFrame(rows).set_axis(["choice", "supports", "kept energy", "index bits a weight"], axis=1)
     table["as many drawn at random"] = [*found.random, *[np.nan] * (len(rows) - len(found.random))]
@@ -162,7 +163,7 @@ def _traces(found: Cost, k: int, rows: list[Row]) -> list[Part]:
                      "name": f"{found.group[0]}:{found.group[1]}: {style.percent(found.plain)}",
                      "line": {"width": 2, "dash": "dash", "color": style.rgba(style.NEGATIVE)}})
     data.append({"type": "scatter", "mode": "markers", "x": [k], "y": [found.kept[k - 1]], "hoverinfo": "skip",
-                 "name": f"K = {k}: {style.percent(float(found.kept[k - 1]))}",
+                 "name": f"K = {k}",
                  "marker": {"size": 17, "symbol": "circle-open", "color": style.ACCENT, "line": {"width": 3.5}}})
     return data
 

@@ -61,9 +61,9 @@ def block_map(run: Run, matrix: str, block: str, learned: str, count: int, shown
     data += _legend(found, shown)
     figure = build(data, {
         "margin": {"t": 8, "b": 92, "r": 12}, "legend": legend_below(),
-        "xaxis": map_axis(title={"text": "input", "standoff": 4},
+        "xaxis": map_axis(title={"text": "input", "standoff": 4}, nticks=4,
                           range=[-0.5, across * shape.columns - 0.5]),
-        "yaxis": map_axis(title={"text": "output", "standoff": 4}, range=[down * shape.rows - 0.5, -0.5]),
+        "yaxis": map_axis(title={"text": "output", "standoff": 4}, nticks=4, range=[down * shape.rows - 0.5, -0.5]),
     }, 560, legend=True, revision=f"{run.record.id}/{matrix}/{block}")
     claim = _alone(found, places, shown, where) if shown else _order(found, places, where)
     table = pd.DataFrame({
@@ -73,8 +73,8 @@ def block_map(run: Run, matrix: str, block: str, learned: str, count: int, shown
     alt = f"A map of {down} × {across} blocks of {shape.rows} × {shape.columns} weights, coloured by the support " \
           f"each takes. {claim} Shares: {', '.join(_said(found, 4))}."
     hint = "Slide through the supports one by one: has any of them a home, or do they lie like salt and pepper?"
-    return View(claim, figure, None, alt, table, hint + thin,
-                heading=style.lead(claim))
+    head = style.lead(claim).removeprefix(f"In {where}, ")
+    return View(claim, figure, None, alt, table, hint + thin, heading=head[0].upper() + head[1:])
 
 
 def entries(supports: NDArray[np.bool_]) -> list[str]:
