@@ -50,8 +50,6 @@ def answers(runs: Sequence[Run]) -> None:
         across = comparing.OWN.choose("flips", "Across", list(flip_dots.ACROSS), look="segments",
                                       words=flip_dots.ACROSS.__getitem__, kind="axis")
     comparing.draw(flip_dots.scatter, runs, run, across, key="margins")
-    st.caption(links.plain(cached_across(flip_dots.listed_words, runs, run)))
-    st.dataframe(cached_across(flip_dots.listed, runs, run), hide_index=True, key="flips.list")
 
 
 frame.opening("compare")

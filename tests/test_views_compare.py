@@ -207,8 +207,10 @@ def test_weights_against_the_reference_are_a_subtraction(three: list[Run]) -> No
     _, drawn = heatmaps(view, "x3")
     gone = (a == 0) & (c == 0)
     assert np.allclose(np.nan_to_num(drawn.z), np.where(gone, 0, c - a), atol=1e-6)
-    assert view.table["distance, relative"][1] == pytest.approx(
-        float(np.sqrt(((c - a)**2).sum() / (a**2).sum())), rel=1e-5)
+    far = float(np.sqrt(((c - a)**2).sum() / (a**2).sum()))
+    assert view.table["distance, relative"][1] == pytest.approx(far, rel=1e-5)
+    assert view.table["distance, relative"].max() == view.table["distance, relative"][1]
+    assert view.heading == f"C lies {style.percent(far)} of A's size away from A."
 
 
 def test_a_dense_run_keeps_everything(store: Store) -> None:
@@ -292,7 +294,7 @@ def test_names_of_runs_are_text_not_markup(store: Store) -> None:
     odd = make_run(store.recorded, task="<b>bold</b>", id="odd", method="asp")
     runs = [store.open(make_run(store.recorded)), store.open(odd)]
     assert "<b>" in choice.titles([r.record for r in runs])[1]
-    for view in (same_matrix.panels(runs, QUERY), same_matrix.differences(runs, QUERY)):
-        notes = [a.text for a in view.figure.layout.annotations]
-        assert any("&lt;b&gt;bold" in text for text in notes)
-        assert not any("<b>" in text for text in notes)
+    notes = [[a.text for a in view.figure.layout.annotations]
+             for view in (same_matrix.panels(runs, QUERY), same_matrix.differences(runs, QUERY))]
+    assert any("&lt;b&gt;bold" in text for text in notes[0])
+    assert not any("<b>" in text for text in [*notes[0], *notes[1]])

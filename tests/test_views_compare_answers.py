@@ -90,7 +90,7 @@ def test_counts_and_margins_are_those_of_a_loop(store: Store) -> None:
         assert (y > 0) == (kind == "mended" or (kind == "same answer" and x > 0))  # the quadrants
     over = flip_dots.scatter(runs, runs[1].record.id, "index")
     assert all(np.array_equal(t.x, t.customdata) for t in over.figure.data)
-    assert {a.text for a in view.figure.layout.annotations} == {"right in both", "mended", "broken", "wrong in both"}
+    assert {a.text for a in view.figure.layout.annotations} == {"right in both", "wrong in both"}
 
 
 def test_many_examples_keep_every_flip_and_few_bytes(store: Store) -> None:

@@ -105,7 +105,8 @@ def heads(runs: Sequence[Run]) -> None:
             st.markdown(f"Score **{score}** · {links.plain(note)}")
             with st.container(horizontal=True, vertical_alignment="center"):
                 if run is not runs[0]:
-                    st.button("Pin as reference", key=f"compare.pin.{name[0]}", on_click=_pin, args=(runs, record.id))
+                    st.button("Pin", key=f"compare.pin.{name[0]}", on_click=_pin, args=(runs, record.id),
+                              help="Make it the reference: the others are then measured from it.")
                 frame.link("weights", "Weights", run=record.id)
 
 

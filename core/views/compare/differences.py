@@ -136,7 +136,7 @@ def differing(runs: Sequence[Run]) -> View:
     alt = f"A table of {len(found)} settings that differ between {len(names)} runs, and of what each came to. {claim}"
     return View(claim, None, None, alt, table, "Pin another run: every difference on this page is then measured "
                 f"from that one.{_rule(records[0])}",
-                heading=f"{len(found)} settings differ between these runs." if found else "")
+                heading=f"{len(found)} settings differ." if found else "")
 
 
 def _claim(records: Sequence[RunRecord], names: Sequence[str], differ: Sequence[str], own: int) -> str:

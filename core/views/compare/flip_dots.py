@@ -21,10 +21,9 @@ HEIGHT = 470
 MOST_SAME = 2500  # dots of unchanged answers that are drawn; flips are always all there
 MOST_ROWS = 200  # of the list of flips
 MARGIN, INDEX = "margin", "index"
-ACROSS = {MARGIN: "signed margin in the reference", INDEX: "index of the example"}
+ACROSS = {MARGIN: "margin in the reference", INDEX: "index of the example"}
 DOTS = {SAME: ("circle", 5, style.faded(style.GREY, 0.35)), MENDED: ("triangle-up", 10, style.rgba(style.POSITIVE, 1)),
         BROKEN: ("triangle-down", 10, style.rgba(style.NEGATIVE, 1)), CHANGED: ("x", 8, style.faded(style.GREY, 0.9))}
-QUADRANTS = ((1, 1, "right in both"), (0, 1, "mended"), (1, 0, "broken"), (0, 0, "wrong in both"))
 
 
 def _flips(runs: Sequence[Run], run: str) -> Flips | None:
@@ -69,21 +68,23 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
             part |= {"text": [_words(flips, int(i), labels) for i in at],
                      "hovertemplate": "example %{customdata}<br>%{text}<extra></extra>"}
         data.append(part)
-    note = {"showarrow": False, "xref": "paper", "yref": "paper", "font": {"size": 14, "color": style.GREY}}
-    notes = [{**note, "x": 0.99 if right else 0.01, "y": 0.985 if top else 0.015, "text": words,
-              "xanchor": "right" if right else "left", "yanchor": "top" if top else "bottom"}
-             for right, top, words in QUADRANTS] if across == MARGIN else []
+    note = {"showarrow": False, "yref": "paper", "xanchor": "right", "yanchor": "bottom",
+            "font": {"size": 14, "color": style.GREY}}
+    notes = [{**note, "xref": "paper", "x": 0.99, "y": 1.0, "text": "right in both"},  # outside, and where few dots lie
+             {**note, "xref": "x", "x": 0, "xshift": -6, "y": 0.015, "text": "wrong in both"}
+             ] if across == MARGIN else []  # the legend names what lies in the other two corners
     zero = {"zeroline": True, "zerolinewidth": 2, "zerolinecolor": style.faded(style.GREY, 0.7)}
     figure = build(data, {
         "annotations": notes, "margin": {"t": 36, "l": 72, "b": 60},
-        "xaxis": {"title": {"text": f"signed margin in {html.escape(first)}" if across == MARGIN else ACROSS[INDEX]},
+        "xaxis": {"title": {"text": f"margin in {letter(first)}" if across == MARGIN else ACROSS[INDEX]},
                   **(zero if across == MARGIN else {})},
-        "yaxis": {"title": {"text": f"signed margin in {html.escape(flips.title)}"}, **zero}}, HEIGHT, legend=True,
+        "yaxis": {"title": {"text": f"margin in {letter(flips.title)}"}, **zero}}, HEIGHT, legend=True,
         revision=f"{run}/{across}")
     claim = _claim(flips, first, before, after)
     alt = f"{len(before)} examples as dots. {', '.join(f'{flips.count(k)} {KINDS[k]}' for k in range(4))}. {claim}"
-    return View(claim, figure, None, alt, listed(runs, run), "Signed margin: the logarithm of how many times likelier "
-                "the right answer is than the next; above zero is right. Point at a triangle to read its index.",
+    return View(claim, figure, None, alt, listed(runs, run), "Margin: the logarithm of how many times likelier "
+                "the right answer is than the next; above zero is right. Point at a triangle to read its index. "
+                + listed_words(runs, run),
                 heading=style.lead(claim, ": half", ";"))
 
 

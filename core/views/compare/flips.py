@@ -5,6 +5,7 @@ Only numbers are recorded: an example is its index in the evaluation split, neve
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -140,8 +141,7 @@ def bars(runs: Sequence[Run]) -> View:
     if not found.flips:
         return words_only("Which answers flipped is not known: it takes the recorded answers of A and of another run.")
     flips, total = found.flips, len(found.flips[0].kinds)
-    labels = [f"{f.title}<br><span style='font-size:12px'>{style.count(f.count(SAME))} of {style.count(total)} the "
-              "same</span>" for f in flips]
+    labels = [html.escape(f.title) for f in flips]
     data: list[Part] = [
         {"type": "bar", "orientation": "h", "y": labels, "x": [f.count(kind) for f in flips], "name": KINDS[kind],
          "text": [str(f.count(kind) or "") for f in flips], "textposition": "inside", "insidetextanchor": "middle",
@@ -149,7 +149,7 @@ def bars(runs: Sequence[Run]) -> View:
          "hovertemplate": f"%{{x}} {KINDS[kind]}<extra></extra>"} for kind in (BROKEN, CHANGED, MENDED)]
     figure = build(data, {
         "barmode": "stack", "bargap": 0.35, "margin": {"l": 210, "t": 34, "b": 48},
-        "xaxis": {"title": {"text": "answers that changed"}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": "answers that changed"}, "rangemode": "tozero", "nticks": 4},
         "yaxis": {"autorange": "reversed", "showgrid": False}}, 120 + 62 * len(flips), legend=True)
     table = pd.DataFrame([{"run": f.title, **{KINDS[k]: f.count(k) for k in (MENDED, BROKEN, CHANGED, SAME)}}
                           for f in flips])

@@ -157,8 +157,7 @@ def differences(runs: Sequence[Run], matrix: str, what: str = MASKS, zoom: bool 
     found = sides(runs, matrix)
     reference, others = found[0], found[1:]
     part, where = frame(found, shape, zoom, row, column), style.matrix_words(matrix)
-    drawn = [maps.Panel(f"{letter(reference.title)}, the reference", None, why=reference.why or
-                        f"The others are measured from {reference.title}.")]
+    drawn = [maps.Panel(letter(reference.title), None, why=reference.why or "the reference")]
     if what == MASKS:
         drawn += [_mask_panel(side, reference, part) for side in others]
         table, claim = _mask_table(found), _mask_claim(where, found)
@@ -175,7 +174,7 @@ def differences(runs: Sequence[Run], matrix: str, what: str = MASKS, zoom: bool 
     figure = maps.draw(drawn, part.axes, height=HEIGHT, key=tones, keep=f"{matrix}/{part.axes.start}/{part.step}")
     alt = f"{len(others)} maps of {where} against {reference.title}. {claim}"
     return View(claim, figure, None, alt, table, _try(what, part),
-                heading=_against(found) if what == MASKS else "")
+                heading=_against(found) if what == MASKS else _away(found))
 
 
 def _try(what: str, part: Frame) -> str:
@@ -188,7 +187,7 @@ def _try(what: str, part: Frame) -> str:
 
 
 def _mask_panel(side: Side, reference: Side, part: Frame) -> maps.Panel:
-    title = f"{html.escape(side.title)}"
+    title = f"{letter(side.title)} against {letter(reference.title)}"
     if side.mask is None or reference.mask is None or side.why or reference.why:
         lacking = side if side.mask is None or side.why else reference
         return maps.Panel(title, None, why=lacking.why or f"{lacking.title} did not keep its masks.")
@@ -201,7 +200,7 @@ def _mask_panel(side: Side, reference: Side, part: Frame) -> maps.Panel:
 
 
 def _weight_panel(side: Side, reference: Side, part: Frame, top: float) -> maps.Panel:
-    title = f"{html.escape(side.title)} − {letter(reference.title)}"
+    title = f"{letter(side.title)} − {letter(reference.title)}"
     if side.weights is None or reference.weights is None:
         lacking = side if side.weights is None else reference
         return maps.Panel(title, None, why=lacking.why or f"{lacking.title} did not keep its weights.")
@@ -250,6 +249,15 @@ def _measured(found: Sequence[Side]) -> list[tuple[Side, float]]:
     if first is None or not size:
         return []
     return [(s, float(np.linalg.norm(s.weights - first)) / size) for s in found[1:] if s.weights is not None]
+
+
+def _away(found: Sequence[Side]) -> str:
+    """Who is farthest from the reference; "" where it is not known."""
+    known, first = _measured(found), letter(found[0].title)
+    if not known:
+        return ""
+    side, far = max(known, key=lambda pair: pair[1])
+    return f"{letter(side.title)} lies {style.percent(far)} of {first}'s size away from {first}."
 
 
 def _weight_table(found: Sequence[Side]) -> pd.DataFrame:
