@@ -14,8 +14,6 @@ if run is not None:
         if not trace_curves.has_admm(run):
             st.info("This run has no ADMM phase: there are no residuals and no rho. What it did log is shown.")
     frame.draw(trace_curves.timeline, run, key="timeline")
-    with frame.guarded():
-        frame.figures(frame.cached(trace_curves.numbers, run))
     left, right = st.columns(2, gap="large")
     with left:
         frame.draw(stages.waterfall, run, key="waterfall")

@@ -58,8 +58,11 @@ def test_the_claim_reads_the_last_residual_before_the_hard_prune(shared_store: S
     run = opened(shared_store)
     assert trace_curves.timeline(run).claim.startswith("At the hard prune the primal residual was 0.01: W had all but")
     rows = [r | ({"primal": 0.3, "flips": 7} if "primal" in r else {}) for r in run.trace]
-    assert trace_curves.timeline(with_rows(run, rows, tmp_path)).claim == (
-        "At the hard prune the primal residual was 0.3: W was still on its way to the pattern.")
+    size = sum(m.shape[0] * m.shape[1] for m in run.record.matrices)
+    moved = 100 * sum(m.moved * m.shape[0] * m.shape[1] for m in run.record.matrices) / size
+    assert trace_curves.timeline(with_rows(run, rows, tmp_path)).claim.replace(style.SPACE, " ") == (
+        "At the hard prune the primal residual was 0.3: W was still on its way to the pattern. "
+        f"In the end {moved:.3g} % of the mask differs from plain magnitude's.")
 
 
 def test_no_admm_is_said_and_the_rest_is_shown(shared_store: Store) -> None:
@@ -68,7 +71,6 @@ def test_no_admm_is_said_and_the_rest_is_shown(shared_store: Store) -> None:
     view = trace_curves.timeline(run)
     assert "has no ADMM phase" in view.claim
     assert [t["name"] for t in body(view)["data"]] == ["training loss", "evaluation score"]
-    assert [n.label for n in trace_curves.numbers(run)] == ["Moved mask", "Drop at the hard prune"]
 
 
 def test_a_run_that_logged_nothing_says_so(shared_store: Store) -> None:
@@ -143,7 +145,7 @@ def test_runs_that_ended_early_say_what_is_missing(tmp_path: Path) -> None:
     assert trace_curves.timeline(run).figure is not None
     assert stages.waterfall(run).figure is None and "no scores" in stages.waterfall(run).claim
     assert stages.drop(store.records(), run_id).figure is None
-    assert [n.label for n in trace_curves.numbers(run)] == ["Primal residual at the hard prune"]
+    assert "plain magnitude" not in trace_curves.timeline(run).claim  # no matrix, no mask
 
 
 def test_a_fixed_mask_has_no_admm_stretch_even_if_its_first_row_says_so(shared_store: Store) -> None:
@@ -155,6 +157,13 @@ def test_drops_on_other_examples_do_not_stand_beside(tmp_path: Path) -> None:
     store = makers.empty_store(tmp_path)
     own = makers.make_run(store.recorded)
     makers.make_run(store.recorded, method="asp", scores={"split": "held out of train"})
+    assert list(stages.drop(store.records(), own).table["run"]) == [own]
+
+
+def test_drops_on_a_grid_do_not_stand_beside_those_without(tmp_path: Path) -> None:
+    store = makers.empty_store(tmp_path)
+    own = makers.make_run(store.recorded)
+    makers.make_run(store.recorded, method="asp", bits=4)
     assert list(stages.drop(store.records(), own).table["run"]) == [own]
 
 

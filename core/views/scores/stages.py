@@ -107,8 +107,9 @@ def drop_of(record: RunRecord) -> tuple[str, float, float] | None:
     return None if value is None else (start, value, results.hard_pruned)
 
 
-def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
-    """What the hard prune itself took from the score: this run beside the others of its task, model and pattern."""
+def drop(records: Sequence[RunRecord], run_id: str, most: int = 8) -> View:
+    """What the hard prune itself took from the score: this run beside the others of its task, model, pattern and
+    grid."""
     own = next((r for r in records if r.id == run_id), None)
     if own is None or drop_of(own) is None:
         return View("This run has no score from before and after a hard prune.", None, None, "no scores",
@@ -149,7 +150,7 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 12) -> View:
 def _terms(record: RunRecord) -> tuple[object, ...]:
     """What two runs must share for their drops to stand side by side."""
     spec, results = record.spec, record.results
-    return spec.task, spec.model, spec.pattern, results and (results.split, results.n_eval)
+    return spec.task, spec.model, spec.pattern, spec.bits, results and (results.split, results.n_eval)
 
 
 def _loss(record: RunRecord) -> float:

@@ -15,8 +15,8 @@ from core.runs.phases import TRACE
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.views.drawing import style
-from core.views.drawing.view import Number, View
-from core.views.scores.stages import drop_of, finite
+from core.views.drawing.view import View
+from core.views.scores.stages import finite
 
 TARGET = 0.02  # the primal residual that counts as "W has reached the pattern"
 MOST = 1200  # points a curve: more cannot be told apart on a screen
@@ -81,7 +81,7 @@ def timeline(run: Run, panels: Sequence[Panel] = PANELS) -> View:
     alt = f"{len(rows)} logged rows over {_unit(rows)} {xs[0]} to {xs[-1]}. " + " ".join(
         f"{words}: {_ends(rows, key)}." for p in shown for key, words in p.keys if _ends(rows, key))
     thinned = f" Every {every}. row is drawn; the table holds all." if every > 1 else ""
-    return View(_converged(run), figure, None, alt, table,
+    return View(_converged(run) + _moved(run.record), figure, None, alt, table,
                 "Move the pointer along the panels: one cursor reads them all. Look for the moment when the flips "
                 f"stop and the primal residual starts to fall.{thinned}",
                 heading=_heading(run))
@@ -121,14 +121,15 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
             room = x < xs[-1]  # the phase after it leaves space to the right
             figure.add_annotation(x=x, y=math.log10(y) if panel.log else y, xref="x", yref=f"y{axis}", text=key,
                                   showarrow=False, xanchor="left" if room else "right", font={"size": 13},
-                                  yanchor="middle" if room else "bottom", xshift=10 if room else 0)
+                                  yanchor=("bottom", "top")[n] if room else "bottom", xshift=10 if room else 0,
+                                  yshift=(8, 0)[n] if room else 0)
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
         **(_ticks(_decades(rows, panel)) if panel.log else {}),
-        "tickformat": ".1%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
+        "tickformat": ".4~%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
         **({} if panel.log else {"rangemode": "normal"})}})
     if panel.keys[0][0] == "primal":
-        _level(figure, axis, TARGET, f"{TARGET}: W has all but reached the pattern", style.GREY, log=True)
+        _level(figure, axis, TARGET, f"{TARGET}: W has reached the pattern", style.GREY, log=True)
     if panel.keys[0][0] == "score" and record.results is not None and record.results.dense is not None:
         _level(figure, axis, record.results.dense, "dense", style.colour("dense"))
 
@@ -216,18 +217,8 @@ def _heading(run: Run) -> str:
         f"At the hard prune W was {style.percent(last['primal'], 2)} of its size away from the pattern."
 
 
-def numbers(run: Run) -> list[Number]:
-    """The three figures of the page: residual at the hard prune, mask moved, score taken."""
-    out = []
-    last = at_hard_prune(run.trace)
-    if last is not None:
-        out.append(Number("Primal residual at the hard prune", f"{last['primal']:.2g}", f"bar: at most {TARGET}"))
-    moved = [m.moved * m.shape[0] * m.shape[1] for m in run.record.matrices]
-    if moved:
-        size = sum(m.shape[0] * m.shape[1] for m in run.record.matrices)
-        out.append(Number("Moved mask", style.percent(sum(moved) / size), "differs from plain magnitude's"))
-    found = drop_of(run.record)
-    if found is not None:
-        out.append(Number("Drop at the hard prune", style.change(found[2] - found[1]),
-                          f"{style.score(found[1])} ({style.STAGES[found[0]]}) to {style.score(found[2])}"))
-    return out
+def _moved(record: RunRecord) -> str:
+    """How far the final mask is from plain magnitude's, in a sentence; "" where no matrix is listed."""
+    size = sum(math.prod(m.shape) for m in record.matrices)
+    moved = sum(m.moved * math.prod(m.shape) for m in record.matrices)
+    return f" In the end {style.percent(moved / size)} of the mask differs from plain magnitude's." if size else ""
