@@ -30,20 +30,10 @@ def page(choice: bar.Choice) -> None:
         heads = [str(k) for k in range(1, reading.run.record.heads + 1)]
         head = links.shared.choose("head", "Head", heads, words="head {}".format) if part == "attention" else "1"
     with answers:
-        answer(reading, layer)
+        frame.show(views.answer(reading.run, reading.probe), "answer")
     inside(reading, part, layer, int(head))
     with st.expander("Which models", type="compact"):
         st.caption(links.plain(bar.about(choice)))
-
-
-def answer(reading: Reading, layer: int) -> None:
-    """What both models say."""
-    left, right = st.columns([7, 2], gap="large", vertical_alignment="center")
-    with left:
-        frame.show(views.answer(reading.run, reading.probe), "answer")
-    with right:
-        for number in views.numbers(reading.run, reading.probe, layer):
-            frame.figures([number])
 
 
 def inside(reading: Reading, part: str, layer: int, head: int) -> None:

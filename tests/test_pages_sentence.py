@@ -54,7 +54,7 @@ def test_it_opens_with_a_run_that_is_at_hand_and_answers(monkeypatch: pytest.Mon
     app = open_page(monkeypatch, store, "sentence")
     assert app.query_params["run"] == named(store, "admm")
     assert app.subheader[0].value.startswith("Both models say")  # the checkpoint is the dense one's
-    assert app.metric[0].value == "0.0" and "stays at" in said(app)
+    assert "lead moves by 0.0 points" in app.subheader[0].value and "stays at" in said(app)
     assert "from its checkpoint" in said(app) and HERE not in said(app)
     assert charts(app) == 2 and not app.error
     assert max(len(c.proto.spec) for c in app.get("plotly_chart")) < 500_000

@@ -85,7 +85,7 @@ def _table(shares: dict[str, float], layer: int) -> pd.DataFrame:
 
 
 def _title(name: str, share: float | None) -> str:
-    return name if share is None else f"{name} · {style.percent(share)} of the regions quiet"
+    return name if share is None else f"{name} · {style.percent(share)} quiet"
 
 
 def _claim(dense: Floats | None, pruned: Floats | None, shares: dict[str, float], where: str, what: str) -> str:

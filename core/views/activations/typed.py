@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.runs.regions import QUIET, quiet_share
 from core.runs.store import Run
 from core.views.activations import margins as said
-from core.views.activations.kept_sentence import both, dense_probe, of_layer, probe_of
-from core.views.drawing import style
+from core.views.activations.kept_sentence import dense_probe, probe_of
 from core.views.drawing.build import Part, build, words_only
-from core.views.drawing.view import Number, View
+from core.views.drawing.view import View
 
 ROW = 34  # pixels of a bar
 TRY = "Change one word, or take one of ours. Which word turns the answer, and does it turn both models'?"
@@ -30,13 +28,10 @@ def answer(run: Run, probe: str) -> View:
         return words_only(claim)
     logits = _logits(run, probe)
     bars = said.bars(run, found, labels)
-    for part in bars if labels else []:
-        part["text"] = [f"{style.percent(float(c))} · logit {_signed(z, 2)}"
-                        for c, z in zip(found[part["name"]], logits[part["name"]], strict=True)]
     layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 40, "b": 44},
                     "legend": {"traceorder": "normal"},
                     "xaxis": {"domain": [0.0, 0.56 if labels else 1.0], "title": {"text": _unit(labels)}}
-                    | ({"range": [0, 1.65], "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]}
+                    | ({"range": [0, 1.25], "tickvals": [0, 1], "ticktext": ["0 %", "100 %"]}
                        if labels else {}),
                     "yaxis": {"autorange": "reversed", "showgrid": False}}
     if labels:
@@ -49,7 +44,14 @@ def answer(run: Run, probe: str) -> View:
     rows = 2 * max(len(labels), 1)
     return View(claim, build(bars, layout, 110 + ROW * rows, legend=True), None, f"Answers of both models. {claim}",
                 _table(found, labels, logits), TRY,
-                heading=f"{said.heading(found, labels)[0].upper()}{said.heading(found, labels)[1:]}.")
+                heading=_heading(found, labels))
+
+
+def _heading(found: said.Chances, labels: list[str]) -> str:
+    """What both say, and by how much the lead of the dense model's answer moved."""
+    words, leads = said.heading(found, labels), lead(found) if labels else {}
+    moved = f"; its lead moves by {_signed(leads['pruned'] - leads['dense'], 1)} points" if leads else ""
+    return f"{words[0].upper()}{words[1:]}{moved}."
 
 
 def lead(found: said.Chances) -> dict[str, float]:
@@ -57,26 +59,6 @@ def lead(found: said.Chances) -> dict[str, float]:
     gives another one."""
     top = int(found["dense"].argmax())
     return {side: 100 * float(c[top] - np.delete(c, top).max()) for side, c in found.items()}
-
-
-def numbers(run: Run, probe: str, layer: int) -> list[Number]:
-    """How far the answer moved, and how much of *layer* is quiet, in large print."""
-    found, labels = said.answers(run, probe)
-    out = []
-    if set(found) == {"dense", "pruned"} and labels:
-        leads = lead(found)
-        out.append(Number("The lead moved by", _signed(leads["pruned"] - leads["dense"], 1),
-                          f"percentage points: {_signed(leads['dense'], 1, plus=False)} → "
-                          f"{_signed(leads['pruned'], 1, plus=False)}"))
-    elif set(found) == {"dense", "pruned"}:
-        out.append(Number("The answer moved by", _signed(float(found["pruned"][0] - found["dense"][0]), 2),
-                          f"{float(found['dense'][0]):.2f} → {float(found['pruned'][0]):.2f}"))
-    dense, pruned = both(run, probe, layer)
-    if dense is not None and pruned is not None:
-        out.append(Number("Quiet regions", style.percent(quiet_share(pruned, dense)),
-                          f"of the output of {of_layer(layer)}; dense: {style.percent(quiet_share(dense, dense))}. "
-                          f"Quiet: under {QUIET:g} × the dense median."))
-    return out
 
 
 def _logits(run: Run, probe: str) -> dict[str, list[float]]:
