@@ -29,7 +29,7 @@ def page(path: Path, judge: str) -> None:
         matrix = links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix",
                                      width="stretch")
         close = views.certificate(report, matrix)
-        st.subheader(links.plain(close.claim), anchor=False)
+        st.subheader(links.plain(close.heading), anchor=False)
         for line in views.violations(report, matrix):
             st.warning(links.plain(line))
         st.dataframe(close.table, hide_index=True, key="certificate")

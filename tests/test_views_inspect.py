@@ -68,7 +68,8 @@ def test_the_certificate_counts_what_was_planted(report: Report) -> None:
 def test_the_table_and_the_numbers(report: Report, tmp_path: Path) -> None:
     table = views.table(report)
     assert list(table["pattern"]) == ["dense", "2:4", "1:4", "2:4", "dense"]
-    assert [n.value for n in views.numbers(report)][1] == "2 of 4"
+    size = sum(w.size for w in (noise(), nm(2, 4), nm(1, 4), noise())) * 4 / 1e3
+    assert [n.value for n in views.numbers(report)] == ["43.7\u202f%", f"{size:.1f} kB"]
     judged = views.table(inspect(tmp_path, pattern=parse_pattern("2:4")))
     assert list(judged["breaks 2:4"].fillna(-1)) == [1024, 0, 0, 1, -1]
 

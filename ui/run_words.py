@@ -26,12 +26,13 @@ def expectation(estimate: Estimate) -> str:
     if estimate.seconds is None:
         time = f"How long it takes is not known: {estimate.source}."
     else:
-        time = f"About {duration(estimate.seconds)}, and a few seconds to start. An estimate from {estimate.source}."
+        whose = estimate.source.partition(", ")[2]  # which run it was says nothing to a reader
+        time = f"About {duration(estimate.seconds)}, and a few seconds to start, by a run {whose}."
     if estimate.dense_seconds is None:
         time += " The dense parent is made first: how long that takes is not known."
     elif estimate.dense_seconds:
         time += f" The dense parent is made first, about {duration(estimate.dense_seconds)} more."
-    memory = "not measured on this machine yet" if estimate.memory_mb is None else \
+    memory = "not yet measured" if estimate.memory_mb is None else \
         f"about {estimate.memory_mb:.0f} MB, {estimate.memory_source}"
     return f"{time} Memory: {memory}."
 

@@ -38,7 +38,7 @@ def overview(report: Report, chosen: str = "") -> View:
     data: list[Part] = [{
         "type": "heatmap", "z": grid, "x0": 0, "y0": 0, "zmin": 0, "zmax": 1, "colorscale": style.SEQUENTIAL,
         "xgap": 4, "ygap": 4, "text": names, "hovertemplate": "%{text}<extra></extra>", "hoverongaps": False,
-        "colorbar": {"title": {"text": "zeros"}, "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"],
+        "colorbar": {"title": {"text": "zeros"}, "tickvals": [0, 1], "ticktext": ["0 %", "100 %"],
                      "thickness": 14, "outlinewidth": 0}}]
     if max(len(rows), len(columns)) <= READABLE:
         data.append({
@@ -83,16 +83,14 @@ def _outline(place: tuple[int, int] | None) -> list[Part]:
 
 
 def numbers(report: Report) -> list[Number]:
-    """Zeros, matrices that obey a pattern, and bytes."""
+    """Zeros and bytes: how many matrices obey a pattern is the verdict."""
     judged = report.judged
     size, zeros = sum(m.shape[0] * m.shape[1] for m in judged), sum(m.zeros for m in judged)
-    obey = [m for m in judged if m.found.pattern not in ("dense", "unstructured") and not m.found.violations]
     stored, compact = sum(m.stored for m in judged), sum(m.compact for m in judged)
     return [
         Number("Zeros", style.percent(zeros / size if size else 0.0),
-               f"of {style.count(size)} weights in {many(len(judged), 'matrix')}"),
-        Number("In a pattern", f"{len(obey)} of {len(judged)}", "matrices whose zeros follow a pattern, exactly"),
-        Number("On disk", megabytes(stored), f"{megabytes(compact)} if written compactly, with the indices"),
+               f"of {style.count(size)} weights"),
+        Number("On disk", megabytes(stored), f"{megabytes(compact)} written compactly"),
     ]
 
 
@@ -144,6 +142,9 @@ def certificate(report: Report, matrix: str) -> View:
     else:
         words = {"dense": "is dense", "unstructured": "has zeros in no pattern", "all zero": "is zero throughout"}
         claim = f"{head} {words.get(f.pattern, f'loses whole {f.pattern}')}: {style.percent(m.sparsity)} zeros."
+    short = claim.removeprefix(f"{head} ")
+    heading = f"{short[0].upper()}{short[1:]}" if f.rule is None or f.violations else \
+        f"{verb.capitalize()} {f.pattern} in all {style.count(f.groups)} {unit}."
     rows = [("zeros", f"{style.count(m.zeros)} of {style.count(m.shape[0] * m.shape[1])}")]
     rows += [(f"most kept in {k} consecutive inputs", str(n)) for k, n in f.tightest.items()]
     rows += [(f"{side.replace('x', ' × ')} blocks that are wholly zero", style.percent(share))
@@ -154,7 +155,7 @@ def certificate(report: Report, matrix: str) -> View:
     rows += [("grid", f"at most {m.grid[0]} bits, a scale for every {many(m.grid[1], 'input') if m.grid[1] else 'row'}"
               if m.grid else "none of up to 8 bits")]
     rows += [("stored", f"{m.dtype}, {megabytes(m.stored)}; {megabytes(m.compact)} if written compactly")]
-    return words_only(claim, pd.DataFrame(rows, columns=["of this matrix", "counted"]))
+    return words_only(claim, pd.DataFrame(rows, columns=["of this matrix", "counted"]), heading)
 
 
 def violations(report: Report, matrix: str) -> list[str]:
