@@ -69,6 +69,22 @@ def test_ties_infinities_and_negatives_equal_the_naive_choice(data: st.DataObjec
     assert module._by_sorting(scores.reshape(-1, m), n).view(scores.shape).tolist() == expected  # what accelerators run
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_on_the_way_the_best_of_every_group_stay_and_one_threshold_rules_the_others(data: st.DataObject) -> None:
+    m = data.draw(st.integers(2, 8))
+    n, progress = data.draw(st.integers(1, m - 1)), data.draw(st.integers(0, 20)) / 20
+    values = st.sampled_from([-INF, -1.0, 0.0, 1.0, 2.0, 3.0, INF])
+    scores = torch.tensor([data.draw(st.lists(values, min_size=2 * m, max_size=2 * m)) for _ in range(3)])
+    expected = [kept for row in naive_groups(scores, n, m) for kept in row]
+    others = [i for i, kept in enumerate(expected) if not kept]
+    gone = math.floor(len(others) * (1 - (1 - progress) ** 3) + 1e-9)
+    flat = scores.flatten().tolist()
+    for i in sorted(others, key=lambda i: (-flat[i], i))[:len(others) - gone]:
+        expected[i] = True
+    assert select(NM(n, m).eased(progress), scores).flatten().tolist() == expected
+
+
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 4), (4, 8), (1, 32), (17, 32), (32, 32)])
 def test_all_equal_scores_keep_the_first_n(n: int, m: int) -> None:
     mask = select(NM(n, m), torch.zeros(5, 2 * m))

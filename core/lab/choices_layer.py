@@ -32,9 +32,10 @@ class Setting:
 
 SETTINGS: dict[str, Setting] = {
     "ours": Setting("ours", "rho rises in three stages; ten steps of conjugate gradients finish.", {}),
-    "fixed": Setting("fixed rho (Boza 2024)", "rho stays at 1 in preconditioned columns; the mask rests in the last "
-                     "five rounds; no finish.",
-                     {"rise": "fixed", "rho_end": 1.0, "damping": 0.1, "iterations": 20, "settle": 5, "polish": 0}),
+    "fixed": Setting("fixed rho (Boza 2024)", "rho stays at 1 in preconditioned columns; the zeros grow over fifteen "
+                     "rounds, then the mask rests for five; no finish.",
+                     {"rise": "fixed", "rho_end": 1.0, "damping": 0.1, "iterations": 20, "ramp": 15, "settle": 5,
+                      "polish": 0}),
     "support": Setting("rising with the support (ALPS 2024)", "rho grows faster while the support still changes; "
                        "conjugate gradients finish.", {"rise": "support"}),
     "quick": Setting("quick", "a third of the rounds, one rho, a short finish.", dict(QUICK)),

@@ -18,8 +18,9 @@ that was found.
 Where we differ: by default rho rises in few stages, each with one Cholesky factorisation (cheaper
 than the eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old /
 rho_new). Boza's form, its 20 rounds and the Z-step after them, is `--knob rise=fixed --knob
-rho_end=1 --knob damping=0.1 --knob iterations=21 --knob settle=6 --knob polish=0`, with `--knob
-ramp=15` for the cubic; the form of ALPS is `--knob rise=support`. With a grid (NxMiFormer, arXiv
+rho_end=1 --knob damping=0.1 --knob iterations=21 --knob ramp=15 --knob settle=6 --knob polish=0`:
+on the ramp the N largest of every group always stay, and of the others those over one threshold for
+the whole matrix; the form of ALPS is `--knob rise=support`. With a grid (NxMiFormer, arXiv
 2206.15014, layer by layer), Z is on its levels in every round. The last LAST rounds' Z and the
 rounded end of the conjugate gradients are candidates, row by row the one with the lowest loss is
 taken, and coordinate descent over the codes closes (`core.methods.levels`).

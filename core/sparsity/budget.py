@@ -18,13 +18,16 @@ from core.errors import InputError
 class Budget:
     """Of a group's units *number* stay, or all but a *share* of them; without both, all.
 
-    *ways*: how many supports a library offers; None: any units may stay.
+    *ways*: how many supports a library offers; None: any units may stay. *rest*: with a number, the
+    share of the other units that stays beside them for now, the highest of the whole matrix: only
+    budgets on the way to another have one.
     """
 
     number: int | None = None
     # Of zeros, 0 up to, but not, 1: a share of 1 would leave a matrix without weights.
     share: float | None = None
     ways: int | None = None
+    rest: float = 0.0
 
     def __post_init__(self) -> None:
         if self.share is not None and not 0.0 <= self.share < 1.0:
@@ -32,25 +35,34 @@ class Budget:
                              "a share of zeros from 0 up to, but not, 1", "Write 50 % as 0.5.")
 
     def kept(self, units: int) -> int:
-        """How many of a group's *units* stay."""
+        """How many of a group's *units* stay, at least (see *rest*)."""
         return kept_number(self.share or 0.0, units) if self.number is None else self.number
+
+    def kept_of_rest(self, others: int) -> int:
+        """How many stay of a matrix's *others*: its units beside the number of every group."""
+        # 1e-9: a number that is whole but for rounding must not lose a unit.
+        return others - math.floor(others * (1.0 - self.rest) + 1e-9) if self.rest else 0
 
     def density(self, units: int | None) -> float:
         """Nominal share of the units that stay, 0..1 (rounding to whole units aside)."""
-        return (self.number / units if self.number is not None and units
-                else 1.0 - (self.share or 0.0))
+        if self.number is None or not units:
+            return 1.0 - (self.share or 0.0)
+        return (self.number + self.rest * (units - self.number)) / units
 
     def eased(self, progress: float, units: int | None) -> Budget:
         """The budget on the way to this one, *progress* 0..1: its share of zeros is
-        1 - (1 - progress)^3 of this one's."""
+        1 - (1 - progress)^3 of this one's.
+
+        A number of every group stays as it is, and the rest is a `rest`: so do Boza 2024 (arXiv
+        2401.02938).
+        """
         # A cubic: most goes early, while what is left can still make up for it, and little late.
         risen = 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
         # The supports of a library all keep the same number, so there is nothing to ease.
         if self.ways is not None:
             return self
         if self.number is not None and units:
-            # 1e-9: a number that is whole but for rounding must not lose a unit.
-            return replace(self, number=units - math.floor((units - self.number) * risen + 1e-9))
+            return self if self.number == units else replace(self, rest=1.0 - risen)
         return self if self.share is None else replace(self, share=self.share * risen)
 
     def index_bits(self, units: int) -> int:

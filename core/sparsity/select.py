@@ -26,10 +26,11 @@ ENERGIES = 1 << 18
 def select(pattern: Pattern, scores: Tensor) -> Tensor:
     """Return the mask `[out, in]` (bool, same device) that keeps the highest *scores* `[out, in]`.
 
-    Of every group of the pattern's grouping, as many units stay as its budget says, exactly. Scores
-    are any real numbers, +-inf among them, in any floating type (compared exactly, never rounded);
-    NaN has no order and must not occur. Ties go to the lower index (row-major). The score of a
-    block is the sum of its scores, in float32 or wider. Deterministic.
+    Of every group of the pattern's grouping, as many units stay as its budget says, exactly; of the
+    others, the budget's `rest`, the highest of the whole matrix. Scores are any real numbers, +-inf
+    among them, in any floating type (compared exactly, never rounded); NaN has no order and must
+    not occur. Ties go to the lower index (row-major). The score of a block is the sum of its
+    scores, in float32 or wider. Deterministic.
 
     A library asks for magnitudes: a support's energy is the sum of their squares on it, a score
     below zero counting as minus its square, so that the library of all supports of 1 x M chooses
@@ -50,6 +51,9 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
         kept = _by_library(torch.from_numpy(pattern.library.supports.copy()), units)
     else:
         kept = _best_of_groups(units, pattern.budget.kept(units.shape[1]))
+        if pattern.budget.rest:
+            others = units[~kept]
+            kept[~kept] = highest(others, pattern.budget.kept_of_rest(others.numel()))
     return pattern.grouping.join(kept, shape)
 
 
