@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core.inside.watching import region_squares
+from core.methods.cards import text_of
 from core.methods.reshaping import envelope, mean_cost, shrink
 from core.runs.regions import EDGES, QUIET, REGION, quiet_share, region_norms, size_counts
 
@@ -95,7 +96,8 @@ def batch(seed: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_gradient_in_the_maps_own_unit_is_the_formula_of_the_method() -> None:
-    """(g_b - a_b mean_c <n g_c, a_c>) / s with g_b = rho (a_b - prox(a_b)) / n, in a loop over regions."""
+    """(g_b - a_b mean_c g_c a_c) / s with g_b = rho (a_b - prox(a_b)) / n, in a loop over regions, as its card says."""
+    assert "(g_b - a_b mean_c g_c a_c) / s" in " ".join(line.text for line in text_of("pattern-admm").formula)
     a, real = batch()
     a.requires_grad_()
     own_cost(a, real).backward()

@@ -8,7 +8,7 @@ features of a token that carry next to nothing.
     prox(a) = a max(0, 1 - 1 / (rho_a |a|))        that v
     at every optimiser step:
         g_b = lambda rho_a (a_b - prox(a_b)) / n
-        gradient of f + (g_b - a_b mean_c n g_c a_c) / s
+        gradient of f + (g_b - a_b mean_c g_c a_c) / s
         then the proximal pull, Z and U of `admm`
     start, layer by layer:
         min |S (W0 - W)^T|^2                       W0 stays the optimum
