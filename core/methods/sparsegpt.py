@@ -18,8 +18,8 @@ Where we differ: the total that `unstructured` keeps is exact, blocks of columns
 in turn; r x c blocks (not in the paper) are chosen once, from the weights as they come; a library
 (not in the paper either) chooses like N:M, when the first column of its blocks is reached. R comes
 from one Cholesky factorisation of H with rows and columns reversed and one triangular inverse,
-which is the same matrix as that of H^-1 and safer in float32. The mean of the damping leaves out
-inputs that are always zero.
+which is the same matrix as that of H^-1. The mean of the damping leaves out inputs that are always
+zero.
 Cost per layer: one factorisation of [in, in], one triangular inverse, out * in^2 multiplications,
 `in` small steps.
 """
