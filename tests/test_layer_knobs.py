@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.methods.base import LayerResult
 from core.methods.knob_sets import QUICK, AdmmLayerKnobs
 from core.methods.knobs import knobs_to_spec, make_knobs
 from core.methods.quadratic import QuadraticSplit, Round
+from core.running.solving import trace_rows
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify
 from core.specs.resolving import resolve
@@ -74,6 +76,39 @@ def test_rho_rises_in_stages_with_the_support_or_not_at_all() -> None:
     for i in range(LOOK, 14):
         grown = support[i] / support[i - 1]
         assert 1.1 - 1e-9 <= grown <= 1.3 + 1e-9 if i % LOOK == 0 else grown == 1.0
+
+
+def test_a_rising_rho_stops_when_the_support_rests_and_the_answer_is_the_one_it_would_have_had() -> None:
+    long, kept = solve(iterations=300, rise="support", polish=40)
+    rounds = len(kept)
+    assert rounds == len(long.trace) < 300 and rounds % LOOK == 0
+    flips = [row["flips"] for row in long.trace]
+    assert not any(flips[-LOOK:]) and any(flips[-2 * LOOK:-LOOK])  # at rest for one look, and not a look before
+    for other in range(0, rounds - LOOK, LOOK):
+        assert other <= LOOK or any(flips[other - LOOK:other])
+    cut, _ = solve(iterations=rounds, rise="support", polish=40)
+    assert torch.equal(cut.weight, long.weight)
+    ramped, on_the_way = solve(iterations=300, rise="support", ramp=60, rho_start=50.0)
+    assert len(on_the_way) > 60 and on_the_way[-1] == 0.5 and bool(ramped.mask.reshape(-1, 4).sum(1).eq(2).all())
+
+
+def test_who_watches_a_layer_at_rest_sees_it_stay() -> None:
+    weight, stats = layer(rows=10, width=32)
+    method, states = AdmmLayer(make_knobs(AdmmLayerKnobs, {"iterations": 200, "rise": "support"})), []
+    result = method.solve_watched(weight, stats, parse_pattern("2:4"), states.append)
+    assert [state.number for state in states] == list(range(1, 201)) and len(result.trace) < 200
+    for state in states[len(result.trace):]:
+        assert torch.equal(state.w, states[-1].w) and torch.equal(state.mask, result.mask)
+
+
+def test_in_the_trace_of_a_run_a_layer_at_rest_flips_nothing_and_keeps_its_residual() -> None:
+    rows = [[{"rho": 1.0, "primal": 0.5, "flips": 0.25}, {"rho": 2.0, "primal": 0.3, "flips": 0.5}],
+            [{"rho": 1.0, "primal": 0.1, "flips": 0.5}]]
+    ready: Any = SimpleNamespace(dense={"a": torch.zeros(2, 4), "b": torch.zeros(4, 4)})
+    found: Any = {name: SimpleNamespace(trace=trace) for name, trace in zip("ab", rows, strict=True)}
+    assert trace_rows(ready, found) == [
+        {"step": 1, "phase": "layer-wise", "rho": 1.0, "primal": 0.3, "flips": 0.25 * 8 + 0.5 * 16},
+        {"step": 2, "phase": "layer-wise", "rho": 2.0, "primal": 0.2, "flips": 0.5 * 8}]
 
 
 def test_without_scaling_the_loss_is_solved_in_the_weights_own_units() -> None:

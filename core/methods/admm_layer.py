@@ -19,19 +19,20 @@ Where we differ: by default rho rises in few stages, each with one Cholesky fact
 than the eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old /
 rho_new). Boza's form, its 20 rounds and the Z-step after them, is `--knob rise=fixed --knob
 rho_end=1 --knob damping=0.1 --knob iterations=21 --knob ramp=15 --knob settle=6 --knob polish=0`:
-on the ramp the N largest of every group always stay, and of the others those over one threshold for
-the whole matrix; the form of ALPS is `--knob rise=support`. With a grid (NxMiFormer, arXiv
-2206.15014, layer by layer), Z is on its levels in every round. The last LAST rounds' Z and the
-rounded end of the conjugate gradients are candidates, row by row the one with the lowest loss is
-taken, and coordinate descent over the codes closes (`core.methods.levels`).
+on the ramp the N largest of every group always stay, and of the others those over one threshold
+for the whole matrix. The form of ALPS is `--knob rise=support`, which stops when the support rests.
+With a grid (NxMiFormer, arXiv 2206.15014, layer by layer), Z is on its levels in every round. The
+last LAST rounds' Z and the rounded end of the conjugate gradients are candidates, row by row the
+one with the lowest loss is taken, and coordinate descent over the codes closes
+(`core.methods.levels`).
 Cost per layer: `stages` factorisations of [in, in] and (iterations + polish) products [out, in] x
 [in, in].
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -59,19 +60,25 @@ class AdmmLayer(LayerMethod):
 
     @property
     def rounds(self) -> int:
-        """As many as the knob says."""
+        """As many as the knob says, at most."""
         return self.knobs.iterations
 
     def solve_watched(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
                       seen: Callable[[RoundState], None]) -> LayerResult:
-        """See `LayerMethod.solve_watched`."""
-        count = itertools.count(1)
+        """See `LayerMethod.solve_watched`. A layer that rests early stays as it is: its last round
+        is shown again until there were as many as there may be."""
+        last: list[RoundState] = []
 
         def watch(split: QuadraticSplit, done: Round, scale: Tensor) -> None:
-            seen(RoundState(next(count), split.w / scale, split.u / scale, split.mask, done.rho,
-                            done.primal))
+            number = last.pop().number + 1 if last else 1
+            last.append(RoundState(number, split.w / scale, split.u / scale, split.mask, done.rho,
+                                   done.primal))
+            seen(last[0])
 
-        return self.solve(weight, stats, pattern, watch)
+        result = self.solve(weight, stats, pattern, watch)
+        for number in range(last[0].number + 1, self.rounds + 1):
+            seen(replace(last[0], number=number))
+        return result
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
               watch: Watch | None = None) -> LayerResult:
@@ -95,7 +102,12 @@ class AdmmLayer(LayerMethod):
         free = max(k.iterations - k.settle, 1)
         ramp = min(k.ramp, free)
         for i in range(k.iterations):
-            split.set_rho(rho.at(i))
+            wanted = rho.at(i)
+            if rho.resting and i > ramp:
+                if best is not None:
+                    best.offer(split.z, split.scale, split.mask)
+                break
+            split.set_rho(wanted)
             now = pattern.eased((i + 1) / ramp) if i < ramp else pattern
             done = split.step(now, fixed=i >= free)
             if best is not None and i >= k.iterations - LAST:
@@ -155,6 +167,8 @@ class _Rho:
 
     def __init__(self, knobs: AdmmLayerKnobs, split: QuadraticSplit) -> None:
         self.k, self.split, self.seen = knobs, split, split.mask
+        # rise=support: has the mask come to rest, that is, did nothing move between two looks?
+        self.resting = False
         parts = min(knobs.stages, knobs.iterations)  # earlier stages take what does not divide
         each, more = divmod(knobs.iterations, parts)
         self.stage = [s for s in range(parts) for _ in range(each + (s < more))]
@@ -174,6 +188,7 @@ class _Rho:
         # At the first look nothing has been seen before: as if all had moved.
         flips = int((self.split.mask ^ self.seen).count_nonzero())
         moved = flips / self.seen.numel() if i > LOOK else 1.0
+        self.resting = moved == 0.0
         self.seen = self.split.mask
         # 1.1 for a support at rest, 1.3 for one in flux. Differs from ALPS, which takes 1.1, 1.2 or
         # 1.3: between the ends this is a line.

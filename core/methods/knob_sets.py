@@ -41,8 +41,8 @@ class AdmmLayerKnobs(Knobs):
         choices=("stages", "support", "fixed"), later=True)
     scaled: bool = knob(True, "scale the columns by their inputs' norms first", later=True)
     ramp: int = knob(
-        0, "iterations over which the share of zeros rises to the pattern's (0: at once), the best of "
-        "every group safe; it ends where the mask settles at the latest", 0, 300, later=True)
+        0, "iterations over which the share of zeros rises to the pattern's (0: at once), the best "
+        "of every group safe; it ends where the mask settles at the latest", 0, 300, later=True)
     settle: int = knob(
         0, "last iterations in which the mask stays as it is", 0, 300, later=True)
     # Later, and dense by default: `admm` has the same knob from its first run on, and pruned.

@@ -64,9 +64,13 @@ def own_scores(ready: Prepared, solution: Solution) -> dict[str, float]:
 
 
 def trace_rows(ready: Prepared, solution: Solution) -> list[dict[str, Any]]:
-    """One trace row an iteration: the layers' mean residual and rho, their flips summed."""
+    """One trace row an iteration: the layers' mean residual and rho, their flips summed. A layer that rested before
+    the others stays as it was."""
     sizes = [w.numel() for w in ready.dense.values()]
+    traces = [r.trace for r in solution.values()]
+    longest = max(map(len, traces), default=0)
+    whole = [trace + [row | {"flips": 0.0} for row in trace[-1:]] * (longest - len(trace)) for trace in traces]
     return [{"step": step, "phase": "layer-wise", "rho": parts[0]["rho"],
              "primal": sum(p["primal"] for p in parts) / len(parts),
              "flips": sum(p["flips"] * n for p, n in zip(parts, sizes, strict=True))}
-            for step, parts in enumerate(zip(*(r.trace for r in solution.values()), strict=True), 1)]
+            for step, parts in enumerate(zip(*whole, strict=True), 1)]
