@@ -65,6 +65,23 @@ def test_a_layer_method_obeys_every_pattern(name: str, pattern: str) -> None:
     assert (verdict.violations, verdict.short) == (0, 0)
 
 
+@pytest.mark.parametrize("name", LAYER)
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_layer_method_refuses_what_is_not_finite(name: str, broken: float) -> None:
+    weight, stats = layer()
+    spoiled = weight.clone()
+    spoiled[2, 3] = broken
+    with pytest.raises(InputError, match="'weight' holds an infinity, or what is no number"):
+        build(name).solve(spoiled, stats, parse_pattern("2:4"))
+    if name != "magnitude":  # it reads nothing else
+        assert stats.gram is not None
+        gram = stats.gram.clone()
+        gram[1, 1] = broken
+        with pytest.raises(InputError, match="holds an infinity, or what is no number"):
+            build(name).solve(weight, LayerStats(norms=gram.diagonal().sqrt(), tokens=stats.tokens, gram=gram),
+                              parse_pattern("2:4"))
+
+
 def test_magnitude_keeps_the_largest() -> None:
     weight = torch.tensor([[0.1, -3.0, 2.0, 0.5]])
     result = Magnitude(Knobs()).solve(weight, None, parse_pattern("2:4"))

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import InputError
+from core.sparsity import library, occupancy, rounding
 from core.sparsity import select as module
-from core.sparsity.patterns import NM, Blocks, Dense, GlobalUnstructured, Pattern, Unstructured, kept_number
+from core.sparsity.grids import Grid
+from core.sparsity.patterns import (
+    NM,
+    Blocks,
+    Dense,
+    GlobalUnstructured,
+    Pattern,
+    Unstructured,
+    kept_number,
+    parse_pattern,
+)
 from core.sparsity.select import select, select_all
 
 INF = math.inf
@@ -182,6 +196,47 @@ def test_the_same_scores_give_the_same_mask() -> None:
     scores = seeded(64, 64).round()
     for pattern in (NM(2, 4), Unstructured(0.5), Blocks(4, 4, 0.5)):
         assert torch.equal(select(pattern, scores), select(pattern, scores.clone()))
+
+
+@pytest.mark.parametrize("pattern", [NM(2, 4), NM(4, 4), NM(2, 4).eased(0.5), NM(20, 32), Unstructured(0.5),
+                                     Blocks(2, 4, 0.5), GlobalUnstructured(0.5), parse_pattern("given:1x4:c,a,9")],
+                         ids=lambda p: p.name)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_score_without_an_order_is_refused_and_extreme_ones_are_not(pattern: Pattern, dtype: torch.dtype) -> None:
+    scores = seeded(4, 64, seed=1).to(dtype)
+    scores[0, 5], scores[1, 7], scores[3, 1] = INF, torch.finfo(dtype).max, torch.finfo(dtype).max
+    kept = select_all(pattern, {"first": scores, "second": scores})
+    assert all(mask.any() for mask in kept.values())
+    broken = scores.clone()
+    broken[2, 11] = math.nan
+    with pytest.raises(InputError, match=r"'second' holds what is no number \(NaN\).*have an order"):
+        select_all(pattern, {"first": scores, "second": broken})
+    if pattern.scope == "matrix":
+        with pytest.raises(InputError, match="'scores' holds what is no number"):
+            select(pattern, broken)
+    with pytest.raises(InputError, match="no number"):
+        module.highest(broken[2], 3)
+
+
+def test_a_block_of_both_infinities_has_no_score() -> None:
+    scores = torch.zeros(2, 8)
+    scores[0, 0], scores[1, 1] = INF, -INF
+    with pytest.raises(InputError, match="no number"):
+        select(Blocks(2, 4, 0.5), scores)
+
+
+@pytest.mark.parametrize("call", [
+    lambda w: occupancy.above(w, 0.5, NM(2, 4)), lambda w: occupancy.free_mask(w, 0.5),
+    lambda w: occupancy.distance(w, NM(2, 4)), lambda w: occupancy.distance(w, Unstructured(0.5)),
+    lambda w: library.strongest(w, 2), lambda w: library.tally(w, 2), lambda w: library.learn(w, 1, 4, 2, 1),
+    lambda w: rounding.nearest(Grid(4), torch.from_numpy(w)),
+    lambda w: rounding.put(Grid(4), {"a": torch.from_numpy(w)}, {"a": torch.ones(3, 4)})])
+def test_no_count_or_order_is_taken_of_what_is_no_number(call: Callable[[NDArray[np.float32]], object]) -> None:
+    weight = np.arange(1, 13, dtype=np.float32).reshape(3, 4)
+    call(weight)
+    weight[1, 2] = np.nan
+    with pytest.raises(InputError, match=r"no number"):
+        call(weight)
 
 
 def test_what_does_not_fit_is_named() -> None:

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, LayerResult, RoundState
+from core.methods.base import LayerMethod, LayerResult, RoundState, check_finite
 from core.methods.knob_sets import AdmmLayerKnobs
 from core.methods.levels import descend
 from core.methods.quadratic import Factor, QuadraticSplit, Round
@@ -84,6 +84,7 @@ class AdmmLayer(LayerMethod):
               watch: Watch | None = None) -> LayerResult:
         """See `LayerMethod.solve`. *stats* must hold the Gram matrix; *watch* sees every round."""
         assert stats is not None and stats.gram is not None
+        check_finite(weight, stats)
         k = self.knobs
         scale = torch.where(stats.norms > 0, stats.norms, torch.ones_like(stats.norms))  # [in]
         if not k.scaled:

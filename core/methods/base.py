@@ -18,6 +18,8 @@ from core.inside.statistics import LayerStats
 from core.methods.knobs import Knobs
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
+from core.sparsity.rounding import finite
+from core.sparsity.unordered import not_finite
 
 
 @dataclass
@@ -48,6 +50,16 @@ class RoundState:
     primal: float
 
 
+def check_finite(weight: Tensor, stats: LayerStats | None) -> None:
+    """Raise InputError when *weight*, or what *stats* say of the layer's input, is not finite: a
+    choice among such numbers would mean nothing."""
+    known = {"weight": weight} if stats is None else {
+        "weight": weight, "norms": stats.norms, "Gram matrix": stats.gram}
+    for name, values in known.items():
+        if values is not None and not finite(values):
+            raise not_finite(name)
+
+
 class LayerMethod:
     """One-shot: solve one layer from its weight and what calibration said of its input."""
 
@@ -60,7 +72,10 @@ class LayerMethod:
         return 0
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
-        """Return the layer under *pattern* (scope "matrix"). weight float32 `[out, in]`."""
+        """Return the layer under *pattern* (scope "matrix"). weight float32 `[out, in]`.
+
+        Raises InputError for what is not finite (`check_finite`) or does not fit the pattern.
+        """
         raise NotImplementedError
 
     def solve_watched(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,

@@ -17,7 +17,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, LayerResult
+from core.methods.base import LayerMethod, LayerResult, check_finite
 from core.sparsity.patterns import Pattern
 from core.sparsity.rounding import nearest
 from core.sparsity.select import select
@@ -28,6 +28,7 @@ class Magnitude(LayerMethod):
 
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """See `LayerMethod.solve`; *stats* is not read."""
+        check_finite(weight, None)
         mask = select(pattern, weight.abs())
         if self.grid is None:
             return LayerResult(weight * mask, mask)

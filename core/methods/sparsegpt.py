@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, LayerResult
+from core.methods.base import LayerMethod, LayerResult, check_finite
 from core.methods.knob_sets import SparseGptKnobs
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import highest, select
@@ -52,6 +52,7 @@ class SparseGpt(LayerMethod):
         pattern, torch.linalg.LinAlgError when the damping is too small for the Gram matrix.
         """
         assert stats is not None and stats.gram is not None
+        check_finite(weight, stats)
         pattern.fits("the matrix", tuple(weight.shape))
         k = self.knobs
         factor, dead = inverse_factor(stats.gram, k.damping)

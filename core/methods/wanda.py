@@ -18,7 +18,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, LayerResult
+from core.methods.base import LayerMethod, LayerResult, check_finite
 from core.sparsity.patterns import Pattern
 from core.sparsity.select import select
 
@@ -29,5 +29,6 @@ class Wanda(LayerMethod):
     def solve(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern) -> LayerResult:
         """See `LayerMethod.solve`. *stats* must hold the norms."""
         assert stats is not None
+        check_finite(weight, stats)
         mask = select(pattern, weight.abs() * stats.norms)
         return LayerResult(weight * mask, mask)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.sparsity.unordered import no_numbers
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint64]
@@ -99,8 +100,10 @@ class Library:
 def strongest(blocks: NDArray[np.floating], keep: int) -> NDArray[np.bool_]:
     """The support `[B, r * c]` of the *keep* largest weights of every block: free choice.
 
-    Ties go to the lower index.
+    Ties go to the lower index. Raises InputError when a weight is NaN.
     """
+    if np.isnan(blocks).any():
+        raise no_numbers("blocks")
     # Descending by the negative: reversing an ascending stable sort would reverse the ties too.
     order = np.argsort(-np.abs(blocks), axis=1, kind="stable")[:, :keep]
     supports = np.zeros(blocks.shape, dtype=np.bool_)
@@ -133,7 +136,10 @@ def tiles(matrix: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
 
 
 def tally(blocks: NDArray[np.floating], keep: int) -> tuple[Codes, NDArray[np.int64]]:
-    """The strongest supports that occur in *blocks* `[B, r * c]`, as codes, and how often."""
+    """The strongest supports that occur in *blocks* `[B, r * c]`, as codes, and how often.
+
+    Raises InputError when a weight is NaN.
+    """
     codes, often = np.unique(codes_of(strongest(blocks, keep)), return_counts=True)
     return codes, often.astype(np.int64)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.errors import InputError
 from core.sparsity.cells import cell_sums
 from core.sparsity.patterns import Pattern, kept_number
+from core.sparsity.unordered import no_numbers
 
 Matrix = NDArray[np.generic]
 STRIP = 8  # long enough for a histogram, short enough for a map
@@ -85,8 +86,9 @@ def above(weight: Matrix, threshold: float, pattern: Pattern, strip: int = STRIP
     """Count the entries of every group whose magnitude lies above *threshold*.
 
     *threshold* is in the unit of the weights. Raises InputError when the matrix does not fit the
-    pattern.
+    pattern, or holds NaN.
     """
+    _check_order("weight", weight)
     return occupancy(np.abs(weight) > threshold, pattern, strip)
 
 
@@ -94,19 +96,21 @@ def free_mask(weight: Matrix, density: float) -> NDArray[np.bool_]:
     """Mask of the largest |w| anywhere in the matrix `[out, in]`, a share *density* of it.
 
     Half an entry is rounded down. Its occupancy is what the groups would hold with no pattern at
-    all. Ties go to the lower index. Raises InputError for a density that is no share.
+    all. Ties go to the lower index. Raises InputError for a density that is no share, and when a
+    weight is NaN.
     """
     if not 0.0 <= density <= 1.0:
         raise InputError(f"Density {density:g} is out of range", "a share from 0 to 1",
                          "Write 50 % as 0.5.")
+    _check_order("weight", weight)
     return _largest(np.abs(weight), weight.size - kept_number(density, weight.size))
 
 
 def distance(weight: Matrix, pattern: Pattern, strip: int = STRIP) -> Distance:
     """The least share of the energy of *weight* `[out, in]` that must go so that *pattern* holds.
 
-    Raises InputError when the matrix does not fit, when the pattern chooses over several matrices,
-    or when its library is not known yet.
+    Raises InputError when the matrix does not fit or holds NaN, when the pattern chooses over
+    several matrices, or when its library is not known yet.
     """
     if pattern.scope == "model":
         raise InputError(f"Pattern {pattern.name!r} chooses over all matrices at once",
@@ -120,10 +124,11 @@ def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = S
     """The least energy that must go from every matrix of a model so that *pattern* holds.
 
     For a pattern of scope "model" the choice is made over all matrices. Raises InputError when one
-    does not fit, or when the pattern's library is not known yet.
+    does not fit or holds NaN, or when the pattern's library is not known yet.
     """
     for name, weight in weights.items():
         pattern.fits(name, weight.shape)
+        _check_order(name, weight)
     squares = {name: np.square(weight, dtype=np.float32) for name, weight in weights.items()}
     if pattern.scope != "model":
         return {name: _nearest(square, pattern.of(name), strip) for name, square in squares.items()}
@@ -170,6 +175,12 @@ def downsample(values: Matrix, target: int = 256) -> NDArray[np.float32]:
         reduced = np.add.reduceat(reduced, starts, axis=axis) / (
             lengths[:, None] if axis == 0 else lengths)
     return reduced.astype(np.float32)
+
+
+def _check_order(name: str, weight: Matrix) -> None:
+    """Raise InputError, naming matrix *name*, when an entry of *weight* is NaN."""
+    if weight.dtype.kind == "f" and np.isnan(weight).any():
+        raise no_numbers(name)
 
 
 def _largest(values: Matrix, count: int) -> NDArray[np.bool_]:

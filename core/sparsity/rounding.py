@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from core.sparsity.grids import Grid
+from core.sparsity.unordered import not_finite
 
 # Breakpoints of a chunk, len * top, up to which it is swept: a sort a chunk, 2.5 s for 10.6 M
 # weights.
@@ -50,9 +51,11 @@ def nearest(grid: Grid, v: Tensor, mask: Tensor | None = None, metric: Tensor | 
     weight). A chunk of zeros gets scale 0. Every value is exactly the product of a whole number and
     its scale, never -0.
 
-    Raises InputError when the rows cannot be cut into chunks.
+    Raises InputError when the rows cannot be cut into chunks, or a weight is not finite.
     """
     grid.fits("weights", tuple(v.shape))
+    if not finite(v):
+        raise not_finite("weights")
     length = grid.chunk or v.shape[1]
     kept = v if mask is None else v * mask
     flat = kept.reshape(-1, length)
@@ -74,6 +77,12 @@ def nearest(grid: Grid, v: Tensor, mask: Tensor | None = None, metric: Tensor | 
         scales[part] = scale
         values[part] = codes(grid, piece, scale[:, None]).mul_(scale[:, None])
     return values.view(v.shape), scales.view(v.shape[0], -1)
+
+
+def finite(values: Tensor) -> bool:
+    """Is every one of *values* a number, and none infinite?"""
+    # The sum may overflow where no entry is infinite: only then every entry is looked at.
+    return bool(values.detach().sum().isfinite()) or bool(values.isfinite().all())
 
 
 def codes(grid: Grid, v: Tensor, scale: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from core.errors import InputError
 from core.sparsity.grouping import WIDEST
 from core.sparsity.patterns import Pattern
+from core.sparsity.unordered import no_numbers
 
 # Entries that are compared at a time: see `_by_losses`.
 PIECE = 1 << 16
@@ -28,9 +29,8 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
 
     Of every group of the pattern's grouping, as many units stay as its budget says, exactly; of the
     others, the budget's `rest`, the highest of the whole matrix. Scores are any real numbers, +-inf
-    among them, in any floating type (compared exactly, never rounded); NaN has no order and must
-    not occur. Ties go to the lower index (row-major). The score of a block is the sum of its
-    scores, in float32 or wider. Deterministic.
+    among them, in any floating type (compared exactly, never rounded). Ties go to the lower index
+    (row-major). The score of a block is the sum of its scores, in float32 or wider. Deterministic.
 
     A library asks for magnitudes: a support's energy is the sum of their squares on it, a score
     below zero counting as minus its square, so that the library of all supports of 1 x M chooses
@@ -39,21 +39,26 @@ def select(pattern: Pattern, scores: Tensor) -> Tensor:
     were added up in another order (by r c 2^-52 of the block's squares at most) tie: the earlier
     support stays.
 
-    Raises InputError when the matrix does not fit the pattern, the pattern spans several matrices,
-    or its library is not known yet.
+    Raises InputError when the matrix does not fit the pattern, a score is NaN, the pattern spans
+    several matrices, or its library is not known yet.
     """
     pattern.fits("scores", tuple(scores.shape))
+    return _selected(pattern, scores, "scores")
+
+
+def _selected(pattern: Pattern, scores: Tensor, name: str) -> Tensor:
+    """`select` for the *scores* of matrix *name*, which fits the pattern."""
     if pattern.scope == "model":
         raise one_at_a_time(pattern)
     shape = (scores.shape[0], scores.shape[1])
-    units = _unit_scores(pattern, scores)  # [groups, units]
+    units = _unit_scores(pattern, scores, name)  # [groups, units]
     if pattern.budget.ways is not None:
         kept = _by_library(torch.from_numpy(pattern.library.supports.copy()), units)
     else:
         kept = _best_of_groups(units, pattern.budget.kept(units.shape[1]))
         if pattern.budget.rest:
             others = units[~kept]
-            kept[~kept] = highest(others, pattern.budget.kept_of_rest(others.numel()))
+            kept[~kept] = _highest(others, pattern.budget.kept_of_rest(others.numel()))
     return pattern.grouping.join(kept, shape)
 
 
@@ -62,15 +67,15 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
 
     For a pattern of scope "model" it is one choice over the units of all matrices. Ties over
     several matrices go to the matrix that comes first in *scores*. Raises InputError, naming the
-    matrix, when one does not fit.
+    matrix, when one does not fit or holds NaN.
     """
     for name, score in scores.items():
         pattern.fits(name, tuple(score.shape))
     if pattern.scope != "model" or not scores:
-        return {name: select(pattern.of(name), score) for name, score in scores.items()}
-    units = [_unit_scores(pattern, score).reshape(-1) for score in scores.values()]
+        return {name: _selected(pattern.of(name), score, name) for name, score in scores.items()}
+    units = [_unit_scores(pattern, score, name).reshape(-1) for name, score in scores.items()]
     flat = torch.cat(units)
-    kept = highest(flat, pattern.budget.kept(flat.numel())).split([u.numel() for u in units])
+    kept = _highest(flat, pattern.budget.kept(flat.numel())).split([u.numel() for u in units])
     return {name: pattern.grouping.join(part, (score.shape[0], score.shape[1]))
             for part, (name, score) in zip(kept, scores.items(), strict=True)}
 
@@ -82,17 +87,38 @@ def one_at_a_time(pattern: Pattern) -> InputError:
                       f"Choose 'unstructured:{pattern.sparsity:g}'.")
 
 
-def _unit_scores(pattern: Pattern, scores: Tensor) -> Tensor:
-    """The score of every unit, `[groups, units]`: a weight's own, or the sum of a block's."""
+def _unit_scores(pattern: Pattern, scores: Tensor, name: str) -> Tensor:
+    """The score of every unit, `[groups, units]`: a weight's own, or the sum of a block's.
+
+    Raises InputError, naming the matrix, when one is NaN; so is the sum of +inf and -inf.
+    """
     split = pattern.grouping.split(scores)
     # Single weights stay in their own type: nothing is added, so nothing needs a wider one.
-    if pattern.grouping.single:
-        return split.squeeze(2)
-    return split.to(torch.promote_types(scores.dtype, torch.float32)).sum(dim=2)
+    units = split.squeeze(2) if pattern.grouping.single else \
+        split.to(torch.promote_types(scores.dtype, torch.float32)).sum(dim=2)
+    _check_order(units, name)
+    return units
+
+
+def _check_order(values: Tensor, name: str) -> None:
+    """Raise InputError, naming *name*, when one of *values* is NaN."""
+    # A sum of squares is NaN when an entry is, and never otherwise: one fast pass, where looking at
+    # every entry writes a mask first.
+    if values.is_floating_point() and bool(torch.linalg.vector_norm(values.detach()).isnan()):
+        raise no_numbers(name)
 
 
 def highest(scores: Tensor, count: int) -> Tensor:
-    """Mask of the *count* highest of 1-D *scores*, ties to the lower index."""
+    """Mask of the *count* highest of 1-D *scores*, ties to the lower index.
+
+    Raises InputError when a score is NaN.
+    """
+    _check_order(scores, "scores")
+    return _highest(scores, count)
+
+
+def _highest(scores: Tensor, count: int) -> Tensor:
+    """`highest`, of scores that are known to have an order."""
     size = scores.numel()
     if count in (0, size):
         return torch.full_like(scores, bool(count), dtype=torch.bool)
@@ -114,7 +140,7 @@ def _best_of_groups(units: Tensor, n: int) -> Tensor:
     """
     groups, m = units.shape
     if groups == 1:
-        return highest(units[0], n).unsqueeze(0)
+        return _highest(units[0], n).unsqueeze(0)
     if units.device.type == "cpu" and m <= WIDEST:
         return torch.from_numpy(_by_losses(_numpy(units.reshape(-1)), n, m)).view(groups, m)
     return _by_sorting(units, n)
