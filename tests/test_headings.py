@@ -14,7 +14,8 @@ from ui.pages import PAGES
 # A number that was measured: names of layers, patterns, moments and pictures are none.
 NAMES = r"[Ll]ayers? \d+|[Hh]ead \d+|\d+:\d+|round \d+ of \d+|[Ss]upport \d+ of \d+|[Ss]upport \d+|\d+ of \d+|" \
         r"step \d+|entr\w+ \d+ and \d+|GLUE|SST-2|[\u201c][^\u201d]*[\u201d]|all [\d\u202f]+ |in [\d\u202f]+ groups|" \
-        r"these \d+ weights|\d+ supports|one of \d+ levels"
+        r"these \d+ weights|\d+ supports|one of \d+ levels|Average of \d+ tasks|" \
+        r"\([^()]* to [^()]*\)"  # an interval belongs to its number
 NUMBER = r"[\d][\d.\u202f]*"
 
 
@@ -41,6 +42,6 @@ def test_the_beginning_of_a_claim() -> None:
 
 @pytest.mark.parametrize(("heading", "numbers"), [
     ("Layer 1 \u00b7 query: 50\u202f% of the weights went.", 1), ("0.3 before and 0.5 now.", 2), ("2:4 in layer 3.", 0),
-    ("37.5\u202f% of 1\u202f024, now 100\u202f%.", 3)])
+    ("It loses 1.8 points (2.9 lost to 0.7 gained).", 1), ("37.5\u202f% of 1\u202f024, now 100\u202f%.", 3)])
 def test_the_counting_of_numbers(heading: str, numbers: int) -> None:
     assert len(measured(heading)) == numbers

@@ -37,7 +37,7 @@ def _name(run: Run) -> str:
 
 def numbers(run: Run) -> None:
     """Three numbers in one unit, below each other."""
-    for number in overview.numbers(run.record):
+    for number in frame.cached(overview.of, run):
         with st.container(gap=None):
             st.metric(number.label, number.value)
             st.caption(links.plain(number.note))

@@ -10,6 +10,9 @@ import click
 from core.cli.output import echo_json, json_option, printable, record_object, table
 from core.cli.run import score_table
 from core.errors import InputError, unknown
+from core.evidence.quantities import SCORE
+from core.evidence.single import of_run
+from core.evidence.words import signed_interval
 from core.runs.names import layer_name
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run, Store, default_store
@@ -112,7 +115,10 @@ def show_command(run: str, as_json: bool) -> None:
     except InputError as error:
         arrays, damage = {}, str(error)
     if as_json:
-        echo_json(record_object(r, opened.recorded) | {"arrays": arrays} | ({"damage": damage} if damage else {}))
+        apart = of_run(opened) if r.spec.method != "dense" and not damage else None
+        known = {"against_dense": [apart.value, apart.low, apart.high]} if apart is not None else {}
+        echo_json(record_object(r, opened.recorded) | {"arrays": arrays} | known
+                  | ({"damage": damage} if damage else {}))
         return
     e = r.environment
     facts = [
@@ -134,6 +140,9 @@ def show_command(run: str, as_json: bool) -> None:
             click.echo(f"  {name:<12}{printable(text)}")
     if r.results:
         click.echo("\n" + score_table(r))
+        if r.spec.method != "dense" and (apart := of_run(opened)) is not None:
+            click.echo(f"Against dense: {signed_interval(SCORE, apart)} points, with the 95 % interval over the examples;"
+                       " `table` compares methods, over seeds too.")
     if r.matrices:
         headers = ["layer", "matrices", "weights", "density", "kept energy", "moved"]
         click.echo("\n" + table(headers, layer_table(r)))

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import math
 
+from core.evidence.quantities import SCORE
+from core.evidence.single import of_run
+from core.evidence.words import changed
 from core.runs.records import RunRecord
+from core.runs.store import Run
+from core.statistics.interval import Interval
 from core.views.drawing import style
 from core.views.drawing.view import Number
 
 LOW = 0.05  # a dense score nearer to zero than this: no share of it means anything
 
 
-def numbers(record: RunRecord) -> list[Number]:
-    """Zeros, the score against dense, and what one-shot magnitude has of it: three shares, as far as they are known."""
+def of(run: Run) -> list[Number]:
+    """`numbers` of *run*, with the interval of its difference to dense where the answers are kept."""
+    return numbers(run.record, of_run(run))
+
+
+def numbers(record: RunRecord, apart: Interval | None = None) -> list[Number]:
+    """Zeros, the score against dense, and what one-shot magnitude has of it: three shares, as far as they are known.
+    *apart*: the difference to dense with its interval."""
     out = []
     if record.matrices:
         weights = sum(math.prod(m.shape) for m in record.matrices)
@@ -25,8 +36,10 @@ def numbers(record: RunRecord) -> list[Number]:
             (f"Score kept by {style.method_title(record.spec.method)}", results.final, metric),
             ("Score kept by one-shot magnitude", results.one_shot, "the smallest weights cut at once")):
         if value is not None:
-            out.append(Number(words, kept_words(value, results.dense),
-                              f"{style.score(value)} of dense's {style.score(results.dense)}: {note}"))
+            said = f"{style.score(value)} of dense's {style.score(results.dense)}: {note}"
+            if apart is not None and value == results.final:
+                said = f"it {changed(SCORE, apart)}, {note}"
+            out.append(Number(words, kept_words(value, results.dense), said))
     return out
 
 
