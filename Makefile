@@ -6,7 +6,7 @@ ARGS ?=
 RUN := .venv/bin/python
 export PYTHON
 
-.PHONY: app test mutants lint browser browser-run screenshots bench runs tiny slow offline clean help setup setup-dev
+.PHONY: app test mutants lint browser browser-run screenshots bench table runs tiny slow offline clean help setup setup-dev
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ mutants: setup-dev  ## put small faults in, one at a time: do the tests notice? 
 
 browser: setup-dev  ## run the browser tests (needs Chromium)
 	@$(RUN) -m pytest -q -m browser $(ARGS)
+
+table: setup  ## write the core table into README.md, from the recorded answers
+	@$(RUN) tools/core_table.py
 
 screenshots: setup-dev  ## every page in both themes and two sizes, into build/screenshots/
 	@$(RUN) -m tests.browser.screenshots build/screenshots
