@@ -141,8 +141,8 @@ def show_command(run: str, as_json: bool) -> None:
     if r.results:
         click.echo("\n" + score_table(r))
         if r.spec.method != "dense" and (apart := of_run(opened)) is not None:
-            click.echo(f"Against dense: {signed_interval(SCORE, apart)} points, with the 95 % interval over the examples;"
-                       " `table` compares methods, over seeds too.")
+            click.echo(f"Against dense: {signed_interval(SCORE, apart)} points, with the 95 % interval over the "
+                       "examples; `table` compares methods, over seeds too.")
     if r.matrices:
         headers = ["layer", "matrices", "weights", "density", "kept energy", "moved"]
         click.echo("\n" + table(headers, layer_table(r)))
