@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.lessons.admm import ADMM, FILM, LAYER, MATRIX
+from core.lessons.admm import ADMM, FILM, LAYER, MATRIX, SOLVED, STEEP
 from core.runs import arrays
 from core.runs.filmed import Filmed, filmed
 from core.runs.store import Run, Store
@@ -96,6 +96,38 @@ def prune() -> list[float]:
     scores = run.record.results
     assert scores is not None and scores.n_eval == 1000
     return [scores.dense, scores.admm_w, scores.one_shot, scores.hard_pruned, scores.final, 100 * now.primal]
+
+
+def counted(run: Run) -> tuple[float, np.ndarray]:
+    """The score of MRPC, the mean of accuracy and F1, from the answers that are kept; and the right answers."""
+    labels = np.asarray(run.array("answers/labels"))
+    said = np.asarray(run.array("answers/logits")).argmax(1)
+    return mrpc(said, labels), labels
+
+
+def mrpc(said: np.ndarray, labels: np.ndarray) -> float:
+    hits = sum(a == b == 1 for a, b in zip(said, labels, strict=True))
+    return float(((said == labels).mean() + 2 * hits / (said.sum() + labels.sum())) / 2)
+
+
+def steep() -> list[float]:
+    dense_start, solved = recorded(STEEP), recorded(SOLVED)
+    one, other = dense_start.record, solved.record
+    for field in ("task", "model", "method", "pattern", "seed", "epochs", "lr", "distill", "train_examples"):
+        assert getattr(one.spec, field) == getattr(other.spec, field), field
+    assert (one.spec.task, one.spec.pattern, one.spec.epochs) == ("mrpc", "1:4", 2) and one.parent == other.parent
+    knobs = {k for k in one.spec.knobs if one.spec.knobs[k] != other.spec.knobs.get(k, "layers" if k == "start" else 0)}
+    assert knobs == {"start", "share", "rho_start"} and one.spec.knobs["start"] == "dense"  # what the reveal owns up to
+    assert solved.trace[0]["step"] == 0 and solved.trace[0]["primal"] == 0  # W obeys the pattern before any training
+    moments = filmed(dense_start, MATRIX).frames
+    last = [f for f in moments if f.phase == "admm"][-1]
+    assert f"{100 * (last.primal or 0):.0f}" == "6" and dense_start.parent is not None
+    wide = [f.primal is not None and f.primal > 0.5 for f in moments if f.phase == "admm"]
+    assert sum(wide) > len(wide) / 2  # for most of the film
+    (score, labels), (better, _), (dense, _) = map(counted, (dense_start, solved, dense_start.parent))
+    constant = max(mrpc(np.full_like(labels, answer), labels) for answer in (0, 1))
+    assert constant < score < better < dense
+    return [score, dense, constant, better]
 
 
 def partners() -> float:
