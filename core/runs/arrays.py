@@ -28,6 +28,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +63,18 @@ def encode_rows(values: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray
 def decode_rows(codes: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
     """Undo `encode_rows`, to within half a step of the row's scale."""
     return codes.astype(np.float32) * scale[:, None]
+
+
+def moment(held: Mapping[str, np.ndarray], head: str, part: str, matrix: str, width: int) -> NDArray[Any] | None:
+    """What *held* has of *matrix* at the moment *head* ("snapshot/3"): *part* "w" or "u" float32, "mask" 0/1, each
+    `[rows, width]`. None for what is not there, or cannot be such an array."""
+    codes = held.get(f"{head}/{part}/{matrix}")
+    if codes is None or codes.ndim != 2:
+        return None
+    if part == "mask":
+        return unpack_mask(codes, width) if codes.shape[1] == -(-width // 8) else None
+    scale = held.get(f"{head}/{part}/{matrix}.scale")
+    return None if scale is None or scale.shape != (len(codes),) else decode_rows(codes, scale)
 
 
 def put_weight(out: dict[str, np.ndarray], name: str, weight: NDArray[np.floating], mask: Bits | None) -> None:

@@ -135,7 +135,7 @@ def _wholes(run: Run, matrix: str, shape: tuple[int, int], density: float,
     held = run.several(f"snapshot/{s.k}/{part}/{matrix}{end}" for s in run.record.snapshots
                        for part, end in (("w", ""), ("w", ".scale"), ("u", ""), ("u", ".scale"), ("mask", "")))
     for s in run.record.snapshots:
-        w, u, mask = (_shaped(_decoded(held, f"snapshot/{s.k}/{part}/{matrix}", shape[1]), shape,
+        w, u, mask = (_shaped(enc.moment(held, f"snapshot/{s.k}", part, matrix, shape[1]), shape,
                               f"snapshot/{s.k}/{part}/{matrix}") for part in ("w", "u", "mask"))
         if w is None or u is None or mask is None:
             raise InputError(f"Snapshot {s.k} of {run.record.id} lacks W, U or the mask of {matrix}",
@@ -180,16 +180,6 @@ def _corners(run: Run, matrix: str, shape: tuple[int, int], density: float,
 def corner_of(shape: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of the corner that is kept of a matrix of *shape*."""
     return min(shape[0], CORNER), min(shape[1], CORNER)
-
-
-def _decoded(held: dict[str, np.ndarray], key: str, width: int) -> NDArray[Any] | None:
-    """The array under *key*, as `Run.snapshot` reads it: all of a film in one go takes a tenth of the time."""
-    codes, scale = held.get(key), held.get(f"{key}.scale")
-    if codes is None:
-        return None
-    if key.split("/")[2] == "mask":
-        return enc.unpack_mask(codes, width)
-    return None if scale is None else enc.decode_rows(codes, scale)
 
 
 def _shaped(array: NDArray[Any] | None, shape: tuple[int, int], what: str) -> NDArray[Any] | None:

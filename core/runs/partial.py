@@ -17,7 +17,6 @@ import numpy as np
 from core.runs import arrays as enc
 from core.runs.filmed import (
     PRUNED,
-    Bits,
     Filmed,
     Floats,
     Frame,
@@ -96,7 +95,7 @@ def so_far(run: Run, matrix: str) -> SoFar:
     dense = None if known is None or run.parent is None else run.parent.weight(matrix)
     for k in numbers(run.path):
         found, said = _read(run.path, k, matrix)
-        w = _weights(found, matrix, f"snapshot/{k}"), _weights(found, matrix, f"film/{k}")
+        w = [enc.moment(found, f"{kind}/{k}", "w", matrix, 0) for kind in ("snapshot", "film")]
         if w[0] is not None:
             if not limit:
                 limit = limit_of(w[0] if dense is None or dense.shape != w[0].shape else dense)
@@ -122,8 +121,8 @@ def so_far(run: Run, matrix: str) -> SoFar:
 def _whole(found: Mapping[str, np.ndarray], head: str, matrix: str, w: Floats, said: Taken | None, limit: float,
            pattern: Pattern) -> Frame | None:
     """A frame of a whole film: W, U and the mask, or nothing."""
-    u, mask = _weights(found, matrix, head, "u"), _mask(found, f"{head}/mask/{matrix}", w.shape)
-    if u is None or mask is None or u.shape != w.shape:
+    u, mask = (enc.moment(found, head, part, matrix, w.shape[1]) for part in ("u", "mask"))
+    if u is None or mask is None or u.shape != w.shape or mask.shape != w.shape:
         return None
     s = Snapshot(k=0, step=0, rho=0.0, primal=0.0) if said is None else said.snapshot
     kept, gone = histogram(w, mask, limit)
@@ -134,7 +133,9 @@ def _whole(found: Mapping[str, np.ndarray], head: str, matrix: str, w: Floats, s
 def _corner(found: Mapping[str, np.ndarray], head: str, matrix: str, w: Floats, said: Taken | None) -> Frame | None:
     """A frame of a corner film: with the exact counts of the whole matrix, or nothing."""
     bars, groups = found.get(f"{head}/histogram/{matrix}"), found.get(f"{head}/occupancy/{matrix}")
-    mask = _mask(found, f"{head}/mask/{matrix}", w.shape)
+    mask = enc.moment(found, head, "mask", matrix, w.shape[1])
+    if mask is not None and mask.shape != w.shape:
+        mask = None
     if bars is None or groups is None or bars.ndim != 2 or len(bars) != 2:
         return None
     phase = "dense" if mask is None else "admm"  # of an older run, which did not say
@@ -143,20 +144,6 @@ def _corner(found: Mapping[str, np.ndarray], head: str, matrix: str, w: Floats, 
         return None
     kept, gone = bars.astype(np.int64)
     return Frame(s.phase, s.step, s.rho or None, s.primal if s.rho else None, w, None, mask, kept, gone, groups)
-
-
-def _weights(found: Mapping[str, np.ndarray], matrix: str, head: str, part: str = "w") -> Floats | None:
-    codes, scale = found.get(f"{head}/{part}/{matrix}"), found.get(f"{head}/{part}/{matrix}.scale")
-    if codes is None or scale is None or codes.ndim != 2 or scale.size != len(codes):
-        return None
-    return enc.decode_rows(codes, scale)
-
-
-def _mask(found: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...]) -> Bits | None:
-    bits = found.get(key)
-    if bits is None or bits.ndim != 2 or bits.shape != (shape[0], -(-shape[1] // 8)):
-        return None
-    return enc.unpack_mask(bits, shape[1])
 
 
 # -- files that may be half written ----------------------------------------------------------------------------------

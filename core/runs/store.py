@@ -210,13 +210,7 @@ class Run:
     def snapshot(self, k: int, what: str, matrix: str) -> NDArray[Any] | None:
         """*what*: "w", "u" (float32 `[out, in]`) or "mask" (0/1) at snapshot *k*."""
         key = f"snapshot/{k}/{what}/{matrix}"
-        codes = self.array(key)
-        if codes is None:
-            return None
-        if what == "mask":
-            return enc.unpack_mask(codes, self.width(matrix))
-        scale = self.array(f"{key}.scale")
-        return None if scale is None else enc.decode_rows(codes, scale)
+        return enc.moment(self.several([key, f"{key}.scale"]), f"snapshot/{k}", what, matrix, self.width(matrix))
 
     def activation(self, probe: str, layer: int) -> NDArray[np.float32] | None:
         """Output of *layer* (0 = embeddings) for *probe*, float32 `[tokens, hidden]`."""
