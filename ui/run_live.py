@@ -188,7 +188,7 @@ def _pictures(now: LiveStatus, run: Run | None, matrix: str | None) -> None:
         with left, frame.guarded():
             found = cache.cached_so_far(growing.film, run, matrix)
             if found is not None:
-                film.show(found, "live", link="", claim=False, grows=True)
+                film.show(found, "live", link="", claim=False, grows=now.run)
     with curves:
         frame.draw(live_run.growing, run, matrix is not None, key="live.trace")
     with frame.guarded():

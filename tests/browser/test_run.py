@@ -172,6 +172,20 @@ def test_a_run_grows_survives_a_reload_and_is_cancelled(place: Place, chrome: An
     tab.context.close()
 
 
+def test_the_end_of_a_run_leaves_the_film_where_it_was_put(place: Place, chrome: Any) -> None:
+    tab = window(chrome)
+    run = begin(tab, place, epochs=12)
+    film_at(tab, beyond=2)
+    tab.locator("button[aria-label^=Start]").last.click()
+    tab.keyboard.press("l")
+    headline(tab, run, "done")
+    painted(tab, LIMIT)
+    tab.wait_for_timeout(1500)
+    assert film_at(tab, beyond=4) == 1, "the second moment, though the page around the film has changed"
+    assert complaints(tab) == []
+    tab.context.close()
+
+
 def test_a_run_outlives_its_server_and_ends_on_the_weights_page(place: Place, chrome: Any) -> None:
     tab = window(chrome)
     run = begin(tab, place, epochs=20)  # long enough to be under way when the server is killed

@@ -3,13 +3,13 @@
     found = frame.cached(watch.film, run, matrix)      # a core.views.film.reel.Film, kept
     film.show(found, "watch")                          # claim, player, the numbers folded
 
-    show(film, key, *, default="last", autoplay=False, link="k", claim=True, grows=False, picked=None)
+    show(film, key, *, default="last", autoplay=False, link="k", claim=True, grows="", picked=None)
 
 *key* tells the films of the app apart. *default*: the moment to open with where the link names none ("first" or
 "last"; it is left out of the link). *link*: the key of the moment in the link; "" for a film that leaves it alone.
 *autoplay*: play by itself once, unless the link names a moment or the person wants less motion. *picked*: called with
 the name of what was clicked on a wall; the whole page runs again after it. *claim*: write the film's sentence over it.
-*grows*: of a run that goes on; a longer film under this key leads whoever watched its end to the new one, and leaves
+*grows*: the run that goes on, by name; a longer film of it leads whoever watched its end to the new one, and leaves
 whoever looked at an earlier moment there (moments are told apart by their names).
 
 Keys, whatever has the focus: H start, J back, K play or pause, L on; arrows and space where nothing else wants them;
@@ -42,7 +42,7 @@ _mount = st.components.v2.component(
 
 
 def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", autoplay: bool = False, link: str = "k",
-         claim: bool = True, grows: bool = False, picked: Callable[[str], object] | None = None) -> None:
+         claim: bool = True, grows: str = "", picked: Callable[[str], object] | None = None) -> None:
     """Show *film*: its sentence, the player, and what stands still below it. The module says what the rest means.
 
     A moment in the link that is no whole number gets a red box; one that does not exist is moved inside, in words.

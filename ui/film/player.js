@@ -214,12 +214,13 @@ class Player {
 
   // The film has grown: whoever stood at its end is led to the new one; whoever looks at an earlier moment stays there.
   after(before) {
-    const same = this.header.moments.indexOf(before.header.moments[before.k]);
+    let [k, same] = [before.k, -1];
+    while (k >= 0 && same < 0) same = this.header.moments.indexOf(before.header.moments[k--]); // a long film is thinned
     if (same < 0) return;
     const atEnd = before.k === before.last;
     if (atEnd && this.calm) return;
-    this.t = before.playing ? Math.min(before.t, this.last) : same;
-    if ((atEnd || before.playing) && same < this.last) this.play();
+    this.t = before.going ? Math.min(before.t, this.last) : same;
+    if ((atEnd || before.going) && same < this.last) this.play();
   }
 
   toggle() {
@@ -282,6 +283,8 @@ class Player {
   }
 
   close() {
+    this.going = this.playing; // for the player that takes its place
+    this.closed = performance.now();
     this.playing = false;
     open.delete(this);
     this.observer.disconnect();
@@ -336,7 +339,26 @@ function hideStills() {
   document.head.append(style);
 }
 
+// The end of a run changes its page, and the film gets another element: who looked at it is led on all the same.
+const growing = new Map(); // by what grows
+const SOON = 5000; // milliseconds: whoever comes back later begins anew
+
+function left(name) {
+  const player = name ? growing.get(name) : undefined;
+  if (player && open.has(player)) player.close();
+  return player && performance.now() - player.closed < SOON ? player : undefined;
+}
+
 let listening = false;
+
+function followed(next, before) {
+  next.speed = before.speed;
+  next.loop = before.loop;
+  // Another matrix of the same run: the same moment, and it goes on playing.
+  if (before.last === next.last && next.asked === before.asked) next.t = before.t;
+  if (before.last === next.last && before.going) next.play();
+  else if (next.header.grows) next.after(before);
+}
 
 export default function (component) {
   const { parentElement, data } = component;
@@ -352,15 +374,10 @@ export default function (component) {
     before.recolour();
   } else if (data) {
     const next = new Player(host, data, component);
-    if (before) {
-      next.speed = before.speed;
-      next.loop = before.loop;
-      // Another matrix of the same run: the same moment, and it goes on playing.
-      if (before.last === next.last && next.asked === before.asked) next.t = before.t;
-      if (before.last === next.last && before.playing) next.play();
-      else if (next.header.grows) next.after(before);
-      before.close();
-    }
+    const gone = before ?? left(next.header.grows);
+    if (before) before.close();
+    if (gone) followed(next, gone);
+    if (next.header.grows) growing.set(next.header.grows, next);
     players.set(host, next);
   }
   return () => {
