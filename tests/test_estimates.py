@@ -47,7 +47,7 @@ def test_the_most_alike_run_is_taken_then_the_next(empty_store: Store) -> None:
     for first, best in enumerate(rungs):
         left = rng.sample(rungs[first:], len(rungs) - first)
         found = estimates.estimate(empty_store, SPEC, left)
-        assert found.source.split(",")[0] == best.id
+        assert found.like is not None and found.like.id == best.id
         assert found.here == LADDER[first][1] and found.seconds == pytest.approx(10.0 + 6 * 4.0)
 
 
@@ -61,7 +61,8 @@ def test_a_run_that_cannot_tell_is_not_asked(empty_store: Store, change: dict[st
     """Made here and newest, and yet the least alike of those that can tell comes before it."""
     other = record(empty_store, 99, change, True, "2028-01", **more)
     last = record(empty_store, 1, *LADDER[-1])
-    assert estimates.estimate(empty_store, SPEC, [other, last]).source.startswith("run-1,")
+    like = estimates.estimate(empty_store, SPEC, [other, last]).like
+    assert like is not None and like.id == "run-1"
     assert estimates.estimate(empty_store, SPEC, [other]).seconds is None
 
 

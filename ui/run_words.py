@@ -5,7 +5,9 @@ from __future__ import annotations
 from core.live.estimates import Estimate
 from core.live.status import LiveStatus
 from core.runs.phases import WORK
+from core.runs.records import RunRecord
 from core.views.drawing import style
+from core.views.drawing.telling_apart import short_names
 
 STATES = {"queued": "waiting", "running": "running", "succeeded": "done", "failed": "failed", "cancelled": "cancelled",
           "unknown": "not known"}
@@ -26,15 +28,21 @@ def expectation(estimate: Estimate) -> str:
     if estimate.seconds is None:
         time = f"How long it takes is not known: {estimate.source}."
     else:
-        whose = estimate.source.partition(", ")[2]  # which run it was says nothing to a reader
-        time = f"About {duration(estimate.seconds)}, and a few seconds to start, by a run {whose}."
+        source = estimate.source if estimate.like is None else f"{named(estimate.like)}, {estimate.source}"
+        time = f"About {duration(estimate.seconds)}, and a few seconds to start. An estimate from {source}."
     if estimate.dense_seconds is None:
         time += " The dense parent is made first: how long that takes is not known."
     elif estimate.dense_seconds:
         time += f" The dense parent is made first, about {duration(estimate.dense_seconds)} more."
-    memory = "not yet measured" if estimate.memory_mb is None else \
+    memory = "not measured on this machine yet" if estimate.memory_mb is None else \
         f"about {estimate.memory_mb:.0f} MB, {estimate.memory_source}"
     return f"{time} Memory: {memory}."
+
+
+def named(record: RunRecord) -> str:
+    """A run as a person knows it: "MRPC · MiniLM-L6 · ADMM in training · 2:4"."""
+    parts = (style.task_title(record.spec.task), style.model_title(record.spec.model), short_names([record])[record.id])
+    return " \N{MIDDLE DOT} ".join(parts)
 
 
 def standing(found: LiveStatus) -> str:

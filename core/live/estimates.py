@@ -19,9 +19,10 @@ class Estimate:
     seconds: float | None
     dense_seconds: float | None  # of the dense parent, which has to be made first; 0 when it is at hand
     memory_mb: float | None  # most memory of the worker, 10^6 bytes
-    source: str  # the run whose timing it is, in words
+    source: str  # where the run whose timing it is was made, or why there is none
     memory_source: str  # where the memory was measured, in words
     here: bool  # measured on this machine: nothing is gained by measuring it again
+    like: RunRecord | None = None  # the run whose timing it is
 
 
 def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = None) -> Estimate:
@@ -45,12 +46,12 @@ def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = 
             if probe else "no run of this task and model was timed here yet"
         return Estimate(None, dense, memory, words, told, probe is not None)
     if _here(store, own):
-        return Estimate(_seconds(own, spec), dense, memory, f"{own.id}, made on this machine", told, True)
+        return Estimate(_seconds(own, spec), dense, memory, "made on this machine", told, True, own)
     if slower is None:
-        return Estimate(_seconds(own, spec), dense, memory, f"{own.id}, recorded with the repository", told,
-                        probe is not None)
-    return Estimate(_seconds(own, spec) * slower, dense, memory, f"{own.id}, recorded elsewhere; measured here, a step "
-                    f"takes {slower:.2g} times as long", told, True)
+        return Estimate(_seconds(own, spec), dense, memory, "recorded with the repository", told,
+                        probe is not None, own)
+    return Estimate(_seconds(own, spec) * slower, dense, memory, "recorded elsewhere; measured here, a step "
+                    f"takes {slower:.2g} times as long", told, True, own)
 
 
 def _here(store: Store, record: RunRecord) -> bool:
