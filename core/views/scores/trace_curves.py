@@ -19,6 +19,7 @@ from core.views.drawing.view import View
 from core.views.scores.stages import finite
 
 TARGET = 0.02  # the primal residual that counts as "W has reached the pattern"
+NEAR = 0.3  # decades from that line at which a curve's name would touch it
 MOST = 1200  # points a curve: more cannot be told apart on a screen
 PANEL = 82  # pixels of height a panel
 GUTTER = 0.035  # between two panels, as a share of the whole
@@ -119,10 +120,12 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
         if len(panel.keys) > 1 and thin:  # two curves of one colour: each says its name where it ends
             x, y = thin[-1]
             room = x < xs[-1]  # the phase after it leaves space to the right
+            near = panel.keys[0][0] == "primal" and abs(math.log10(y / TARGET)) < NEAR
+            above = "bottom" if y >= TARGET else "top"
             figure.add_annotation(x=x, y=math.log10(y) if panel.log else y, xref="x", yref=f"y{axis}", text=key,
                                   showarrow=False, xanchor="left" if room else "right", font={"size": 13},
-                                  yanchor=("bottom", "top")[n] if room else "bottom", xshift=10 if room else 0,
-                                  yshift=(8, 0)[n] if room else 0)
+                                  yanchor=above if near else ("bottom", "top")[n] if room else "bottom",
+                                  xshift=10 if room else 0, yshift=(8, 0)[n] if room and not near else 0)
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
         **(_ticks(_decades(rows, panel)) if panel.log else {}),
