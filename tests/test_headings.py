@@ -6,15 +6,19 @@ import re
 
 import pytest
 
+from core.lab import group, plane
 from core.runs.store import Store
+from core.sparsity.patterns import NM
 from core.views.drawing import style
+from core.views.touch import one_group, two_weights_words
 from tests.opening import open_page
 from ui.pages import PAGES
 
 # A number that was measured: names of layers, patterns, moments and pictures are none.
 NAMES = r"[Ll]ayers? \d+|[Hh]ead \d+|\d+:\d+|round \d+ of \d+|[Ss]upport \d+ of \d+|[Ss]upport \d+|\d+ of \d+|" \
-        r"step \d+|entr\w+ \d+ and \d+|GLUE|SST-2|[\u201c][^\u201d]*[\u201d]|all [\d\u202f]+ |in [\d\u202f]+ groups|" \
-        r"these \d+ weights|\d+ supports|one of \d+ levels|Average of \d+ tasks|" \
+        r"step \d+|[Ee]ntr\w+ \d+ and \d+|GLUE|SST-2|[\u201c][^\u201d]*[\u201d]|all [\d\u202f]+ |" \
+        r"in [\d\u202f]+ groups|After \d+ iterations?|Iteration \d+|the (?:\d+ )?largest of \d+|\bw[12]\b|" \
+        r"the first \d+|these \d+ weights|\d+ supports|one of \d+ levels|Average of \d+ tasks|" \
         r"\([^()]* to [^()]*\)"  # an interval belongs to its number
 NUMBER = r"[\d][\d.\u202f]*"
 
@@ -23,7 +27,8 @@ def measured(heading: str) -> list[str]:
     return re.findall(NUMBER, re.sub(NAMES, "", heading.replace("\\", "")))
 
 
-@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "patterns", "accuracy", "compare", "trace"])
+@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "patterns", "accuracy", "compare", "trace",
+                                 "methods"])
 def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monkeypatch: pytest.MonkeyPatch,
                                                         key: str) -> None:
     at = open_page(monkeypatch, good_store, key)
@@ -32,6 +37,17 @@ def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monke
     for heading in found:
         assert len(measured(heading)) <= 1, heading
         assert len(heading.split()) <= 22, heading
+
+
+def test_the_claims_of_the_films_on_two_weights_and_one_group_have_at_most_one_number() -> None:
+    tied = group.solve((0.5, 0.9, -0.5, 0.1), NM(2, 4), 0.6, 1.0, 20)
+    said = [one_group.claim(tied, k) for k in range(tied.last + 1)]
+    for case in plane.CASES.values():
+        path = plane.solve(case.choices)
+        said += [two_weights_words.claim(path, k) for k in range(path.last + 1)]
+    assert len(said) > 60 and any("tie" in words for words in said)
+    for words in said:
+        assert len(measured(words)) <= 1, words
 
 
 def test_the_beginning_of_a_claim() -> None:

@@ -84,7 +84,7 @@ def test_the_claim_of_the_bars_says_who_stays_and_what_they_hold() -> None:
 
 
 def test_ties_are_said() -> None:
-    assert "Entries 1 and 3 tie at 0.50: the lower index stays." in \
+    assert "Entries 1 and 3 tie: the lower index stays." in \
         one_group.claim(nudge((0.5, 0.9, -0.5, 0.1)), 0)
 
 

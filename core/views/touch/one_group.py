@@ -63,7 +63,7 @@ def claim(path: GroupPath, k: int) -> str:
     said = f"Iteration {k}: {entries(path.mask[k])} {verb} of {path.m} by |W + U|; " \
             f"{held} {style.percent(float(path.kept_energy[k]))} of the squared weights."
     if path.tied[k].any():
-        said += f" {first(entries(path.tied[k]))} tie at {short(float(path.line[k]))}: the lower index stays."
+        said += f" {first(entries(path.tied[k]))} tie: the lower index stays."
     return said
 
 

@@ -41,27 +41,24 @@ def weight(kept: int) -> str:
 
 
 def claim(path: PlanePath, k: int) -> str:
-    """What *k* iterations have come to, in one sentence."""
+    """What *k* iterations have come to, in one sentence with one number; the table has the others."""
     best, verdict = path.best, path.verdicts[k]
     after = f"After {k} iteration{'s' if k > 1 else ''}"
     if verdict == "start":
-        return (f"Before the first iteration W stands at {pair(path.w[0])} with loss {number(path.losses(path.w)[0])}; "
-                f"the best point on the cross keeps {weight(best.kept)} and costs {number(best.loss)}.")
+        return (f"Before the first iteration W stands at loss {number(path.losses(path.w)[0])}; the best point on the "
+                f"cross keeps {weight(best.kept)}.")
     kept, loss = weight(int(path.kept[k])), float(path.losses(path.z)[k])
     if verdict == "flipping":
-        return (f"{after} Z still cannot decide: it has changed the weight it keeps {times(flips(path, k))}, and W "
-                f"and Z are {style.percent(path.primal[k], 2)} of |W| apart.")
+        return f"{after} Z still cannot decide: it has changed the weight it keeps {times(flips(path, k))}."
     if verdict == "apart":
         return f"{after} Z keeps {kept}, and W and Z are still {style.percent(path.primal[k], 2)} of |W| apart."
     if verdict == "moving":
         return f"{after} W and Z agree on keeping {kept}, and still move along its arm: loss {number(loss)}."
     if verdict == "settled-worse":
-        return (f"{after} W and Z agree on keeping {kept}, the worse arm: loss {number(loss)}, where "
-                f"{weight(best.kept)} would cost {number(best.loss)}.")
-    lowest = loss <= best.loss * (1 + NEAR) + 1e-9
-    end = "the lowest on the cross" if lowest else f"the lowest on the cross is {number(best.loss)}"
+        return f"{after} W and Z agree on keeping {kept}, the worse arm: loss {number(loss)}."
+    end = "the lowest" if loss <= best.loss * (1 + NEAR) + 1e-9 else "not the lowest"
     arm = "and the other would do as well" if path.even else "the better arm"
-    return f"{after} W and Z agree on keeping {kept}, {arm}: loss {number(loss)}, {end}."
+    return f"{after} W and Z agree on keeping {kept}, {arm}: loss {number(loss)}, {end} on the cross."
 
 
 def flips(path: PlanePath, k: int) -> int:
