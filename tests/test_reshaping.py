@@ -41,6 +41,11 @@ def test_magnitudes_fall_into_their_bins() -> None:
     bins = [0, 0, 1, *(next(i for i, e in enumerate(EDGES) if e > v) for v in (0.5, 2.0)), len(EDGES)]
     assert found.sum() == 6
     assert {i: int(c) for i, c in enumerate(found) if c} == {i: bins.count(i) for i in bins}
+    near = np.float32(EDGES)
+    hard = np.concatenate([near, *(np.nextafter(near, np.float32(to)) for to in (0, np.inf)), -near, [np.inf, np.nan]])
+    for given in (hard, hard.astype(np.float64), np.zeros((0, 3), np.float32)):
+        one_by_one = np.bincount([sum(not abs(float(v)) < e for e in EDGES) for v in given.ravel()], minlength=50)
+        assert np.array_equal(size_counts(given), one_by_one)
 
 
 @pytest.mark.parametrize("rho", [0.3, 1.0, 4.0])

@@ -65,5 +65,10 @@ def size_counts(values: NDArray[np.floating]) -> NDArray[np.int64]:
 
     Entry 0 counts those under EDGES[0], entry i those from EDGES[i - 1] up to EDGES[i], the last those from EDGES[-1].
     """
-    place = np.searchsorted(EDGES, np.abs(values).ravel(), side="right")
-    return np.bincount(place, minlength=len(EDGES) + 1).astype(np.int64)
+    sizes, edges = np.abs(values).ravel(), EDGES
+    if sizes.dtype == np.float32:  # the least float32 that is not under the edge: the same bins, in half the bytes
+        near = EDGES.astype(np.float32)
+        edges = np.where(near < EDGES, np.nextafter(near, np.float32(np.inf)), near)
+    # A pass for every edge is several times faster than looking up every value. What is no number is over all of them.
+    under = [np.count_nonzero(sizes < edge) for edge in edges]
+    return np.diff(under, prepend=0, append=sizes.size).astype(np.int64)
