@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from core.inside.capture import capture
 from core.models.encoding import collate, encode
 from core.models.loading import load_model
-from core.running.moments import SAMPLE, Moments
+from core.running.moments import SAMPLE, Moments, Subject
 from core.running.pipeline import resolve, run
 from core.runs.checks.folder_check import check
 from core.runs.checks.moment_check import moments_wrong
@@ -107,7 +108,7 @@ def test_shares_at_one_level_are_those_of_rescaled_maps(tmp_path: Path, monkeypa
     dense = np.random.default_rng(0).gamma(2.0, size=400).astype(np.float32)
     spread = np.where(np.arange(400) < 40, dense * 10, dense / 10).astype(np.float32)
     norms = iter([dense, dense / 10, spread])
-    moments.subject = object()  # type: ignore[assignment]
+    moments.subject = Subject(nn.Linear(1, 1), [], [], {})
 
     def sample(self: Moments, of: object, counted: bool) -> Any:
         return {"ffn": {1: now}}, {}

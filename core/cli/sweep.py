@@ -36,7 +36,8 @@ def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int
     """Make all runs of a sweep file.
 
     What is done is skipped, what is unfinished continues, and a run that fails does not stop the others; the exit code
-    is then 1.
+    is then 1. What runs of one dense model have in common is worked out once: their results are those of runs made one
+    by one, bit for bit.
 
     \b
     Example:
@@ -44,6 +45,7 @@ def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int
     """
     sweep = read_sweep(file)  # a bad file is said before torch is loaded
     from core.running import pipeline
+    from core.running.shared import Shared
 
     store = default_store()
     planned = plan(sweep, store, pipeline.resolve)
@@ -56,13 +58,13 @@ def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int
                              [(WORDS[p.state], p.spec.run_id, command_of(p.spec)) for p in planned]))
         return
     set_threads(threads)
-    outcomes = []
+    outcomes, shared = [], Shared()
     for i, p in enumerate(planned, 1):
         click.echo(f"[{i}/{len(planned)}] {WORDS[p.state]}: {p.spec.run_id}", err=True)
         if p.state == "done":
             continue
         with reporter() as report:
-            outcome = carry_out(p, pipeline.run, store=store, data_dir=data_dir, report=report)
+            outcome = carry_out(p, pipeline.run, store=store, data_dir=data_dir, report=report, shared=shared)
         outcomes.append(outcome)
         if outcome.error:
             click.echo(printable(outcome.fault or f"Error: {outcome.error}"), err=True)

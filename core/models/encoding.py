@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +38,15 @@ class Encoded:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text, `[n]`."""
         return np.fromiter((len(row) for row in self.ids), dtype=np.int64, count=len(self.ids))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what a model is shown: ids and types, not the labels."""
+        digest = hashlib.sha256(self.lengths.tobytes())
+        for rows in (self.ids, self.types):
+            digest.update(b"none" if rows is None else np.fromiter(
+                chain.from_iterable(rows), dtype=np.int64, count=int(self.lengths.sum())).tobytes())
+        return digest.hexdigest()
 
 
 def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:

@@ -11,6 +11,7 @@ from core.inside.statistics import LayerStats
 from core.methods.base import LayerMethod, TrainingMethod
 from core.running.journal import Journal
 from core.running.preparing import Prepared
+from core.running.shared import digest_of, state_of
 from core.runs.levels import holds
 
 
@@ -31,7 +32,8 @@ def calibrated(ready: Prepared, method: LayerMethod | TrainingMethod, journal: J
         device = next(ready.model.parameters()).device
         batches = [{k: v.to(device) for k, v in batch.items()} for batch in text_of(
             ready.data.train, ready.spec, ready.tokenizer, ready.pad)]
-        stats = calibrate(ready.model, ready.layers, batches)
+        key = ("calibration", state_of(ready.model), digest_of(batches, list(ready.layers)))
+        stats = ready.shared.once(key, lambda: calibrate(ready.model, ready.layers, batches))
     if holds(ready.spec.record, "summary"):
         with journal.phase("look"):
             journal.moments.begin(ready.model, ready.tokenizer, batches, ready.probes, ready.spec.max_length)

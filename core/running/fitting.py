@@ -10,7 +10,7 @@ from core.running.journal import Journal
 from core.running.preparing import Prepared
 from core.running.progress import Progress
 from core.running.solving import Solution
-from core.running.training import Loop, Trainer, predict
+from core.running.training import Loop, Trainer
 
 
 def fit_dense(ready: Prepared, journal: Journal) -> None:
@@ -26,7 +26,7 @@ def fit(ready: Prepared, method: TrainingMethod, calibration: Calibration, solut
     teacher = None
     if ready.spec.distill > 0:
         with journal.phase("teacher"):
-            teacher = predict(ready.model, ready.train_set, ready.pad)
+            teacher = ready.answers_to(ready.train_set)
     loop = _loop(ready, journal)
     method.layers = ready.layers
     trainer = Trainer(ready.model, ready.train_set, ready.pad, ready.spec, loop, method, teacher)

@@ -16,6 +16,7 @@ from core.running.keeping import keep
 from core.running.preparing import prepare
 from core.running.progress import Report
 from core.running.pruning import prune
+from core.running.shared import Shared
 from core.running.training import Diverged
 from core.runs.records import SCHEMA, RunRecord, RunSpec
 from core.runs.store import now
@@ -30,12 +31,14 @@ class Parent:
     checkpoint: Path
 
 
-def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report, *, data_dir: Path | None = None,
-              resume: bool = False, created: str | None = None, given: Mapping[str, Any] | None = None) -> RunRecord:
+def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report, *, shared: Shared,
+              data_dir: Path | None = None, resume: bool = False, created: str | None = None,
+              given: Mapping[str, Any] | None = None) -> RunRecord:
     """All stages of *spec* in order, into *folder*, which exists; the header tells at any moment how far it got.
 
-    *parent*: None for a dense run. *resume*: go on from the resume file of a killed run, if it got as far as writing
-    one; the run then keeps the moment *created* at which it first began.
+    *parent*: None for a dense run. *shared*: what runs before it have worked out, and where this one adds to it.
+    *resume*: go on from the resume file of a killed run, if it got as far as writing one; the run then keeps the moment
+    *created* at which it first began.
     """
     resuming = resume and (folder / RESUME).exists()
     record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", spec=spec,
@@ -43,10 +46,10 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
                        environment=environment(),
                        parent=None if parent is None else parent.run_id)
     sign(record)
-    journal = Journal(folder, record, report, resuming)
+    journal = Journal(folder, record, report, resuming, shared)
     try:
         journal.write_header()
-        _stages(spec, parent, data_dir, journal)
+        _stages(spec, parent, data_dir, shared, journal)
     except BaseException as error:
         record.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         record.error = str(error) or type(error).__name__
@@ -58,16 +61,17 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
         raise
     record.status = "succeeded"
     unsign(record)
+    record.timing.shared = round(record.timing.shared, 2)
     record.timing.total = round(sum(record.timing.phases.values()), 2)
     journal.write_header()
     journal.close()
     return record
 
 
-def _stages(spec: RunSpec, parent: Parent | None, data_dir: Path | None, journal: Journal) -> None:
+def _stages(spec: RunSpec, parent: Parent | None, data_dir: Path | None, shared: Shared, journal: Journal) -> None:
     record = journal.record
     with journal.phase("load"):
-        ready = prepare(spec, None if parent is None else parent.checkpoint, data_dir)
+        ready = prepare(spec, None if parent is None else parent.checkpoint, data_dir, shared)
         record.other_weights, record.labels = ready.other_weights, list(ready.data.entry.labels)
         record.layers, record.heads = layer_count(ready.model), head_count(ready.model)
     pruned = None

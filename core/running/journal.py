@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.running.moments import Moments
 from core.running.progress import Progress, Report
+from core.running.shared import Shared
 from core.running.snapshots import Snapshots
 from core.runs.records import RunRecord
 from core.runs.store import write_header
@@ -20,10 +21,10 @@ RESUME = "resume.safetensors"
 class Journal:
     """Handed from stage to stage of one run, each of which adds to it. *resuming*: a killed run is continued."""
 
-    def __init__(self, folder: Path, record: RunRecord, report: Report, resuming: bool) -> None:
-        self.folder, self.record, self.report, self.resuming = folder, record, report, resuming
+    def __init__(self, folder: Path, record: RunRecord, report: Report, resuming: bool, shared: Shared) -> None:
+        self.folder, self.record, self.report, self.resuming, self.shared = folder, record, report, resuming, shared
         self.scores: dict[str, float] = {}  # by stage, as the fields of `core.runs.records.Scores`
-        self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder), TraceFile(folder)
+        self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder, shared), TraceFile(folder)
         if not resuming:
             self.snapshots.clear()  # of an attempt that is not gone on with: nobody shall take it for this one
 
@@ -34,12 +35,17 @@ class Journal:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Announce the phase *name* and add its seconds to the record. A phase that fails leaves none."""
+        """Announce the phase *name* and add its seconds to the record. A phase that fails leaves none.
+
+        What was found worked out counts with the seconds that it took: the times of two runs can be compared whichever
+        came first.
+        """
         self.report(Progress(name, 0, 1))
-        began = time.perf_counter()
+        began, before = time.perf_counter(), self.shared.saved
         yield
-        phases = self.record.timing.phases
-        phases[name] = round(phases.get(name, 0.0) + time.perf_counter() - began, 3)
+        timing, found = self.record.timing, self.shared.saved - before
+        timing.phases[name] = round(timing.phases.get(name, 0.0) + time.perf_counter() - began + found, 3)
+        timing.shared += found
 
     def write_header(self) -> None:
         """Write the record as it is now."""

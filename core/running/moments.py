@@ -21,6 +21,7 @@ from core.inside.capture import ProbeLike, batch_of
 from core.inside.watching import Place, Watch, look, places_of, sample_of
 from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
+from core.running.shared import Shared, digest_of, state_of
 from core.runs.records import Moment
 from core.runs.regions import MAPS, QUIET, region_norms, size_counts
 
@@ -41,10 +42,11 @@ class Subject:
 class Moments:
     """Looks at a model's maps and keeps what it saw in `<run folder>/partial/`.
 
-    A model whose maps cannot be told apart has no moments.
+    A model whose maps cannot be told apart has no moments. *shared*: where other runs find what the dense model's are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: Shared | None = None) -> None:
+        self.shared = Shared() if shared is None else shared
         self.folder = folder / "partial"
         self.taken: list[Moment] = []
         self.subject: Subject | None = None
@@ -79,8 +81,7 @@ class Moments:
         if self.subject is None:
             return False
         with holding(layers or {}, weights):
-            norms, counts = self._sample(self.subject, counted=phase in ("dense", "final"))
-            regions = self._probes(self.subject)
+            norms, counts, regions = self._seen(self.subject, phase)
         if phase == "dense":
             self.medians = {kind: {layer: float(np.median(found)) for layer, found in by.items()}
                             for kind, by in norms.items()}
@@ -100,6 +101,16 @@ class Moments:
         self.taken.append(Moment(k=k, step=step, phase=phase, quiet=quiet, median=median, loudness=loudness,
                                  level=level))
         return True
+
+    def _seen(self, of: Subject, phase: str) -> tuple[dict[str, dict[int, np.ndarray]], dict[str, np.ndarray],
+                                                      dict[str, np.ndarray]]:
+        """What there is to see now. Only the dense model is the same in several runs: the rest is not kept for them."""
+        def seen() -> Any:
+            return *self._sample(of, counted=phase in ("dense", "final")), self._probes(of)
+
+        if phase != "dense":
+            return seen()
+        return self.shared.once(("maps", state_of(of.model), digest_of(of.sample, of.probes)), seen)
 
     def _sample(self, of: Subject,
                 counted: bool) -> tuple[dict[str, dict[int, np.ndarray]], dict[str, np.ndarray]]:

@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.models.checkpoints import find_checkpoint
 from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
+from core.running.shared import Shared
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import CHECKPOINT, HEADER, Store
 from core.runs.writers import alone, writer_of
@@ -24,18 +25,21 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errn
 
 
 def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bool = False, again: bool = False,
-        report: Report | None = None, given: Mapping[str, Any] | None = None) -> RunRecord:
+        report: Report | None = None, given: Mapping[str, Any] | None = None,
+        shared: Shared | None = None) -> RunRecord:
     """Carry *spec* out into `store.live/<run id>` and return its record.
 
     A finished run of the same spec is returned as it is, unless *again*. An unfinished one continues bit for bit with
-    *resume*. Raises InputError for what a person can mend; on any other failure the folder's status says failed, with
-    the reason, and the error goes on.
+    *resume*. *shared*: one for all runs of a sweep, so that what they have in common is worked out once; the results
+    are the same bit for bit. Raises InputError for what a person can mend; on any other failure the folder's status
+    says failed, with the reason, and the error goes on.
     """
     record = _record(spec, store)
     if record is not None and record.status == "succeeded" and not again:
         return record
     with _writing(spec, store):
-        return _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}))
+        return _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}),
+                    Shared() if shared is None else shared)
 
 
 def _record(spec: RunSpec, store: Store) -> RunRecord | None:
@@ -57,7 +61,7 @@ def _writing(spec: RunSpec, store: Store, waiting: Callable[[], object] | None =
 
 
 def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again: bool, report: Report,
-         given: dict[str, Any]) -> RunRecord:
+         given: dict[str, Any], shared: Shared) -> RunRecord:
     """The same, as the only writer of its folder."""
     folder = store.live / spec.run_id
     record = _record(spec, store)
@@ -71,13 +75,13 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
                              "Add --resume to continue it, or --again to start over.")
         if again and not resume:
             shutil.rmtree(folder)
-    parent = None if spec.method == "dense" else _parent(dense_spec(spec), store, data_dir, report)
+    parent = None if spec.method == "dense" else _parent(dense_spec(spec), store, data_dir, report, shared)
     folder.mkdir(parents=True, exist_ok=True)
-    return carry_out(spec, parent, folder, report, data_dir=data_dir, resume=resume,
+    return carry_out(spec, parent, folder, report, shared=shared, data_dir=data_dir, resume=resume,
                      created=None if record is None else record.created, given=given)
 
 
-def _parent(spec: RunSpec, store: Store, data_dir: Path | None, report: Report) -> Parent:
+def _parent(spec: RunSpec, store: Store, data_dir: Path | None, report: Report, shared: Shared) -> Parent:
     """The dense run of *spec*, made first when its weights are not on this machine."""
     found = find_checkpoint(spec, store)
     if found is None:
@@ -85,7 +89,7 @@ def _parent(spec: RunSpec, store: Store, data_dir: Path | None, report: Report) 
         with _writing(spec, store, lambda: report(Progress("load", 0, 1, "another run makes the dense parent"))):
             found = find_checkpoint(spec, store)
             if found is None:
-                _run(spec, store, data_dir, True, True, report, {})
+                _run(spec, store, data_dir, True, True, report, {}, shared)
                 found = store.live / spec.run_id / CHECKPOINT
     return Parent(spec.run_id, found)
 

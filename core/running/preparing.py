@@ -15,6 +15,7 @@ from core.methods.straight_through import holding
 from core.models.encoding import Encoded, encode
 from core.models.loading import load_model
 from core.models.prunable import prunable
+from core.running.shared import Shared, state_of
 from core.running.training import accelerator, predict
 from core.runs import gridded
 from core.runs.levels import holds
@@ -34,7 +35,7 @@ class Prepared:
 
     The model is on its device and holds the weights it starts from; `layers` are its prunable ones, `dense` copies of
     their weights `[out, in]`, both by matrix. `train_set` is empty for a run without training. `pattern` has learned
-    what it learns from the dense weights.
+    what it learns from the dense weights. `shared` holds what other runs have worked out.
     """
 
     spec: RunSpec
@@ -47,6 +48,7 @@ class Prepared:
     dense: dict[str, Tensor]
     pattern: Pattern
     grid: Grid | None
+    shared: Shared
 
     @property
     def pad(self) -> int:
@@ -65,7 +67,12 @@ class Prepared:
 
     def answers(self) -> np.ndarray:
         """Logits `[examples, classes]` of the model as it is, on the evaluation split."""
-        return predict(self.model, self.eval_set, self.pad)
+        return self.answers_to(self.eval_set)
+
+    def answers_to(self, texts: Encoded) -> np.ndarray:
+        """The same for any *texts*. Not to be written to."""
+        return self.shared.once(("answers", state_of(self.model), texts.digest, str(self.pad)),
+                                lambda: predict(self.model, texts, self.pad))
 
     def score(self) -> float:
         """The main score of the model as it is."""
@@ -88,7 +95,7 @@ def data_of(spec: RunSpec, data_dir: Path | None) -> TaskData:
                                dev_examples=spec.dev_examples), spec.eval_examples)
 
 
-def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None) -> Prepared:
+def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, shared: Shared) -> Prepared:
     """Load what *spec* names; *checkpoint*: the weights to start from, None for the model's own.
 
     Raises InputError when something cannot be loaded, or a matrix does not fit the pattern or the grid.
@@ -110,4 +117,4 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None) -> Pr
             grid.fits(name, shape)
     dense = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     pattern = pattern.bound({name: w.cpu().numpy() for name, w in dense.items()})
-    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid)
+    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared)

@@ -165,7 +165,7 @@ class Trainer:
         self.model = self.accelerator.prepare_model(model)
         self.trained = trained
         self.data, self.pad_id, self.spec, self.loop, self.method = data, pad_id, spec, loop, method
-        self.teacher = None if teacher is None else torch.from_numpy(teacher)
+        self.teacher = None if teacher is None else torch.tensor(teacher)
         self.per_epoch = math.ceil(len(data) / spec.batch_size)
         self.total = max(1, round(self.per_epoch * spec.epochs))
         self.rate = schedule(self.total, spec.lr)

@@ -201,10 +201,13 @@ class Environment(msgspec.Struct, kw_only=True):
 
 
 class Timing(msgspec.Struct, kw_only=True):
-    """Seconds of wall time; `phases` in the order they ran. A resumed run sums its parts."""
+    """Seconds of wall time; `phases` in the order they ran. A resumed run sums its parts. What had been
+    worked out before, most of it by other runs of the sweep, counts with the seconds it took then: `shared` of `total`
+    were not spent again."""
 
     total: float = 0.0
     phases: dict[str, float] = {}
+    shared: float = 0.0
 
 
 class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
