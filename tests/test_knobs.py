@@ -127,7 +127,7 @@ RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "sparsegpt": {"damping": (1e-6, 1.0), "block": (1, 4096)},
     "admm-layer": {"iterations": (1, 300), "rho_start": (1e-4, 1e3), "rho_end": (1e-4, 1e3), "stages": (1, 12),
                    "damping": (1e-6, 1.0), "polish": (0, 100), "rise": "stages support fixed", "scaled": "true false",
-                   "ramp": (0, 300), "settle": (0, 300), "inputs": "dense pruned"},
+                   "ramp": (0, 300), "settle": (0, 300), "metric": "norms inverse", "inputs": "dense pruned"},
     "sr-ste": {"decay": (0.0, 1.0), "form": "gradient weights"},
     "nxm-admm": {"rho": (1e-6, 1e3), "trains": "spec linears"},
     "admm": ADMM,

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from benchmarks.layerwise import fixed_rho
+from core.errors import InputError
 from core.inside.statistics import LayerStats
-from core.methods.admm_layer import LOOK, AdmmLayer
+from core.methods.admm_layer import LOOK, RIDGE, AdmmLayer, inverse_scale
 from core.methods.base import LayerResult
-from core.methods.knob_sets import QUICK, AdmmLayerKnobs
+from core.methods.knob_sets import FINE, QUICK, AdmmLayerKnobs
 from core.methods.knobs import knobs_to_spec, make_knobs
 from core.methods.quadratic import QuadraticSplit, Round
 from core.running.solving import trace_rows
@@ -133,6 +134,25 @@ def test_the_fixed_rho_form_is_a_choice_of_knobs(n: int, m: int) -> None:
     assert torch.allclose(ours.weight, theirs, atol=1e-4)
 
 
+def test_the_inverse_metric_counts_what_is_lost_once_all_others_have_made_up_for_a_weight() -> None:
+    """Weight by weight: the least loss of a row without it, by least squares over the others."""
+    _, stats = layer(rows=2, width=12, tokens=40, seed=5)
+    assert stats.gram is not None
+    norms = stats.gram.diagonal().sqrt()
+    a = (stats.gram / norms.outer(norms)).double()
+    found = inverse_scale(a)
+    root = np.linalg.cholesky((a + RIDGE * torch.eye(12, dtype=torch.float64)).numpy()).T  # |root v|^2 = v A v
+    lost = []
+    for j in range(12):
+        others = [i for i in range(12) if i != j]
+        answer = np.linalg.lstsq(root[:, others], root[:, j], rcond=None)[0]
+        lost.append(float(((root[:, j] - root[:, others] @ answer) ** 2).sum()))
+    assert np.allclose(found.numpy() ** 2 / found.numpy()[0] ** 2, np.array(lost) / lost[0], rtol=1e-9)
+    assert float((a.diagonal() / found.square()).mean()) == pytest.approx(1.0)
+    with pytest.raises(InputError, match="scaled = true"):
+        make_knobs(AdmmLayerKnobs, {"metric": "inverse", "scaled": False})
+
+
 def test_the_quick_knobs_cost_little_error() -> None:
     total = {"quick": 0.0, "default": 0.0, "fixed": 0.0}
     for seed in range(4):
@@ -149,7 +169,8 @@ def test_the_quick_knobs_cost_little_error() -> None:
 def test_a_later_knob_at_its_default_is_not_in_the_spec(name: str) -> None:
     given = {f.name: f.default for f in fields(AdmmLayerKnobs)}
     assert name not in knobs_to_spec(make_knobs(AdmmLayerKnobs, given))
-    other = {"rise": "fixed", "scaled": False, "ramp": 3, "settle": 3, "inputs": "pruned"}[name]
+    other = {"rise": "fixed", "scaled": False, "ramp": 3, "settle": 3, "metric": "inverse",
+             "inputs": "pruned"}[name]
     changed = make_knobs(AdmmLayerKnobs, {name: other})
     assert knobs_to_spec(changed)[name] == other
     assert make_knobs(AdmmLayerKnobs, knobs_to_spec(changed)) == changed
@@ -166,7 +187,7 @@ def test_a_recorded_run_keeps_its_id() -> None:
 
 def test_statistics_without_any_signal_are_no_obstacle() -> None:
     weight, _ = layer(rows=4, width=16)
-    for knobs in ({}, {"scaled": False}, {"rise": "support"}, QUICK):
+    for knobs in ({}, {"scaled": False}, {"rise": "support"}, FINE, QUICK):
         stats = LayerStats(norms=torch.zeros(16), tokens=5, gram=torch.zeros(16, 16))
         solver = AdmmLayer(make_knobs(AdmmLayerKnobs, knobs))
         assert torch.isfinite(solver.solve(weight, stats, parse_pattern("2:4")).weight).all()

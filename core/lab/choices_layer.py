@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import InputError, unknown
 from core.methods import METHODS
-from core.methods.knob_sets import QUICK, AdmmLayerKnobs
+from core.methods.knob_sets import FINE, QUICK, AdmmLayerKnobs
 from core.methods.knobs import knobs_of, make_knobs, read_value
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Unstructured, parse_pattern
@@ -38,6 +38,8 @@ SETTINGS: dict[str, Setting] = {
                       "polish": 0}),
     "support": Setting("rising with the support (ALPS 2024)", "rho grows faster while the support still changes; "
                        "conjugate gradients finish.", {"rise": "support"}),
+    "fine": Setting("fine", "columns count by what the layer loses without a weight; rho rises in four stages.",
+                    dict(FINE)),
     "quick": Setting("quick", "a third of the rounds, one rho, a short finish.", dict(QUICK)),
 }
 FIRST = "admm-layer"  # the method that the page opens with, and whose settings these are
