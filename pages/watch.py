@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.runs.store import Run
 from core.views.film import telling, wall, watch
-from ui import cache, film, frame, links
+from ui import cache, film, frame, lesson_strip, links
 
 OWN = links.Own("watch", ("view", "beside"))
 VIEWS = {"matrix": "One matrix", "model": "The whole model"}
@@ -59,7 +59,8 @@ run = frame.pick_run()
 if run is not None:
     with st.container(key="one-screen", horizontal=True, horizontal_alignment="right"):
         view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__, quiet=True)
-    if words := frame.cached_over(telling.cost, run.record.id):
+    asked = lesson_strip.asking() is not None  # what the run cost would answer the lesson's question
+    if not asked and (words := frame.cached_over(telling.cost, run.record.id)):
         st.caption(links.plain(words))
     with frame.guarded():
         if view == "matrix":

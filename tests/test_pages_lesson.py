@@ -145,6 +145,14 @@ def test_a_film_keeps_what_it_comes_to_for_itself_until_a_guess_was_made() -> No
     assert b'"silent"' not in shown(app)[0] and SILENT.encode() not in shown(app)[0]
 
 
+def test_what_a_run_cost_is_said_once_a_guess_was_made() -> None:
+    step = at("steep")
+    app = opened(step.page, query(ADMM, step))
+    assert not [c.value for c in app.caption if "layer-wise solution" in c.value]
+    press(app, "option.0")
+    assert len([c.value for c in app.caption if "layer-wise solution" in c.value]) == 1
+
+
 def test_the_end_says_what_is_known_and_leads_on() -> None:
     app = opened("lesson", query(ADMM, ADMM.steps[-1]))
     assert claims(app) == ["What you know now", "What next"]
