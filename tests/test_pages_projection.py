@@ -108,7 +108,7 @@ def test_a_bad_text_stays_to_be_mended(opened: AppTest) -> None:
 
 @pytest.mark.parametrize(("query", "words"), [
     ({"values": "0,0,0,0"}, "kept energy has no meaning"), ({"pattern": "4:4"}, "there is nothing to choose"),
-    ({"pattern": "1:1"}, "there is nothing to choose"), ({"values": "5,5,5,5", "k": "0"}, "tie at 5.00"),
+    ({"pattern": "1:1"}, "there is nothing to choose"), ({"values": "5,5,5,5", "k": "0"}, "tie: the lower index stays"),
     ({"values": "1e6,2,3,-1e6"}, "entries 1 and 4"), ({"iterations": "999"}, "Iteration 200"),
     ({"pattern": "8:16"}, "of 12\N{NARROW NO-BREAK SPACE}870")])
 def test_the_edges_of_what_can_be_asked(monkeypatch: pytest.MonkeyPatch, empty_store: Store, query: dict[str, str],
