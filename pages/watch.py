@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.film import telling, wall, watch
+from core.views.film import copies, telling, wall, watch
 from ui import cache, film, frame, lesson_strip, links
 
 OWN = links.Own("watch", ("view", "beside"))
@@ -18,7 +18,7 @@ def matrix_film(run: Run) -> None:
     matrix = frame.pick_matrix(run)
     if matrix is None:
         return
-    row, column = watch.place(links.shared.get("row"), links.shared.get("column"))
+    row, column = copies.place(links.shared.get("row"), links.shared.get("column"))
 
     def moved(cell: str) -> None:
         place = watch.clicked(run, matrix, cell)

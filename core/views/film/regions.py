@@ -14,9 +14,9 @@ from core.views.activations.region_film import film as kept
 from core.views.activations.region_film import map_title, moment_words
 from core.views.drawing import style
 from core.views.film import panels
+from core.views.film.copies import sequential_palette
 from core.views.film.panels import Part
 from core.views.film.reel import Film, Reel, column, row
-from core.views.film.watch import sequential_palette
 
 ACROSS = 6  # layers side by side
 HIGH, TIME = 190, 96  # pixels of a row of layers, and of the curves

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from core.runs.filmed import Filmed, Frame, filmed, histogram, kept_by_group
 from core.runs.store import Run
 from core.views.drawing import style
-from core.views.film import panels, telling
-from core.views.film.copies import fullness
+from core.views.film import copies, panels, telling
+from core.views.film.copies import Cut, cut_of, fullness, sequential_palette
 from core.views.film.feeling import feeling
 from core.views.film.panels import Part
 from core.views.film.reel import Film, Reel, column, evenly, row
@@ -20,7 +20,6 @@ from core.views.film.timeline import Timeline, strips
 from core.views.patterns import groups
 
 MOST = 40  # moments of one film: more do not fit its bytes
-TILE = 64  # weights a side that are shown of a matrix too large to be shown whole
 LOW = 190  # pixels of the row with the time axis
 KEPT, GONE = style.ACCENT, style.rgba((128, 134, 142), 0.65)
 
@@ -69,15 +68,10 @@ def made(run: Run, found: Filmed, top: int = 0, left: int = 0) -> Film:
                      [first, row(*below, height=LOW)])
 
 
-def window(found: Filmed, top: int, left: int) -> tuple[slice, slice]:
+def window(found: Filmed, top: int, left: int) -> Cut:
     """The weights that are shown: all that a film holds, or TILE of a side, on whole groups."""
     rows, cols = found.frames[0].w.shape
-    if rows <= TILE * 3 // 2 and cols <= TILE * 3 // 2:
-        return slice(0, rows), slice(0, cols)
-    high, wide = found.pattern.grouping.cell or (1, 1)
-    y = max(0, min(top, rows - TILE)) // high * high
-    x = max(0, min(left, cols - TILE)) // wide * wide
-    return slice(y, min(y + TILE, rows)), slice(x, min(x + TILE, cols))
+    return cut_of((rows, cols), found.pattern.grouping.cell, top, left)
 
 
 def _thinned(found: Filmed) -> Filmed:
@@ -85,11 +79,11 @@ def _thinned(found: Filmed) -> Filmed:
     return replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST, ends)])
 
 
-def _stack(found: Filmed, cut: tuple[slice, slice], part: str) -> NDArray[np.float32]:
+def _stack(found: Filmed, cut: Cut, part: str) -> NDArray[np.float32]:
     return np.stack([np.asarray(getattr(f, part), np.float32)[cut] for f in found.frames])
 
 
-def _masks(found: Filmed, cut: tuple[slice, slice]) -> NDArray[np.uint8]:
+def _masks(found: Filmed, cut: Cut) -> NDArray[np.uint8]:
     whole = np.ones(found.frames[0].w.shape, np.uint8)
     return np.stack([(whole if f.mask is None else f.mask)[cut] for f in found.frames])
 
@@ -111,7 +105,7 @@ class _Held:
     mask: int
 
 
-def _maps(reel: Reel, found: Filmed, cut: tuple[slice, slice]) -> tuple[Part, _Held]:
+def _maps(reel: Reel, found: Filmed, cut: Cut) -> tuple[Part, _Held]:
     """W, Z and |W - Z| side by side, in one colour range, and what is counted of the whole matrix beside them.
 
     Z is drawn from W + U under its mask: the same array shows what a group's entries are judged by.
@@ -143,17 +137,22 @@ def _maps(reel: Reel, found: Filmed, cut: tuple[slice, slice]) -> tuple[Part, _H
 
 def _counted(reel: Reel, found: Filmed) -> None:
     """The histogram of W, kept and gone, and how many large weights the groups hold: of the whole matrix."""
-    kept, gone = (np.stack([getattr(f, part) for f in found.frames]) for part in ("kept", "gone"))
-    # What piles up at zero later is cut off, and says its number: else nothing else would be seen beside it.
-    most = float(max((kept + gone)[0].max(), kept.max())) or 1.0
-    reel.add("split", panels.bars(
-        "All of W", [("kept", reel.counts(kept), KEPT), ("gone", reel.counts(gone), GONE)], top=most * 1.06,
-        note="by size", alt="Histogram of W, split into what stays and what goes",
-        ticks=[(0, f"−{found.limit:.2g}"), (kept.shape[1] / 2, "0"), (kept.shape[1], f"{found.limit:.2g}")]))
+    reel.add("split", split(reel, found))
     reel.add("occupancy", fullness(reel, found))
 
 
-def _group(reel: Reel, found: Filmed, cut: tuple[slice, slice], held: _Held) -> None:
+def split(reel: Reel, found: Filmed) -> Part:
+    """The histogram of all of W, kept and gone."""
+    kept, gone = (np.stack([getattr(f, part) for f in found.frames]) for part in ("kept", "gone"))
+    # What piles up at zero later is cut off, and says its number: else nothing else would be seen beside it.
+    most = float(max((kept + gone)[0].max(), kept.max())) or 1.0
+    return panels.bars(
+        "All of W", [("kept", reel.counts(kept), KEPT), ("gone", reel.counts(gone), GONE)], top=most * 1.06,
+        note="by size", alt="Histogram of W, split into what stays and what goes",
+        ticks=[(0, f"−{found.limit:.2g}"), (kept.shape[1] / 2, "0"), (kept.shape[1], f"{found.limit:.2g}")])
+
+
+def _group(reel: Reel, found: Filmed, cut: Cut, held: _Held) -> None:
     """One group: its weights, what is projected, who stays. At first the one whose mask changes most."""
     cell = found.pattern.grouping.cell or (1, groups.size_of(found.pattern))
     masks = _masks(found, cut)
@@ -196,43 +195,16 @@ def _feeling(reel: Reel, run: Run, found: Filmed, line: Timeline) -> bool:
     return True
 
 
-def _whole(reel: Reel, run: Run, found: Filmed, cut: tuple[slice, slice]) -> list[Part]:
+def _whole(reel: Reel, run: Run, found: Filmed, cut: Cut) -> list[Part]:
     """A small still picture of the whole matrix with a box where the weights above lie."""
     picture = run.array(f"thumbnail/{found.matrix}")
     if picture is None or picture.ndim != 2 or not picture.size:
         return []
-    values = picture.astype(np.float32)
-    down, across = found.shape[0] / values.shape[0], found.shape[1] / values.shape[1]
-    box = (cut[0].start / down, cut[1].start / across, (cut[0].stop - cut[0].start) / down,
-           (cut[1].stop - cut[1].start) / across)
-    reel.add("whole", panels.pixels(
-        f"Of {found.shape[0]} × {found.shape[1]}", reel.numbers(values[None]),
-        palette=reel.palette("size", sequential_palette()),
-        limit=float(np.percentile(values, 99.5)) or 1.0, scale="sequential", marked=box, key=False, most=6,
-        pick=found.whole,
-        say=("block", "block", "mean |w|"),
-        alt=f"The whole matrix of {found.shape[0]} × {found.shape[1]} as means of |w|; a box marks what is shown"))
+    reel.add("whole", copies.whole_matrix(reel, picture, found.shape, cut, found.whole))
     return [column("whole", weight=0.55, least=120)]
-
-
-def place(row: str | None, column: str | None) -> tuple[int, int]:
-    """The first weight to show, as the link names it; 0 for what is no number. `window` moves it inside."""
-    top, left = (int(text) if text is not None and text.isdecimal() and len(text) < 8 else 0 for text in (row, column))
-    return top, left
 
 
 def clicked(run: Run, matrix: str, cell: str) -> tuple[int, int] | None:
     """The first row and column to show once a "row,column" of the small picture was clicked; None for no such cell."""
     picture = run.array(f"thumbnail/{matrix}")
-    numbers = cell.split(",")
-    if picture is None or len(numbers) != 2 or not all(n.isdecimal() and len(n) < 6 for n in numbers):
-        return None
-    at = (min(int(n) * length // side, length - 1)
-          for n, length, side in zip(numbers, run.shape(matrix), picture.shape, strict=True))
-    top, left = (max(0, place - TILE // 2) for place in at)
-    return top, left
-
-
-def sequential_palette() -> list[style.RGBA]:
-    """255 strengths of one hue, 0 transparent; 255 the flat grey."""
-    return [*((*style.SEQUENTIAL_HUE, round(255 * (code / 254) ** 0.75)) for code in range(255)), style.PRUNED]
+    return None if picture is None else copies.clicked(picture.shape, run.shape(matrix), cell)
