@@ -1,4 +1,4 @@
-"""Layer lab: one real layer, a method and its knobs, and a player over the rounds of the solve."""
+"""Layer lab: one real layer, a method and its knobs, and the rounds of the solve as a film."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from core.lab import choices_layer as knobs
 from core.lab import layer, source
 from core.lab.choices_layer import LayerChoices
 from core.runs.store import Run
-from core.views.touch.layerlab import Pictures, moment
-from ui import frame, layers, links, player
+from core.views.film import copies
+from core.views.touch import layerlab
+from ui import film, frame, layers, links
 
 OWN = links.Own("lab", knobs.KEYS)
 
@@ -38,20 +39,8 @@ def buttons(choices: LayerChoices) -> None:
     st.button("Reset", on_click=OWN.say, args=({},), width="stretch")
 
 
-def draw(shown: Pictures) -> None:
-    """The maps over the curves and the histogram."""
-    frame.show(shown.maps, "maps")
-    left, right = st.columns(2, gap="large")
-    with left:
-        frame.show(shown.error, "error")
-    with right:
-        frame.show(shown.rounds, "rounds")
-    for key, view in shown.below.items():
-        frame.show(view, key)
-
-
 def page(run: Run, matrix: str) -> None:
-    """The knobs, the pin, and the player over the path that they give."""
+    """The knobs, the pin, and the film of the path that they give; a click on the whole of a large layer moves it."""
     pattern = knobs.usual(run.record.spec.pattern)
     choices, here = settled(pattern), source.source_of(run, matrix)
     seen, folded = knobs.shown(choices)
@@ -66,9 +55,17 @@ def page(run: Run, matrix: str) -> None:
     path, pinned = layer.path_of(here, choices), None
     with frame.guarded():
         pinned = layer.pinned(here, st.query_params.get("pin"))
+
+    def moved(cell: str) -> None:
+        place = layerlab.clicked(path, cell)
+        if place is not None:
+            links.shared.put("row", str(place[0]))
+            links.shared.put("column", str(place[1]))
+
     lines = dict(layer.errors_of(here, path.pattern, path.grid))
     with pictures:
-        player.show(lambda k: draw(moment(path, k, lines, pinned)), path.last, words=path.words)
+        top, left = copies.place(links.shared.get("row"), links.shared.get("column"))
+        film.show(layerlab.film(path, lines, pinned, top, left), "maps", claim=False, picked=moved)
         st.caption(links.plain(source.about(run, matrix)))
 
 

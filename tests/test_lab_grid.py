@@ -18,9 +18,12 @@ from core.runs.store import Store
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style
-from core.views.touch.layerlab_levels import levels_of_w
+from core.views.film.reel import MOST_BYTES, Film
+from core.views.touch.layerlab import film
+from core.views.touch.layerlab_levels import said
 from tests import makers
-from tests.opening import charts, open_page, said
+from tests.films import films, header, text
+from tests.opening import open_page
 from tests.test_lab_layer import planted
 
 # -- the path -----------------------------------------------------------------------------------------------------
@@ -117,54 +120,54 @@ def snapping(count: int = 3) -> LayerPath:
                 stops, rounds, rounds, rounds, rounds, Grid(3, 8))
 
 
-def test_bars_marks_and_distances_are_the_planted_ones() -> None:
+def drawn(path: LayerPath) -> tuple[Film, np.ndarray, np.ndarray]:
+    """The film, and shares of the kept weights: in steps, and by their distance from a level, `[moments, bars]`."""
+    found = film(path, {})
+    panels = [found.header["panels"][name] for name in ("levels", "apart")]
+    levels, apart = (found.array(p["series"][0]["values"]) / p["share"] for p in panels)
+    return found, levels, apart
+
+
+def test_bars_and_distances_are_the_planted_ones() -> None:
     path = snapping()
-    view = levels_of_w(path, 0)
-    assert view.figure is not None
+    found, levels, apart = drawn(path)
     keep = path.mask(0) == 1
     codes = path.stops[0].codes
     assert codes is not None
-    by_hand = [float((codes[keep] == level).mean()) for level in range(-3, 4)]
-    marks = next(t for t in view.figure.data if t.name == "Z")
-    assert list(marks.x) == list(range(-3, 4)) and list(marks.y) == pytest.approx(by_hand)
-    left, right = (t for t in view.figure.data if t.type == "bar")
-    for level, share in zip(range(-3, 4), by_hand, strict=True):
-        at = int(np.argmin(np.abs(np.asarray(left.x) - (level + 0.31))))
-        assert left.y[at] == pytest.approx(share)  # all of a level's weights in the bar 0.3 steps above it
-        assert abs(np.asarray(left.x) - level).min() < 1e-9  # a bar's middle is on the level
-    assert sum(left.y) == pytest.approx(1) == sum(right.y)
-    top = int(np.argmax(right.y))
-    assert right.y[top] == pytest.approx(1) and abs(right.x[top] - 0.31) <= 0.025
-    assert f"0{style.SPACE}% of the kept W lie within a tenth of a step of one of 7 levels" in view.claim
-    assert "half of them within 0.31 steps" in view.claim and "all 64 groups hold exactly 2 of 4" in view.claim
-    assert "takes 6.5 bits a weight" in view.try_this  # 3 / 2 + 4 / 4 + 32 / 8
+    ticks = {words: at for at, words in found.header["panels"]["levels"]["ticks"]}
+    for level in range(-3, 4):
+        middle = ticks[f"{level}".replace("-", "−")]
+        assert middle % 1 == 0.5  # a bar's middle is on the level
+        share = float((codes[keep] == level).mean())
+        assert levels[0][int(middle + 0.31 * 8)] == pytest.approx(share)  # all of a level's weights 0.3 steps above it
+    assert levels[0].sum() == pytest.approx(1) == apart[0].sum()
+    assert apart[0][int((0.31 + 0.5) * 20)] == pytest.approx(1)
+    assert said(path, 0) == f"0{style.SPACE}% of the kept W lie within a tenth of a step of one of 7 levels."
+    assert "takes 6.5 bits a weight" in found.alt  # 3 / 2 + 4 / 4 + 32 / 8
 
 
-def test_the_bars_of_an_eighth_of_a_step_reach_the_marks_in_the_end() -> None:
+def test_the_bars_of_an_eighth_of_a_step_reach_the_levels_in_the_end() -> None:
     path = snapping()
-    view = levels_of_w(path, path.last)
-    assert view.figure is not None and view.claim.startswith("In the answer every kept weight is on one of 7 levels")
-    bars = next(t for t in view.figure.data if t.type == "bar")
-    marks = next(t for t in view.figure.data if t.name == "Z")
-    heights = dict(zip(np.round(bars.x, 6).tolist(), bars.y, strict=True))
-    assert [heights[float(x)] for x in marks.x] == pytest.approx(list(marks.y))
+    found, levels, apart = drawn(path)
+    codes, keep = path.stops[path.last].codes, path.mask(path.last) == 1
+    assert codes is not None
+    for at, words in found.header["panels"]["levels"]["ticks"]:
+        share = float((codes[keep] == int(words.replace("−", "-"))).mean())
+        assert levels[-1][int(at)] == pytest.approx(share)
+    assert apart[-1][10] == pytest.approx(1) and "Every kept weight is on one of 7 levels" in found.alt
 
 
-def test_many_levels_get_bars_of_a_step_and_nothing_is_heavy() -> None:
-    layer = planted(256, 64)
-    path = lab.solve(layer, "admm-layer", "2:4", {"iterations": 4}, grid=Grid(8, 64))
-    for k in range(len(path.stops)):
-        view = levels_of_w(path, k)
-        assert view.figure is not None and len(view.figure.to_json()) < 100_000
-        assert all(t.name != "Z" for t in view.figure.data)
-        assert "one of 255 levels" in view.claim and view.alt and view.try_this
+def test_many_levels_get_bars_of_a_step() -> None:
+    path = lab.solve(planted(256, 64), "admm-layer", "2:4", {"iterations": 4}, grid=Grid(8, 64))
+    found, levels, _ = drawn(path)
+    assert levels.shape[1] == 257 and len(found.packed()) < MOST_BYTES
 
 
-def test_a_layer_of_zeros_is_said() -> None:
+def test_a_layer_of_zeros_has_no_levels() -> None:
     path = snapping()
     empty = LayerPath(**{**vars(path), "stops": tuple(
         Stop(s.round, s.w, s.v, s.bits, s.rows, s.codes, np.zeros_like(s.scale)) for s in path.stops)})
-    assert levels_of_w(empty, 0).figure is None and "all zero" in levels_of_w(empty, 0).claim
+    assert "levels" not in film(empty, {}).header["panels"]
 
 
 # -- the page -----------------------------------------------------------------------------------------------------
@@ -179,20 +182,20 @@ def store(empty_store: Store) -> Store:
 
 def test_the_page_shows_the_levels_when_the_link_asks_for_a_grid(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "lab", bits="4", chunk="32", k="3", pin="pattern=2:4,bits=3")
-    assert charts(app) == 5 and not app.error
-    words = said(app)
-    assert "of the kept W lie within a tenth of a step of one of 15 levels" in words and "4 bits by 32 inputs" in words
+    assert not app.error and header(app)["panels"]["z"]["note"] == "obeys 2:4, 4 bits"
+    assert "of the kept W lie within a tenth of a step of one of 15 levels" in text(app, "near", 3)
     assert app.query_params["bits"] == "4" and app.query_params["chunk"] == "32"
     next(s for s in app.selectbox if s.label == "Grid").set_value("0").run()
-    assert "bits" not in app.query_params and "chunk" not in app.query_params and charts(app) == 4
+    assert "bits" not in app.query_params and "chunk" not in app.query_params
+    assert "levels" not in header(app)["panels"]
     next(s for s in app.selectbox if s.label == "Grid").set_value("8").run()
-    assert app.query_params["bits"] == "8" and charts(app) == 5 and not app.exception
+    assert app.query_params["bits"] == "8" and "levels" in header(app)["panels"] and not app.exception
 
 
 def test_quantisation_alone_and_a_bad_grid(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "lab", bits="3", pattern="dense")
-    assert charts(app) == 5 and not app.error and "on one of 7 levels" in said(app)
+    assert not app.error and "on one of 7 levels" in text(app, "near")
     app = open_page(monkeypatch, store, "lab", bits="11")
-    assert "A grid of 11 bits" in app.error[0].value and charts(app) == 4
+    assert "A grid of 11 bits" in app.error[0].value and len(films(app)) == 1
     app = open_page(monkeypatch, store, "lab", bits="4", chunk="60")
-    assert "divisible by chunks of 60" in app.error[0].value and charts(app) == 0
+    assert "divisible by chunks of 60" in app.error[0].value and not films(app)

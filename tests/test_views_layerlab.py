@@ -1,8 +1,8 @@
-"""The lab's pictures against planted layers: what is drawn, in which range, what it weighs, what the words say."""
+"""The lab's film against planted layers: what is drawn, in which range, what it weighs, what the words say."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +10,10 @@ import pytest
 from core.lab.results_layer import LayerPath, Stop
 from core.runs.arrays import pack_mask
 from core.views.drawing import style
-from core.views.drawing.view import View
-from core.views.touch.layerlab import moment
-from core.views.touch.layerlab_curves import error_curve, loss_words, rounds
-from core.views.touch.layerlab_groups import groups_of_z
-from core.views.touch.layerlab_maps import layer_maps
+from core.views.film import still
+from core.views.film.reel import MOST_BYTES
+from core.views.touch.layerlab import clicked, film
+from core.views.touch.layerlab_time import loss_words, strips
 
 MATRIX = "bert.encoder.layer.1.attention.self.query"
 LINES = {"magnitude": 0.3, "wanda": 0.2, "admm-layer": 0.01}
@@ -39,72 +38,66 @@ def planted(rows: int = 8, columns: int = 8, count: int = 3, method: str = "admm
                 (steps[-1:] * 0 if count < 2 else 1 / steps - 1 / steps[-1]))
 
 
-def heats(view: View) -> list[Any]:
-    assert view.figure is not None
-    return [trace for trace in view.figure.data if trace.type == "heatmap"]
-
-
-def weight_of(view: View) -> int:
-    return 0 if view.figure is None else len(view.figure.to_json())
-
-
-def test_a_small_matrix_is_drawn_weight_by_weight_with_pruned_ones_in_grey() -> None:
+def test_w_stands_beside_z_as_single_weights_with_pruned_ones_in_grey() -> None:
     path = planted()
-    view = layer_maps(path, 1)
-    before, grey, z = heats(view)
-    assert np.array_equal(before.z, path.weight)
-    assert np.array_equal(grey.z, 1 - path.mask(1))
-    kept = path.mask(1) == 1
-    assert np.allclose(z.z[kept], 1.5 * path.weight[kept], rtol=1e-3) and np.isnan(z.z[~kept]).all()
-    assert (before.zmin, before.zmax) == (z.zmin, z.zmax) and before.zmin == -before.zmax
+    found = film(path, LINES)
+    w, z = found.header["panels"]["w"], found.header["panels"]["z"]
+    assert w["limit"] == z["limit"] == pytest.approx(np.percentile(np.abs(path.weight), 99.5), rel=1e-5)
+    for k in range(2):
+        assert np.allclose(found.array(w["values"])[k], path.w(k), atol=1e-4)
+        kept = path.mask(k) == 1
+        assert np.array_equal(still.codes(found, z, k) == style.PRUNED_CODE, ~kept)
+        assert np.allclose(found.array(z["values"])[k][kept], path.z(k)[kept], atol=1e-4)
+    answer = found.array(w["values"])[2]  # W of the answer is its Z
+    assert np.allclose(answer, path.z(2), atol=1e-4)
 
 
-def test_every_output_has_its_bar_and_the_axis_is_the_same_at_every_stop() -> None:
-    path = planted()
-    views = [layer_maps(path, k) for k in range(3)]
-    for k, view in enumerate(views):
-        assert view.figure is not None
-        bar = next(t for t in view.figure.data if t.type == "bar")
-        assert bar.x == pytest.approx([(k + 1) / 100, *[(k + 1) / 200] * 7]) and list(bar.y) == list(range(8))
-    ranges = {view.figure.layout.xaxis3.range for view in views if view.figure is not None}
-    assert len(ranges) == 1 and next(iter(ranges))[1] >= 0.03
+def test_every_output_has_its_bar_in_one_range() -> None:
+    found = film(planted(), LINES)
+    lost = found.header["panels"]["lost"]
+    shares = found.array(lost["series"][0]["values"]) / lost["share"]
+    for k in range(3):
+        assert shares[k] == pytest.approx([(k + 1) / 100, *[(k + 1) / 200] * 7], abs=1e-6)
+    assert lost["top"] == pytest.approx(0.03 * lost["share"]) and lost["hover"][3] == "output 3"
+    many = film(planted(256, 8), LINES).header["panels"]["lost"]
+    assert len(many["hover"]) == 64 and many["hover"][1] == "outputs 4–7"
 
 
-def test_a_large_matrix_is_drawn_as_block_means_and_stays_light() -> None:
-    path = planted(1536, 384, 14)
-    view = layer_maps(path, 3, planted(1536, 384, 14))
-    before, z, gap = heats(view)
-    r, c = 16, 4
-    assert before.z.shape == (96, 96) == z.z.shape
-    by_hand = np.abs(path.weight[2 * r:3 * r, 5 * c:6 * c]).mean()
-    assert before.z[2, 5] == pytest.approx(by_hand, rel=1e-4) and (before.dx, before.dy) == (c, r)
-    assert before.zmin == 0 and z.zmax == before.zmax
-    wanted = np.abs(path.z(3) - path.z(13))[:r, :c].mean()
-    assert gap.z[0, 0] == pytest.approx(wanted, rel=1e-4)
-    assert "means of |w| over blocks of 16 × 4" in view.alt
-    assert view.figure is not None
-    bar = next(t for t in view.figure.data if t.type == "bar")
-    rows = path.stops[3].rows[:r].sum() / path.energy[:r].sum()
-    assert len(bar.x) == 96 and bar.x[0] == pytest.approx(rows, rel=1e-4)
+def test_a_large_layer_is_looked_at_in_a_part_that_can_be_moved() -> None:
+    path = planted(256, 384, 14)
+    found = film(path, LINES, planted(256, 384, 4), 100, 201)
+    assert found.header["panels"]["w"]["start"] == [100, 200]
+    shown = found.array(found.header["panels"]["w"]["values"])
+    assert np.allclose(shown[3], path.w(3)[100:164, 200:264], atol=1e-4)
+    means = found.array(found.header["panels"]["whole"]["values"])[0]
+    rows, cols = 256 // means.shape[0], 384 // means.shape[1]
+    assert means[2, 5] == pytest.approx(np.abs(path.weight[2 * rows:3 * rows, 5 * cols:6 * cols]).mean(), rel=1e-2)
+    assert clicked(path, "0,0") == (0, 0) and clicked(path, "x") is None
+    assert len(found.packed()) <= MOST_BYTES
+
+
+def test_the_largest_part_of_the_longest_path_stays_under_its_bytes() -> None:
+    assert len(film(planted(96, 96, 26), LINES, planted(96, 96, 4)).packed()) <= MOST_BYTES
 
 
 def test_a_pin_is_subtracted_at_its_answer() -> None:
-    path, other = planted(), planted(title="pinned one")
-    view = layer_maps(path, 0, other)
-    assert np.allclose(heats(view)[-1].z, path.z(0) - other.z(other.last))
-    assert view.figure is not None
-    line = next(t for t in view.figure.data if t.name == "pinned answer")
-    assert line.x == pytest.approx([0.03, *[0.015] * 7])
+    path, other = planted(), planted(count=2, title="pinned one")
+    found = film(path, LINES, other)
+    panel = found.header["panels"]["pinned"]
+    wanted = np.clip((path.z(0) - other.z(1)) / panel["limit"], -1, 1) * 127 + style.ZERO_CODE
+    assert np.abs(found.array(panel["values"])[0] - wanted).max() <= 0.51
+    assert found.header["panels"]["say"]["texts"][2].endswith(f"Pinned: {loss_words(other.errors[-1])}.")
 
 
-def test_the_words_of_the_maps_are_the_figures() -> None:
-    view = layer_maps(planted(), 0)
-    total = (0.01 * 1 + 0.005 * 35) / 36
-    assert view.claim == f"After round 1 of 2, Z keeps 50{style.SPACE}% of the weights and loses {loss_words(total)} " \
-                         f"of the layer's outputs; output 0 loses most, 1{style.SPACE}%."
-    assert "all 16 groups hold exactly 2 of 4" in view.alt
-    assert view.table["output lost"].iloc[0] == pytest.approx(0.01)
-    assert layer_maps(planted(), 2).claim.startswith("The answer keeps")
+def test_the_words_are_the_figures() -> None:
+    found = film(planted(), LINES)
+    total = [(0.01 * (k + 1) + 0.005 * (k + 1) * 35) / 36 for k in range(3)]
+    first, _, last = found.header["panels"]["say"]["texts"]
+    assert first == f"After round 1 of 2, Z loses {loss_words(total[0])} of the layer's outputs."
+    assert last == f"The answer loses {loss_words(total[2])} of the outputs. Best of the others: Wanda, " \
+                   f"20{style.SPACE}%."
+    assert "all 16 groups hold exactly 2 of 4" in found.alt and "Output 0 loses most" in found.alt
+    assert list(found.table["outputs lost"][:3]) == pytest.approx(total)
 
 
 @pytest.mark.parametrize(("share", "words"), [(0.5, "50 %"), (0.0123, "1.23 %"), (0.0000123, "0.00123 %"),
@@ -113,80 +106,41 @@ def test_small_losses_keep_their_digits(share: float, words: str) -> None:
     assert loss_words(share).replace(style.SPACE, " ") == words
 
 
-def test_the_error_is_a_curve_with_every_method_as_a_line() -> None:
-    path, other = planted(count=5), planted(count=3, title="other")
-    view = error_curve(path, 2, LINES, other)
-    assert view.figure is not None and view.figure.layout.yaxis.type == "log"
-    by_name = {t.name: t for t in view.figure.data if t.name}
-    curve = next(t for name, t in by_name.items() if name.startswith("ADMM "))
-    assert list(curve.x) == [1, 2, 3, 4, 5] and list(curve.y) == pytest.approx(list(path.errors))
-    pinned = next(t for name, t in by_name.items() if name.startswith("pinned"))
-    assert list(pinned.y) == pytest.approx(list(other.errors)) and pinned.line.dash == "dash"
-    for name, value in LINES.items():
-        line = next(t for t in by_name.values() if t.name.startswith(style.method_title(name)))
-        assert set(line.y) == {value} and line.line.color == style.colour(name)
-    mark = next(t for t in view.figure.data if t.mode == "markers")
-    assert (list(mark.x), list(mark.y)) == ([3], pytest.approx([path.errors[2]]))
-    low, high = view.figure.layout.yaxis.range
-    assert 10**low < path.errors.min() and 10**high > 0.3
-    assert "the best of the other methods is Wanda with 20" in view.claim and "The pinned answer loses" in view.claim
-    assert "round 1" not in view.try_this
-    assert "what Wanda keeps" in error_curve(path, 0, LINES | {"wanda": float(path.errors[0])}).try_this
+def test_the_time_axis_has_every_method_as_a_line_and_what_the_rounds_say() -> None:
+    path, other = planted(count=5), planted(count=3)
+    path = replace(path, stops=(*path.stops[:2], *path.stops[3:]))  # round 3 is no stop
+    lost, residuals, rho, flips = strips(path, LINES, other)
+    by_name = {line["name"]: line for line in lost["lines"]}
+    assert list(by_name) == ["this Z", "pinned", "Magnitude", "Wanda"]
+    assert by_name["this Z"]["y"] == pytest.approx(path.errors, rel=1e-3)
+    assert set(by_name["Wanda"]["y"]) == {0.2} and by_name["Wanda"]["colour"] == style.colour("wanda")
+    assert by_name["pinned"]["y"][0] == pytest.approx(other.errors[-1], rel=1e-3)
+    assert lost["log"] and lost["low"] < path.errors.min() and lost["high"] > 0.3
+    assert residuals["lines"][0]["y"] == pytest.approx(path.primal, rel=1e-3)
+    assert residuals["lines"][1]["y"] == pytest.approx(path.dual, rel=1e-3)
+    assert rho["lines"][0]["x"] == [0, 1, 1.5, 2] and rho["lines"][0]["y"] == [1, 2, 3, 4]
+    assert flips["lines"][0]["y"] == pytest.approx(path.flips, rel=1e-3)
 
 
-def test_the_rounds_show_residuals_flips_and_rho_and_where_we_stand() -> None:
-    path = planted(count=5)
-    view = rounds(path, 2)
-    assert view.figure is not None
-    primal, dual, flips, rho = view.figure.data
-    assert list(primal.y) == pytest.approx(path.primal.tolist()) and list(dual.y) == pytest.approx(path.dual.tolist())
-    assert list(flips.y) == pytest.approx(path.flips.tolist()) and list(rho.y) == [1, 2, 3, 4]
-    assert view.figure.layout.yaxis.type == "log" and view.figure.layout.yaxis2.type == "linear"
-    assert view.figure.layout.shapes[0].x0 == 3
-    assert "the primal residual was 0.0001: W had all but reached Z, and no mask entry changed any more" in view.claim
-    assert list(view.table.columns) == ["round", "rho", "primal", "dual", "flips"]
+def test_a_method_without_rounds_has_one_moment() -> None:
+    found = film(planted(count=1, method="wanda", title="Wanda"), LINES)
+    assert found.header["moments"] == ["the answer"] and len(found.header["panels"]["time"]["strips"]) == 1
 
 
-def test_a_method_without_rounds_says_so() -> None:
-    path = planted(count=1, method="wanda", title="Wanda")
-    view = rounds(path, 0)
-    assert view.figure is None and view.claim.startswith("Wanda: no rounds")
-    assert error_curve(path, 0, LINES).figure is not None
-    assert layer_maps(path, 0).claim.startswith("The answer keeps")
-
-
-def test_the_histogram_counts_the_largest_anywhere_of_dense_and_w_and_the_support_of_z() -> None:
+def test_the_largest_of_w_are_counted_anywhere_and_the_support_of_the_answer() -> None:
     path = planted(16, 16)
-    view = groups_of_z(path, 1)
-    assert view.figure is not None
-    bars = {t.name.partition(":")[0]: t for t in view.figure.data}
-
-    def by_hand(values: np.ndarray) -> list[float]:
-        edge = np.sort(np.abs(values).ravel())[values.size // 2]
-        held = [(np.abs(group) >= edge).sum() for row in values for group in row.reshape(-1, 4)]
-        return [held.count(n) / len(held) for n in range(5)]
-
-    assert list(bars["dense"].y) == pytest.approx(by_hand(path.weight))
-    assert list(bars["Z"].y) == [0, 0, 1, 0, 0]
-    assert list(bars["dense"].x) == ["0", "1", "2", "3", "4"]
-    assert view.figure.layout.yaxis.range == (0, 1.02)
-    assert view.claim.endswith("in Z, all 64 groups hold exactly 2 of 4.")
-    exact = by_hand(path.weight)[2]
-    assert f"exactly 2 of 4 in {style.percent(exact)} of the groups" in view.claim
-
-
-@pytest.mark.parametrize("shape", [(64, 256), (256, 64), (256, 96), (384, 384), (1536, 384)])
-def test_no_figure_is_heavy(shape: tuple[int, int]) -> None:
-    path = planted(*shape, count=6)
-    shown = moment(path, 2, LINES, planted(*shape, count=4))
-    for view in (shown.maps, shown.error, shown.rounds, shown.groups):
-        assert weight_of(view) <= 500_000
-        assert view.alt and view.claim and view.try_this
+    found = film(path, LINES)
+    counts = found.array(found.header["panels"]["held"]["series"][0]["values"])
+    w = np.abs(path.w(0))
+    edge = np.sort(w.ravel())[w.size // 2]
+    held = [int((np.abs(group) >= edge).sum()) for row in w for group in row.reshape(-1, 4)]
+    assert list(counts[0]) == [held.count(n) for n in range(5)]
+    assert list(counts[2]) == [0, 0, 64, 0, 0]
 
 
 def test_a_layer_that_says_nothing_is_drawn_without_dividing_by_zero() -> None:
     path = planted()
-    dead = LayerPath(**{**vars(path), "energy": np.zeros(8, np.float32), "stops": tuple(
-        Stop(s.round, s.w, s.v, s.bits, np.zeros(8, np.float32)) for s in path.stops)})
-    for view in filter(None, vars(moment(dead, 1, {"magnitude": 0.0})).values()):
-        assert "nan" not in view.claim and "inf" not in view.claim
+    dead = replace(path, energy=np.zeros(8, np.float32), stops=tuple(
+        Stop(s.round, s.w, s.v, s.bits, np.zeros(8, np.float32)) for s in path.stops))
+    found = film(dead, {"magnitude": 0.0})
+    assert "nan" not in found.alt and found.packed()

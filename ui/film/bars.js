@@ -83,7 +83,8 @@ class Bars {
     for (const series of panel.series) {
       const value = film.arrays[series.values].value(film.k, i);
       const count = grouped(Math.round(value).toString());
-      lines.push(`${series.name}: ${count}${panel.share ? ` (${percent(value / panel.share)})` : ""}`);
+      const share = panel.share ? percent(value / panel.share) : "";
+      lines.push(`${series.name}: ${panel.counted === false ? share : count + (share && ` (${share})`)}`);
     }
     return lines;
   }

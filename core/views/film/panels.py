@@ -61,15 +61,17 @@ def wall(title: str, values: int, *, palette: str, cells: Sequence[Part], rows: 
 
 def bars(title: str, series: Sequence[tuple[str, int, Colour | Sequence[Colour]]], *, top: float, note: str = "",
          alt: str = "", ticks: Sequence[tuple[float, str]] = (), names: Sequence[str] = (), share: float = 0.0,
-         gap: bool = False) -> Part:
+         gap: bool = False, hover: Sequence[str] = (), counted: bool = True) -> Part:
     """Bars stacked over a fixed range 0..*top*; what is higher is cut off and marked.
 
     *series*: name, array of counts `[moments or 1, bars]`, one colour or one a bar. *ticks*: places along the bars (0
     the first edge) and their words. *names*: what each bar stands for. *share*: the whole, of which a bar says its
-    percentage; 0: it says the count.
+    percentage; 0: it says the count. *hover*: what each bar is called when pointed at, where *names* have no room. Not
+    *counted*: pointed at, a bar says its percentage alone.
     """
     return {"kind": "bars", "title": title, "note": note, "alt": alt, "top": top, "ticks": [list(t) for t in ticks],
             "names": list(names), "share": share, "gap": gap,
+            **({"hover": list(hover)} if hover else {}), **({} if counted else {"counted": False}),
             "series": [{"name": name, "values": values, "colours": [colours] if isinstance(colours, str) else
                         list(colours)} for name, values, colours in series]}
 
