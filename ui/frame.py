@@ -239,8 +239,7 @@ def show(view: View, key: str, small: str = "") -> None:
 
 
 def _chart(figure: go.Figure, key: str, alt: str) -> None:
-    st.plotly_chart(figure, key=key, width="stretch", height=lesson_strip.height(figure.layout.height), config=PLOTLY,
-                    alt=alt)
+    st.plotly_chart(figure, key=key, width="stretch", height="content", config=PLOTLY, alt=alt)
 
 
 def read_on(view: View, key: str, small: str = "") -> None:

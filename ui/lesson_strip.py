@@ -9,7 +9,6 @@ Keys: P back, N next, 1 to 4 the answers. The player has H, J, K and L.
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -18,7 +17,7 @@ from streamlit.errors import StreamlitAPIException
 from core.errors import InputError, unknown
 from core.lessons import LESSONS
 from core.lessons.base import Lesson, Question, Step
-from ui import links, player
+from ui import links
 from ui.pages import PAGES
 
 
@@ -44,8 +43,7 @@ def draw(page: str) -> None:
 
 
 GO = "lesson.go"  # where to go: a callback cannot leave its page, the next run of the page can
-TRIES = 2  # the last tick of a player may bring the page back that was just left, once
-LOW = 400  # pixels of a figure: what a small window has left over the strip, under player and knobs
+TRIES = 2  # a run of the page that was just left may still be under way, once
 SILENT = "What this picture comes to is said once the question of the lesson is answered."
 # The window belongs to the picture, its player and its knobs: the heading, the navigation and the boxes that choose a
 # run give way. What the step speaks of has a line at its left, in the theme's accent.
@@ -84,12 +82,6 @@ SHOW = """
   }, 150);
 })();
 """
-
-
-def height(usual: int | None) -> int | Literal["content"]:
-    """How high a figure of *usual* pixels may be: in a lesson no higher than what a small window has left."""
-    inside = st.query_params.get("lesson") in LESSONS and usual is not None and usual > LOW
-    return LOW if inside else "content"
 
 
 def asking() -> Step | None:
@@ -175,20 +167,15 @@ def _arrive(lesson: Lesson, step: Step, page: str) -> None:
     here = f"{lesson.id}/{step.id}"
     if st.session_state.get("lesson.at") != here:
         st.session_state["lesson.at"] = here
-        _forget()
+        links.forget_all()
         if page == step.page and set(st.query_params) <= {"lesson", "step"}:
             st.query_params.update(step.state)
-
-
-def _forget() -> None:
-    links.forget_all()
-    player.stop()
 
 
 def _go(lesson: Lesson, place: int) -> None:
     """Open the step at *place* with its own state, on its own page."""
     step = lesson.steps[place]
-    _forget()
+    links.forget_all()
     st.session_state[GO] = (step.page, query(lesson, step), TRIES)
 
 

@@ -64,9 +64,8 @@ def test_the_strip_leaves_most_of_the_window_and_never_covers_the_end_of_the_pag
 SEEN = """look => {
     const strip = document.querySelector('[data-testid=stBottomBlockContainer]').getBoundingClientRect().top;
     const film = document.querySelector(`.st-key-film-box-${look}`);
-    const root = film?.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
-    const parts = film ? [film, root.querySelector('.bar'), ...root.querySelectorAll('canvas')]
-                       : [document.querySelector(`.st-key-${look}`), document.querySelector('.st-key-k-player')];
+    const root = film.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
+    const parts = [film, root.querySelector('.bar'), ...root.querySelectorAll('canvas')];
     const knobs = [...document.querySelectorAll('[data-testid=stMain] [data-testid=stSlider]')]
         .filter(e => e.offsetHeight && !e.closest('details'));
     return [...parts, ...knobs].map(e => e.getBoundingClientRect()).filter(r => r.height)
