@@ -5,41 +5,82 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.weights import before_after, modelmap, pair, tile
-from ui import comparing, frame, links
+from core.views.weights import before_after, modelmap, moving, pair, tile
+from ui import comparing, film, frame, links
 
 OWN = links.Own("weights", ("moment", "show", "difference", "figure"))
 
 
-def page(run: Run, matrix: str) -> None:
-    """The maps, then the tile beside the histogram, then the whole model."""
+def played(run: Run, matrix: str, shows: list[str]) -> None:
+    """The film, over the knobs that change what it shows."""
+    older(run, matrix)
+    pictures, reach = st.container(), frame.cached(moving.knobs, run, matrix)
+    with st.container(horizontal=True, gap="large"):
+        what = OWN.choose("show", "Show", shows, words=str.upper, look="segments", kind="copy",
+                          help="W is trained, Z obeys the pattern, U adds up what they disagree on.")
+        fine = finer()
+        row, column = position(reach)
+    found = frame.cached(moving.film, run, matrix, what, row, column, fine)
+    if found is not None:
+        with pictures:
+            film.show(found, "maps")
+
+
+def still(run: Run, matrix: str) -> None:
+    """A run without moments: the maps of its two ends, then the tile beside the histogram."""
     reach = tile.knobs(run, matrix)
     maps = st.container()
-    moments = pair.moments(run, matrix)
-    moment = OWN.choose("moment", "Moment", moments, default=moments[-1], look="steps",
-                        words=lambda m: pair.moment_words(run.record, m))
     with st.container(horizontal=True, gap="large"):
-        what = "w" if moment == pair.FINAL else OWN.choose(
-            "show", "Show", list(pair.WHAT), words=str.upper, look="segments", kind="copy",
-            help="W is trained, Z obeys the pattern, U adds up what they disagree on.")
         zoom = "on" if reach.whole else links.shared.choose(
             "zoom", "Zoom", ["off", "on"], look="segments",
             words={"off": "Whole matrix", "on": "Single weights"}.__getitem__)
-        fine = OWN.choose("difference", "Difference in", ["1", "10"], look="segments",
-                          words={"1": "the same colours", "10": "a tenth of the range"}.__getitem__)
+        fine = finer()
     close, spread = st.columns([6, 5], gap="large")
     with close:
         numbers = st.container()
-        row = links.shared.slide("row", "First output of the tile", 0, reach.last[0], step=reach.step[0])
-        column = links.shared.slide("column", "First input of the tile", 0, reach.last[1], step=reach.step[1])
+        row, column = position(reach)
     with maps:
-        if missing := frame.cached(pair.notes, run, matrix, moment, what):
+        if missing := frame.cached(pair.notes, run, matrix):
             st.info(links.plain(" ".join(missing)))
-        frame.draw(before_after.panels, run, matrix, moment, what, zoom == "on", row, column, fine == "10", key="maps")
+        frame.draw(before_after.panels, run, matrix, pair.FINAL, "w", zoom == "on", row, column, fine, key="maps")
     with numbers:
-        frame.draw(tile.tile, run, matrix, row, column, moment, what, key="tile")
+        frame.draw(tile.tile, run, matrix, row, column, key="tile")
     with spread:
-        frame.draw(tile.histogram, run, matrix, moment, what, key="histogram")
+        frame.draw(tile.histogram, run, matrix, key="histogram")
+
+
+def older(run: Run, matrix: str) -> None:
+    """A moment as older links name it becomes one of the film."""
+    moment = OWN.get("moment")
+    if moment is None:
+        return
+    k = frame.cached(moving.place_of, run, matrix, moment)
+    OWN.forget("moment")
+    if k is None:
+        st.error(links.plain(f"Unknown moment {moment[:40]!r}. Expected: one that the film has. Move the slider."))
+    elif "k" not in st.query_params:
+        st.query_params["k"] = str(k)
+
+
+def finer() -> bool:
+    """In which range the difference is drawn."""
+    return OWN.choose("difference", "Difference in", ["1", "10"], look="segments",
+                      words={"1": "the same colours", "10": "a tenth of the range"}.__getitem__) == "10"
+
+
+def position(reach: tile.Knobs) -> tuple[int, int]:
+    """Where the tile lies."""
+    return links.shared.slide("row", "First output of the tile", 0, reach.last[0], step=reach.step[0]), \
+        links.shared.slide("column", "First input of the tile", 0, reach.last[1], step=reach.step[1])
+
+
+def page(run: Run, matrix: str) -> None:
+    """The matrix, then the whole model."""
+    shows = frame.cached(moving.shows, run, matrix)
+    if shows:
+        played(run, matrix, shows)
+    else:
+        still(run, matrix)
     model = st.container()
     figure = OWN.choose("figure", "Colour the model by", list(modelmap.FIGURES), look="segments",
                         words=lambda k: modelmap.FIGURES[k].title)

@@ -5,31 +5,34 @@ from __future__ import annotations
 import pytest
 
 from core.runs.store import Store
+from tests.films import header, text
 from tests.makers import make_dense, make_run, run_named
 from tests.opening import charts, open_page, said
 
 MATRIX = "bert.encoder.layer.1.output.dense"
 
 
-def test_the_default_run_opens_with_its_answer_and_four_figures(monkeypatch: pytest.MonkeyPatch,
-                                                                good_store: Store) -> None:
+def test_the_default_run_opens_with_its_answer_and_plays(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "weights")
-    assert "of the weights went" in app.subheader[0].value and "of the weights went, with" in said(app)
-    assert charts(app) == 4
-    assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 1_000_000
+    film = header(app)
+    assert "of the weights went" in app.subheader[0].value and text(app, "say").startswith("With them went")
+    assert film["default"] == len(film["moments"]) - 1 == 7
+    assert charts(app) == 1  # the model
+    assert len(app.get("bidi_component")[0].proto.bytes) < 1_500_000
 
 
-def test_every_choice_comes_from_the_link(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
+def test_every_choice_comes_from_an_older_link(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
     run = run_named(good_store)
     app = open_page(monkeypatch, good_store, "weights", run=run, matrix=MATRIX, moment="2", show="u", row="8",
                     column="12", figure="energy", difference="10")
-    words = said(app)
-    assert "Layer 2 · FFN out at step" in words
-    assert "Outputs 8–23, inputs 12–27" in words
-    assert "Kept energy" in words
-    assert not app.error
-    assert app.select_slider[0].value == "2"
+    panels = header(app)["panels"]
+    assert not app.error and "Kept energy" in said(app)
+    assert panels["now"]["title"] == "U" and panels["tile"]["start"] == [8, 12]
+    assert panels["change"]["limit"] == pytest.approx(panels["before"]["limit"] / 10)
     assert app.query_params["matrix"] == MATRIX
+    assert app.query_params["k"] == "3" and "moment" not in app.query_params  # the dense one comes first
+    app = open_page(monkeypatch, good_store, "weights", run=run, moment="final")
+    assert "k" not in app.query_params and not app.error
 
 
 def test_a_slider_writes_the_link(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
@@ -37,7 +40,7 @@ def test_a_slider_writes_the_link(monkeypatch: pytest.MonkeyPatch, good_store: S
     app.slider[0].set_value(16).run()
     assert not app.exception
     assert app.query_params["row"] == "16"
-    assert "Outputs 16–31" in said(app)
+    assert header(app)["panels"]["tile"]["start"] == [16, 0]
 
 
 @pytest.mark.parametrize(("query", "words"), [
@@ -46,12 +49,12 @@ def test_bad_choices_get_a_red_box_and_the_page_lives(monkeypatch: pytest.Monkey
                                                       query: dict[str, str], words: str) -> None:
     app = open_page(monkeypatch, good_store, "weights", run=run_named(good_store), **query)
     assert words in app.error[0].value
-    assert charts(app) == 4
+    assert charts(app) == 1 and header(app)["moments"]
 
 
 def test_a_position_beyond_the_matrix_is_moved_inside(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "weights", run=run_named(good_store), row="99999", column="-5")
-    assert "Outputs 48–63, inputs 0–15" in said(app)
+    assert header(app)["panels"]["tile"]["start"] == [48, 0]
 
 
 def test_an_empty_store_is_said(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

@@ -80,6 +80,18 @@ def _moment_sentence(pair: Pair, where: str) -> str:
            "residual)."
 
 
+def answers(pair: Pair) -> tuple[str, str]:
+    """The page's answer for the end with one number, and what else there is to say of it."""
+    moved, changed = pair.entry.moved, change_of_kept(pair)
+    text = f"With them went {style.percent(1 - kept_energy(pair))} of the energy (Σw²)"
+    text += "; the mask is plain magnitude's" if moved == 0 else \
+        f"; {style.percent(moved)} of the mask is not plain magnitude's"
+    if changed is not None:
+        far = f"moved by {style.percent(changed, 2)} of its size" if changed >= ROUNDING else "did not move"
+        text += f"; what stayed {far}"
+    return _heading(pair), f"{text}."
+
+
 # -- the three maps ----------------------------------------------------------------------------------------------
 
 def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: bool = False, row: int = 0,
