@@ -7,8 +7,7 @@ import streamlit as st
 from core.runs.store import Run
 from core.views.weights import before_after, modelmap, moving, pair, tile
 from ui import comparing, film, frame, links
-
-OWN = links.Own("weights", ("moment", "show", "difference", "figure"))
+from ui.weight_knobs import OWN, finer, older, position
 
 
 def played(run: Run, matrix: str, shows: list[str]) -> None:
@@ -47,31 +46,6 @@ def still(run: Run, matrix: str) -> None:
         frame.draw(tile.tile, run, matrix, row, column, key="tile")
     with spread:
         frame.draw(tile.histogram, run, matrix, key="histogram")
-
-
-def older(run: Run, matrix: str) -> None:
-    """A moment as older links name it becomes one of the film."""
-    moment = OWN.get("moment")
-    if moment is None:
-        return
-    k = frame.cached(moving.place_of, run, matrix, moment)
-    OWN.forget("moment")
-    if k is None:
-        st.error(links.plain(f"Unknown moment {moment[:40]!r}. Expected: one that the film has. Move the slider."))
-    elif "k" not in st.query_params:
-        st.query_params["k"] = str(k)
-
-
-def finer() -> bool:
-    """In which range the difference is drawn."""
-    return OWN.choose("difference", "Difference in", ["1", "10"], look="segments",
-                      words={"1": "the same colours", "10": "a tenth of the range"}.__getitem__) == "10"
-
-
-def position(reach: tile.Knobs) -> tuple[int, int]:
-    """Where the tile lies."""
-    return links.shared.slide("row", "First output of the tile", 0, reach.last[0], step=reach.step[0]), \
-        links.shared.slide("column", "First input of the tile", 0, reach.last[1], step=reach.step[1])
 
 
 def page(run: Run, matrix: str) -> None:
