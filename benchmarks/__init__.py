@@ -15,4 +15,5 @@ BENCHMARKS: dict[str, str] = {
     "first-picture": "benchmarks.first_picture",
     "viewers": "benchmarks.viewers",
     "live-queue": "benchmarks.live_queue",
+    "shared-work": "benchmarks.shared_work",
 }

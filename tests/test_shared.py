@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
+from click.testing import CliRunner, Result
 
+from core.cli.group import main
 from core.inside import calibration
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded
@@ -104,10 +105,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory, recipe: Path) -> Made:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory, recipe: Path, alone: Made) -> Made:
     """The same runs, made by the command."""
-    from click.testing import CliRunner
-
-    from core.cli.group import main
-
     made = made_in(tmp_path_factory.mktemp("together"))
     with pytest.MonkeyPatch.context() as patch:
         counted(patch, made)
@@ -151,6 +148,13 @@ def test_what_they_have_in_common_was_worked_out_once(alone: Made, together: Mad
     magnitude mask anew."""
     assert (alone.calibrated, together.calibrated) == (8, 2)
     assert together.answered < 0.6 * alone.answered
+
+
+def test_show_says_how_much_was_found(together: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(together.store.live))
+    shared = together.store.open(together.ids[1]).record.timing.shared
+    words = CliRunner().invoke(main, ["show", together.ids[1]], prog_name="python -m core").output
+    assert f"{shared:.1f} of them were not spent again" in " ".join(words.split())
 
 
 def test_times_say_what_a_run_costs_and_how_much_of_it_was_found(alone: Made, together: Made) -> None:
