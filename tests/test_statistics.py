@@ -64,6 +64,16 @@ def test_a_score_that_there_is_not_is_refused() -> None:
         weighted_scores("acuracy", np.zeros((2, 2)), np.zeros(2), np.ones((1, 2)))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_model_that_diverged_has_no_score(bad: float) -> None:
+    logits, labels = answers("accuracy", 20, RNG)
+    logits[3, 0] = bad
+    assert np.isnan(weighted_scores("accuracy", logits, labels, resamples(20, 5))).all()
+    assert np.isnan(score_difference("accuracy", logits, logits, labels).value)
+    if np.isnan(bad):
+        assert list(np.flatnonzero(np.isnan(per_example.agreement(logits, logits)))) == [3]
+
+
 def test_resamples_are_of_n_examples_each_the_same_every_time_and_shared() -> None:
     drawn = resamples(50, 300)
     assert drawn.shape == (300, 50) and (drawn.sum(1) == 50).all() and (drawn == np.rint(drawn)).all()
@@ -92,6 +102,8 @@ def test_distances_are_scipy_s_for_logits_of_any_size() -> None:
 def test_of_numbers_a_distance_is_squared_and_agreement_is_refused() -> None:
     a, b = np.array([[1.0], [2.0]]), np.array([[3.0], [2.5]])
     assert list(per_example.kl(a, b)) == [4.0, 0.25] and list(per_example.loss(a, np.array([0.0, 4.0]))) == [1.0, 4.0]
+    with pytest.raises(ValueError, match="numbers"):
+        constant.constant_agreement(a)
     with pytest.raises(ValueError, match="numbers"):
         per_example.agreement(a, b)
 

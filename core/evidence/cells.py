@@ -51,7 +51,10 @@ class Cell:
         return self._values[quantity]
 
     def draws(self, quantity: str) -> NDArray[np.float64]:
-        """`[B]`: the quantity in every resample of the examples; the resamples are the same for all cells of a task."""
+        """`[B]`: the quantity in every resample of the examples; the resamples are the same for all cells of a task.
+        nan for a single example: it says nothing of others."""
+        if len(self.answers) < 2:
+            return np.full(2, np.nan)
         if quantity not in self._draws:
             self._draws[quantity] = drawn_of(quantity, self.metric, self.dense.answers, self.answers,
                                              resamples(len(self.answers)))

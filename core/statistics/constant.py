@@ -40,5 +40,8 @@ def constant_kl(reference: NDArray[np.floating]) -> float:
 
 
 def constant_agreement(reference: NDArray[np.floating]) -> float:
-    """The largest share of examples on which one class agrees with the reference."""
+    """The largest share of examples on which one class agrees with the reference. Raises ValueError for a
+    regression."""
+    if reference.shape[1] == 1:
+        raise ValueError("answers that are numbers are near or far, never the same")
     return float(np.bincount(reference.argmax(axis=1)).max() / len(reference))

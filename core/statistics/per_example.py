@@ -31,8 +31,9 @@ def loss(logits: NDArray[np.floating], labels: NDArray[np.generic]) -> Doubles:
 
 
 def agreement(reference: NDArray[np.floating], logits: NDArray[np.floating]) -> Doubles:
-    """`[n]`, 0 or 1: is it the same class as the reference's? Raises ValueError for a regression: numbers are near or
-    far, never the same."""
+    """`[n]`, 0 or 1 (nan without an answer): is it the same class as the reference's? Raises ValueError for a
+    regression: numbers are near or far, never the same."""
     if logits.shape[1] == 1:
         raise ValueError("answers that are numbers are near or far, never the same")
-    return (reference.argmax(axis=1) == logits.argmax(axis=1)).astype(np.float64)
+    same = (reference.argmax(axis=1) == logits.argmax(axis=1)).astype(np.float64)
+    return np.where(np.isnan(reference).any(axis=1) | np.isnan(logits).any(axis=1), np.nan, same)

@@ -21,9 +21,12 @@ def weighted_scores(metric: str, logits: NDArray[np.floating], labels: NDArray[n
     """`[B]`: the score of *logits* `[n, outputs]` against *labels* `[n]` where example i stands *counts* `[B, n]`
     times.
 
-    *metric* is a name of METRICS; of two measures it is their mean. Raises KeyError for another name.
+    *metric* is a name of METRICS; of two measures it is their mean. nan throughout where a logit is no finite number: a
+    model that diverged has no score. Raises KeyError for another name.
     """
     measures = METRICS[metric].measures
+    if not np.isfinite(logits).all():
+        return np.full(len(counts), np.nan)
     if METRICS[metric].fits == "numbers":
         found = [_correlations(name, logits.reshape(-1), labels, counts) for name in measures]
     else:
