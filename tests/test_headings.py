@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from core.runs.store import Store
 from core.sparsity.patterns import NM
 from core.views.drawing import style
 from core.views.touch import one_group, two_weights_words
+from tests.films import films
 from tests.opening import open_page
+from tests.sources import ROOT
 from ui.pages import PAGES
 
 # A number that was measured: names of layers, patterns, moments and pictures are none.
@@ -37,6 +40,21 @@ def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monke
     for heading in found:
         assert len(measured(heading)) <= 1, heading
         assert len(heading.split()) <= 22, heading
+
+
+@pytest.mark.parametrize(("key", "query"), [
+    ("plane", {}), ("projection", {}), ("lab", {}), ("activations", {}), ("weights", {}), ("watch", {}),
+    ("watch", {"view": "model"})])
+def test_a_film_says_at_most_one_number_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str,
+                                                        query: dict[str, str]) -> None:
+    """The films of the repository's own runs, as their pages open."""
+    at = open_page(monkeypatch, Store(recorded=ROOT / "cached_runs", live=tmp_path), key, **query)
+    large = [text for film in films(at) for panel in film["panels"].values() if panel.get("large")
+             for text in panel["texts"]]
+    said = [str(s.value) for s in at.subheader] + large
+    assert films(at) and said and (large or key in ("weights", "watch"))
+    for heading in said:
+        assert len(measured(heading)) <= 1, heading
 
 
 def test_the_claims_of_the_films_on_two_weights_and_one_group_have_at_most_one_number() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core.runs.store import Store
@@ -45,7 +47,9 @@ def test_an_older_run_says_what_is_missing_and_has_nothing_to_play(monkeypatch: 
 def test_a_watched_run_plays_over_its_moments(monkeypatch: pytest.MonkeyPatch, watched_store: Store) -> None:
     app = open_page(monkeypatch, watched_store, "activations")
     assert charts(app) == 2
-    assert "final: quiet regions" in text(app, "claim") and "all layers, dense" in text(app, "claim", 0)
+    for k in (0, -1):
+        assert re.fullmatch(r"Block output: [\d.]+.% of the regions are quiet\.", text(app, "claim", k))
+    assert text(app, "claim") != text(app, "claim", 0) and "final: quiet regions" in header(app)["alt"]
     assert (header(app)["default"], len(header(app)["moments"])) == (8, 9)
     assert "before runs watched" not in said(app)
 
@@ -55,7 +59,7 @@ def test_a_watched_run_plays_over_its_moments(monkeypatch: pytest.MonkeyPatch, w
 def test_map_moment_and_part_come_from_the_link(monkeypatch: pytest.MonkeyPatch, watched_store: Store, name: str,
                                                 title: str) -> None:
     app = open_page(monkeypatch, watched_store, "activations", map=name, k="3")
-    assert f"{title}, all layers, ADMM, step 240: quiet regions" in text(app, "claim", 3)
+    assert text(app, "claim", 3).startswith(f"{title}: ") and f"{title}, all layers, final" in header(app)["alt"]
     assert f"{title} on the training sample" in said(app)
     app = open_page(monkeypatch, watched_store, "activations", map=name, part="sizes", layer="2")
     assert f"{title} of layer 2, training sample:" in said(app)

@@ -39,7 +39,7 @@ def test_every_choice_comes_from_the_link(monkeypatch: pytest.MonkeyPatch, store
     query = {"matrix": DOWN, "pattern": "1:4", "setting": "quick", "rho_end": "3", "iterations": "10", "damping": "0.1",
              "ramp": "5", "settle": "2", "k": "3", "pin": "pattern=1:4,method=wanda"}
     app = open_page(monkeypatch, store, "lab", **query)
-    assert "After round 4 of 10" in text(app, "say", 3) and "Pinned: " in text(app, "say")
+    assert "After round 4 of 10" in text(app, "say", 3) and "the pinned one" in text(app, "say")
     assert "quick (damping 0.1, iterations 10, ramp 5, rho_end 3, settle 2)" in header(app)["alt"]
     assert not app.error
     assert dict(app.query_params) == {"run": "lab-run", **query}
@@ -69,7 +69,7 @@ def test_pin_and_unpin(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "lab", setting="fixed")
     next(b for b in app.button if b.label == "Pin").click().run()
     assert app.query_params["pin"] == "pattern=2:4,setting=fixed"
-    assert "pinned" in header(app)["panels"] and "Pinned: " in text(app, "say")
+    assert "pinned" in header(app)["panels"] and "the pinned one" in text(app, "say")
     next(s for s in app.selectbox if s.label == "Setting").set_value("ours").run()
     assert app.query_params["pin"] == "pattern=2:4,setting=fixed" and "setting" not in app.query_params
     next(b for b in app.button if b.label == "Unpin").click().run()

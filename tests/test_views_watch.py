@@ -228,7 +228,9 @@ def test_a_film_of_corners_is_shown_beside_the_whole_matrix(tmp_path: Path) -> N
     assert found.array(panels["occupancy"]["series"][0]["values"])[2].tolist() == [96, 1000, 2020, 970, 10]
     assert np.array_equal(found.array(panels["split"]["series"][1]["values"])[3],
                           arrays[f"film/3/histogram/{FFN}"][1])
-    assert style.percent(2000 / 4096) in found.claim and "first 64 × 64 of 256 × 64" in found.alt
+    last = style.percent(arrays[f"film/4/occupancy/{FFN}"][2] / 4096)
+    assert found.claim.endswith(f": at last {last} of the groups hold 2 of 4 large weights.")
+    assert f"from {style.percent(2000 / 4096)} to {last}" in found.alt and "first 64 × 64 of 256 × 64" in found.alt
 
 
 def test_all_layers_of_a_feature_map_play_with_what_is_quiet(run: Run) -> None:

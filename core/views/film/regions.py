@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.runs.regions import QUIET
 from core.runs.store import Run
-from core.views.activations.all_layers import claim_at
+from core.views.activations.all_layers import claim_at, heading_at
 from core.views.activations.kept_sentence import RULE, layer_words
 from core.views.activations.quiet_time import sampled
 from core.views.activations.region_film import film as kept
@@ -46,7 +46,8 @@ def film(run: Run, probe: str, name: str) -> Film | None:
                 f"{style.percent(found.quiet(found.last, i))} at the end"))
     reel.add("rule", panels.words("", [f"Grey is quiet. {RULE} Colour ends at twice that median."]))
     says = [claim_at(found, k, name) for k in range(found.last + 1)]
-    reel.add("claim", panels.words("", says, large=True, height=30))
+    heads = [heading_at(found, k, name) or words for k, words in enumerate(says)]
+    reel.add("claim", panels.words("", heads, large=True, height=30))
     lines = [("sentence", [found.mean_quiet(k) for k in range(found.last + 1)], style.rgba(style.NEGATIVE)),
              ("training", sampled(found, name).mean(axis=1).tolist(), style.rgba(style.SEQUENTIAL_HUE))]
     reel.add("time", panels.curves("", [_strip(lines)], alt=f"Share of quiet regions. {says[-1]}"))

@@ -84,10 +84,9 @@ def claim(found: Filmed, exact: list[float]) -> str:
     name = matrix_words(found.matrix)
     name = name[:1].upper() + name[1:]
     if exact and len(exact) > 1:
-        size, allowed = groups.size_of(found.pattern), found.pattern.allowed
-        held = "every group" if exact[-1] == 1 else f"{style.percent(exact[-1])} of the groups"
-        return f"{name}: at first {style.percent(exact[0])} of the groups hold {allowed} of {size} large weights, at " \
-               f"last {held}."
+        held = f"of the groups hold {found.pattern.allowed} of {groups.size_of(found.pattern)} large weights"
+        return f"{name}: at first {style.percent(exact[0])} {held}, at last every group." if exact[-1] == 1 else \
+            f"{name}: at last {style.percent(exact[-1])} {held}."
     gone = found.frames[-1].gone.sum() / max(int((found.frames[-1].kept + found.frames[-1].gone).sum()), 1)
     return f"{name}: {style.percent(float(gone))} of the weights have gone at the end."
 

@@ -50,7 +50,7 @@ def alone(run: Run) -> Film | None:
     side = _side(found, _size(found, arrays=1))
     first, last = side.codes[:1], side.codes[-1]
     changed = _changed(first[0], last)
-    claim = f"{len(side.names)} matrices: {style.percent(_zeros(last))} of the weights shown have gone at the end."
+    claim = f"{style.percent(_zeros(last))} of the weights shown have gone at the end."
     return _film(side, (("Dense" if side.line.phases[0] == "dense" else "At first", first), ("Now", side.codes)),
                  claim, f"between the two {style.percent(changed)} of what is shown has another colour")
 

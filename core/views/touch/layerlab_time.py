@@ -32,21 +32,26 @@ def claim(path: LayerPath) -> str:
 
 
 def said(path: LayerPath, k: int, lines: Mapping[str, float], pinned: LayerPath | None) -> str:
-    """One sentence on stop *k*; on the answer also how the other methods did."""
+    """One sentence with one number on stop *k*; on the answer also who did best of the others, and how it stands to
+    the pinned one."""
     lost = loss_words(float(path.errors[k]))
     if path.stops[k].round <= path.rounds:
         return f"After {path.words(k)}, Z loses {lost} of the layer's outputs."
-    words = f"The answer loses {lost} of the outputs.{rank(path, lines)}"
-    return words if pinned is None else f"{words} Pinned: {loss_words(float(pinned.errors[-1]))}."
+    best, before = _best(path, lines), None if pinned is None else loss_words(float(pinned.errors[-1]))
+    beside = "" if pinned is None else ", as much as the pinned one" if before == lost else \
+        f", {'less' if path.errors[-1] < pinned.errors[-1] else 'more'} than the pinned one"
+    return f"The answer loses {lost} of the outputs{beside}.{f' Best of the others: {_short(best)}.' if best else ''}"
 
 
 def rank(path: LayerPath, lines: Mapping[str, float]) -> str:
-    """The best of the other methods."""
-    others = {name: value for name, value in lines.items() if name != path.method}
-    if not others:
-        return ""
-    best = min(others, key=lambda name: others[name])
-    return f" Best of the others: {_short(best)}, {loss_words(others[best])}."
+    """The best of the other methods, and what it loses."""
+    best = _best(path, lines)
+    return f" Best of the others: {_short(best)}, {loss_words(lines[best])}." if best else ""
+
+
+def _best(path: LayerPath, lines: Mapping[str, float]) -> str | None:
+    """The other method that loses least; None where there is none."""
+    return min((name for name in lines if name != path.method), key=lambda name: lines[name], default=None)
 
 
 def strips(path: LayerPath, lines: Mapping[str, float], pinned: LayerPath | None = None) -> list[Part]:

@@ -36,7 +36,7 @@ def first(text: str) -> str:
 def blank_words(path: GroupPath) -> str:
     """What there is to say when all weights are zero."""
     stays = "the first stays" if path.n == 1 else f"the first {path.n} stay"
-    return f"All {path.m} weights are zero: all tie at zero, {stays}, and kept energy has no meaning."
+    return f"All weights are zero: all tie at zero, {stays}, and kept energy has no meaning."
 
 
 def arithmetic(path: GroupPath, k: int, entry: str) -> str:
