@@ -297,5 +297,6 @@ def test_an_estimate_is_read_off_a_measured_run(live: Store) -> None:
     record = read_header(live.live / made)
     record.timing.phases = {"load": 1.0, "train": 20.0}
     found = estimates.estimate(live, resolve(given(epochs=5)), [record])
-    assert found.seconds == pytest.approx(51.0) and made in found.source
+    assert found.seconds == pytest.approx(51.0)
+    assert found.like is not None and found.like.id == made and found.source == "made on this machine"
     assert found.dense_seconds is None and found.memory_mb is None

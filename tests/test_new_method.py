@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from core import methods
 from core.errors import InputError
+from core.evidence.single import Versus
 from core.live import asking
 from core.methods import METHODS, Entry
 from core.methods.knobs import Knobs, knob
@@ -86,7 +87,7 @@ def test_a_method_is_one_file_and_one_line(add: Any, tmp_path: Path, cli: Any) -
         first = np.tile([1.0, 0.0, 0.0, 0.0], (dense.shape[0], dense.shape[1] // 4)).astype(np.float32)
         assert np.array_equal(pruned, dense * first)
     assert "Leftmost" in cli("methods").stdout and "It has no knobs." in cli("methods", "leftmost").stdout
-    drawn = card([record], "leftmost")
+    drawn = card([record], Versus([]), "leftmost")
     assert (drawn.text.prunes, drawn.knobs, len(drawn.rows)) == (
         "single weights, by their place. Every pattern of groups.", (), 1)
     with pytest.raises(InputError, match="no knobs"):
