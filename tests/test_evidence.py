@@ -240,21 +240,23 @@ def test_the_forest_of_mrpc_at_2_4_counted_again_from_the_raw_answers() -> None:
             resampled.append([accuracy_and_f1(said[i], labels[i]) - accuracy_and_f1(before[i], labels[i])
                               for i in samples])
         per_row[key_of(row.groups[0])] = values, resampled
-    squares, freedom = 0.0, 0
-    for values, resampled in per_row.values():
+    seeds, freedom = {False: 0.0, True: 0.0}, {False: 0, True: 0}
+    trained = {key_of(row.groups[0]): row.trained for row in made.rows[1:]}
+    for key, (values, resampled) in per_row.items():
         if (s := len(values)) > 1:
             both = variance([fmean(column) for column in zip(*resampled, strict=True)])
             own = max(fmean(map(variance, resampled)) - both, 0) * s / (s - 1)
-            squares, freedom = squares + (s - 1) * (variance(values) - own), freedom + s - 1
-    seeds = max(squares / freedom, 0)
-    assert freedom >= 4
+            seeds[trained[key]] += (s - 1) * (variance(values) - own)
+            freedom[trained[key]] += s - 1
+    assert min(freedom.values()) >= 3
     for row in made.rows[1:]:
         assert row.versus is not None
         values, resampled = per_row[key_of(row.groups[0])]
         assert row.versus.interval.value == pytest.approx(fmean(values), abs=1e-9), row.method
         examples = variance([fmean(column) for column in zip(*resampled, strict=True)])
-        part = seeds / len(values) if len(values) > 1 else 0.0
-        half = np.sqrt(1.96 ** 2 * examples + scipy_stats.t.ppf(0.975, freedom) ** 2 * part)
+        kind = freedom[row.trained]
+        part = max(seeds[row.trained] / kind, 0) / len(values) if len(values) > 1 else 0.0
+        half = np.sqrt(1.96 ** 2 * examples + scipy_stats.t.ppf(0.975, kind) ** 2 * part)
         assert row.versus.interval.half == pytest.approx(half, rel=0.16), row.method
     assert {r.value.seeds for r in made.rows} >= {(0,), (0, 1)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def test_a_run_that_keeps_its_answers_alone_is_offered_only_where_it_can_be_show
     shown = page == "trace"
     assert bar(at, "Run").value == (alone if shown else drawn) and not at.error
     assert ("see it on Accuracy and Compare" in " ".join(i.value for i in at.info)) == (not shown)
+
+
+def test_making_a_recorded_run_again_changes_no_page_s_default(
+    good_store: Store, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = makers.run_named(good_store)
+    shutil.copytree(good_store.recorded / name, good_store.live / name)
+    assert bar(open_page(monkeypatch, good_store, "trace"), "Run").value == name
 
 
 def test_the_link_chooses_the_run_and_a_click_writes_the_link(

@@ -59,8 +59,10 @@ def entries() -> tuple[Entry, ...]:
 
 
 def own() -> frozenset[str]:
-    """Ids of the runs that were made on this machine."""
-    return frozenset(entry.id for entry in entries() if not entry.recorded)
+    """Ids of the runs that were made on this machine and are not recorded too: making a recorded run again is no
+    reason for a page to open with another one."""
+    recorded = store().recorded
+    return frozenset(entry.id for entry in entries() if not entry.recorded and not (recorded / entry.id).is_dir())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -53,7 +53,7 @@ def drawn_apart(groups: Groups, others: Groups, quantity: str) -> tuple[list[Dra
 
 
 def estimate(groups: Groups, quantity: str, noises: Noises | None = None) -> Estimate | None:
-    """*quantity* of a way; the mean over tasks. *noises*: of the seeds, pooled (`pooled`); None: of these seeds alone.
+    """*quantity* of a way; the mean over tasks. *noises*: of the seeds, pooled (`Pools`); None: of these seeds alone.
     None where it is not defined."""
     known = drawn(groups, quantity)
     return None if known is None else _estimate(groups, known, [g.seeds for g in groups], noises)
@@ -65,10 +65,19 @@ def difference(groups: Groups, others: Groups, quantity: str, noises: Noises | N
     return None if known is None else _estimate(groups, *known, noises)
 
 
-def pooled(known: Iterable[Sequence[Draws] | None], tasks: int) -> list[SeedNoise | None]:
-    """The noise of the seeds, a task each, over all ways that are *known*."""
-    listed = [draws for draws in known if draws is not None]
-    return [seed_noise(draws[k] for draws in listed) for k in range(tasks)]
+class Pools:
+    """The noise of the seeds of the ways of one pattern, a task each: pooled over those that trained, and over those
+    that did not. Without training a model may be past saving at one seed and not at another; trained ones are steadier."""
+
+    def __init__(self, ways: Iterable[tuple[Groups, Sequence[Draws] | None]], tasks: int) -> None:
+        listed = [(groups[0].trained, draws) for groups, draws in ways if draws is not None]
+        self._noises: dict[bool, list[SeedNoise | None]] = {
+            trained: [seed_noise(draws[k] for kind, draws in listed if kind == trained) for k in range(tasks)]
+            for trained in (False, True)}
+
+    def of(self, groups: Groups) -> list[SeedNoise | None]:
+        """Those that *groups* belongs to."""
+        return self._noises[groups[0].trained]
 
 
 def dense_of(group: Group) -> Group:

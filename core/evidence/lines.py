@@ -9,14 +9,13 @@ from statistics import fmean
 from core.evidence.cells import Cell
 from core.evidence.estimates import (
     Estimate,
-    Noises,
+    Pools,
     dense_of,
     difference,
     drawn,
     drawn_apart,
     estimate,
     idle,
-    pooled,
 )
 from core.evidence.groups import Group, groups, usual
 from core.evidence.tables import DENSE, key_of
@@ -93,28 +92,28 @@ def lines(cells: Iterable[Cell], tasks: Sequence[str], model: str, quantity: str
         by_task.append({(key_of(g), g.spec.bits, g.spec.pattern): g for g in found})
     shared = [key for key in by_task[0] if all(key in more for more in by_task)] if by_task else []
     ways = {key: tuple(held[key] for held in by_task) for key in shared}
-    noises = {pattern: _noises([one for key, one in ways.items() if key[2] == pattern], quantity)
+    pools = {pattern: _pools([one for key, one in ways.items() if key[2] == pattern], quantity)
               for pattern in dict.fromkeys(key[2] for key in shared)}
     out = []
     for name, bits in dict.fromkeys(key[:2] for key in shared):
-        spots = [_spot(one, quantity, *noises[key[2]]) for key, one in ways.items() if key[:2] == (name, bits)]
+        spots = [_spot(one, quantity, *pools[key[2]]) for key, one in ways.items() if key[:2] == (name, bits)]
         if kept := _one_a_ratio([s for s in spots if s is not None]):
             out.append(Line(name, bits, tuple(kept)))
     return out
 
 
-def _noises(ways: Sequence[tuple[Group, ...]], quantity: str) -> tuple[Noises, Noises]:
-    """The noise of the seeds at one pattern, pooled over its ways: of values, and of differences to dense."""
-    apart = (drawn_apart(one, [dense_of(g) for g in one], quantity) for one in ways)
-    return (pooled((drawn(one, quantity) for one in ways), len(ways[0])),
-            pooled((found[0] for found in apart if found is not None), len(ways[0])))
+def _pools(ways: Sequence[tuple[Group, ...]], quantity: str) -> tuple[Pools, Pools]:
+    """The noise of the seeds at one pattern: of values, and of differences to dense."""
+    apart = [(one, drawn_apart(one, [dense_of(g) for g in one], quantity)) for one in ways]
+    return (Pools(((one, drawn(one, quantity)) for one in ways), len(ways[0])),
+            Pools(((one, found and found[0]) for one, found in apart), len(ways[0])))
 
 
-def _spot(found: tuple[Group, ...], quantity: str, values: Noises, apart: Noises) -> Spot | None:
-    value = estimate(found, quantity, values)
+def _spot(found: tuple[Group, ...], quantity: str, values: Pools, apart: Pools) -> Spot | None:
+    value = estimate(found, quantity, values.of(found))
     if value is None:
         return None
-    versus = difference(found, [dense_of(g) for g in found], quantity, apart)
+    versus = difference(found, [dense_of(g) for g in found], quantity, apart.of(found))
     return Spot(found, value, versus, any(map(idle, found)))
 
 

@@ -12,7 +12,7 @@ from core.errors import InputError, unknown
 from core.evidence.cells import Cell
 from core.evidence.estimates import (
     Estimate,
-    Noises,
+    Pools,
     constant,
     dense_of,
     difference,
@@ -20,7 +20,6 @@ from core.evidence.estimates import (
     drawn_apart,
     estimate,
     idle,
-    pooled,
 )
 from core.evidence.groups import Group, groups, usual
 from core.evidence.quantities import QUANTITIES, SCORE
@@ -100,9 +99,9 @@ def table(cells: Iterable[Cell], tasks: Sequence[str], model: str, pattern: str,
     dense = tuple(dense_of(by_task[task][max(names, key=lambda n: len(by_task[task][n].cells))]) for task in tasks)
     against = dense if reference == DENSE else pruned[names.index(reference)]
     listed = [dense, *pruned]
-    values = pooled((drawn(one, quantity) for one in listed), len(tasks))
-    apart = pooled((found[0] for one in listed if one is not against
-                    and (found := drawn_apart(one, against, quantity)) is not None), len(tasks))
+    values = Pools(((one, drawn(one, quantity)) for one in listed), len(tasks))
+    apart = Pools(((one, found[0]) for one in listed if one is not against
+                   and (found := drawn_apart(one, against, quantity)) is not None), len(tasks))
     rows = [_row(one, None if one is against else against, quantity, values, apart) for one in listed]
     return Table(tuple(tasks), model, pattern, quantity, reference, tuple(_corrected([r for r in rows if r])),
                  sum(constant(g, quantity) for g in dense) / len(tasks))
@@ -115,12 +114,12 @@ def _rows_of(cells: Iterable[Cell], task: str, model: str, pattern: str, quantit
     return {key_of(g): g for g in found}
 
 
-def _row(one: tuple[Group, ...], against: tuple[Group, ...] | None, quantity: str, values: Noises,
-         apart: Noises) -> Row | None:
-    value = estimate(one, quantity, values)
+def _row(one: tuple[Group, ...], against: tuple[Group, ...] | None, quantity: str, values: Pools,
+         apart: Pools) -> Row | None:
+    value = estimate(one, quantity, values.of(one))
     if value is None:
         return None
-    versus = None if against is None else difference(one, against, quantity, apart)
+    versus = None if against is None else difference(one, against, quantity, apart.of(one))
     p = None if versus is None else p_from(versus.interval)
     return Row(one, value, versus, p, any(map(idle, one)))
 

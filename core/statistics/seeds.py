@@ -8,8 +8,8 @@ With e(s) the estimate of seed s of S on the same examples, and its resampled va
     half width = sqrt(z^2 v + t^2 u / S),  t with the degrees of freedom of u
 
 The two parts have their own quantile, as few seeds leave the second one nearly unknown (modified large-sample
-intervals: Burdick and Graybill 1992). Two seeds have one degree of freedom, and t is 12.7; so u is pooled over the
-methods that are compared (`seed_noise`), as in an analysis of variance: that they feel another dense model alike is an
+intervals: Burdick and Graybill 1992). Two seeds have one degree of freedom, and t is 12.7; so u is pooled over
+methods that are alike (`seed_noise`), as in an analysis of variance: that they feel another dense model alike is an
 assumption. With one seed there is no second part: the interval knows the examples alone. Coverage is simulated in
 docs/decisions/0010-intervals.md.
 """
