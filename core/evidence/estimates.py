@@ -67,7 +67,8 @@ def difference(groups: Groups, others: Groups, quantity: str, noises: Noises | N
 
 class Pools:
     """The noise of the seeds of the ways of one pattern, a task each: pooled over those that trained, and over those
-    that did not. Without training a model may be past saving at one seed and not at another; trained ones are steadier."""
+    that did not. Without training a model may be past saving at one seed and not at another; trained ones are
+    steadier."""
 
     def __init__(self, ways: Iterable[tuple[Groups, Sequence[Draws] | None]], tasks: int) -> None:
         listed = [(groups[0].trained, draws) for groups, draws in ways if draws is not None]
