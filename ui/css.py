@@ -83,4 +83,9 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
 .solving.key { display: flex; align-items: center; gap: 0.5rem; font-size: 0.9rem; }
 .solving.key i { min-height: 0.8rem; width: 0.8rem; }
 .solving.key i:last-of-type { margin-left: 1rem; }
+/* charts whose names stand in a margin: on a telephone they scroll, a squeezed one says nothing */
+@media (max-width: 640px) {
+  .st-key-curve, .st-key-forest, .st-key-tasks { overflow-x: auto; }
+  .st-key-curve > div, .st-key-forest > div, .st-key-tasks > div { min-width: 700px; }
+}
 """
