@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from core.views.drawing.view import View
 from tests.damage import flip_bit
 from tests.makers import empty_store, make_dense, make_run
 from tests.making import dense_weights
+from tests.planting import logits_of, plant
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 WIDE = "bert.encoder.layer.0.intermediate.dense"
@@ -121,14 +124,23 @@ def test_a_knob_of_one_method_alone_is_a_dash_in_the_others(store: Store) -> Non
     assert found["method"][0] == ["magnitude", "admm"]
 
 
-@pytest.mark.parametrize(("final", "said"), [
-    (0.84, "+4.0 points"), (0.82, "+2.0 points, within noise"), (0.80, "±0.0 points, within noise"),
-    (0.775, "−2.5 points, within noise"), (0.70, "−10.0 points")])
-def test_scores_are_differences_in_points_and_noise_is_called_so(store: Store, final: float, said: str) -> None:
-    # two standard errors of 0.8 on 1000 examples: 2 sqrt(0.8 * 0.2 / 1000) = 0.0253
-    runs = opened(store, {"method": "asp", "scores": {"final": 0.8}}, {"method": "admm", "scores": {"final": final}})
-    assert differences.against(runs[0].record, runs[1].record) == said
+def test_scores_are_differences_in_points_with_their_paired_interval(store: Store) -> None:
+    """20 of 400 examples are lost and 8 won: the mean of 400 values of -1, 0 and 1, whose error is known."""
+    n, labels = 400, np.arange(400) % 2
+    before, after = np.arange(n) < 320, (np.arange(n) >= 20) & (np.arange(n) < 328)
+    runs = [store.open(plant(store.recorded, logits_of(right, labels), labels, method=method, task="sst2"))
+            for method, right in (("asp", before), ("admm", after))]
+    said = differences.against(runs[0], runs[1])
+    found = re.fullmatch(r"\u22123.0 \[\u2212([\d.]+), \u2212([\d.]+)\] points", said)
+    half = 196 * math.sqrt((28 / n - 0.03 ** 2) / n)
+    assert found and [float(v) for v in found.groups()] == pytest.approx([3 + half, 3 - half], abs=0.2)
     assert f"B {said}" in differences.differing(runs).claim
+
+
+def test_without_answers_a_difference_has_no_interval(store: Store) -> None:
+    runs = opened(store, {"method": "asp", "scores": {"final": 0.8}, "answers": False},
+                  {"method": "admm", "scores": {"final": 0.775}, "answers": False})
+    assert differences.against(*runs) == "\u22122.5 points"
 
 
 def test_scores_of_other_tasks_and_other_examples_are_not_compared(store: Store) -> None:

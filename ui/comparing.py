@@ -101,7 +101,7 @@ def heads(runs: Sequence[Run]) -> None:
             made = "" if run.recorded else " · made on this machine"
             st.markdown(f"**{links.plain(name)}**", help=links.plain(short[record.id] + made))
             score = style.score(final(record))
-            note = "the reference" if run is runs[0] else against(records[0], record)
+            note = "the reference" if run is runs[0] else against(runs[0], run)
             st.markdown(f"Score **{score}** · {links.plain(note)}")
             with st.container(horizontal=True, vertical_alignment="center"):
                 if run is not runs[0]:

@@ -46,3 +46,16 @@ def of_run(run: Run) -> Interval | None:
     if own.logits.shape != dense.logits.shape or (own.labels != dense.labels).any():
         return None
     return against_dense(Cell(run.record, own, Cell(run.parent.record, dense)))
+
+
+def between(reference: Run, other: Run) -> Interval | None:
+    """The score of *other* minus that of *reference*, paired example by example. None where one of them keeps no
+    answers or they answer other examples."""
+    try:
+        one, two = read(reference), read(other)
+    except InputError:
+        return None
+    if one.logits.shape != two.logits.shape or (one.labels != two.labels).any():
+        return None
+    first, second = Cell(reference.record, one), Cell(other.record, two)
+    return of_draws(second.value(SCORE) - first.value(SCORE), second.draws(SCORE) - first.draws(SCORE))

@@ -1,8 +1,7 @@
 """What differs between runs: their settings, row by row, and what each came to, against a pinned reference.
 
 The first run is the reference. Scores are differences in points (hundredths of the metric), and only where they were
-measured on the same examples; smaller than the noise of that many examples, they are called so
-(`core.statistics.noise`).
+measured on the same examples; with a paired interval where the answers are kept (`core.evidence.single`).
 """
 
 from __future__ import annotations
@@ -12,13 +11,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from core.evidence import words
 from core.evidence.groups import stored_bits
+from core.evidence.quantities import SCORE
+from core.evidence.single import between
 from core.methods import METHODS
 from core.methods.knobs import knobs_of
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Run
 from core.specs.settings import help_of
-from core.statistics.noise import noise, rule
 from core.views.compare.choice import letter, titles
 from core.views.drawing import style
 from core.views.drawing.telling_apart import settings
@@ -44,27 +45,16 @@ def comparable(reference: RunRecord, other: RunRecord) -> str:
     return ""
 
 
-def points(difference: float) -> str:
-    """A difference of scores in points, signed: "+1.2 points"."""
-    value = round(100 * difference, 1)
-    sign = "−" if value < 0 else "+" if value > 0 else "±"
-    return f"{sign}{abs(value):.1f} points"
-
-
-def band(reference: RunRecord) -> float:
-    """Half the width of the noise around the reference's score; nan without a score."""
-    results = reference.results
-    return math.nan if results is None or results.final is None else \
-        noise(results.metric, results.final, results.n_eval)
-
-
-def against(reference: RunRecord, other: RunRecord) -> str:
-    """The score of *other* as a difference to the reference's: "+1.2 points, within noise"."""
-    reason = comparable(reference, other)
-    one, two = final(reference), final(other)
+def against(reference: Run, other: Run) -> str:
+    """The score of *other* as a difference to the reference's, in points, with its 95 % interval where both keep their
+    answers: "+1.2 [−0.5, +2.9] points"."""
+    reason = comparable(reference.record, other.record)
+    one, two = final(reference.record), final(other.record)
     if reason or one is None or two is None:
         return reason
-    return points(two - one) + (", within noise" if abs(two - one) <= band(reference) else "")
+    apart = between(reference, other)
+    said = words.signed(SCORE, two - one) if apart is None else words.signed_interval(SCORE, apart)
+    return f"{said} points"
 
 
 def rows(records: Sequence[RunRecord]) -> list[tuple[str, list[str], str]]:
@@ -87,15 +77,16 @@ def _meaning(name: str, records: Sequence[RunRecord]) -> str:
     return f"{found.help[0].upper()}{found.help[1:]}" + (f" ({found.unit})" if found.unit else "") + "."
 
 
-def outcome(records: Sequence[RunRecord]) -> list[tuple[str, list[str], str]]:
+def outcome(runs: Sequence[Run]) -> list[tuple[str, list[str], str]]:
     """What each run came to: score, its difference to the first, zeros, storage, time."""
+    records = [run.record for run in runs]
     first = records[0]
     metric = style.metric_words(first.results.metric) if first.results is not None else "the task's metric"
     return [
         ("score", [style.score(final(r)) for r in records], f"{metric[0].upper()}{metric[1:]}." if
          len({r.spec.task for r in records}) == 1 else "Each by the metric of its own task."),
-        ("score against A", ["the reference", *(against(first, r) for r in records[1:])],
-         "In points, hundredths of the metric."),
+        ("score against A", ["the reference", *(against(runs[0], run) for run in runs[1:])],
+         "In points, hundredths of the metric; in brackets the paired 95 % interval over the examples."),
         ("sparsity", [style.percent(r.sparsity) if r.matrices else NOT_SET for r in records],
          "Share of zeros in the prunable matrices."),
         ("zeros", [style.count(_zeros(r)) if r.matrices else NOT_SET for r in records],
@@ -114,40 +105,31 @@ def _bits(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else NOT_SET
 
 
-def _rule(reference: RunRecord) -> str:
-    """The noise rule in words, for the reference's score in place of the dense one; "" without a score."""
-    width = band(reference)
-    if reference.results is None or not math.isfinite(width):
-        return ""
-    words = rule(reference.results.metric).replace("of the dense", "of A's")
-    return f" Within noise: no further from A than {words}, here {100 * width:.1f} points."
-
-
 def differing(runs: Sequence[Run]) -> View:
     """The table: a row a setting that differs, a column a run, the outcome last. The first run is the reference."""
     records = [r.record for r in runs]
     names, found = titles(records), rows(records)
-    lines = [*found, *outcome(records)]
+    lines = [*found, *outcome(runs)]
     table = pd.DataFrame({"setting": [name for name, _, _ in lines],
                           **{title: [values[i] for _, values, _ in lines] for i, title in enumerate(names)},
                           "what it is": [meaning for _, _, meaning in lines]})
-    claim = _claim(records, names, [name for name, values, _ in found if NOT_SET not in values],
+    claim = _claim(runs, names, [name for name, values, _ in found if NOT_SET not in values],
                    sum(NOT_SET in values for _, values, _ in found))
     alt = f"A table of {len(found)} settings that differ between {len(names)} runs, and of what each came to. {claim}"
     return View(claim, None, None, alt, table, "Pin another run: every difference on this page is then measured "
-                f"from that one.{_rule(records[0])}",
+                "from that one.",
                 heading=f"{len(found)} settings differ." if found else "")
 
 
-def _claim(records: Sequence[RunRecord], names: Sequence[str], differ: Sequence[str], own: int) -> str:
+def _claim(runs: Sequence[Run], names: Sequence[str], differ: Sequence[str], own: int) -> str:
     """*differ*: settings that all runs have; *own*: how many further knobs only some of the methods have."""
     shown = [*differ[:4], *([f"{len(differ) - 4} more settings"] if len(differ) > 4 else []),
              *([f"{own} knob{'s' if own > 1 else ''} that not every method has"] if own else [])]
     listed = " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
     head = f"These runs differ in {listed}" if shown else "These runs have the same settings"
-    ends = [f"{letter(name)} {against(records[0], record)}" for name, record in
-            zip(names[1:], records[1:], strict=True) if not comparable(records[0], record)]
+    ends = [f"{letter(name)} {against(runs[0], run)}" for name, run in
+            zip(names[1:], runs[1:], strict=True) if not comparable(runs[0].record, run.record)]
     if ends:
         return f"{head}. Score against {names[0]}: {'; '.join(ends)}."
-    tasks = len({r.spec.task for r in records}) > 1
+    tasks = len({run.record.spec.task for run in runs}) > 1
     return f"{head}." + (" Scores of different tasks are not compared." if tasks else "")
