@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.evidence.places import AVERAGE, averaged
+from core.evidence.places import AVERAGE, averaged, floor
 from core.views.scores import chart, error_and_score, forest, multiples
 from ui import accuracy_bar as bar
 from ui import frame
@@ -32,7 +32,8 @@ def over_error(task: str) -> None:
     for name, model in frame.cached_over(error_and_score.panels):
         if task in (AVERAGE, name):
             with frame.guarded():
-                frame.show(frame.cached_over(error_and_score.panel, name, model), f"error-{name}-{model}",
+                constant = frame.cached_cells(floor, name, model)
+                frame.show(frame.cached_over(error_and_score.panel, name, model, constant), f"error-{name}-{model}",
                            frame.cached_over(error_and_score.small_print, name, model))
 
 

@@ -142,6 +142,13 @@ def test_the_error_is_the_mean_over_matrices() -> None:
     assert error_and_score.mean_error(record("wanda", "2:4", [0.1, 0.4], 0.8)) == pytest.approx(0.25)
 
 
+def test_the_best_constant_answer_is_a_line_that_is_never_off_the_picture() -> None:
+    view = error_and_score.panel(planted(), "agreement", "tiny", 0.2)
+    assert view.figure is not None
+    line = next(t for t in view.figure.data if t.name == "constant answer")
+    assert list(line.y) == [0.2, 0.2] and view.figure.layout.yaxis.range[0] < 0.2
+
+
 def test_words_and_numbers_stand_beside_the_picture() -> None:
     records = planted()
     view = error_and_score.panel(records, "agreement", "tiny")

@@ -38,3 +38,9 @@ def richest(cells: Iterable[Cell]) -> tuple[str, str] | None:
     counts = Counter((c.record.spec.task, c.record.spec.model) for c in listed if c.record.spec.method != "dense")
     real = {place for place in counts if averaged(listed, place[1])}
     return max(counts, key=lambda p: (p in real, counts[p], p), default=None)
+
+
+def floor(cells: Iterable[Cell], task: str, model: str) -> float | None:
+    """The score of the best constant answer to *task*; None where no run of it keeps answers."""
+    found = next((c for c in cells if (c.record.spec.task, c.record.spec.model) == (task, model)), None)
+    return None if found is None else found.constant(SCORE)

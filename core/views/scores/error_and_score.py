@@ -66,11 +66,12 @@ def mean_error(record: RunRecord) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def panel(records: Sequence[RunRecord], task: str, model: str) -> View:
+def panel(records: Sequence[RunRecord], task: str, model: str, floor: float | None = None) -> View:
     """Score over reconstruction error, a mark a one-shot run: its method's colour, its pattern's shape.
 
     x: the mean over the matrices of the share of their output that was lost, logarithmic. y: the task's main metric.
-    The grey line is dense, the band around it what counts as equal (`core.statistics.noise`).
+    The grey line is dense, the band around it what counts as equal (`core.statistics.noise`). The broken line, *floor*,
+    is the best constant answer.
     """
     found = marks(records, task, model)
     dots = [m.point for m in found]
@@ -83,13 +84,16 @@ def panel(records: Sequence[RunRecord], task: str, model: str) -> View:
     level, half = mean(p.dense for p in dots), mean(p.noise for p in dots)
     data: list[Part] = [{"type": "scatter", "x": span, "y": [level, level], "mode": "lines", "name": "Dense",
                          "hoverinfo": "skip", "line": {"color": style.colour("dense"), "width": 2}}]
+    if floor is not None:
+        data.append({"type": "scatter", "x": span, "y": [floor, floor], "mode": "lines", "name": "constant answer",
+                     "hoverinfo": "skip", "line": {"color": style.GREY, "width": 1.4, "dash": "dash"}})
     data += [_trace([m for m in found if m.point.method == method], method, symbols)
              for method in dict.fromkeys(p.method for p in dots)]
     data += [{"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": name, "hoverinfo": "skip",
               "marker": {"symbol": symbol, "size": 11, "color": style.GREY}} for name, symbol in symbols.items()]
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level - half, "y1": level + half,
             "line": {"width": 0}, "layer": "below", "fillcolor": style.WASH}
-    low = min([p.score for p in dots] + [level - half])
+    low = min([p.score for p in dots] + [level - half] + ([] if floor is None else [floor]))
     high = max([p.score for p in dots] + [level + half])
     room = 0.06 * (high - low or 0.1)
     figure = build(data, {
