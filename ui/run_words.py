@@ -28,8 +28,8 @@ def expectation(estimate: Estimate) -> str:
     if estimate.seconds is None:
         time = f"How long it takes is not known: {estimate.source}."
     else:
-        source = estimate.source if estimate.like is None else f"{named(estimate.like)}, {estimate.source}"
-        time = f"About {duration(estimate.seconds)}, and a few seconds to start. An estimate from {source}."
+        whose = estimate.source if estimate.like is None else f"{named(estimate.like)}, {estimate.source}"
+        time = f"About {duration(estimate.seconds)}, and a few seconds to start, by {whose}."
     if estimate.dense_seconds is None:
         time += " The dense parent is made first: how long that takes is not known."
     elif estimate.dense_seconds:
@@ -40,9 +40,9 @@ def expectation(estimate: Estimate) -> str:
 
 
 def named(record: RunRecord) -> str:
-    """A run as a person knows it: "MRPC · MiniLM-L6 · ADMM in training · 2:4"."""
-    parts = (style.task_title(record.spec.task), style.model_title(record.spec.model), short_names([record])[record.id])
-    return " \N{MIDDLE DOT} ".join(parts)
+    """A run as a person knows it: "ADMM in training at 2:4 on MRPC"."""
+    words = short_names([record])[record.id].replace(" \N{MIDDLE DOT} ", " at ", 1)
+    return f"{words} on {style.task_title(record.spec.task)}"
 
 
 def standing(found: LiveStatus) -> str:
