@@ -14,12 +14,13 @@ from scipy import stats as scipy_stats
 from core.errors import InputError
 from core.evidence import words
 from core.evidence.cells import Cell, cells
-from core.evidence.estimates import Estimate, constant, dense_of, difference, estimate, idle
+from core.evidence.estimates import Estimate, constant, dense_of, estimate, idle, judged
 from core.evidence.grid import core_grid
 from core.evidence.groups import Group, groups, turned, usual
 from core.evidence.lines import kind_of, kinds, lines
 from core.evidence.places import averaged, places, richest
-from core.evidence.tables import key_of, patterns, table
+from core.evidence.tables import patterns, table
+from core.evidence.ways import key_of
 from core.runs.store import Store
 from core.statistics.interval import Interval
 from tests import makers
@@ -51,7 +52,12 @@ def add(store: Store, dense: dict[int, str], share: float, *, salt: int = 7, tas
 
 def against(found: list[Group]) -> Estimate | None:
     """The difference of scores to dense."""
-    return difference(found, [dense_of(g) for g in found], "score")
+    return apart(found, [dense_of(g) for g in found])
+
+
+def apart(found: list[Group], others: list[Group]) -> Estimate | None:
+    """The difference of scores of two ways."""
+    return judged([tuple(found)], [others], "score")[0].versus
 
 
 def read(store: Store) -> list[Cell]:
@@ -99,9 +105,9 @@ def test_only_seeds_that_both_have_are_compared(empty_store: Store) -> None:
     add(empty_store, {s: dense[s] for s in (1, 2)}, 0.7, method="magnitude")
     add(empty_store, {2: dense[2]}, 0.7, method="wanda")
     by = {g.spec.method: g for g in groups(read(empty_store))}
-    found = difference([by["asp"]], [by["magnitude"]], "score")
+    found = apart([by["asp"]], [by["magnitude"]])
     assert found is not None and found.seeds == (1,) and found.interval.value == pytest.approx(0.1)
-    assert difference([by["asp"]], [by["wanda"]], "score") is None
+    assert apart([by["asp"]], [by["wanda"]]) is None
     versus = against([by["asp"]])
     assert versus is not None and versus.seeds == (0, 1) and versus.interval.value == pytest.approx(-0.1)
 

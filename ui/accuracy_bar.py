@@ -10,7 +10,8 @@ from core.evidence.cells import ids_of, left_out
 from core.evidence.lines import kinds
 from core.evidence.places import AVERAGE, averaged, places, richest
 from core.evidence.quantities import QUANTITIES, SCORE
-from core.evidence.tables import DENSE, patterns
+from core.evidence.tables import patterns
+from core.evidence.ways import DENSE
 from core.sparsity.parsing import PATTERNS
 from core.views.drawing import style
 from core.views.scores import chart, error_and_score, forest

@@ -11,8 +11,9 @@ from core.evidence import words
 from core.evidence.cells import cells
 from core.evidence.grid import Grid, core_grid
 from core.evidence.quantities import QUANTITIES, SCORE
-from core.evidence.tables import DENSE, Row, Table, key_of
+from core.evidence.tables import Row, Table
 from core.evidence.tables import table as evidence_table
+from core.evidence.ways import DENSE, key_of
 from core.runs.store import default_store
 from core.tasks import title_of
 from core.tasks.loading import entry_of
@@ -73,7 +74,7 @@ def as_object(made: Table) -> dict[str, Any]:
     """A table as a JSON object; intervals as [value, low, high]."""
     return {"tasks": list(made.tasks), "model": made.model, "pattern": made.pattern, "quantity": made.quantity,
             "against": made.reference, "constant": made.constant, "rows": [
-                {"name": DENSE if row.method == DENSE else key_of(row.groups[0]), "method": row.method,
+                {"name": key_of(row.groups[0]), "method": row.method,
                  "trained": row.trained, "value": _three(row.value), "difference": _three(row.versus), "p": row.p,
                  "no_better_than_constant": row.idle, "seeds": list(row.value.seeds), "examples": row.value.examples,
                  "runs": [c.record.id for g in row.groups for c in g.cells]} for row in made.rows]}

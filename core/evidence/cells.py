@@ -84,7 +84,7 @@ def cells(entries: Iterable[Entry], task: str | None = None, model: str | None =
             out.append(dense[entry.id])
         else:
             parent = dense.get(entry.record.parent or "")
-            if parent is not None and np.array_equal(parent.answers.labels, answers.labels):
+            if parent is not None and parent.answers.same_examples(answers):
                 out.append(Cell(entry.record, answers, parent))
     return _of_one_split(out)
 

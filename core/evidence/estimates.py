@@ -6,7 +6,7 @@ An interval holds both sources of noise where there are several seeds: other exa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.evidence.groups import Group
@@ -25,13 +25,58 @@ class Estimate:
 
 
 Groups = Sequence[Group]  # of one way, a group a task
-Noises = Sequence[SeedNoise | None]  # one a task
 
 
-def drawn(groups: Groups, quantity: str) -> list[Draws] | None:
-    """What is known of *quantity*, a task each. None where it is not defined."""
-    if not all(c.defines(quantity) for g in groups for c in g.cells):
-        return None
+@dataclass(frozen=True)
+class Judged:
+    """One way at one pattern: a group a task, its value, and its difference from what it is held against."""
+
+    groups: tuple[Group, ...]
+    value: Estimate
+    versus: Estimate | None  # None for the reference itself, or with no seed in common
+    idle: bool  # no better than the best constant answer, on one task at least
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.groups[0].spec.method
+
+    @property
+    def trained(self) -> bool:
+        """Did it train, while or after pruning?"""
+        return self.groups[0].trained
+
+    @property
+    def pattern(self) -> str:
+        """The pattern."""
+        return self.groups[0].spec.pattern
+
+
+def judged(ways: Sequence[tuple[Group, ...]], others: Sequence[Groups | None], quantity: str) -> list[Judged]:
+    """Every one of *ways*, which are of one pattern, against its own of *others* (None: it is the reference).
+
+    The noise of the seeds is pooled, a task each, over the ways that trained, and over those that did not. Without
+    training a model may be past saving at one seed and not at another; trained ones are steadier.
+    """
+    values = [drawn(one, quantity) for one in ways]
+    apart = [None if other is None else drawn_apart(one, other, quantity)
+             for one, other in zip(ways, others, strict=True)]
+    of_values, of_apart = _pooled(ways, values), _pooled(ways, [found and found[0] for found in apart])
+    return [Judged(one, _estimate(one, value, [g.seeds for g in one], of_values[one[0].trained]),
+                   None if found is None else _estimate(one, *found, of_apart[one[0].trained]), any(map(idle, one)))
+            for one, value, found in zip(ways, values, apart, strict=True)]
+
+
+def _pooled(ways: Sequence[Groups], known: Sequence[Sequence[Draws] | None]) -> dict[bool, list[SeedNoise | None]]:
+    """The noise of the seeds, a task each, by whether a way trained."""
+    tasks = range(len(ways[0]) if ways else 0)
+    return {trained: [seed_noise(draws[k] for one, draws in zip(ways, known, strict=True)
+                                 if draws is not None and one[0].trained == trained) for k in tasks]
+            for trained in (False, True)}
+
+
+def drawn(groups: Groups, quantity: str) -> list[Draws]:
+    """What is known of *quantity*, which the cells of *groups* define: a task each."""
     return [Draws([c.value(quantity) for c in g.cells], [c.draws(quantity) for c in g.cells]) for g in groups]
 
 
@@ -42,7 +87,7 @@ def drawn_apart(groups: Groups, others: Groups, quantity: str) -> tuple[list[Dra
     seeds: list[tuple[int, ...]] = []
     for one, other in zip(groups, others, strict=True):
         mates = {c.seed: c for c in other.cells}
-        pairs = [(c, mates[c.seed]) for c in one.cells if c.seed in mates and c.defines(quantity)
+        pairs = [(c, mates[c.seed]) for c in one.cells if c.seed in mates
                  and c.dense.record.id == mates[c.seed].dense.record.id]
         if not pairs:
             return None
@@ -52,33 +97,9 @@ def drawn_apart(groups: Groups, others: Groups, quantity: str) -> tuple[list[Dra
     return out, seeds
 
 
-def estimate(groups: Groups, quantity: str, noises: Noises | None = None) -> Estimate | None:
-    """*quantity* of a way; the mean over tasks. *noises*: of the seeds, pooled (`Pools`); None: of these seeds alone.
-    None where it is not defined."""
-    known = drawn(groups, quantity)
-    return None if known is None else _estimate(groups, known, [g.seeds for g in groups], noises)
-
-
-def difference(groups: Groups, others: Groups, quantity: str, noises: Noises | None = None) -> Estimate | None:
-    """*quantity* of *groups* minus that of *others*, paired (`drawn_apart`); the mean over tasks."""
-    known = drawn_apart(groups, others, quantity)
-    return None if known is None else _estimate(groups, *known, noises)
-
-
-class Pools:
-    """The noise of the seeds of the ways of one pattern, a task each: pooled over those that trained, and over those
-    that did not. Without training a model may be past saving at one seed and not at another; trained ones are
-    steadier."""
-
-    def __init__(self, ways: Iterable[tuple[Groups, Sequence[Draws] | None]], tasks: int) -> None:
-        listed = [(groups[0].trained, draws) for groups, draws in ways if draws is not None]
-        self._noises: dict[bool, list[SeedNoise | None]] = {
-            trained: [seed_noise(draws[k] for kind, draws in listed if kind == trained) for k in range(tasks)]
-            for trained in (False, True)}
-
-    def of(self, groups: Groups) -> list[SeedNoise | None]:
-        """Those that *groups* belongs to."""
-        return self._noises[groups[0].trained]
+def estimate(groups: Groups, quantity: str) -> Estimate:
+    """*quantity* of one way by itself; the mean over tasks. Its interval knows of no other way's seeds."""
+    return _estimate(groups, drawn(groups, quantity), [g.seeds for g in groups], None)
 
 
 def dense_of(group: Group) -> Group:
@@ -97,6 +118,6 @@ def idle(group: Group) -> bool:
 
 
 def _estimate(groups: Groups, known: Sequence[Draws], seeds: Sequence[tuple[int, ...]],
-              noises: Noises | None) -> Estimate:
+              noises: Sequence[SeedNoise | None] | None) -> Estimate:
     shared = tuple(s for s in seeds[0] if all(s in more for more in seeds))
     return Estimate(over_tasks(known, noises), shared, sum(len(g.cells[0].answers) for g in groups), len(groups))

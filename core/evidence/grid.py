@@ -10,7 +10,8 @@ from core.evidence.cells import Cell
 from core.evidence.estimates import Estimate
 from core.evidence.places import averaged
 from core.evidence.quantities import SCORE
-from core.evidence.tables import DENSE, Row, key_of, table
+from core.evidence.tables import Row, table
+from core.evidence.ways import DENSE, key_of
 from core.methods import METHODS
 
 OURS, OTHERS = ("admm", "admm-layer+train"), ("asp", DENSE)  # whose gaps are said, and to whom
@@ -47,7 +48,7 @@ def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
     found: dict[str, dict[str, Row]] = {}
     for task, one in made.items():
         for row in one.rows:
-            found.setdefault(_key(row), {})[task] = row
+            found.setdefault(key_of(row.groups[0]), {})[task] = row
     found = {key: found[key] for key in sorted(found, key=_order) if 2 * len(found[key]) >= len(made)}
     means = _means(cells, tuple(made), model, pattern, DENSE)
     rows = {key: [*(by[t].value if t in by else None for t in made), means[key].value if key in means else None]
@@ -65,7 +66,7 @@ def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
 
 def _means(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str, reference: str) -> dict[str, Row]:
     try:
-        return {_key(row): row for row in table(cells, tasks, model, pattern, SCORE, reference).rows}
+        return {key_of(row.groups[0]): row for row in table(cells, tasks, model, pattern, SCORE, reference).rows}
     except InputError:
         return {}
 
@@ -74,7 +75,3 @@ def _order(key: str) -> tuple[int, str]:
     """As METHODS, dense first."""
     method, _, train = key.partition("+")
     return list(METHODS).index(method) if method in METHODS else len(METHODS), train
-
-
-def _key(row: Row) -> str:
-    return DENSE if row.method == DENSE else key_of(row.groups[0])

@@ -32,20 +32,12 @@ class Versus:
 
 def against_dense(cell: Cell) -> Interval:
     """The score of one run minus its dense model's, paired example by example."""
-    return of_draws(cell.value(SCORE) - cell.dense.value(SCORE), cell.draws(SCORE) - cell.dense.draws(SCORE))
+    return _apart(cell, cell.dense)
 
 
 def of_run(run: Run) -> Interval | None:
     """The same of an opened *run*; None where it or its parent keeps no answers, or they are of other examples."""
-    if run.parent is None:
-        return None
-    try:
-        own, dense = read(run), read(run.parent)
-    except InputError:
-        return None
-    if own.logits.shape != dense.logits.shape or (own.labels != dense.labels).any():
-        return None
-    return against_dense(Cell(run.record, own, Cell(run.parent.record, dense)))
+    return None if run.parent is None else between(run.parent, run)
 
 
 def between(reference: Run, other: Run) -> Interval | None:
@@ -55,7 +47,8 @@ def between(reference: Run, other: Run) -> Interval | None:
         one, two = read(reference), read(other)
     except InputError:
         return None
-    if one.logits.shape != two.logits.shape or (one.labels != two.labels).any():
-        return None
-    first, second = Cell(reference.record, one), Cell(other.record, two)
-    return of_draws(second.value(SCORE) - first.value(SCORE), second.draws(SCORE) - first.draws(SCORE))
+    return _apart(Cell(other.record, two), Cell(reference.record, one)) if one.same_examples(two) else None
+
+
+def _apart(one: Cell, other: Cell) -> Interval:
+    return of_draws(one.value(SCORE) - other.value(SCORE), one.draws(SCORE) - other.draws(SCORE))

@@ -14,7 +14,7 @@ UNKNOWN = "–"
 
 
 def key_name(key: str) -> str:
-    """The same, of a row's key (`core.evidence.tables.key_of`)."""
+    """The same, of a row's key (`core.evidence.ways.key_of`)."""
     method, _, train = key.partition("+")
     return name_of(method, bool(train))
 

@@ -34,6 +34,10 @@ class Answers:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def same_examples(self, other: Answers) -> bool:
+        """Do both answer the same question to the same examples: as many outputs, and the same labels in order?"""
+        return self.logits.shape == other.logits.shape and np.array_equal(self.labels, other.labels)
+
     @property
     def regression(self) -> bool:
         """Whether the answer is a number, not a class."""

@@ -16,12 +16,10 @@ import numpy as np
 
 from core.runs import arrays as enc
 from core.runs.filmed import (
-    PRUNED,
     Filmed,
     Floats,
     Frame,
     histogram,
-    kept_by_group,
     largest_by_group,
     limit_of,
 )

@@ -17,7 +17,7 @@ from core.evidence import words
 from core.evidence.cells import Cell
 from core.evidence.estimates import Estimate, constant, dense_of, estimate
 from core.evidence.groups import Group
-from core.evidence.lines import NM, Line, Spot, lines
+from core.evidence.lines import NM, Line, Spot, line_ways, lines
 from core.evidence.quantities import QUANTITIES, SCORE, title_of
 from core.sparsity.storage import FLOAT
 from core.views.drawing import style
@@ -60,8 +60,8 @@ def place_words(tasks: Sequence[str]) -> str:
 
 def keys(cells: Sequence[Cell], asked: Asked) -> dict[str, str]:
     """The lines that can be lit, by key, with their names."""
-    found = lines(cells, asked.tasks, asked.model, asked.quantity, asked.kind, asked.axis == BITS)
-    return {line.key: words.group_name(line.group) for line in found}
+    found = line_ways(cells, asked.tasks, asked.model, asked.quantity, asked.kind, asked.axis == BITS)
+    return {key[0]: words.group_name(one[0]) for key, one in found.items()}
 
 
 def chart(cells: Sequence[Cell], asked: Asked) -> View:
@@ -79,7 +79,6 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
         return words_only(f"{place}: no runs with answers to show here.")
     dense = _dense(found)
     level, floor = estimate(dense, asked.quantity), _floor(dense, asked.quantity)
-    assert level is not None
     printed = published(asked.tasks[0]) if asked.printed and len(asked.tasks) == 1 and asked.quantity == SCORE \
         and asked.axis == ZEROS else []
     span, low_high = _span(found, printed, asked.axis), _range(found, level, floor, printed)

@@ -10,7 +10,8 @@ from core.errors import InputError
 from core.evidence import words
 from core.evidence.cells import Cell
 from core.evidence.quantities import QUANTITIES, SCORE
-from core.evidence.tables import DENSE, Row, Table, key_of, table
+from core.evidence.tables import Row, Table, table, ways_at
+from core.evidence.ways import DENSE
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
 from core.views.drawing.view import View
@@ -23,12 +24,8 @@ IDLE_WORDS = " \N{MULTIPLICATION X}"  # after the name of a method that does not
 def references(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str,
                quantity: str) -> dict[str, str]:
     """The rows that others can be held against, by key, with their names: dense first."""
-    try:
-        made = table(cells, tasks, model, pattern, quantity)
-    except InputError:
-        return {DENSE: DENSE}
-    return {DENSE: DENSE} | {key_of(r.groups[0]): words.group_name(r.groups[0]) for r in made.rows
-                               if r.method != DENSE}
+    found = ways_at(cells, tasks, model, pattern, quantity)
+    return {DENSE: DENSE} | {key: words.group_name(one[0]) for key, one in found.items()}
 
 
 def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str, quantity: str = SCORE,
@@ -44,7 +41,7 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     rows.sort(key=lambda r: _value(r) if more else -_value(r))  # the last is drawn on top
     if not rows:
         return words_only(f"At {pattern} there is nothing to hold against it.")
-    against = references(cells, tasks, model, pattern, quantity)[reference]
+    against = DENSE if reference == DENSE else words.key_name(reference)
     scale = 100.0 if QUANTITIES[quantity].points else 1.0
     names = [_name(r) for r in rows]
     data: list[Part] = [_trace(rows, names, scale, made)]
@@ -68,7 +65,7 @@ def _value(row: Row) -> float:
 
 
 def _name(row: Row) -> str:
-    return ("Dense" if row.method == DENSE else words.group_name(row.groups[0])) + (IDLE_WORDS if row.idle else "")
+    return words.group_name(row.groups[0]) + (IDLE_WORDS if row.idle else "")
 
 
 def _trace(rows: Sequence[Row], names: Sequence[str], scale: float, made: Table) -> Part:
@@ -126,7 +123,7 @@ def frame_of(made: Table) -> pd.DataFrame:
     for r in made.rows:
         i, v = r.value.interval, r.versus.interval if r.versus else None
         out.append({
-            "method": "Dense" if r.method == DENSE else words.group_name(r.groups[0]), "value": i.value, "low": i.low,
+            "method": words.group_name(r.groups[0]), "value": i.value, "low": i.low,
             "high": i.high, f"against {made.reference}": v and v.value, "lowest": v and v.low, "highest": v and v.high,
             "p (Holm)": r.p, "beats a constant answer": "no" if r.idle else "yes",
             "seeds": ", ".join(map(str, r.value.seeds)), "examples": r.value.examples,

@@ -100,9 +100,3 @@ def _split(records: Sequence[RunRecord]) -> tuple[str, int] | None:
     """(name, examples) of the evaluation set that a panel compares on."""
     found = Counter((r.results.split, r.results.n_eval) for r in records if r.results is not None)
     return max(found, key=lambda k: (k[0] == VALIDATION, found[k], k), default=None)
-
-
-def left_out(records: Sequence[RunRecord], task: str, model: str) -> int:
-    """How many scored runs of a panel were scored on other examples, and are not drawn."""
-    mine = [r for r in records if scored(r) and (r.spec.task, r.spec.model) == (task, model)]
-    return len(mine) - len(points(records, task, model))
