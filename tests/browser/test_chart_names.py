@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser.serving import browser, complaints, painted, server
+from tests.browser.serving import complaints, painted
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 LINKS = ("task=mrpc", "task=cola&axis=bits&show=kl", "task=average&pattern=1:4",
@@ -37,18 +36,6 @@ def overlaps(charts: list[dict[str, Any]]) -> list[str]:
                 if min(r1, r2) - max(l1, l2) > SLACK and min(b1, b2) - max(t1, t2) > SLACK:
                     out.append(f"{one!r} over {two!r}")
     return out
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with server() as where:
-        yield where
 
 
 @pytest.mark.parametrize(("link", "width"), [*((link, 1366) for link in LINKS), (LINKS[0], 1920)])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.reading import SIZE, cut, first, words
-from tests.browser.serving import browser, complaints, painted, server
+from tests.browser.serving import complaints, painted
 from ui.pages import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -17,19 +16,6 @@ REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]"
 FULL = {"accuracy": 230, "methods": 1000,  # words; the rest says what it shows in fewer
         "occupancy": 170, "patterns": 265, "compare": 285, "trace": 190, "sentence": 155, "inspect": 98, "run": 102}
 MOST = 300
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The dashboard over the recorded runs: their names are the longest there are."""
-    with server() as where:
-        yield where
 
 
 @pytest.mark.parametrize("key", PAGES)

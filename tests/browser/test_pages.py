@@ -9,19 +9,13 @@ from typing import Any
 import pytest
 
 from benchmarks.first_picture import BYTES_BAR, page_megabytes, time_to_picture
-from tests.browser.serving import ROOT, browser, complaints, painted, server
+from tests.browser.serving import ROOT, complaints, painted, server
 from tests.checkpoints import LAYER, QUERY, nm, write
 from tests.makers import make_run, make_store, run_named
 from ui.pages import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 LIMIT = 150.0  # seconds for one page: a busy machine is slow, not wrong
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

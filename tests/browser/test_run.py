@@ -18,7 +18,7 @@ from core.live import workers
 from core.live.status import status
 from core.runs.checks.folder_check import check
 from core.runs.store import Store, read_header
-from tests.browser.serving import ROOT, browser, complaints, free_port, painted, started
+from tests.browser.serving import ROOT, complaints, free_port, painted, started
 from tests.live_workers import end_all
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
@@ -64,12 +64,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     yield made
     made.kill()
     end_all(made.store)
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with browser() as running:
-        yield running
 
 
 def window(chrome: Any) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from core.runs.store import Store
 from core.views.film import wall, watch
 from core.views.film.reel import MOST_BYTES
-from tests.browser.serving import browser, complaints, painted, server
+from tests.browser.serving import complaints, painted, server
 from tests.makers import empty_store, make_dense, make_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -52,12 +52,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     make_run(made.recorded, id="long", parent=parent, snapshots=MOMENTS, watched=True)
     make_run(made.recorded, id="ends", parent=parent, method="asp")
     return made
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
