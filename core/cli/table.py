@@ -77,7 +77,7 @@ def as_object(made: Table) -> dict[str, Any]:
                 {"name": key_of(row.groups[0]), "method": row.method,
                  "trained": row.trained, "value": _three(row.value), "difference": _three(row.versus), "p": row.p,
                  "no_better_than_constant": row.idle, "seeds": list(row.value.seeds), "examples": row.value.examples,
-                 "runs": [c.record.id for g in row.groups for c in g.cells]} for row in made.rows]}
+                 "runs": row.runs} for row in made.rows]}
 
 
 def markdown(grid: Grid) -> str:

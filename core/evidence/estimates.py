@@ -47,6 +47,11 @@ class Judged:
         return self.groups[0].trained
 
     @property
+    def runs(self) -> list[str]:
+        """The ids of its runs, task by task."""
+        return [c.record.id for g in self.groups for c in g.cells]
+
+    @property
     def pattern(self) -> str:
         """The pattern."""
         return self.groups[0].spec.pattern

@@ -34,6 +34,11 @@ class Quantity:
     points: bool  # is it a share or a correlation, whose differences are said in points (hundredths)?
     reading: str  # one sentence: how to read it
 
+    @property
+    def scale(self) -> float:
+        """What a difference is multiplied by before it is written or drawn: 100 where it is said in points."""
+        return 100.0 if self.points else 1.0
+
 
 QUANTITIES: dict[str, Quantity] = {q.name: q for q in (
     Quantity(SCORE, "Score", "Score", True, True, "The task's own metric, GLUE's."),

@@ -25,6 +25,7 @@ from core.views.drawing.build import Part, build, words_only
 from core.views.drawing.view import View
 from core.views.scores.naming import spread
 from core.views.scores.published import Published, published
+from core.views.scores.whiskers import whiskers
 
 HEIGHT, TOP, BOTTOM, MARGIN = 460, 14, 58, 218
 ZEROS, BITS = "zeros", "bits"
@@ -142,8 +143,7 @@ def _traces(line: Line, asked: Asked, aside: float) -> list[Part]:
     trained = line.group.trained
     symbols = [IDLE_MARK if s.idle else GRIDS.get(line.bits, "pentagon") + ("" if trained else "-open") for s in spots]
     i = [s.value.interval for s in spots]
-    bars = {"type": "data", "symmetric": False, "array": [one.high - one.value for one in i],
-            "arrayminus": [one.value - one.low for one in i], "thickness": 1.6, "width": 4, "visible": lit}
+    bars = whiskers(i, thickness=1.6, width=4, visible=lit)
     return [{
         "type": "scatter", "mode": "lines+markers", "name": _name(line), "opacity": 1.0 if lit else 0.45,
         "x": [_x(s, asked.axis) + aside for s in spots], "y": [one.value for one in i], "error_y": bars,
@@ -277,7 +277,7 @@ def _table(found: Sequence[Line], dense: Sequence[Group], printed: Sequence[Publ
                 "bits per weight": round(s.stored, 3), "value": i.value, "low": i.low, "high": i.high,
                 "against dense": v and v.value, "against dense, low": v and v.low, "against dense, high": v and v.high,
                 "beats a constant answer": "no" if s.idle else "yes", "seeds": ", ".join(map(str, s.value.seeds)),
-                "examples": s.value.examples, "runs": ", ".join(c.record.id for g in s.groups for c in g.cells)})
+                "examples": s.value.examples, "runs": ", ".join(s.runs)})
     rows += [{"method": p.system, "pattern": "published, another model", "zeros": p.sparsity, "value": p.score,
               "runs": f"{p.model}; {p.note}; {p.source}"} for p in printed]
     return pd.DataFrame(rows)

@@ -16,6 +16,7 @@ from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
+from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 34, 92  # pixels a row, and over and under them all
 IDLE_WORDS = " \N{MULTIPLICATION X}"  # after the name of a method that does not beat the constant answer
@@ -42,7 +43,7 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     if not rows:
         return words_only(f"At {pattern} there is nothing to hold against it.")
     against = DENSE if reference == DENSE else words.key_name(reference)
-    scale = 100.0 if QUANTITIES[quantity].points else 1.0
+    scale = QUANTITIES[quantity].scale
     names = [_name(r) for r in rows]
     data: list[Part] = [_trace(rows, names, scale, made)]
     ends = [v * scale for r in rows if r.versus for v in (r.versus.interval.low, r.versus.interval.high)] + [0.0]
@@ -73,9 +74,7 @@ def _trace(rows: Sequence[Row], names: Sequence[str], scale: float, made: Table)
     colours = [style.colour(r.method) for r in rows]
     return {
         "type": "scatter", "mode": "markers", "x": [scale * one.value for one in i], "y": list(names),
-        "error_x": {"type": "data", "symmetric": False, "array": [scale * (one.high - one.value) for one in i],
-                    "arrayminus": [scale * (one.value - one.low) for one in i], "thickness": 2, "width": 5,
-                    "color": style.GREY},
+        "error_x": whiskers(i, scale, thickness=2, width=5, color=style.GREY),
         "marker": {"size": 12, "color": colours, "line": {"width": 2, "color": colours},
                    "symbol": ["circle" if r.trained else "circle-open" for r in rows]},
         "customdata": [[words.signed_interval(made.quantity, one), words.valued(r.value.interval),
@@ -127,5 +126,5 @@ def frame_of(made: Table) -> pd.DataFrame:
             "high": i.high, f"against {made.reference}": v and v.value, "lowest": v and v.low, "highest": v and v.high,
             "p (Holm)": r.p, "beats a constant answer": "no" if r.idle else "yes",
             "seeds": ", ".join(map(str, r.value.seeds)), "examples": r.value.examples,
-            "runs": ", ".join(c.record.id for g in r.groups for c in g.cells)})
+            "runs": ", ".join(r.runs)})
     return pd.DataFrame(out)

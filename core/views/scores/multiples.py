@@ -12,9 +12,10 @@ from core.evidence.cells import Cell
 from core.evidence.lines import NM, Line, lines
 from core.evidence.quantities import QUANTITIES, SCORE
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, words_only
+from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
-from core.views.scores.chart import STORY
+from core.views.scores.chart import IDLE_MARK, STORY
+from core.views.scores.whiskers import whiskers
 
 HEIGHT, GAP = 340, 0.018
 
@@ -28,11 +29,11 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
     shown = [task for task, found in by_task.items() if found]
     if len(shown) < 2:
         return words_only("One task alone: there is nothing to set side by side.")
-    scale = 100.0 if QUANTITIES[quantity].points else 1.0
+    scale = QUANTITIES[quantity].scale
     width = (1 - GAP * (len(shown) - 1)) / len(shown)
     data: list[Part] = []
     notes: list[Part] = []
-    layout: Part = {"margin": {"l": 64, "r": 12, "t": 30, "b": 56}}
+    layout: Part = {"margin": {"l": 64, "r": 12, "t": 30, "b": 96}, "legend": legend_below()}
     seen: set[str] = set()
     for k, task in enumerate(shown):
         suffix = "" if k == 0 else str(k + 1)
@@ -40,7 +41,7 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
         layout[f"xaxis{suffix}"] = {"domain": [start, start + width], "range": [0, 1], "tickformat": ".0%",
                                     "tickvals": [0.25, 0.5, 0.75],
                                     "anchor": f"y{suffix}"}
-        layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "matches": "y" if k else None, "showticklabels": k == 0}
+        layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "showticklabels": k == 0} | ({"matches": "y"} if k else {})
         notes.append({"x": start + width / 2, "xref": "paper", "y": 1.0, "yref": "paper", "yanchor": "bottom",
                       "text": f"<b>{style.task_title(task)}</b>", "showarrow": False, "font": {"size": 15}})
         for line in by_task[task]:
@@ -51,15 +52,12 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
     room = 0.06 * (max(values) - min(values) or 1.0)
     layout["yaxis"] |= {"range": [min(values) - room, max(values) + room],
                         "title": {"text": words.axis_of(quantity, "dense")}}
-    layout["yaxis"].pop("matches")
     notes.append({"x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yshift": -34, "yanchor": "top",
                   "text": "share of zeros", "showarrow": False, "font": {"size": 15}})
     layout["annotations"] = notes
     layout["shapes"] = [{"type": "line", "xref": f"x{s} domain", "x0": 0, "x1": 1, "yref": f"y{s}", "y0": 0, "y1": 0,
                          "line": {"color": style.colour("dense"), "width": 2}, "layer": "below"}
                         for s in ["", *map(str, range(2, len(shown) + 1))]]
-    layout["legend"] = {"y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
-    layout["margin"]["b"] = 96
     figure = build(data, layout, HEIGHT, legend=True, revision=f"multiples/{model}/{quantity}/{kind}")
     table = _table(by_task)
     return View(_claim(by_task, shown, quantity), figure, None, _alt(by_task, shown, quantity), table,
@@ -73,11 +71,10 @@ def _trace(line: Line, suffix: str, scale: float, quantity: str, first: bool) ->
     return {"type": "scatter", "mode": "lines+markers", "name": name, "legendgroup": name, "showlegend": first,
             "xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "x": [s.sparsity for s in spots],
             "y": [scale * one.value for one in i],
-            "error_y": {"type": "data", "symmetric": False, "array": [scale * (one.high - one.value) for one in i],
-                        "arrayminus": [scale * (one.value - one.low) for one in i], "thickness": 1.2, "width": 3},
+            "error_y": whiskers(i, scale, thickness=1.2, width=3),
             "line": {"color": colour, "width": 2, "dash": "solid" if line.group.trained else "dot"},
             "marker": {"color": colour, "size": 8, "line": {"width": 2, "color": colour},
-                       "symbol": ["x-thin" if s.idle else "circle" if line.group.trained else "circle-open"
+                       "symbol": [IDLE_MARK if s.idle else "circle" if line.group.trained else "circle-open"
                                   for s in spots]},
             "customdata": [[s.pattern, words.signed_interval(quantity, one), words.rests_on(s.value)]
                            for s, one in zip(spots, i, strict=True)],
