@@ -7,7 +7,6 @@ from core.live.status import LiveStatus
 from core.runs.phases import WORK
 from core.runs.records import RunRecord
 from core.views.drawing import style
-from core.views.drawing.telling_apart import short_names
 
 STATES = {"queued": "waiting", "running": "running", "succeeded": "done", "failed": "failed", "cancelled": "cancelled",
           "unknown": "not known"}
@@ -41,8 +40,9 @@ def expectation(estimate: Estimate) -> str:
 
 def named(record: RunRecord) -> str:
     """A run as a person knows it: "ADMM in training at 2:4 on MRPC"."""
-    words = short_names([record])[record.id].replace(" \N{MIDDLE DOT} ", " at ", 1)
-    return f"{words} on {style.task_title(record.spec.task)}"
+    spec = record.spec
+    at = "" if spec.method == "dense" else f" at {style.pattern_words(spec.pattern, spec.bits)}"
+    return f"{style.method_title(spec.method)}{at} on {style.task_title(spec.task)}"
 
 
 def standing(found: LiveStatus) -> str:
