@@ -33,8 +33,8 @@ mutants: setup-dev  ## put small faults in, one at a time: do the tests notice? 
 	@$(RUN) -m pip install --quiet -r requirements-mutants.txt
 	@$(RUN) tools/mutants.py $(ARGS)
 
-browser: setup-dev  ## run the browser tests (needs Chromium)
-	@$(RUN) -m pytest -q -m browser $(ARGS)
+browser: setup-dev  ## run the browser tests, two files at a time (needs Chromium)
+	@$(RUN) -m pytest -q -m browser -n 2 --dist loadfile $(ARGS)
 
 table: setup  ## write the core table into README.md, from the recorded answers
 	@$(RUN) tools/core_table.py
