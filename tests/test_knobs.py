@@ -129,6 +129,8 @@ RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
                    "damping": (1e-6, 1.0), "polish": (0, 100), "rise": "stages support fixed", "scaled": "true false",
                    "ramp": (0, 300), "settle": (0, 300), "metric": "norms inverse", "inputs": "dense pruned"},
     "sr-ste": {"decay": (0.0, 1.0), "form": "gradient weights"},
+    "group-lasso": {"share": (0.05, 1.0), "strength": (0.0, 10.0), "form": "penalty proximal", "dose": (0.0, 100.0),
+                    "refreshes": (1, 100)},
     "nxm-admm": {"rho": (1e-6, 1e3), "trains": "spec linears"},
     "admm": ADMM,
     "pattern-admm": ADMM | {"strength": (0.0, 100.0), "maps": "ffn attention block all", "layers": "* encoder.layer.3",

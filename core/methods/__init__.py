@@ -14,6 +14,7 @@ from core.errors import unknown
 from core.methods.knob_sets import (
     AdmmKnobs,
     AdmmLayerKnobs,
+    GroupLassoKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
     SparseGptKnobs,
@@ -65,6 +66,10 @@ METHODS: dict[str, Entry] = {
               "Train dense weights under a mask chosen anew at every step, and pull what it cuts "
               "to zero.",
               "#1095b8", "sr_ste:SrSte", "always", SrSteKnobs),
+        Entry("group-lasso", "Group lasso",
+              "A penalty on the norms of whole groups drives the weak ones to zero; they are cut, "
+              "and the rest is trained on.",
+              "#b04a4a", "group_lasso:GroupLasso", "always", GroupLassoKnobs),
         Entry("nxm-admm", "NxMTransformer",
               "ADMM inside fine-tuning as published: the penalty's gradient goes through Adam, Z "
               "and U move once an epoch.",

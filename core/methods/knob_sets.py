@@ -85,6 +85,25 @@ class SrSteKnobs(Knobs):
 
 
 @dataclass(frozen=True)
+class GroupLassoKnobs(Knobs):
+    """Knobs of `group-lasso`; strength is the published one."""
+
+    share: float = knob(
+        0.5, "share of the steps under the penalty; the rest refines under the final mask", 0.05,
+        1.0)
+    strength: float = knob(
+        1e-4, "weight of the penalty in the loss (lambda), with form=penalty", 0.0, 10.0)
+    form: str = knob(
+        "penalty", "where the penalty acts: in the loss, or as an exact step beside the optimiser",
+        choices=("penalty", "proximal"))
+    dose: float = knob(
+        1.0, "with form=proximal: how far its steps together bring a group at the dense "
+        "threshold to zero (1: all the way)", 0.0, 100.0)
+    refreshes: int = knob(
+        1, "how often the groups' weights R are taken anew, the start counted", 1, 100)
+
+
+@dataclass(frozen=True)
 class NxmAdmmKnobs(Knobs):
     """Knobs of `nxm-admm`; the paper's grid is rho in {1e-3, 4e-3, 1e-2}."""
 

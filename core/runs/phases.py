@@ -23,6 +23,7 @@ TRACE: dict[str, str] = {
     "dense": "dense training",
     "layer-wise": "ADMM, layer by layer",
     "admm": "ADMM",
+    "penalty": "training under the penalty",
     "refine": "refinement under the mask",
     "moving": "training, the mask moves",
 }

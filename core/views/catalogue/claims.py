@@ -30,6 +30,7 @@ class Claim:
 _WANG = "Wang 2024, arXiv:2407.08334"
 _NXM = "Holmes et al. 2021, arXiv:2110.15766"
 _MIFORMER = "NxMiFormer, arXiv:2206.15014"
+_LASSO = "Li et al. 2020, arXiv:2009.08065"
 _STE = "Zhou et al. 2021, arXiv:2102.04010"
 _LLAMA = "LLaMA-2-7B at 2:4, Wikitext perplexity (dense 5.12)"
 _WANDA = "README of Wanda, arXiv:2306.11695"
@@ -43,6 +44,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("sr-ste", "ResNet-50 at 1:4", "75.9", _STE),
     Claim("sr-ste", "ResNet-50 at 4:8", "77.4", _STE),
     Claim("sr-ste", "ResNet-50 at 2:8", "76.4", _STE),
+    Claim("group-lasso", "BERT, RoBERTa and DistilBERT: compression on some GLUE tasks, with no or minor loss",
+          "up to 5.0 times", _LASSO),
+    Claim("group-lasso", "DistilBERT: compression beyond its own, on average", "1.79 times", _LASSO),
     Claim("nxm-admm", "GLUE, points over the best practice of its day", "+1.7", _NXM),
     Claim("nxm-admm", "of the uncompressed model's accuracy kept", "98.4 %", _NXM, secondary=True),
     Claim("nxm-admm", "of unstructured pruning's accuracy kept", "about 99 %", _NXM, secondary=True),

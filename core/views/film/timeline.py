@@ -56,7 +56,7 @@ class Timeline:
     def place(self, phase: str, step: int, end: int) -> float | None:
         """Where a step of a phase of the trace lies, in moments; None for one outside the film. *end*: the last step of
         the refinement."""
-        known = {"start": "admm", "refine": "refine", "moving": "admm"}.get(phase, phase)
+        known = {"start": "admm", "refine": "refine", "moving": "admm", "penalty": "admm"}.get(phase, phase)
         knots = self._knots(known, end)
         if not knots:
             return None
