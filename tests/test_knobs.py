@@ -128,6 +128,9 @@ RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "admm-layer": {"iterations": (1, 300), "rho_start": (1e-4, 1e3), "rho_end": (1e-4, 1e3), "stages": (1, 12),
                    "damping": (1e-6, 1.0), "polish": (0, 100), "rise": "stages support fixed", "scaled": "true false",
                    "ramp": (0, 300), "settle": (0, 300), "metric": "norms inverse", "inputs": "dense pruned"},
+    "besa": {"passes": (0, 100), "sequences": (1, 256), "lr": (1e-5, 10.0), "granularity": "row matrix",
+             "metric": "wanda magnitude", "candidates": "centred published", "smooth": "true false",
+             "inputs": "dense pruned"},
     "sr-ste": {"decay": (0.0, 1.0), "form": "gradient weights"},
     "group-lasso": {"share": (0.05, 1.0), "strength": (0.0, 10.0), "form": "penalty proximal", "dose": (0.0, 100.0),
                     "refreshes": (1, 100)},
@@ -225,7 +228,7 @@ print(sorted({"torch", "transformers"} & set(sys.modules)))
 def test_the_inputs_a_layer_is_solved_on_are_known_of_every_method() -> None:
     """The running part asks every method, also one that leaves no choice."""
     asked = {name: build(name).knobs.inputs for name, entry in METHODS.items() if entry.target}
-    assert {name for name, inputs in asked.items() if inputs == "pruned"} == {"admm", "pattern-admm"}
+    assert {name for name, inputs in asked.items() if inputs == "pruned"} == {"admm", "pattern-admm", "besa"}
     assert set(asked.values()) == {"dense", "pruned"}
     assert AdmmLayerKnobs(inputs="pruned").inputs == PatternAdmmKnobs().inputs == "pruned"
     for kind in (AdmmKnobs, AdmmLayerKnobs, PatternAdmmKnobs):

@@ -49,7 +49,7 @@ def solve_in_order(model: nn.Module, blocks: Sequence[nn.Module], layers: dict[s
     model.eval()
     try:
         keeps = [batch["attention_mask"].reshape(-1).bool() for batch in batches]
-        dense, calls = _calls(model, blocks, batches)
+        dense, calls = calls_of(model, blocks, batches)
         pruned = list(dense)
         left = dict(layers)
         for block, call in zip(blocks, calls, strict=True):
@@ -64,15 +64,16 @@ def solve_in_order(model: nn.Module, blocks: Sequence[nn.Module], layers: dict[s
                     del left[name]
             pruned = [again.on(block, hidden) for hidden, again in zip(pruned, call, strict=True)]
         if left:
-            raise _refused(model, f"no encoder layer uses {', '.join(left)}")
+            raise refused(model, f"no encoder layer uses {', '.join(left)}")
     finally:
         model.train(training)
 
 
-def _refused(model: nn.Module, why: str) -> InputError:
+def refused(model: nn.Module, why: str, remedy: str = "Add --knob inputs=dense.") -> InputError:
+    """What to say of a *model* whose layers cannot be solved in order, and *why*."""
     return InputError(f"The layers of {type(model).__name__} cannot be solved one after the other: {why}",
                       "an encoder whose layers are passed through once each, in their order, as in BERT",
-                      "Add --knob inputs=dense.")
+                      remedy)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Call:
         return value if isinstance(value, Tensor) else value[0]
 
 
-def _calls(model: nn.Module, blocks: Sequence[nn.Module],
+def calls_of(model: nn.Module, blocks: Sequence[nn.Module],
            batches: Sequence[dict[str, Tensor]]) -> tuple[list[Tensor], list[list[Call]]]:
     """By batch the hidden states that the first block is given, and by block and batch how each is called."""
     first: list[Tensor] = []
@@ -111,7 +112,7 @@ def _calls(model: nn.Module, blocks: Sequence[nn.Module],
             handle.remove()
     if any(len(calls) != len(batches) for calls in found):
         counts = ", ".join(f"{len(calls) / len(batches):g}" for calls in found)
-        raise _refused(model, f"in one pass they are used {counts} times")
+        raise refused(model, f"in one pass they are used {counts} times")
     return first, found
 
 

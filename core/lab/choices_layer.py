@@ -151,7 +151,7 @@ def with_one(choices: LayerChoices, key: str, text: str) -> LayerChoices:
     if key == "pattern":
         return replace(choices, pattern=parse_pattern(text).name)
     if key == "method":
-        names = [e.name for e in METHODS.values() if e.training != "always"]
+        names = [e.name for e in METHODS.values() if e.by_layer]
         if text not in names:
             raise unknown("method of one layer", text, names)
         return _with_grid(LayerChoices(choices.pattern, text), choices.bits, choices.chunk)
@@ -224,7 +224,7 @@ def names(choices: LayerChoices, key: str) -> dict[str, str]:
     if key == "chunk":
         return CHUNKS | ({} if now in CHUNKS else {now: f"{now} inputs"})
     if key == "method":
-        return {e.name: e.title for e in METHODS.values() if e.training != "always"}
+        return {e.name: e.title for e in METHODS.values() if e.by_layer}
     if key == "setting":
         return {name: setting.title for name, setting in SETTINGS.items()}
     return {text: text for text in sorted({*(f"{v:g}" for v in KNOBS[key].values), now}, key=float)}

@@ -35,7 +35,7 @@ STOPS, FEW_STOPS = 26, 14  # of a path, the answer among them; few where a matri
 THINNED = 15  # of a path with more rounds than STOPS: every stop costs a product, and a slider waits for them
 LARGE = 250_000  # weights
 HALF = 6e4  # the largest number that a half-precision float holds, nearly
-LAYER_METHODS = tuple(entry.name for entry in METHODS.values() if entry.training != "always")
+LAYER_METHODS = tuple(entry.name for entry in METHODS.values() if entry.by_layer)
 
 
 def stats_of(layer: Layer) -> LayerStats:

@@ -14,6 +14,7 @@ from core.errors import unknown
 from core.methods.knob_sets import (
     AdmmKnobs,
     AdmmLayerKnobs,
+    BesaKnobs,
     GroupLassoKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
@@ -36,6 +37,13 @@ class Entry:
     training: Literal["never", "optional", "always"]  # does it train after or while pruning?
     knobs: type[Knobs] = Knobs  # what can be turned; the default: nothing
     grids: bool = False  # can put the weights on a grid of few bits
+    # Solves an encoder layer as a whole, from what it puts out, and no matrix alone.
+    block: bool = False
+
+    @property
+    def by_layer(self) -> bool:
+        """Does it solve a single matrix, as the layer lab lets it?"""
+        return self.training != "always" and not self.block
 
 
 METHODS: dict[str, Entry] = {
@@ -62,6 +70,10 @@ METHODS: dict[str, Entry] = {
               "Solve each layer for the weights that keep its outputs, under the pattern; no "
               "training needed.",
               "#1f8a70", "admm_layer:AdmmLayer", "optional", AdmmLayerKnobs, grids=True),
+        Entry("besa", "BESA",
+              "Every row learns how much to prune, so that its encoder layer puts out what it did; "
+              "no weight changes.",
+              "#a3702a", "besa:Besa", "optional", BesaKnobs, block=True),
         Entry("sr-ste", "SR-STE",
               "Train dense weights under a mask chosen anew at every step, and pull what it cuts "
               "to zero.",

@@ -1,9 +1,9 @@
-"""What a method is: the two kinds, and the records they exchange.
+"""What a method is: the three kinds, and the records they exchange.
 
-A `LayerMethod` solves one layer at a time, without training. A `TrainingMethod` fills the hooks of
-the one training loop. Both are built from their knobs and a grid, and are otherwise free of
-configuration. Which class of knobs a method has, and whether it can put weights on a grid, says its
-line in METHODS: that is asked where torch must not be loaded.
+A `LayerMethod` solves one matrix at a time, without training; a `BlockMethod` one encoder layer. A
+`TrainingMethod` fills the hooks of the one training loop. All are built from their knobs and a
+grid, and are otherwise free of configuration. Which class of knobs a method has, and whether it can
+put weights on a grid, says its line in METHODS: that is asked where torch must not be loaded.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.inside.blocks import Block
 from core.inside.statistics import LayerStats
 from core.methods.knobs import Knobs
 from core.sparsity.grids import Grid
@@ -99,6 +102,31 @@ class Context:
     # ready for it.
     model: nn.Module | None = None
     batches: Sequence[dict[str, Tensor]] = ()
+
+
+class BlockMethod:
+    """One-shot too, but an encoder layer at a time, as a whole: from what goes into it and what
+    should come out. What it solves for reaches it through the blocks already solved."""
+
+    # May the block follow those before it: is its target what it makes of the input that it gets?
+    # Otherwise it is what the dense model has at that place.
+    follow = True
+    sequences = 1  # of the calibration text that go through a block at a time
+
+    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
+        self.knobs, self.grid = knobs, grid
+
+    def solve_block(self, block: Block, pattern: Pattern) -> dict[str, LayerResult]:
+        """The matrices of *block* under *pattern*, in the order of `block.layers`. Blocks come in
+        order, each once; a pattern of scope "model" is the method's to share out among them.
+
+        Raises InputError for what is not finite, or for knobs that do not fit the pattern.
+        """
+        raise NotImplementedError
+
+    def told(self) -> dict[str, NDArray[np.generic]]:
+        """See `TrainingMethod.told`; asked after the last block."""
+        return {}
 
 
 class TrainingMethod:
@@ -195,6 +223,11 @@ class TrainingMethod:
         self._factors = [masks[name].to(layer.weight.dtype) for name, layer in self.layers.items()]
         torch._foreach_mul_([m.weight.data for m in self.layers.values()], self._factors)
 
+    def told(self) -> dict[str, NDArray[np.generic]]:
+        """What no other method has to tell of the run, for a picture of its own: small arrays by
+        key, kept at every record level as `method/<key>`. Asked once, when the run ends."""
+        return {}
+
     def measures(self) -> dict[str, float]:
         """rho, primal, dual, flips, moved: what the trace should know of this moment."""
         return {}
@@ -208,3 +241,6 @@ class TrainingMethod:
         masks = {k[5:]: v.bool() for k, v in state.items() if k.startswith("mask/")}
         if masks:
             self.hard_prune(masks)
+
+
+Method = LayerMethod | BlockMethod | TrainingMethod

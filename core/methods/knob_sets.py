@@ -75,6 +75,28 @@ QUICK: dict[str, int | float] = {"iterations": 4, "stages": 1, "rho_end": 0.5, "
 
 
 @dataclass(frozen=True)
+class BesaKnobs(Knobs):
+    """Knobs of `besa`."""
+
+    passes: int = knob(
+        2, "times that the calibration text goes through every encoder layer", 0, 100)
+    sequences: int = knob(4, "sentences of a step", 1, 256)
+    lr: float = knob(0.02, "step of AdamW on the logits (published: Prodigy)", 1e-5, 10.0)
+    granularity: str = knob("row", "what has a share of its own", choices=("row", "matrix"))
+    metric: str = knob(
+        "wanda", "what weights are ranked by in their row: size times input norm, or size alone",
+        choices=("wanda", "magnitude"))
+    candidates: str = knob(
+        "centred", "the shares to choose from: around the pattern's, or all from 0 to 1",
+        choices=("centred", "published"))
+    smooth: bool = knob(
+        True, "pass the logits through a sigmoid, so that no share is e times as likely as another")
+    inputs: str = inputs_knob(
+        "pruned", "what an encoder layer is to reproduce: its dense output on what comes through "
+        "the layers already pruned, or the dense model's own")
+
+
+@dataclass(frozen=True)
 class SrSteKnobs(Knobs):
     """Knobs of `sr-ste`."""
 

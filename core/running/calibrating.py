@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.inside.calibration import calibrate, text_of
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, TrainingMethod
+from core.methods.base import Method, TrainingMethod
 from core.running.journal import Journal
 from core.running.preparing import Prepared
 from core.running.shared import digest_of, state_of
@@ -25,7 +25,7 @@ class Calibration:
     shown: dict[str, LayerStats]
 
 
-def calibrated(ready: Prepared, method: LayerMethod | TrainingMethod, journal: Journal) -> Calibration:
+def calibrated(ready: Prepared, method: Method, journal: Journal) -> Calibration:
     """Send the calibration text through the dense model. Every method is calibrated, whether it reads the statistics
     or not: the output error of its matrices is recorded."""
     with journal.phase("calibrate"):
@@ -37,5 +37,7 @@ def calibrated(ready: Prepared, method: LayerMethod | TrainingMethod, journal: J
     if holds(ready.spec.record, "summary"):
         with journal.phase("look"):
             journal.moments.begin(ready.model, ready.tokenizer, batches, ready.probes, ready.spec.max_length)
-    shown = stats if isinstance(method, LayerMethod) else method.calibrated(ready.model, ready.layers, batches, stats)
+    shown = stats
+    if isinstance(method, TrainingMethod):
+        shown = method.calibrated(ready.model, ready.layers, batches, stats)
     return Calibration(batches, stats, shown)

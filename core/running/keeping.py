@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from core.inside.capture import capture, to_arrays
@@ -12,6 +13,7 @@ from core.running.pruning import Pruned
 from core.running.recording import in_numpy, record_arrays, record_matrices
 from core.runs import gridded
 from core.runs.answers import answers_of
+from core.runs.arrays import METHOD
 from core.runs.levels import holds
 from core.runs.records import Scores
 from core.runs.store import CHECKPOINT, write_arrays
@@ -41,6 +43,7 @@ def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
         record.matrices = record_matrices(level, final, ready.dense, pruned.masks, pruned.magnitude, ready.pattern,
                                           pruned.stats)
         arrays = record_arrays(level, final, ready.dense, pruned.masks, ready.pattern, pruned.stats)
+        arrays |= {f"{METHOD}/{key}": np.ascontiguousarray(values) for key, values in pruned.told.items()}
     arrays |= answers_of(logits, ready.eval_set.labels).arrays()
     if ready.grid is not None and pruned is not None:
         gridded.record(level, ready.grid, in_numpy(final), in_numpy(pruned.masks), in_numpy(pruned.scales),

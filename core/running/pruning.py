@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core import methods
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, TrainingMethod
+from core.methods.base import BlockMethod, LayerMethod, Method, TrainingMethod
 from core.methods.masked import Masked
-from core.running.calibrating import calibrated
+from core.running.calibrating import Calibration, calibrated
 from core.running.fitting import fit
 from core.running.journal import Journal
 from core.running.preparing import Prepared
-from core.running.solving import own_scores, solve, trace_rows
+from core.running.solving import Solution, own_scores, solve, solve_by_block, trace_rows
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
 
@@ -22,24 +24,24 @@ from core.sparsity.select import select_all
 @dataclass(frozen=True)
 class Pruned:
     """What pruning hands on, beside the final weights in the model. By matrix: the masks, plain magnitude's masks, the
-    scales of the grid (none without a grid), what calibration saw. `steps`: of training."""
+    scales of the grid (none without a grid), what calibration saw. `steps`: of training; `told`: what the method has to
+    tell of itself, by key."""
 
     masks: dict[str, Tensor]
     magnitude: dict[str, Tensor]
     scales: dict[str, Tensor]
     stats: dict[str, LayerStats]
     steps: int
+    told: dict[str, NDArray[np.generic]]
 
 
 def prune(ready: Prepared, journal: Journal) -> Pruned:
     """Calibrate, solve, score what comes before training, and train if the spec says so."""
     method = methods.build(ready.spec.method, ready.spec.knobs, ready.grid)
-    solver = _solver(ready, method)
     journal.snapshots.begin(ready.spec, ready.dense, ready.pattern)
     magnitude = select_all(ready.pattern, {name: w.abs() for name, w in ready.dense.items()})
     calibration = calibrated(ready, method, journal)
-    solution = {} if solver is None else solve(
-        ready, solver, method.knobs.inputs, calibration, magnitude, journal)
+    solution = _solution(ready, method, calibration, magnitude, journal)
     if not journal.resuming:
         with journal.phase("evaluate"):
             journal.scores["dense"] = ready.score()
@@ -51,20 +53,29 @@ def prune(ready: Prepared, journal: Journal) -> Pruned:
         training = Masked(method.knobs, ready.grid)
     if training is not None:
         steps = fit(ready, training, calibration, solution, journal)
-        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps)
+        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps, _told(method))
     if rows := trace_rows(ready, solution):
         journal.trace.replace(rows)
     ready.put({name: result.weight for name, result in solution.items()})
     scales = {name: result.scale for name, result in solution.items() if result.scale is not None}
-    return Pruned({name: r.mask for name, r in solution.items()}, magnitude, scales, calibration.stats, 0)
+    return Pruned({name: r.mask for name, r in solution.items()}, magnitude, scales, calibration.stats, 0,
+                  _told(method))
 
 
-def _solver(ready: Prepared, method: LayerMethod | TrainingMethod) -> LayerMethod | None:
-    """What solves the layers: the method itself, or the one that its training starts from, if it has one."""
+def _told(method: Method) -> dict[str, NDArray[np.generic]]:
+    return {} if isinstance(method, LayerMethod) else method.told()
+
+
+def _solution(ready: Prepared, method: Method, calibration: Calibration, magnitude: dict[str, Tensor],
+              journal: Journal) -> Solution:
+    """The matrices solved, by the method itself or by the one that its training starts from; empty without any."""
+    if isinstance(method, BlockMethod):
+        return solve_by_block(ready, method, calibration, journal)
+    solver: LayerMethod
     if isinstance(method, LayerMethod):
-        return method
-    if method.start is None:
-        return None
-    solver: LayerMethod = methods.build(
-        method.start, grid=ready.grid if methods.entry_of(method.start).grids else None)
-    return solver
+        solver = method
+    elif method.start is None:
+        return {}
+    else:
+        solver = methods.build(method.start, grid=ready.grid if methods.entry_of(method.start).grids else None)
+    return solve(ready, solver, method.knobs.inputs, calibration, magnitude, journal)

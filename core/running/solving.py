@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from core.inside.blocks import Block, in_steps, solve_blocks
 from core.inside.sequential import solve_in_order
 from core.inside.statistics import LayerStats
-from core.methods.base import LayerMethod, LayerResult
+from core.methods.base import BlockMethod, LayerMethod, LayerResult
 from core.models.prunable import repeated_layers
 from core.running.calibrating import Calibration
 from core.running.journal import Journal
@@ -51,6 +52,27 @@ def solve(ready: Prepared, method: LayerMethod, inputs: str, calibration: Calibr
                 one(name, weight, calibration.shown.get(name))
         journal.snapshots.solved()
     return {name: solution[name] for name in ready.dense}  # solved in the order of use, handed on in the model's
+
+
+def solve_by_block(ready: Prepared, method: BlockMethod, calibration: Calibration, journal: Journal) -> Solution:
+    """Solve every encoder layer as a whole, in order. The model is left with the dense weights."""
+    solution: Solution = {}
+
+    def one(block: Block) -> dict[str, Tensor]:
+        found = method.solve_block(block, ready.pattern)
+        for name, result in found.items():
+            solution[name] = result
+            solved.add(journal.folder, name, float(result.mask.float().mean()),
+                       kept_energy(ready.dense[name], result.mask))
+            journal.report(Progress("solve", len(solution), len(ready.dense), name))
+        return {name: result.weight for name, result in found.items()}
+
+    with journal.phase("solve"):
+        solved.begin(journal.folder, ready.dense)
+        solve_blocks(ready.model, list(repeated_layers(ready.model)[1]), ready.layers,
+                     in_steps(calibration.batches, method.sequences), one, method.follow)
+        ready.put(ready.dense)
+    return {name: solution[name] for name in ready.dense}
 
 
 def own_scores(ready: Prepared, solution: Solution) -> dict[str, float]:

@@ -21,6 +21,7 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `levels/<matrix>`, `grid/<matrix>`, `code/<matrix>` | weights on a grid: see `core.runs.gridded` |
 | `snapshot/<k>/grid/<matrix>` | float32 `[out, chunks]`: the scales of Z on a grid |
 | `answers/logits`, `answers/labels` | what the final model says to every evaluation example: see `core.runs.answers` |
+| `method/<key>` | what a method has to tell that no other has; its keys are in the view that draws them |
 | `gram/<matrix>` | float32 1-D: upper triangle, by rows, of X^T X of the calibration inputs; see `Matrix.gram` |
 """
 
@@ -35,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.uint8]
+METHOD = "method"  # the first word of the key of what a method tells of itself
 
 
 def pack_mask(mask: NDArray[np.bool_] | Bits) -> Bits:

@@ -18,6 +18,7 @@ from core.errors import InputError
 from core.runs import answers, gridded
 from core.runs import grams
 from core.runs import arrays as enc
+from core.runs.checks import told_check
 from core.runs.checks.film_check import check_films
 from core.runs.checks.moment_check import check_moments
 from core.runs.levels import holds
@@ -121,6 +122,7 @@ class _Check:
         self._add(answers.check(self.record, self.held))
         self._probes()
         self._add(check_films(self.record, self.pattern, self.held, _violations))
+        self._add(told_check.check(self.record.matrices, self.held))
         check_moments(self.record, self.held, self.verified, self.problems)
 
     def _add(self, found: tuple[list[str], list[str]]) -> None:

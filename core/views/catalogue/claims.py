@@ -33,6 +33,8 @@ _MIFORMER = "NxMiFormer, arXiv:2206.15014"
 _LASSO = "Li et al. 2020, arXiv:2009.08065"
 _STE = "Zhou et al. 2021, arXiv:2102.04010"
 _LLAMA = "LLaMA-2-7B at 2:4, Wikitext perplexity (dense 5.12)"
+_BESA = "README of BESA, arXiv:2402.16880"
+_LLAMA_2 = "LLaMA-2-7B at 50 % zeros, WikiText-2 perplexity"
 _WANDA = "README of Wanda, arXiv:2306.11695"
 
 CLAIMS: tuple[Claim, ...] = (
@@ -40,6 +42,10 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("wanda", _LLAMA, "11.02", _WANDA),
     Claim("sparsegpt", _LLAMA, "10.17", _WANDA),
     Claim("admm-layer", _LLAMA, "9.68", "Boza 2024, arXiv:2401.02938", secondary=True),
+    Claim("besa", f"{_LLAMA_2} (dense 5.47, Wanda 6.92)", "6.60", _BESA),
+    Claim("besa", f"{_LLAMA_2}, one share a matrix", "6.77", _BESA),
+    Claim("besa", "LLaMA-1-7B at 50 % zeros, WikiText-2 perplexity (dense 5.68, Wanda 7.26)", "6.86", _BESA),
+    Claim("besa", "LLaMA-2-70B at 50 % zeros, WikiText-2 perplexity (dense 3.31, Wanda 4.22)", "4.09", _BESA),
     Claim("sr-ste", "ResNet-50 at 2:4", "77.0", _STE),
     Claim("sr-ste", "ResNet-50 at 1:4", "75.9", _STE),
     Claim("sr-ste", "ResNet-50 at 4:8", "77.4", _STE),

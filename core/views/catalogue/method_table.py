@@ -65,7 +65,7 @@ def card(records: Sequence[RunRecord], versus: Versus, name: str) -> MethodCard:
     trace = next((r.id for r in shown if r.snapshots or r.spec.epochs > 0), shown[0].id if shown else None)
     return MethodCard(name, entry.title, entry.colour, TRAINING[entry.training], idea_of(text), text,
                       knobs_of(entry.knobs), tuple(claims(name)), tuple(rows),
-                      bool(entry.target) and entry.training != "always", trace if entry.target else None)
+                      bool(entry.target) and entry.by_layer, trace if entry.target else None)
 
 
 def _row(record: RunRecord, point: Point) -> Row:
