@@ -16,8 +16,8 @@ import msgspec
 from core.live import standby, tickets, workers
 from core.live.tickets import Ticket
 from core.live.workers import Worker
+from core.runs.signatures import ticks_of
 from core.runs.store import Store
-from core.runs.writers import ticks_of
 
 SLEEPER = "import sys, time; print('started', flush=True); time.sleep(60)"
 

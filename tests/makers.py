@@ -8,6 +8,7 @@ passes, and a test that damages it knows exactly what it damaged.
 from __future__ import annotations
 
 import math
+import os
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,7 +80,7 @@ def make_run(
         spec_given={"task": task, "method": method, "pattern": pattern}, parent=parent, environment=_environment(),
         timing=Timing(total=42.5, phases={"load": 1.5, "prune": 11.0, "evaluate": 30.0}),
         labels=LABELS.get(task, ["unacceptable", "acceptable"]), layers=layers, heads=heads,
-        pid=4242 if status == "running" else None,
+        pid=os.getpid() if status == "running" else None,
         error="The loss became NaN at step 12" if status == "failed" else None)
     if done:
         arrays, fields = _body(spec, layers, hidden, ffn, heads, snapshots, rows)

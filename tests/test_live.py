@@ -21,8 +21,8 @@ from core.live.serving import serve_once
 from core.live.status import jobs, status
 from core.live.tickets import Ticket
 from core.runs.records import RunSpec
+from core.runs.signatures import ticks_of
 from core.runs.store import REPOSITORY, Store, read_header
-from core.runs.writers import ticks_of
 from core.specs.resolving import resolve
 from tests.live_workers import end_all, given, running, until
 from tests.makers import make_dense, make_run

@@ -16,8 +16,8 @@ from core.live import asking, serving, tickets, workers
 from core.live.serving import serve_once
 from core.live.status import status
 from core.live.tickets import Ticket
+from core.runs.signatures import ticks_of
 from core.runs.store import Store, read_header
-from core.runs.writers import ticks_of
 from core.specs.resolving import dense_spec, resolve
 from tests.live_workers import end_all, given, running, until
 from tests.makers import make_dense

@@ -13,8 +13,8 @@ import pytest
 
 from core.live import probing, standby, workers
 from core.live.tickets import Ticket
+from core.runs.signatures import ticks_of
 from core.runs.store import REPOSITORY, Store
-from core.runs.writers import ticks_of
 from core.specs.resolving import resolve
 from tests.live_workers import given, running, standby_of_this_process, until
 

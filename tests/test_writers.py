@@ -15,16 +15,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from core.errors import InputError
+from core.live.status import status
 from core.running.progress import Progress
 from core.runs.records import RunRecord, RunSpec
+from core.runs.signatures import GONE, as_it_stands, away, sign, ticks_of, unsign, writer_of
 from core.runs.store import REPOSITORY, Store, read_header, write_header
-from core.runs.writers import alone, sign, ticks_of, unsign, writer_of
+from core.runs.writers import alone
+from core.views.catalogue import runs
 from tests import makers
+from tests.opening import open_page
+from tests.test_pages_runs import table as table_of
+from ui import cache
 
 
 @contextmanager
@@ -173,14 +180,14 @@ def test_a_signature_is_in_the_header_while_a_run_is_written_and_not_after(empty
 
 def test_a_run_of_another_machine_is_shown_as_running_and_not_taken_over(empty_store: Store,
                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.live.status import status
     from core.running import pipeline
 
     monkeypatch.setattr(pipeline, "carry_out", lambda *rest, **named: "done")
     spec = pipeline.resolve({"task": "agreement", "model": "tiny", "method": "dense"})
     makers.make_dense(empty_store.live, id=spec.run_id, status="running", pid=NOBODY, host="far-away")
     found = status(empty_store, spec.run_id)
-    assert (found.state, found.note, found.over) == ("running", "on the machine far-away", False)
+    assert (found.state, found.over) == ("running", False)
+    assert found.note.startswith("on the machine far-away, not seen since 20")
     for how in ("resume", "again"):
         with pytest.raises(InputError, match=f'by process {NOBODY} of far-away.*take "host" out of its run.json'):
             pipeline.run(spec, store=empty_store, **{how: True})  # type: ignore[arg-type]
@@ -188,3 +195,45 @@ def test_a_run_of_another_machine_is_shown_as_running_and_not_taken_over(empty_s
     write_header(folder, msgspec.structs.replace(read_header(folder), host=None))
     assert status(empty_store, spec.run_id).state == "failed"
     assert pipeline.run(spec, store=empty_store, resume=True) == "done"
+
+
+def begun(store: Store, name: str, **fields: object) -> RunRecord:
+    """A run that another process has begun: its header says "running"."""
+    makers.make_run(store.live, id=name, status="running")
+    record = msgspec.structs.replace(read_header(store.live / name), **fields)
+    write_header(store.live / name, record)
+    return record
+
+
+def test_a_run_whose_process_was_killed_is_told_at_once_and_everywhere(empty_store: Store, cli: Any,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real process, killed without a word: no file changes, and nobody says "running" any more."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        record = begun(empty_store, "a-run", pid=child.pid, host=platform.node(), ticks=ticks_of(child.pid))
+        before = (empty_store.live / "a-run" / "run.json").read_bytes()
+        app = open_page(monkeypatch, empty_store, "runs")
+        assert table_of(app)["run"][0] == "running, made here"
+        assert cli("list").stdout.splitlines()[2].split()[-2:] == ["running", "live"]
+        child.kill()
+        child.wait()
+    assert cli("list").stdout.splitlines()[2].split()[-2:] == ["failed", "live"]
+    shown = cli("show", "a-run").stdout
+    assert f"failed: {GONE}" in shown
+    assert json.loads(cli("show", "a-run", "--json").stdout)["status"] == "failed"
+    time.sleep(2 * cache.LOOK)
+    assert table_of(app.run())["run"][0] == "failed, made here" and GONE[:40] in table_of(app)["details"][0]
+    assert status(empty_store, "a-run").reason == GONE
+    assert (empty_store.live / "a-run" / "run.json").read_bytes() == before  # looking changes nothing
+    assert as_it_stands(record).error == GONE
+
+
+def test_of_a_run_elsewhere_it_is_said_when_it_was_last_seen(empty_store: Store, cli: Any) -> None:
+    record, folder = begun(empty_store, "a-run", pid=NOBODY, host="far-away"), empty_store.live / "a-run"
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (1_750_000_000, 1_750_000_000))  # 2025-06-15 15:06:40 UTC
+    said = "on the machine far-away, not seen since 2025-06-15 15:06 UTC"
+    assert away(record, folder) == said == status(empty_store, "a-run").note
+    assert f"running {said}" in cli("list").stdout and f"running {said}" in cli("show", "a-run").stdout
+    assert said in runs.rows(empty_store.entries())[0].details
+    assert away(msgspec.structs.replace(record, status="succeeded"), folder) == ""
+    assert away(begun(empty_store, "mine"), empty_store.live / "mine") == ""

@@ -16,6 +16,7 @@ import streamlit as st
 from core.evidence.cells import cells
 from core.evidence.single import Versus
 from core.runs import partial
+from core.runs.signatures import writer_of
 from core.runs.store import ARRAYS, HEADER, TRACE, Entry, Run, Store, default_store, file_times
 from ui import damaged
 
@@ -38,7 +39,11 @@ def fingerprint() -> str:
     roots = (str(here.live), str(here.recorded))
     seen = _looked.get(roots)
     if seen is None or not 0.0 <= moment - seen[0] < LOOK:
-        seen = _looked[roots] = (moment, _look(here))
+        found = _look(here)
+        # A writer that is killed changes no file: its run is looked at as long as it goes on.
+        going = (e.record for e in _entries(found, here) if e.record is not None and e.record.status == "running")
+        gone = [record.id for record in going if writer_of(record) == "gone"]
+        seen = _looked[roots] = (moment, f"{found} {' '.join(gone)}".rstrip())
     return seen[1]
 
 

@@ -15,6 +15,7 @@ from core.evidence.single import of_run
 from core.evidence.words import signed_interval
 from core.runs.names import layer_name
 from core.runs.records import RunRecord
+from core.runs.signatures import away
 from core.runs.store import Entry, Run, Store, default_store
 
 
@@ -31,7 +32,7 @@ def _row(entry: Entry) -> list[Any]:
     final, dense = (r.results.final, r.results.dense) if r.results else (None, None)
     pattern = "" if r.spec.method == "dense" else r.spec.pattern
     return [r.id, r.spec.task, r.spec.model, r.spec.method, pattern, final, dense, r.sparsity if r.matrices else None,
-            r.status, "recorded" if entry.recorded else "live"]
+            f"{r.status} {away(r, entry.path)}".rstrip(), "recorded" if entry.recorded else "live"]
 
 
 @click.command("list")
@@ -122,7 +123,8 @@ def show_command(run: str, as_json: bool) -> None:
         return
     e = r.environment
     facts = [
-        ("status", r.status + (f": {r.error}" if r.error else "")), ("created", r.created),
+        ("status", f"{r.status} {away(r, opened.path)}".rstrip() + (f": {r.error}" if r.error else "")),
+        ("created", r.created),
         ("task, model", f"{r.spec.task}, {r.spec.model}"),
         ("method", r.spec.method + (f" at {r.spec.pattern}" if r.spec.method != "dense" else "")),
         ("knobs", ", ".join(f"{k} = {v}" for k, v in r.spec.knobs.items())),

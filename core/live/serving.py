@@ -17,8 +17,8 @@ from core.live.places import own_folder
 from core.live.tickets import Ticket, locked
 from core.live.workers import Command, End, Worker, headless
 from core.runs.records import RunRecord
+from core.runs.signatures import unsign
 from core.runs.store import HEADER, Store, read_header, write_atomic, write_header
-from core.runs.writers import unsign
 from core.specs.resolving import dense_spec
 
 FULL = (errno.ENOSPC, errno.EDQUOT)

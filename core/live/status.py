@@ -12,8 +12,8 @@ from core.live import tickets, workers
 from core.live.progress import Said
 from core.live.workers import Worker
 from core.runs.records import RunRecord
+from core.runs.signatures import away
 from core.runs.store import Store, read_header
-from core.runs.writers import writer_of
 from core.specs.resolving import dense_spec
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
@@ -77,10 +77,7 @@ def _over(store: Store, run: str) -> LiveStatus:
         if end is not None and record.status == "succeeded" and end.state != "succeeded" and entry and entry.recorded:
             return LiveStatus(run, end.state, reason=end.reason)  # the recorded one is whole, the one made here is not
         if record.status == "running":  # started without a ticket
-            where = writer_of(record)
-            if where == "gone":
-                return LiveStatus(run, "failed", reason="Its process is gone.")
-            return LiveStatus(run, "running", note=f"on the machine {record.host}" if where == "elsewhere" else "")
+            return LiveStatus(run, "running", note=away(record, entry.path) if entry is not None else "")
         return LiveStatus(run, record.status, reason=record.error or "")
     if end is not None:
         return LiveStatus(run, end.state, reason=end.reason)

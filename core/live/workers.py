@@ -22,8 +22,8 @@ from core.live.places import WORK, linked, opened, own_folder, read_own
 from core.live.progress import Said, read_said
 from core.live.tickets import Moment, Ticket, reason_of
 from core.runs.records import ID_RULE
+from core.runs.signatures import ticks_of
 from core.runs.store import Store, write_atomic
-from core.runs.writers import ticks_of
 
 SILENT = 30.0  # seconds without a heartbeat after which a worker of another place counts as gone
 KEPT = 100  # ended workers whose files stay: every poll looks at all
@@ -36,7 +36,7 @@ _started: dict[int, subprocess.Popen[bytes]] = {}  # by this process: to be reap
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """`worker.json`: one worker. `ticks`: when its process began (`core.runs.writers`); guards a reused id.
+    """`worker.json`: one worker. `ticks`: when its process began (`core.runs.signatures`); guards a reused id.
     `place`: the machine or container in which `pid` means that process; "" in files of before."""
 
     ticket: Ticket

@@ -20,7 +20,7 @@ from core.running.shared import Shared
 from core.running.training import Diverged
 from core.runs.records import SCHEMA, RunRecord, RunSpec
 from core.runs.store import now
-from core.runs.writers import sign, unsign
+from core.runs.signatures import sign, unsign
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
 from core.runs.records import RunRecord, RunSpec
+from core.runs.signatures import writer_of
 from core.runs.store import CHECKPOINT, HEADER, Store
-from core.runs.writers import alone, writer_of
+from core.runs.writers import alone
 from core.specs.resolving import dense_spec, resolve
 
 __all__ = ["export", "find_checkpoint", "resolve", "run"]

@@ -234,7 +234,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     other_weights: int | None = None  # parameters that are never pruned: embeddings, norms, biases, pooler, classifier
     pid: int | None = None  # of the writing process, while running
     host: str | None = None  # the machine it is on, by name; none in records of before
-    ticks: int | None = None  # when it began (`core.runs.writers.ticks_of`): tells a reused id
+    ticks: int | None = None  # when it began (`core.runs.signatures.ticks_of`): tells a reused id
     error: str | None = None
 
     @property

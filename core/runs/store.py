@@ -26,6 +26,7 @@ from core.runs.gridded import expand
 from core.runs.owned import check_owned
 from core.runs.records import ID_RULE, SCHEMA, RunRecord
 from core.runs.rows import row_of
+from core.runs.signatures import as_it_stands
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEADER, TRACE, ARRAYS, CHECKPOINT = "run.json", "trace.jsonl", "arrays.safetensors", "checkpoint"
@@ -288,7 +289,7 @@ def _entry(path: Path, root: Path, recorded: bool) -> Entry:
     if not ID_RULE.fullmatch(path.name):
         return Entry(path.name, path, recorded, None, "the folder's name is no run id")
     try:
-        return Entry(path.name, path, recorded, read_header(path))
+        return Entry(path.name, path, recorded, as_it_stands(read_header(path)))
     except InputError as error:
         return Entry(path.name, path, recorded, None, str(error))
 

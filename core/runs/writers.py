@@ -1,18 +1,14 @@
-"""Who writes a run folder: one process at a time, by a lock of the system, and named in its `run.json` by `pid`, `host`
-and `ticks`."""
+"""One process at a time writes a run folder, by a lock of the system; `core.runs.signatures` names it in `run.json`."""
 
 from __future__ import annotations
 
 import errno
-import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from core.errors import InputError
-from core.runs.records import RunRecord
 from core.runs.store import Store
 
 if TYPE_CHECKING:
@@ -20,40 +16,6 @@ if TYPE_CHECKING:
 
 PAUSE = 0.2  # seconds between two tries
 LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # of a file system without locks: `pid` alone guards the folder
-
-
-def ticks_of(pid: int) -> int | None:
-    """When process *pid* began, in hundredths of a second since its machine did; None when there is no such process,
-    or only a dead one that its parent has not noticed yet."""
-    import psutil  # 20 ms that a page without live runs need not wait for
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        # Both moments are told by the system's clock, which may be set; their difference does not change with it.
-        return round((process.create_time() - psutil.boot_time()) * 100)
-    except (psutil.Error, ValueError):
-        return None
-
-
-def sign(record: RunRecord) -> None:
-    """Name this process in *record* as its writer."""
-    record.pid, record.host, record.ticks = os.getpid(), platform.node() or None, ticks_of(os.getpid())
-
-
-def unsign(record: RunRecord) -> None:
-    """Name no writer in *record*: nobody writes it any more."""
-    record.pid = record.host = record.ticks = None
-
-
-def writer_of(record: RunRecord) -> Literal["here", "elsewhere", "gone"]:
-    """Where the process is that *record* names as its writer. Of one on another machine nobody here can know whether it
-    lives. A record of before names neither its machine nor when it began: it is looked for here, by its id alone."""
-    if record.host not in (None, platform.node()):
-        return "elsewhere"
-    began = ticks_of(record.pid or 0)
-    return "gone" if began is None or record.ticks not in (None, began) else "here"
 
 
 def lock_at(path: Path) -> FileLock:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.methods import METHODS
 from core.runs.records import RunRecord
+from core.runs.signatures import away
 from core.runs.store import Entry
 from core.tasks import TASKS
 from core.views.catalogue.overview import LOW
@@ -55,7 +56,7 @@ def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
     by method; the damaged last."""
     listed = list(entries)
     apart = told_apart(e.record for e in listed if e.record is not None)
-    found = [_damaged(e) if e.record is None else _row(e.record, e.recorded, apart[e.id]) for e in listed]
+    found = [_damaged(e) if e.record is None else _row(e, e.record, apart[e.id]) for e in listed]
     return tuple(sorted(found, key=lambda r: r.place))
 
 
@@ -65,13 +66,13 @@ def _damaged(entry: Entry) -> Row:
                text=f"{entry.id} damaged {MADE[made]} {why}".casefold())
 
 
-def _row(record: RunRecord, recorded: bool, apart: str) -> Row:
+def _row(entry: Entry, record: RunRecord, apart: str) -> Row:
     spec, results, order = record.spec, record.results, list(METHODS)
-    made = "recorded" if recorded else "here"
+    made = "recorded" if entry.recorded else "here"
     pattern = style.pattern_words(spec.pattern, spec.bits) if spec.method != "dense" else ""
     synthetic = spec.task in TASKS and TASKS[spec.task].kind == "built-in"
     at = order.index(spec.method) if spec.method in order else len(order)
-    details = _details(record, apart)
+    details = " · ".join(filter(None, [away(record, entry.path), _details(record, apart)]))
     model = style.model_title(spec.model)
     said = (record.id, spec.task, style.task_title(spec.task), model, spec.method, style.method_title(spec.method),
             pattern, details, record.status, STATUS.get(record.status, ""), MADE[made])
