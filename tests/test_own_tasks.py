@@ -103,6 +103,27 @@ def test_pairs_and_numbers_come_back_as_they_were(cli: Any, tmp_path: Path) -> N
     assert [p.text for p in probes_of("near")] == [p.text for p in PROBES["mrpc"]]
 
 
+def test_a_regression_is_called_one_and_the_other_way_is_open(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(",text,y,\n" + "".join(f"{k},text {k},{k % 4}.0,\n" for k in range(20)))
+    add = ("task", "add", "near", str(tmp_path / "t.csv"), "--text", "text", "--label", "y")
+    said = cli(*add)
+    assert said.exit_code == 0 and "Regression: the labels are numbers, from 0 to 3" in said.stdout
+    assert "choose that (--as classes)" in said.stdout and load_task("near").entry.outputs == 1
+    assert json.loads(cli(*add, "--json").stdout)["kind"] == "regression"
+    said = cli(*add, "--as", "classes")
+    assert said.exit_code == 0 and "Regression" not in said.stdout and load_task("near").entry.outputs == 4
+    assert "regression" in json.loads(cli(*add, "--as", "regression", "--json").stdout)["kind"]
+
+
+def test_many_classes_are_counted_and_not_all_printed(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,y\n" + "".join(f"text {k},intent {k % 77:02d}\n" for k in range(770)))
+    said = cli("task", "add", "bank", str(tmp_path / "t.csv"), "--text", "text", "--label", "y").stdout
+    assert "and 57 more classes" in said and "intent 19" in said and "intent 20 " not in said
+    assert "and 67 more" in cli("task", "list").stdout
+    entry = load_task("bank").entry
+    assert entry.outputs == 77 and entry.labels == tuple(f"intent {k:02d}" for k in range(77))
+
+
 @pytest.mark.parametrize(("words", "message"), [
     (("Mine",), "Task name 'Mine'"), (("../x",), "Task name"), (("own-x",), "not beginning with - or own-"),
     (("mrpc",), "taken by a task of the list"), (("x" * 32,), "1 to 31"), ((), "add without NAME")])

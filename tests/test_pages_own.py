@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tomllib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from core.live import serving, tickets
 from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from core.tasks import own
-from core.tasks.tables import LARGEST
+from core.tasks.tables.files import LARGEST
 from tests.opening import open_page, said
 
 CSV = "id,review,verdict\n" + "".join(
@@ -94,6 +95,20 @@ def test_choosing_the_same_column_twice_or_a_bad_one_gets_a_red_box(monkeypatch:
     assert own.registered() == []
 
 
+def test_amounts_or_classes_is_said_and_may_be_chosen(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    table = "".join(f",row {k},{k % 3}.0,\n" for k in range(30))
+    data = gzip.compress(f",text,label,\n{table}".encode())
+    app = uploaded(monkeypatch, empty_store, data, "floats.csv.gz")
+    assert box(app, "name").value == "floats" and [box(app, w).value for w in ("text", "label")] == ["text", "label"]
+    assert "Regression: the labels are numbers, from 0 to 2" in said(app) and len(app.dataframe) == 1
+    assert list(app.dataframe[0].value.columns) == ["text", "label"]
+    box(app, "kind").select("classes").run()  # type: ignore[attr-defined]
+    assert not app.exception and "Regression" not in said(app)
+    assert list(app.dataframe[1].value["class"]) == ["0", "1", "2"]
+    next(b for b in app.button if b.label == "Add task").click().run()
+    assert own.registered()[0].labels == ("0", "1", "2")
+
+
 def test_a_validation_file_of_its_own(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     app = uploaded(monkeypatch, empty_store, CSV.encode())
     app.file_uploader(key="run.own.held").upload("held.csv", b"review,verdict\nfine,praise\n", "text/csv").run()
@@ -102,9 +117,11 @@ def test_a_validation_file_of_its_own(monkeypatch: pytest.MonkeyPatch, empty_sto
 
 
 @pytest.mark.parametrize(("name", "data", "words"), [
-    ("a.csv", b"\xff\xfe\0", "is not UTF-8"), ("a.csv", b"a;b\n1;2", "separated by commas"),
+    ("a.csv", b"\xff\xfe\0", "is not UTF-8"), ("a.csv", b"a;b\n1;2", "has 1 rows"),
     ("a.csv", b"text,label\nx\n", "row 1 has 1 cells"), ("a.parquet", b"\x80\x04\x95" + b"c" * 90, "no parquet file"),
-    ("a.jsonl", b"[1]", "line 1 holds"), ("a.csv", b"a,a\n1,2\n", "two columns named"), ("a.csv", b"", "is empty")])
+    ("a.jsonl", b"[1]", "line 1 holds"), ("a.csv", b"a,a\n1,2\n", "two columns named"),
+    ("a.csv.gz", b"\x1f\x8b\x08", "a damaged gzip"), ("a.json", b"[{}", "not followed by a comma"),
+    ("a.csv", b"", "is empty")])
 def test_a_bad_file_gets_a_red_box_and_the_page_lives(monkeypatch: pytest.MonkeyPatch, empty_store: Store, name: str,
                                                       data: bytes, words: str) -> None:
     app = uploaded(monkeypatch, empty_store, data, name)

@@ -12,12 +12,16 @@ import streamlit as st
 from core import demo
 from core.errors import InputError
 from core.tasks import own
+from core.tasks.labels import CLASSES
 from core.tasks.preparing import NAME, OFFERED, Prepared, prepare
-from core.tasks.tables import KINDS, LARGEST, TableFile, columns_of, head, table_file
+from core.tasks.tables import columns_of, head
+from core.tasks.tables.files import ENDINGS, LARGEST, PACKED, TableFile, table_file
 from core.views.drawing import style
 from ui import frame, links
 
-NONE = ""  # no second text
+NONE = ""  # no second text, nothing said of the labels
+KINDS = (*ENDINGS, PACKED)
+READ_AS = {NONE: "what they look like", "classes": "classes", "regression": "amounts (regression)"}
 LABELS = ("label", "labels", "class", "target", "category", "sentiment", "stars", "score", "rating")
 LIMITS = f"UTF-8, at most {LARGEST // 10**6} MB. It is copied into the folder of the live runs and goes nowhere else."
 
@@ -62,7 +66,10 @@ def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[
         pair = st.selectbox("Second text", [NONE, *names], format_func=lambda c: c or "none", width=210,
                             key=f"run.own.pair.{tag}", help="For pairs of texts.")
         label = st.selectbox("Label", names, index=names.index(first_label), key=f"run.own.label.{tag}", width=210,
-                             help="2 to 20 classes, or numbers with a decimal point for a regression.")
+                             help=f"2 to {CLASSES} classes, or numbers with a decimal point for a regression.")
+        kind = st.selectbox("Labels are", list(READ_AS), format_func=READ_AS.__getitem__, width=190,
+                            key=f"run.own.kind.{tag}", help="They look like a regression when all are numbers and one "
+                            "has a decimal point; else like classes.")
         metric = st.selectbox("Score", [NONE, *OFFERED], format_func=lambda m: m.replace("_", " ") or "the usual one",
                               key=f"run.own.metric.{tag}", width=190,
                               help="Usual: accuracy; for numbers the mean of Pearson and Spearman.")
@@ -70,9 +77,10 @@ def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[
                              help="a-z, 0-9 and -; the task is then own:NAME on the command line.")
     held = st.file_uploader("Validation rows, if they are in a file of their own", type=list(KINDS),
                             key="run.own.held", help="Otherwise the last 20 % of a fixed permutation are kept for it.")
-    key = (tag, held.file_id if held is not None else "", text, pair, label, metric, name)
+    key = (tag, held.file_id if held is not None else "", text, pair, label, kind, metric, name)
     data = _prepared(key, lambda: prepare(name.strip(), table, text=text, pair=pair or None, label=label,
-                                          metric=metric or None, validation=None if held is None else _taken(held)))
+                                          metric=metric or None, kind=kind or None,
+                                          validation=None if held is None else _taken(held)))
     st.markdown(f"**{len(data.train)}** rows to learn from, **{len(data.validation)}** to score on.")
     if data.labels:
         st.dataframe(pd.DataFrame(data.counts, columns=["class", "train", "validation"]), hide_index=True,
@@ -123,10 +131,11 @@ def _first(table: TableFile, names: list[str]) -> tuple[str, str]:
     label = next((name for name in names if name.lower() in LABELS), names[-1])
     cells = head(table)
     rest = [name for name in names if name != label] or names
-    return label, max(rest, key=lambda name: sum(len(cell) for cell in cells[name]))
+    return label, max(rest, key=lambda name: sum(len(cell) for cell in cells.get(name, [])))
 
 
 def _name(file: str) -> str:
     """A name for the task from the file's."""
-    name = re.sub(r"[^a-z0-9]+", "-", file.rpartition(".")[0].lower()).strip("-")[:31].strip("-")
+    stem = file.lower().removesuffix(f".{PACKED}").rpartition(".")[0]
+    name = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:31].strip("-")
     return name if NAME.fullmatch(name) and not name.startswith("own-") else "mine"

@@ -1,20 +1,17 @@
 """From a table of a person's own to checked examples: classes, codes, a validation part. Nothing is guessed silently.
 
-*Labels.* Whole numbers, texts and booleans are classes, at most 20, in sorted order; numbers with a decimal point are
-the target of a regression. In a CSV every cell is text: its labels are numbers when all of them read as such.
+*Labels.* Classes or numbers: `core.tasks.labels`.
 *Validation.* A file of its own, or the last 20 % of a fixed permutation of the rows, the same on every machine.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,15 +20,14 @@ import numpy as np
 from core.errors import InputError, unknown
 from core.statistics.measures import METRICS
 from core.tasks import PERMUTATION_SEED, TASKS, Examples
-from core.tasks.tables import KINDS, TableFile, open_table, read, shown
+from core.tasks.labels import Kind, LabelColumn, listed, read_labels
+from core.tasks.tables import class_names, limits, read
+from core.tasks.tables.files import TableFile, shown
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
-CLASSES = 20
 FEWEST = 10  # rows: with fewer there is nothing to score on
 SHARE = 0.2  # of the rows, for validation, where no file is given
-WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 OFFERED = tuple(name for name in METRICS if name != "accuracy_f1_mean")  # that one is GLUE's alone
-LONGEST_CLASS = 60
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class Prepared:
     validation: Examples
     split: str
     source: str
+    said: tuple[str, ...] = ()  # of the labels and the texts, as they were read
 
     @property
     def counts(self) -> list[tuple[str, int, int]]:
@@ -58,17 +55,19 @@ class Prepared:
     @property
     def remarks(self) -> list[str]:
         """What to know before a score is believed, in words."""
-        n, out = len(self.validation), [f"Validation: {self.split}."]
+        n, out = len(self.validation), [f"Validation: {self.split}.", *self.said]
         if self.labels:
-            name, _, most = max(self.counts, key=lambda row: row[2])
+            counts = self.counts
+            name, _, most = max(counts, key=lambda row: row[2])
             out.append(f"Always answering {name!r}, the commonest, is right in {most} of {n} ({most / n:.1%}).")
-            unseen = [name for name, train, _ in self.counts if not train]
+            unseen = [name for name, train, held in counts if held and not train]
             if unseen:
-                out.append(f"In validation only, so never learned: {', '.join(unseen)}.")
+                out.append(f"In validation only, so never learned: {listed(unseen)}.")
+            nowhere = [name for name, train, held in counts if not train and not held]
+            if nowhere:
+                out.append(f"Named by the file, and in no row: {listed(nowhere)}.")
             if self.metrics == ("f1",):
                 out.append(f"F1 is that of {self.labels[1]!r}.")
-        else:
-            out.append(f"Labels from {self.scale[0]:g} to {self.scale[1]:g}, not rescaled: around 0 to 5 learns best.")
         seen = set(_keys(self.train))
         again = sum(key in seen for key in _keys(self.validation))
         if again:
@@ -105,54 +104,28 @@ def checked_name(name: str) -> str:
     return name
 
 
-def open_tables(path: Path, validation: Path | None = None) -> tuple[TableFile, TableFile | None]:
-    """The training table at *path*, a file or a folder that holds `train.*` and `validation.*`, and the validation
-    table, None where *path* is a file and no *validation* is given. Raises InputError."""
-    try:
-        folder = path.expanduser() if path.expanduser().is_dir() else None
-    except (OSError, RuntimeError, ValueError):
-        folder = None
-    given = open_table(validation) if validation is not None else None
-    if folder is None:
-        return open_table(path), given
-    return _member(folder, "train"), given or _member(folder, "validation")
-
-
-def _member(folder: Path, part: str) -> TableFile:
-    found = [folder / f"{part}.{kind}" for kind in KINDS if (folder / f"{part}.{kind}").is_file()]
-    if len(found) != 1:
-        raise InputError(f"The folder {str(folder)[-80:]!r} holds {len(found) or 'no'} files {part}.*",
-                         f"one of {', '.join(f'{part}.{kind}' for kind in KINDS)}",
-                         "Name the file itself: the last 20 % of its rows then are the validation part."
-                         if not found else "Leave one of them.")
-    return open_table(found[0])
-
-
 def prepare(name: str, table: TableFile, *, text: str, label: str, pair: str | None = None,
-            validation: TableFile | None = None, metric: str | None = None) -> Prepared:
-    """Read and check the columns *text*, *pair* and *label* of *table* (and of *validation*).
+            validation: TableFile | None = None, metric: str | None = None, kind: Kind | None = None) -> Prepared:
+    """Read and check the columns *text*, *pair* and *label* of *table* (and of *validation*). *kind*: what the labels
+    are, if somebody says so.
 
     Raises InputError for a bad name, columns that are not there or the same twice, too few rows, a row without text or
-    label (by its number), one class or more than 20, classes of validation that train has not, a metric that does not
-    fit.
+    label (by its number), labels that `core.tasks.labels.read_labels` refuses, a metric that does not fit.
     """
     checked_name(name)
     columns = [text, label] if pair is None else [text, pair, label]
     if len(set(columns)) < len(columns):
         raise InputError(f"The columns {', '.join(shown(c) for c in columns)}", "a different column for each",
                          "Choose another column.")
-    texts, pairs, labels, rows = _read(table, text, pair, label)
-    if len(texts) < FEWEST:
-        raise InputError(f"{table.name} has {len(texts)} rows", f"at least {FEWEST}", "Add rows.")
-    tables = [(table, rows, labels)]
-    if validation is not None:
-        more = _read(validation, text, pair, label)
-        tables.append((validation, more[3], more[2]))
-    classes, codes = _classes(tables, label)
+    parts = [_read(part, text, pair, label) for part in (table, validation) if part is not None]
+    if len(parts[0].texts) < FEWEST:
+        raise InputError(f"{table.name} has {len(parts[0].texts)} rows", f"at least {FEWEST}", "Add rows.")
+    labels = read_labels([part.labels for part in parts], kind)
+    classes, codes = labels.classes, labels.codes
     scale = (0.0, 5.0) if classes else (float(codes[0].min()), float(codes[0].max()))
-    train = Examples(texts, pairs, codes[0])
+    train = Examples(parts[0].texts, parts[0].pairs, codes[0])
     if validation is not None:
-        held, split = Examples(more[0], more[1], codes[1]), f"all of {validation.name}"
+        held, split = Examples(parts[1].texts, parts[1].pairs, codes[1]), f"all of {validation.name}"
     else:
         order = np.random.default_rng(PERMUTATION_SEED).permutation(len(train))
         cut = len(train) - max(1, round(SHARE * len(train)))
@@ -160,7 +133,7 @@ def prepare(name: str, table: TableFile, *, text: str, label: str, pair: str | N
         split = f"the last {SHARE:.0%} of a fixed permutation of {table.name}"
     metrics = _metrics(metric, classes)
     return Prepared(name, digest_of(classes, metrics, train, held), (text, pair), classes, metrics, scale, train, held,
-                    split, table.name)
+                    split, table.name, (*labels.remarks, *_cut(parts)))
 
 
 def _metrics(metric: str | None, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -174,14 +147,31 @@ def _metrics(metric: str | None, classes: tuple[str, ...]) -> tuple[str, ...]:
     return METRICS[chosen].measures
 
 
-def _read(table: TableFile, text: str, pair: str | None, label: str) -> tuple[list[str], list[str] | None, list[Any],
-                                                                             list[int]]:
-    wanted = [name for name in (text, pair, label) if name is not None]
-    rows, columns = read(table, wanted)
-    for name in (text, pair):
-        for row, value in zip(rows, columns[name] if name is not None else [], strict=name is not None):
+@dataclass(frozen=True)
+class _Part:
+    """What is read of one table. `cut`: how many of its texts were longer than what is kept."""
+
+    texts: list[str]
+    pairs: list[str] | None
+    labels: LabelColumn
+    cut: int
+
+
+def _read(table: TableFile, text: str, pair: str | None, label: str) -> _Part:
+    rows, columns = read(table, [name for name in (text, pair, label) if name is not None])
+    kept, cut = [], 0
+    for name in (text, *([] if pair is None else [pair])):
+        for row, value in zip(rows, columns[name], strict=True):
             _usable(f"{table.row(row)}: {shown(name)}", value)
-    return columns[text], None if pair is None else columns[pair], columns[label], rows
+        kept.append([value[:limits.LETTERS] for value in columns[name]])
+        cut += sum(len(value) > limits.LETTERS for value in columns[name])
+    labels = LabelColumn(table, label, rows, columns[label], class_names(table, label))
+    return _Part(kept[0], None if pair is None else kept[1], labels, cut)
+
+
+def _cut(parts: list[_Part]) -> list[str]:
+    cut, n = sum(part.cut for part in parts), sum(len(part.texts) for part in parts)
+    return [f"{cut} of {n} texts are longer than {limits.LETTERS} characters and were cut there."] if cut else []
 
 
 def _usable(where: str, value: Any) -> None:
@@ -202,74 +192,3 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _classes(tables: list[tuple[TableFile, list[int], list[Any]]], column: str) -> tuple[tuple[str, ...], list[Any]]:
-    """Class names in the order of their codes (none for a regression), and each table's labels as an array."""
-    values = [[_label(table, row, column, value) for row, value in zip(rows, labels, strict=True)]
-              for table, rows, labels in tables]
-    if all(isinstance(v, str) for part in values for v in part):  # a CSV, or texts: are they all numbers?
-        read_as = [[_number(v) for v in part] for part in values]
-        if all(v is not None for part in read_as for v in part):
-            values = [[v for v in part if v is not None] for part in read_as]
-    kinds = [next(iter({type(v) for v in part})) if len({type(v) for v in part}) == 1 else None for part in values]
-    numbers = all(isinstance(v, (int, float)) for part in values for v in part)
-    if numbers and any(isinstance(v, float) for part in values for v in part):
-        return (), [_targets(*tables[k], column, part) for k, part in enumerate(values)]
-    if len({*kinds}) != 1 or None in kinds:
-        raise InputError(f"{tables[0][0].name}: column {shown(column)} holds texts and numbers", "one kind of label",
-                         "Write all labels the same way.")
-    known = sorted(set(values[0]))
-    names = tuple(str(v) for v in known)
-    if not 2 <= len(known) <= CLASSES:
-        few = f"only {names[0]!r}" if len(known) == 1 else f"{len(known)} different labels"
-        remedy = "Choose another column." if not numbers or len(known) == 1 else \
-            "For a regression write numbers with a decimal point."
-        raise InputError(f"{tables[0][0].name}: column {shown(column)} holds {few}", f"2 to {CLASSES} classes", remedy)
-    code = {value: k for k, value in enumerate(known)}
-    for (table, rows, _), part in zip(tables, values, strict=True):
-        for row, value in zip(rows, part, strict=True):
-            if value not in code:
-                raise InputError(f"{table.row(row)}: label {shown(value)} is not in {tables[0][0].name}",
-                                 f"one of {', '.join(names)}", "Correct or remove the row.")
-    return names, [np.asarray([code[v] for v in part], dtype=np.int64) for part in values]
-
-
-def _label(table: TableFile, row: int, column: str, value: Any) -> str | int | float:
-    where = f"{table.row(row)}: {shown(column)}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        value = value.strip()
-        if len(value) > LONGEST_CLASS or (value and not value.isprintable()):
-            raise InputError(f"{where} holds {shown(value)}", f"at most {LONGEST_CLASS} printable characters",
-                             "Choose another column, or shorten the label.")
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        raise InputError(f"{where} is empty", "a label in every row", "Fill or remove the row.")
-    if not isinstance(value, (str, int, float)):
-        raise InputError(f"{where} holds {shown(value)}", "a text or a number", "Correct the row.")
-    return value
-
-
-def _number(text: Any) -> int | float | None:
-    """A text as the number it is written as; None when it is none, or is not finite."""
-    if WHOLE.fullmatch(text):
-        return int(text)
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and re.fullmatch(r"[0-9eE+.\-]+", text) else None
-
-
-def _targets(table: TableFile, rows: list[int], labels: list[Any], column: str, values: list[Any]) -> Any:
-    with np.errstate(over="ignore"):
-        out = np.asarray([float(v) for v in values], dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(out))
-    if len(bad):
-        raise InputError(f"{table.row(rows[bad[0]])}: {shown(column)} holds {shown(labels[bad[0]])}",
-                         "a finite number of everyday size", "Correct or remove the row.")
-    if len(out) > 1 and np.ptp(out) == 0:
-        raise InputError(f"{table.name}: column {shown(column)} holds only {out[0]:g}", "numbers that differ",
-                         "Choose another column.")
-    return out
