@@ -28,7 +28,8 @@ def report_on(folder: Path, *matrices: np.ndarray, config: object = None, **extr
 
 # -- patterns ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("n", "m"), [(1, 2), (1, 4), (2, 4), (3, 4), (4, 8), (3, 8), (6, 16), (15, 16)])
+@pytest.mark.parametrize(("n", "m"), [(1, 2), (1, 4), (2, 4), (3, 4), (4, 8), (3, 8), (6, 16), (15, 16), (16, 32),
+                                      (9, 32), (31, 32)])
 def test_a_planted_nm_is_named_and_the_tightest_n_of_every_m_is_a_loop_s(n: int, m: int) -> None:
     weights = nm(n, m)
     found = find(weights != 0, NAME)
@@ -36,6 +37,21 @@ def test_a_planted_nm_is_named_and_the_tightest_n_of_every_m_is_a_loop_s(n: int,
     for width, tightest in found.tightest.items():
         counts = [np.count_nonzero(row[k:k + int(width)]) for row in weights for k in range(0, 64, int(width))]
         assert tightest == max(counts)
+
+
+@pytest.mark.parametrize("m", [m for m in range(2, 33) if m not in (2, 4, 8, 16, 32)])
+def test_groups_of_every_width_that_the_product_makes_are_found(m: int) -> None:
+    n = max(m // 2, 2)
+    found = find(nm(n, m, 64, 3 * m) != 0, NAME)
+    assert (found.pattern, found.violations) == (f"{n}:{m}", 0)
+
+
+@pytest.mark.parametrize(("n", "m", "further"), [(2, 4, 0.15), (2, 4, 0.3), (16, 32, 0.1), (4, 8, 0.2)])
+def test_a_pattern_with_further_zeros_is_found_by_what_chance_could_not_do(n: int, m: int, further: float) -> None:
+    weights = nm(n, m, 128, 128)
+    weights[np.random.default_rng(4).random(weights.shape) < further] = 0
+    found = find(weights != 0, NAME)
+    assert (found.pattern, found.violations) == (f"{n}:{m}", 0)
 
 
 def test_one_violation_at_a_known_place_is_named(tmp_path: Path) -> None:
@@ -59,7 +75,14 @@ def test_a_dense_matrix_is_dense_even_with_a_stray_zero() -> None:
     assert find(weights != 0, NAME).pattern == "dense"
     weights[3, 5] = 0
     assert find(weights != 0, NAME).pattern == "dense"
-    assert find(np.zeros((8, 8), bool), NAME).pattern == "all zero"
+
+
+def test_what_is_all_zero_obeys_no_pattern_worth_a_name(tmp_path: Path) -> None:
+    found = find(np.zeros((32, 64), bool), NAME)
+    assert found.pattern == "all zero" and not found.along_output and not found.tightest and not found.blocks
+    assert (found.rows, found.columns) == (32, 64)
+    report = report_on(tmp_path, np.zeros((32, 64), np.float32))
+    assert report.verdict[0].endswith("is zero throughout.") and not report.remarks
 
 
 def test_whole_rows_columns_and_both_along_with_a_pattern() -> None:
@@ -75,7 +98,7 @@ def test_whole_rows_columns_and_both_along_with_a_pattern() -> None:
     assert (found.pattern, found.rows, found.violations) == ("2:4", 30, 0)
 
 
-@pytest.mark.parametrize("side", [4, 16, 32])
+@pytest.mark.parametrize("side", [2, 4, 8, 16, 32])
 def test_whole_blocks_and_a_torn_one(side: int) -> None:
     across = 128 // side
     keep = np.random.default_rng(side).random((across, across)) < 0.5
@@ -89,6 +112,14 @@ def test_whole_blocks_and_a_torn_one(side: int) -> None:
         found = find(weights != 0, NAME)
         assert (found.pattern, found.violations) == ("4x4 blocks", 1)
         assert found.examples == ("m: rows 0..3, inputs 0..3 keep 1, allowed 0",)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 4), (1, 16), (8, 1), (32, 1)])
+def test_blocks_of_one_row_or_one_column(rows: int, columns: int) -> None:
+    keep = np.random.default_rng(rows).random((64 // rows, 64 // columns)) < 0.5
+    found = find(noise() * np.kron(keep, np.ones((rows, columns), np.float32)) != 0, NAME)
+    assert (found.pattern, found.violations) == (f"{rows}x{columns} blocks", 0)
+    assert found.rule is not None and found.rule.sparsity == pytest.approx(1 - keep.mean())
 
 
 def test_heads_are_rows_of_the_query_and_columns_of_the_output(tmp_path: Path) -> None:

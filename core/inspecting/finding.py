@@ -3,24 +3,36 @@
 A pattern is *found* when it explains the zeros: for N:M, groups of M that are alive hold N weights or close to it, not
 some smaller number that stays under N by chance; for rows, columns, heads and blocks, what is wholly zero holds nearly
 all zeros of the matrix. What holds in all but one group in a hundred is found too, and the others are its violations.
+Groups of every width that a pattern may have are tried. Where quantisation made further zeros, N:M is found by what
+chance could not do: it holds everywhere, and zeros scattered as densely would break it often.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.sparsity.cells import cell_sums
+from core.sparsity.grouping import WIDEST
 from core.sparsity.patterns import NM, Blocks, Pattern
 from core.sparsity.verify import Verdict, verify
 
 Mask = NDArray[np.bool_]
-WIDTHS = (2, 4, 8, 16)  # M of N:M
-SIDES = (32, 16, 4)  # of a square block
+SAID = (2, 4, 8, 16, 32)  # M of which the tightest N is told
+SQUARES = (64, 32, 16, 8, 4, 2)
+LONG = (32, 16, 8, 4, 2)  # the longer side of a block that is one row or one column
+SIDES = tuple((s, s) for s in SQUARES) + tuple(b for s in LONG for b in ((1, s), (s, 1)))
 NEARLY = 0.99  # share of the groups, or of the zeros, that a pattern must explain to be named
 FULL = 0.9  # share of N that the groups alive must hold on average
+EXACTLY = 0.5  # share of the groups alive that must hold N itself
+# N:M that holds in every group is found beside further zeros, too, where chance would break this share of the groups,
+# and so many of them: that none is broken by chance is then less likely than 1 in 100 000.
+BY_CHANCE, MANY = 0.05, 12
+TORN = 0.1  # torn blocks beside one that stays, at most
 SOME = 0.01  # share of zeros below which a matrix is dense, not pruned
 EXAMPLES = 20
 
@@ -29,7 +41,7 @@ EXAMPLES = 20
 class Finding:
     """What the zeros of a matrix `[out, in]` look like."""
 
-    pattern: str  # "2:4", "4x4 blocks", "rows", "columns", "heads", "unstructured", "dense", "all zero"
+    pattern: str  # "2:4", "4x4 blocks", "1x8 blocks", "rows", "columns", "heads", "unstructured", "dense", "all zero"
     rule: Pattern | None = None  # the pattern as the check and the count of storage take it
     groups: int = 0
     violations: int = 0
@@ -50,30 +62,31 @@ def find(mask: Mask, name: str, heads: tuple[int, int] | None = None) -> Finding
     zeros = mask.size - int(np.count_nonzero(mask))
     out, width = mask.shape
     if not zeros:
-        return Finding("dense", tightest={str(m): m for m in WIDTHS if width % m == 0},
+        return Finding("dense", tightest={str(m): m for m in SAID if width % m == 0},
                        heads=None if heads is None else (0, heads[0]))
     live_rows: Mask = np.any(mask, axis=1)
     live_columns: Mask = np.any(mask, axis=0)
     dead_rows, dead_columns = out - int(live_rows.sum()), width - int(live_columns.sum())
     alive = (live_rows, live_columns)[heads[1]].reshape(heads[0], -1).any(axis=1) if heads else np.ones(0, np.bool_)
-    shares = {f"{s}x{s}": float((Blocks(s, s, 0.5).counts(mask) == 0).mean())
-              for s in SIDES if out % s == 0 and width % s == 0}
+    gone = {"rows": dead_rows, "columns": dead_columns,
+            "heads": (int((~alive).sum()), heads[0]) if heads else None}
+    if zeros == mask.size:  # obeys every pattern, and none is worth a name
+        return Finding("all zero", **gone)
     tightest, best = _nm(mask, live_rows, live_columns, zeros)
     across = _nm(np.ascontiguousarray(mask.T), live_columns, live_rows, zeros)[1]
-    seen = {"tightest": tightest, "along_output": across.name if across else "", "rows": dead_rows,
-            "columns": dead_columns, "heads": (int((~alive).sum()), heads[0]) if heads else None, "blocks": shares}
-    if zeros == mask.size:
-        return Finding("all zero", **seen)
+    shares = _block_shares(mask) if zeros >= SOME * mask.size else {}
+    seen = gone | {"tightest": tightest, "along_output": across.name if across else "",
+                   "blocks": {_sides(b): share for b, share in shares.items() if b[0] == b[1]}}
     head_zeros = mask.size * int((~alive).sum()) / heads[0] if heads else 0.0
-    for word, gone in (("heads", head_zeros), ("rows", dead_rows * width), ("columns", dead_columns * out)):
-        if gone >= NEARLY * zeros:
+    for word, lost in (("heads", head_zeros), ("rows", dead_rows * width), ("columns", dead_columns * out)):
+        if lost >= NEARLY * zeros:
             return Finding(word, **seen)
     if best is not None:
         return _judged(best.name, best, verify(mask, best, name), seen)
-    for text, share in shares.items():
-        if share and share * mask.size >= NEARLY * zeros:
-            side = int(text.partition("x")[0])
-            return _blocks(mask, side, name, seen)
+    gone_whole = [block for block, share in shares.items() if share and share * mask.size >= NEARLY * zeros]
+    for block in sorted(gone_whole, key=math.prod, reverse=True):
+        if (found := _blocks(mask, block, name, seen)) is not None:
+            return found
     return Finding("unstructured" if zeros >= SOME * mask.size else "dense", **seen)
 
 
@@ -82,30 +95,62 @@ def _judged(text: str, rule: Pattern, verdict: Verdict, seen: dict) -> Finding:
 
 
 def _nm(mask: Mask, live_rows: Mask, live_columns: Mask, zeros: int) -> tuple[dict[str, int], NM | None]:
-    """The smallest N that holds exactly for every M, and the N:M that explains the zeros, the sparsest of them."""
-    width = mask.shape[1]
+    """The smallest N that holds exactly for some M, and the N:M that explains the zeros, the sparsest of them."""
+    width, rows = mask.shape[1], int(live_rows.sum())
     found: list[NM] = []
     tightest: dict[str, int] = {}
-    for m in WIDTHS:
-        if width % m or zeros * WIDTHS[-1] < NEARLY * mask.size:  # too few zeros to give every group one
-            continue
-        often = np.bincount(NM(m, m).counts(mask).ravel(), minlength=m + 1)
-        below = np.cumsum(often)
-        tightest[str(m)] = int(np.flatnonzero(often)[-1])
-        n = max(int(np.searchsorted(below, NEARLY * below[-1])), 1)
-        kept = int(often @ np.arange(m + 1))
-        alive = int(live_rows.sum()) * int(live_columns.reshape(-1, m).any(axis=1).sum())
-        if n < m and kept >= FULL * n * alive:
-            found.append(NM(n, m))
+    counted: dict[int, NDArray[np.integer]] = {1: mask.view(np.int8)}
+    for m in (m for m in range(2, WIDEST + 1) if width % m == 0):
+        if zeros * m < NEARLY * mask.size:  # too few zeros to give every group one: some group holds M
+            often = np.zeros(m + 1, np.int64)
+            often[m] = 1
+        else:
+            part = max(k for k in counted if m % k == 0)  # a group of 12 is two of 6, counted already
+            counted[m] = cell_sums(counted[part], 1, m // part, np.int8)
+            often = np.bincount(counted[m].ravel(), minlength=m + 1)
+            alive = rows * int(live_columns.reshape(-1, m).any(axis=1).sum())
+            n = max(int(np.searchsorted(np.cumsum(often), NEARLY * often.sum())), 1)
+            if n < m and _explains(often, n, alive):
+                found.append(NM(n, m))
+        if m in SAID:
+            tightest[str(m)] = int(np.flatnonzero(often)[-1])
     return tightest, min(found, key=lambda p: (p.n / p.m, p.m), default=None)
 
 
-def _blocks(mask: Mask, side: int, name: str, seen: dict) -> Finding:
-    """Blocks that are mostly zero and yet hold something are the violations: the check names the emptiest."""
-    kept = Blocks(side, side, 0.5).counts(mask)
-    meant = int((kept <= side * side // 2).sum())
-    rule = Blocks(side, side, min(meant / kept.size, 1 - 1 / kept.size))
-    return _judged(f"{side}x{side} blocks", rule, verify(mask, rule, name), seen)
+def _explains(often: NDArray[np.integer], n: int, alive: int) -> bool:
+    """Do groups hold *n* because they must? *often*[k] groups hold k; *alive* of them hold, or could hold, anything."""
+    m = len(often) - 1
+    kept = int(often @ np.arange(m + 1))
+    if kept >= FULL * n * alive and often[n] >= EXACTLY * alive:
+        return True
+    if often[n + 1:].any():
+        return False
+    density = kept / (m * alive)
+    broken = sum(math.comb(m, k) * density**k * (1 - density)**(m - k) for k in range(n + 1, m + 1))
+    return broken >= BY_CHANCE and broken * alive >= MANY
+
+
+def _sides(block: tuple[int, int]) -> str:
+    return f"{block[0]}x{block[1]}"
+
+
+def _block_shares(mask: Mask) -> dict[tuple[int, int], float]:
+    """Block sides -> share of the blocks that are wholly zero, for all sides that fit."""
+    return {(r, c): float((cell_sums(mask, r, c, np.int32) == 0).mean())
+            for r, c in SIDES if mask.shape[0] % r == 0 and mask.shape[1] % c == 0}
+
+
+def _blocks(mask: Mask, block: tuple[int, int], name: str, seen: dict) -> Finding | None:
+    """Blocks that are mostly zero and yet hold something are the violations: the check names the emptiest.
+
+    None when such torn blocks are no exception beside those that stay: then weights are few, not blocks.
+    """
+    kept = cell_sums(mask, *block, np.int32)
+    meant = int((kept <= math.prod(block) // 2).sum())
+    if np.count_nonzero(kept) - (kept.size - meant) > TORN * (kept.size - meant):
+        return None
+    rule = Blocks(*block, min(meant / kept.size, 1 - 1 / kept.size))
+    return _judged(f"{_sides(block)} blocks", rule, verify(mask, rule, name), seen)
 
 
 def judge(mask: Mask, pattern: Pattern, name: str) -> tuple[int, int, tuple[str, ...]]:
