@@ -13,6 +13,8 @@ from core.errors import InputError, unknown
 from core.evidence.quantities import SCORE
 from core.evidence.single import of_run
 from core.evidence.words import signed_interval
+from core.models.identity import located
+from core.runs.model_names import means
 from core.runs.names import layer_name
 from core.runs.records import RunRecord
 from core.runs.signatures import away
@@ -20,10 +22,23 @@ from core.runs.store import Entry, Run, Store, default_store
 
 
 def listing(store: Store, task: str | None = None, model: str | None = None, method: str | None = None) -> list[Entry]:
-    """Entries of *store*, newest first, whose spec has these values. Damaged ones only when nothing is filtered."""
-    wanted = {k: v for k, v in (("task", task), ("model", model), ("method", method)) if v is not None}
+    """Entries of *store*, newest first, whose spec has these values. Damaged ones only when nothing is filtered. A
+    folder as *model* means whatever it held."""
+    wanted = {k: v for k, v in (("task", task), ("method", method)) if v is not None}
+    names = [] if model is None else _names_of(model)
     return [e for e in store.entries()
-            if (not wanted if e.record is None else all(getattr(e.record.spec, k) == v for k, v in wanted.items()))]
+            if (not (wanted or names) if e.record is None else
+                all(getattr(e.record.spec, k) == v for k, v in wanted.items())
+                and (not names or any(means(name, e.record.spec.model) for name in names)))]
+
+
+def _names_of(model: str) -> list[str]:
+    """*model* as it was given, and the whole path where it is a folder. One that is gone may still have runs."""
+    try:
+        found = located(model)
+    except InputError:
+        found = None
+    return [model, *([] if found is None else [str(found[0])])]
 
 
 def _row(entry: Entry) -> list[Any]:

@@ -14,6 +14,7 @@ from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.tables import Row, Table
 from core.evidence.tables import table as evidence_table
 from core.evidence.ways import DENSE, key_of
+from core.models.identity import settled
 from core.runs.store import default_store
 from core.tasks import title_of
 from core.tasks.loading import entry_of
@@ -42,7 +43,10 @@ def table_command(tasks: tuple[str, ...], model: str, pattern: str, quantity: st
       python -m core table --task mrpc --pattern 1:4 --against asp
     """
     names = [entry_of(task).name for task in dict.fromkeys(tasks)]
-    found = cells(default_store().entries(), names[0] if len(names) == 1 else None, model)
+    entries = default_store().entries()
+    if not any(e.record is not None and e.record.spec.model == model for e in entries):
+        model = settled(model)  # a folder: what it holds now
+    found = cells(entries, names[0] if len(names) == 1 else None, model)
     if not names:
         grid = core_grid(found, model, pattern)
         if as_json:

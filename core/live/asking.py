@@ -100,8 +100,8 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
                          "Wait for some of them, or cancel one.")
     if demo.on():
         _room(store, spec.run_id, len(found))
-    ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), given={**given, "task": spec.task},
-                    again=again)
+    ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), again=again,
+                    given={**given, "task": spec.task, "model": spec.model})
     try:
         tickets.put(store, ticket)
     except OSError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
-from core.models import MODELS, ModelEntry
+from core.models import MODELS, ModelEntry, identity
 from core.models.library import problem_type, quiet_transformers
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model, tiny_tokenizer
@@ -40,7 +40,8 @@ def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = N
 
     Order: folder, offline package, hub cache, hub. What the source has no weights for, the new head above all, is
     drawn from *seed*; the global generator is left alone. *checkpoint*: a folder that `save_checkpoint` wrote, whose
-    weights are loaded instead. Raises InputError when nothing can be reached or used, with what was tried.
+    weights are loaded instead. Raises InputError when nothing can be reached or used, with what was tried, and for a
+    folder whose content is not the one that *name* says.
     """
     if checkpoint is not None:
         return Loaded(*_from_folder(Path(checkpoint), labels, seed, whole=True), "checkpoint")
@@ -48,22 +49,14 @@ def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = N
         with _seeded(seed):
             return Loaded(tiny_model(labels), tiny_tokenizer(), f"random start from seed {seed}")
     entry = MODELS.get(name)
-    folder = None if entry else _existing(name)
-    if folder is not None:
-        return Loaded(*_from_folder(folder, labels, seed), f"folder {folder.resolve().name}")
+    found = identity.located(name)
+    if found is not None:
+        identity.settled(name)  # refuses what has changed since the run was asked for
+        return Loaded(*_from_folder(found[0], labels, seed), f"folder {found[0].name}")
     packed = _package_folder(entry.package) if entry and entry.package else None
     if entry and packed is not None:
         return Loaded(*_from_folder(packed, labels, seed), f"package {entry.package}")
     return _from_hub(name, entry, labels, seed)
-
-
-def _existing(name: str) -> Path | None:
-    """The folder *name*, if it is one."""
-    try:
-        folder = Path(name).expanduser()
-        return folder if name and folder.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # too long for a path, ~nobody's home, a zero byte
-        return None
 
 
 def _from_hub(name: str, entry: ModelEntry | None, labels: int, seed: int) -> Loaded:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from core.errors import InputError
 from core.models import MODELS
+from core.models.identity import located, settled
 from core.models.loading import HUB_ID
 
 FILES = "a folder with config.json, model.safetensors and the tokenizer's files"
@@ -41,14 +42,15 @@ def source_of(name: str) -> Source:
         return Source("list", name)
     if not name or len(name) > LONGEST:
         raise InputError(f"A model's name of {len(name)} characters", f"1 to {LONGEST}", "Choose one of the list.")
-    try:
-        folder = Path(name).expanduser()
-        found, file = folder.is_dir(), folder.is_file()
-    except (OSError, RuntimeError, ValueError):  # too long for a path, ~nobody's home, a zero byte
-        found = file = False
-    if found:
-        return Source("folder", str(folder.resolve()), _folder_words(folder.resolve()))
+    found = located(name)
+    if found is not None:
+        folder, digest = found
+        return Source("folder", str(folder) if digest is None else settled(name), _folder_words(folder))
     shown = repr(name[-80:])
+    try:
+        file = Path(name).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # too long for a path, ~nobody's home, a zero byte
+        file = False
     if file:
         raise InputError(f"Model {shown} is a file", FILES, "Name the folder that holds it.")
     close = difflib.get_close_matches(name.lower(), MODELS, n=1)

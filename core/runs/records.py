@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from core.runs.levels import RecordLevel
+from core.runs.model_names import last_part
 
 SCHEMA = 1
 ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
@@ -89,7 +90,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def run_id(self) -> str:
         """The folder's name: readable first, exact last. Model and task may be paths: only their last part shows."""
-        model = re.sub(r"[^a-z0-9]+", "-", self.model.lower().rstrip("/").rsplit("/", 1)[-1]).strip("-")[:20]
+        model = re.sub(r"[^a-z0-9]+", "-", last_part(self.model).lower()).strip("-")[:20]
         task = re.sub(r"[^a-z0-9]+", "-", self.task.lower())[:14].strip("-")
         if self.method == "dense":
             return f"{task}-{model}-dense-s{self.seed}-{self.digest}"

@@ -12,6 +12,7 @@ from msgspec import Meta
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.knobs import knobs_to_spec, make_knobs, shown
+from core.models.identity import settled
 from core.runs.levels import holds
 from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
 from core.sparsity.grids import Grid
@@ -41,6 +42,8 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
         except msgspec.ValidationError as error:
             raise InputError(f"The settings do not fit ({name}: {error})", "the types of `python -m core run --help`",
                              "Correct it.") from None
+    if "model" in values:
+        values["model"] = settled(str(values["model"]))  # of a folder, its whole path with the digest of its content
     own = MODEL_DEFAULTS.get(values.get("model", ""), {})
     values = {**own, **values}
     entry = methods.entry_of(values.get("method", "admm"))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.methods import METHODS
+from core.runs import model_names
 from core.runs.names import matrix_words as matrix_words
 from core.runs.records import STAGES as STAGES
 from core.runs.records import RunRecord
@@ -169,8 +170,8 @@ def pattern_words(pattern: str, bits: int = 0) -> str:
 
 
 def model_title(model: str) -> str:
-    """A model as the pages name it: the last part of its name or path."""
-    return model.rstrip("/").rsplit("/", 1)[-1]
+    """A model as the pages name it: the last part of its name or path; of a folder with digits of its content too."""
+    return model_names.title_of(model)
 
 
 def run_words(record: RunRecord) -> str:
