@@ -18,8 +18,8 @@ FILLING = ("the", "film", "song", "was", "and", "very")
 WIDTH = 16
 
 
-def tokenizer(words: Sequence[str]) -> Any:
-    """Every word is a token of its own."""
+def tokenizer(words: Sequence[str], types: bool = True) -> Any:
+    """Every word is a token of its own. *types*: with BERT's token types."""
     code = {word: k for k, word in enumerate((*SPECIAL, *FILLING, *words))}
     made = Tokenizer(models.WordLevel(code, unk_token="[UNK]"))
     made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
@@ -27,7 +27,7 @@ def tokenizer(words: Sequence[str]) -> Any:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=made, model_max_length=32, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
-        sep_token="[SEP]", model_input_names=["input_ids", "token_type_ids", "attention_mask"])
+        sep_token="[SEP]", model_input_names=["input_ids", *["token_type_ids"] * types, "attention_mask"])
 
 
 def planted(words: Mapping[str, str], outputs: Sequence[str]) -> Any:

@@ -193,7 +193,7 @@ def test_offline_package_is_found_without_running_it(tmp_path: Path, tiny: model
 def test_nothing_reachable_says_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def fail(source: str, labels: int, seed: int, only_cache: bool) -> None:
+    def fail(source: str, wanted: models.Wanted, only_cache: bool, said: str) -> None:
         asked.append((source, only_cache))
         raise OSError("no such thing\nmore")
 

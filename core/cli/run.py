@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from core.cli.output import echo_json, json_option, record_object, table
+from core.cli.output import echo_json, json_option, printable, record_object, table
 from core.cli.progress import reporter, stoppable
 from core.errors import InputError
 from core.running.progress import Report
@@ -106,8 +106,9 @@ def summary(record: RunRecord) -> str:
     """What a run came to: its accuracies, its sparsity, and where to look next."""
     head = f"{record.id}: {record.status}, {record.sparsity:.1%} zeros, {record.timing.total:.0f} s"
     body = score_table(record)
+    notes = "\n".join(f"Note: {printable(note)}" for note in record.notes)
     tail = f"Error: {record.error}" if record.error else f"Next: python -m core check {record.id}"
-    return "\n".join(part for part in (head, body, tail) if part)
+    return "\n".join(part for part in (head, body, notes, tail) if part)
 
 
 @click.command("run")

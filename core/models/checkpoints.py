@@ -40,6 +40,7 @@ def open_model(record: RunRecord, store: Store) -> Loaded:
         again = " --again" if (store.live / record.id / HEADER).exists() else ""
         raise InputError(f"There is no checkpoint of {record.id} at hand", "a run whose weights are on this machine",
                          f"Make it here: {record.command}{again}")
-    loaded = load_model(record.spec.model, labels=len(record.labels) or 1, seed=record.spec.seed, checkpoint=folder)
+    loaded = load_model(record.spec.model, labels=len(record.labels) or 1, seed=record.spec.seed, checkpoint=folder,
+                        classes=record.labels)
     loaded.model.eval()
     return loaded

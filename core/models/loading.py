@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
-from core.models import MODELS, ModelEntry, identity
+from core.models import MODELS, ModelEntry, class_names, identity
 from core.models.library import problem_type, quiet_transformers
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model, tiny_tokenizer
@@ -28,38 +28,59 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A classifier ready to train: the model (float32, on the CPU, in eval mode), its tokenizer, and its source."""
+    """A classifier ready to train: the model (float32, on the CPU, in eval mode), its tokenizer, and its source.
+    `note`: what became of the source's own head, in words; "" where there is nothing to say."""
 
     model: Any
     tokenizer: Any
     source: str
+    note: str = ""
 
 
-def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = None) -> Loaded:
+@dataclass(frozen=True)
+class Wanted:
+    """The classifier that is asked for. `labels`: outputs, 1 for a regression; `classes`: their names, if it has any.
+    `whole`: a checkpoint of ours, in which no weight may be missing and whose outputs are in order. `own_head`: it is
+    used as it is, so that no weight may be drawn."""
+
+    labels: int
+    seed: int
+    classes: tuple[str, ...] = ()
+    whole: bool = False
+    own_head: bool = False
+
+
+def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = None, classes: Sequence[str] = (),
+               own_head: bool = False) -> Loaded:
     """Load *name* (a name in MODELS, a folder, or a hub id) as a classifier with *labels* outputs (1 = regression).
 
     Order: folder, offline package, hub cache, hub. What the source has no weights for, the new head above all, is
-    drawn from *seed*; the global generator is left alone. *checkpoint*: a folder that `save_checkpoint` wrote, whose
-    weights are loaded instead. Raises InputError when nothing can be reached or used, with what was tried, and for a
-    folder whose content is not the one that *name* says.
+    drawn from *seed*; the global generator is left alone. *classes*: the names of the outputs; a head of the source's
+    own is put into their order, or drawn anew where it is for other classes (`core.models.class_names`), and with
+    *own_head* refused then. *checkpoint*: a folder that `save_checkpoint` wrote, whose weights are loaded instead.
+    Raises InputError when nothing can be reached or used, with what was tried, and for a folder whose content is not
+    the one that *name* says.
     """
+    wanted = Wanted(labels, seed, tuple(classes), whole=checkpoint is not None, own_head=own_head)
     if checkpoint is not None:
-        return Loaded(*_from_folder(Path(checkpoint), labels, seed, whole=True), "checkpoint")
+        return _from_folder(Path(checkpoint), wanted, "checkpoint")
     if name == "tiny":
         with _seeded(seed):
-            return Loaded(tiny_model(labels), tiny_tokenizer(), f"random start from seed {seed}")
+            model = tiny_model(labels)
+        class_names.put(model.config, classes)
+        return Loaded(model, tiny_tokenizer(), f"random start from seed {seed}")
     entry = MODELS.get(name)
     found = identity.located(name)
     if found is not None:
         identity.settled(name)  # refuses what has changed since the run was asked for
-        return Loaded(*_from_folder(found[0], labels, seed), f"folder {found[0].name}")
+        return _from_folder(found[0], wanted, f"folder {found[0].name}")
     packed = _package_folder(entry.package) if entry and entry.package else None
     if entry and packed is not None:
-        return Loaded(*_from_folder(packed, labels, seed), f"package {entry.package}")
-    return _from_hub(name, entry, labels, seed)
+        return _from_folder(packed, wanted, f"package {entry.package}")
+    return _from_hub(name, entry, wanted)
 
 
-def _from_hub(name: str, entry: ModelEntry | None, labels: int, seed: int) -> Loaded:
+def _from_hub(name: str, entry: ModelEntry | None, wanted: Wanted) -> Loaded:
     hub_id = (entry.hub_id or name) if entry else name
     tried = [f"package {entry.package} (not installed)" if entry and entry.package else f"folder {name[:80]!r} (none)"]
     remedy = "Go online once, or give a folder with config.json, model.safetensors and the tokenizer's files."
@@ -72,7 +93,7 @@ def _from_hub(name: str, entry: ModelEntry | None, labels: int, seed: int) -> Lo
                          f"one of {', '.join(MODELS)}, a folder, or a hub id such as 'bert-base-uncased'", remedy)
     for only_cache, place in ((True, "hub cache"), (False, "hub")):
         try:
-            return Loaded(*_load(hub_id, labels, seed, only_cache), f"{place} {hub_id}")
+            return _load(hub_id, wanted, only_cache, f"{place} {hub_id}")
         except InputError:
             raise
         except Exception as error:  # the hub's client has no common base: OSError, httpx errors, its own kinds
@@ -90,8 +111,8 @@ def _package_folder(package: str) -> Path | None:
     return None
 
 
-def _from_folder(folder: Path, labels: int, seed: int, whole: bool = False) -> tuple[Any, Any]:
-    """Load a Hugging Face folder. *whole*: a checkpoint of ours, in which no weight may be missing."""
+def _from_folder(folder: Path, wanted: Wanted, said: str) -> Loaded:
+    """Load a Hugging Face folder; *said*: what to call the source."""
     expected = "a folder with config.json, model.safetensors and the tokenizer's files"
     shown = f"Model folder {str(folder)[-80:]!r}"
     if not (folder / "config.json").is_file():
@@ -100,7 +121,7 @@ def _from_folder(folder: Path, labels: int, seed: int, whole: bool = False) -> t
         raise InputError(f"{shown} has no weights in safetensors (pickled weights are not opened)", expected,
                          "Save it again with save_pretrained.")
     try:
-        return _load(str(folder), labels, seed, only_cache=True, whole=whole)
+        return _load(str(folder), wanted, True, said)
     except InputError:
         raise
     except Exception as error:  # whatever a foreign folder makes its readers say
@@ -108,31 +129,38 @@ def _from_folder(folder: Path, labels: int, seed: int, whole: bool = False) -> t
                          "Fetch or save it anew.") from None
 
 
-def _load(source: str, labels: int, seed: int, only_cache: bool, whole: bool = False) -> tuple[Any, Any]:
+def _load(source: str, wanted: Wanted, only_cache: bool, said: str) -> Loaded:
     import torch
 
     transformers = quiet_transformers()
     shared = {"local_files_only": only_cache, "trust_remote_code": False}
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **shared)
-    with _seeded(seed):
+    labels, whole = wanted.labels, wanted.whole
+    named = class_names.said_by(transformers.PretrainedConfig.get_config_dict(source, **shared)[0])
+    with _seeded(wanted.seed):
         model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
             source, num_labels=labels, problem_type=problem_type(labels), dtype=torch.float32, use_safetensors=True,
             ignore_mismatched_sizes=True, output_loading_info=True, **shared)
         if model.config.is_encoder_decoder:
             raise InputError(f"{Path(source).name!r} has a decoder beside its encoder", "an encoder such as BERT",
                              "Choose an encoder model.")
-        fresh = set(info["missing_keys"]) | {key for key, *_ in info["mismatched_keys"]}
+        fresh = dict.fromkeys(info["missing_keys"], 0) | {key: size[0] for key, size, *_ in info["mismatched_keys"]}
         lacking = sorted(fresh if whole else {n for n in fresh if n.removesuffix(".weight") in prunable(model)})
         if lacking:
             expected = f"a whole checkpoint with {labels} outputs" if whole else "weights for every encoder layer"
             raise InputError(f"{Path(source).name!r} lacks {len(lacking)} weights ({lacking[0]!r} first)", expected,
                              "Make the run again." if whole else "Choose an encoder model.")
-        _draw(model, sorted(fresh))
+        head = class_names.Head("") if whole else class_names.fit_head(model, named, wanted.classes, labels, fresh,
+                                                                       wanted.seed)
+        if wanted.own_head and not whole:
+            class_names.refuse_new(Path(source).name, head, fresh, wanted.classes)
+        _draw(model, sorted({*fresh, *head.drawn}))
+    class_names.put(model.config, wanted.classes)
     if tokenizer.pad_token_id is None:
         raise InputError(f"The tokenizer of {Path(source).name!r} has no padding token", "an encoder such as BERT",
                          "Choose an encoder model.")
     tokenizer.model_max_length = min(tokenizer.model_max_length, _position_limit(model))
-    return model, tokenizer
+    return Loaded(model, tokenizer, said, head.note)
 
 
 def _position_limit(model: nn.Module) -> int:

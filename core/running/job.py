@@ -14,13 +14,13 @@ from core.running.fitting import fit_dense
 from core.running.journal import RESUME, Journal
 from core.running.keeping import keep
 from core.running.preparing import prepare
-from core.running.progress import Report
+from core.running.progress import Progress, Report
 from core.running.pruning import prune
 from core.running.shared import Shared
 from core.running.training import Diverged
 from core.runs.records import SCHEMA, RunRecord, RunSpec
-from core.runs.store import now
 from core.runs.signatures import sign, unsign
+from core.runs.store import now, read_header
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,10 @@ def _stages(spec: RunSpec, parent: Parent | None, data_dir: Path | None, shared:
     with journal.phase("load"):
         ready = prepare(spec, None if parent is None else parent.checkpoint, data_dir, shared)
         record.other_weights, record.labels = ready.other_weights, list(ready.data.entry.labels)
+        record.notes = [*([] if parent is None else read_header(parent.checkpoint.parent).notes),
+                        *([ready.note] if ready.note else [])]
+        for note in record.notes:
+            journal.report(Progress("load", 1, 1, note))
         record.layers, record.heads = layer_count(ready.model), head_count(ready.model)
     pruned = None
     if parent is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint
+from core.models.class_names import put_into
 from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
@@ -118,4 +119,5 @@ def export(run_id: str, *, store: Store, to: Path) -> Path:
     if to.exists() and any(to.iterdir()):
         raise InputError(f"{to} is not empty", "an empty or new folder", "Choose another --to.")
     shutil.copytree(source, to, dirs_exist_ok=True)
+    put_into(to, entry.record.labels)
     return to

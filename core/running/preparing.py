@@ -49,6 +49,7 @@ class Prepared:
     pattern: Pattern
     grid: Grid | None
     shared: Shared
+    note: str = ""  # what became of the model's own head, in words
 
     @property
     def pad(self) -> int:
@@ -102,7 +103,8 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
     """
     data = data_of(spec, data_dir)
     torch.manual_seed(spec.seed)
-    loaded = load_model(spec.model, labels=data.entry.outputs, seed=spec.seed, checkpoint=checkpoint)
+    loaded = load_model(spec.model, labels=data.entry.outputs, seed=spec.seed, checkpoint=checkpoint,
+                        classes=data.entry.labels)
     model, tokenizer = loaded.model.to(accelerator().device), loaded.tokenizer
     # Without training only calibration reads the training text, and takes its own part of it.
     needed = data.train if spec.epochs else data.train.take(np.arange(0))
@@ -117,4 +119,5 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
             grid.fits(name, shape)
     dense = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     pattern = pattern.bound({name: w.cpu().numpy() for name, w in dense.items()})
-    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared)
+    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared,
+                    loaded.note)

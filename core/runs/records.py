@@ -237,6 +237,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     host: str | None = None  # the machine it is on, by name; none in records of before
     ticks: int | None = None  # when it began (`core.runs.signatures.ticks_of`): tells a reused id
     error: str | None = None
+    notes: list[str] = []  # what to know of the model before its score is believed, a sentence each
 
     @property
     def command(self) -> str:
