@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +22,10 @@ from core.models.identity import digest_of, settled
 from core.models.loading import load_model
 from core.runs.model_names import title_of
 from core.runs.records import RunSpec, command_of
-from core.runs.store import Store
+from core.runs.store import Store, read_header
 from core.specs.resolving import resolve
 from tests import planted_models
+from tests.commands import refused
 from tests.live_workers import running
 
 WORDS = {"blame": "bad", "praise": "good"}
@@ -34,6 +37,40 @@ def folder(tmp_path: Path) -> Path:
     """A model that is right on every sentence."""
     planted_models.save(tmp_path / "m", WORDS, RIGHT)
     return tmp_path / "m"
+
+
+def scored(cli: Any, *words: str) -> tuple[str, str, float]:
+    """Run the model in `m` as it is: run, parent, score."""
+    made = json.loads(cli("run", "--task", "own:rev", "--model", "m", "--method", "magnitude", "--pattern", "2:4",
+                          "--dense-epochs", "0", "--record", "answers", *words, "--json").stdout)
+    return made["id"], made["parent"], made["results"]["final"]
+
+
+def test_the_same_path_in_two_places_and_other_weights_in_one_are_other_runs(
+        cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted_models.table(tmp_path / "t.csv", WORDS)
+    assert cli("task", "add", "rev", str(tmp_path / "t.csv"), "--text", "text", "--label", "label").exit_code == 0
+    found = []
+    for place, outputs in (("a", RIGHT), ("b", WRONG), ("a", WRONG)):  # the classes are named alike, rows are not
+        planted_models.save(tmp_path / place / "m", WORDS, outputs, RIGHT)
+        monkeypatch.chdir(tmp_path / place)
+        found.append(scored(cli))
+    assert [score for _, _, score in found] == [1.0, 0.0, 0.0]
+    assert len({run for run, _, _ in found}) == len({parent for _, parent, _ in found}) == 3
+    planted_models.save(tmp_path / "a" / "m", WORDS, RIGHT)  # what was in it first
+    assert scored(cli) == found[0]
+    listed = [o["id"] for o in json.loads(cli("list", "--model", "m", "--method", "magnitude", "--json").stdout)]
+    assert set(listed) == {found[0][0], found[2][0]}  # all that this folder held
+    again = read_header(tmp_path / "runs" / found[0][0]).command
+    monkeypatch.chdir(tmp_path)
+    shown = cli(*shlex.split(again)[3:])
+    assert shown.exit_code == 0 and shown.stdout.startswith(f"{found[0][0]}: succeeded")
+    planted_models.save(tmp_path / "a" / "m", WORDS, WRONG, RIGHT)
+    text = refused(cli(*shlex.split(again)[3:]))
+    assert "has changed" in text and text.count("\n") == 1
+    shutil.rmtree(tmp_path / "a")
+    text = refused(cli(*shlex.split(again)[3:], "--resume"))
+    assert "is gone" in text and text.count("\n") == 1
 
 
 def test_a_folder_is_named_by_its_whole_path_and_what_is_in_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

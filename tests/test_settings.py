@@ -30,7 +30,7 @@ RANGES: list[tuple[str, list[Any], list[Any], str]] = [
     ("distill_attention", [0, 100], [-0.001, 100.1, math.nan], "0 to 100"),
     ("dropout", [0, 0.999], [-0.001, 1, math.nan], "0 to 1"),
 ]
-BASE = {"task": "agreement", "model": "minilm-l6", "method": "admm"}
+BASE = {"task": "agreement", "model": "some/model", "method": "admm"}
 
 
 @pytest.mark.parametrize(("name", "taken", "refused", "words"), RANGES, ids=[row[0] for row in RANGES])

@@ -14,7 +14,11 @@ from core.running.training import Loop, Trainer
 
 
 def fit_dense(ready: Prepared, journal: Journal) -> None:
-    """Train the dense model."""
+    """Train the dense model; for 0 epochs it is the checkpoint as it is."""
+    if not ready.spec.epochs:
+        with journal.phase("evaluate"):
+            journal.trace.replace([{"step": 0, "epoch": 0.0, "phase": "dense", "score": ready.score()}])
+        return
     loop = _loop(ready, journal)
     _run(Trainer(ready.model, ready.train_set, ready.pad, ready.spec, loop), loop, ready, journal)
 

@@ -104,7 +104,7 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
     data = data_of(spec, data_dir)
     torch.manual_seed(spec.seed)
     loaded = load_model(spec.model, labels=data.entry.outputs, seed=spec.seed, checkpoint=checkpoint,
-                        classes=data.entry.labels)
+                        classes=data.entry.labels, own_head=spec.method == "dense" and not spec.epochs)
     model, tokenizer = loaded.model.to(accelerator().device), loaded.tokenizer
     # Without training only calibration reads the training text, and takes its own part of it.
     needed = data.train if spec.epochs else data.train.take(np.arange(0))

@@ -1,6 +1,6 @@
 """What a model is called in a spec: a name of the list, a hub id, or a folder by its whole path and by what is in it.
 
-    /home/me/models/my-bert@3fa9c1d2
+    /models/my-bert@3fa9c1d2
 
 The eight hex digits are the digest of the folder's content (`core.models.identity`), as an own task's name ends with
 the digest of its data: a folder whose weights were replaced is another model, and no run ever mixes two. Specs of

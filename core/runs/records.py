@@ -44,7 +44,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "Seed of the classifier head, the order of the batches and the dropout.", ge=0, le=2**31 - 1)] = 0
     epochs: Annotated[float, said("Epochs of training while or after pruning; 0 = none.", ge=0, le=1000)] = 4.0
     dense_epochs: Annotated[float, said(
-        "Epochs of the dense parent, made first when it is not there yet.", ge=0, le=1000)] = 4.0
+        "Epochs of the dense parent, made first when it is not there yet; 0 = a fine-tuned model as it is, with its own "
+        "head.", ge=0, le=1000)] = 4.0
     lr: Annotated[float, said("Peak learning rate (AdamW).", gt=0, lt=1)] = 1e-4
     dense_lr: Annotated[float, said("Peak learning rate of the dense parent.", ge=0, lt=1)] = 1e-4
     batch_size: Annotated[int, said("Sequences per optimiser step.", ge=1, le=4096)] = 32

@@ -12,6 +12,7 @@ from msgspec import Meta
 from core import methods, tasks
 from core.errors import InputError, unknown
 from core.methods.knobs import knobs_to_spec, make_knobs, shown
+from core.models import MODELS
 from core.models.identity import settled
 from core.runs.levels import holds
 from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
@@ -53,6 +54,9 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
         for name in ("lr", "epochs"):
             if name not in given and f"dense_{name}" in own:
                 values[name] = own[f"dense_{name}"]
+        if _is_none(values, "epochs"):
+            _refuse_headless(values, "epochs")
+            values["lr"] = 1e-4  # without training it decides nothing
     else:
         pattern = parse_pattern(values.get("pattern", "2:4"))
         if values.get("bits"):
@@ -75,6 +79,9 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
             values["epochs"] = 0.0
         elif entry.training == "optional":
             values["epochs"] = given.get("epochs") or 0.0
+        if _is_none(values, "dense_epochs"):
+            _refuse_headless(values, "dense-epochs")
+            values["dense_lr"] = 1e-4
         if not values.get("epochs", 4.0):
             values["lr"], values["distill"] = 1e-4, 0.0  # without training they decide nothing
             values["distill_hidden"] = values["distill_attention"] = 0.0
@@ -87,11 +94,23 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     return msgspec.convert(values, RunSpec, strict=False)
 
 
+def _is_none(values: Mapping[str, Any], name: str) -> bool:
+    return name in values and msgspec.convert(values[name], float, strict=False) == 0
+
+
+def _refuse_headless(values: Mapping[str, Any], option: str) -> None:
+    """No dense epochs: the model is used as it is, so it needs a head of its own. Those of the list have none."""
+    model = values.get("model", RunSpec(task="").model)
+    if model in MODELS:
+        raise InputError(f"0 dense epochs with the model {model}, which has no head of its own",
+                         "a fine-tuned model, as a folder or a hub id", f"Train a head: --{option} 2.")
+
+
 def _check_range(name: str, value: Any, entry: methods.Entry) -> None:
     limits = range_of(name)
     if limits is None:
         return
-    if name == "epochs" and entry.training == "always":
+    if name == "epochs" and entry.training == "always" and entry.name != "dense":
         limits = Meta(gt=0, le=limits.le)
     if name == "calibration" and entry.name != "dense":
         limits = Meta(ge=1)
