@@ -54,11 +54,12 @@ def test_only_one_module_imports_transformers_and_one_package_datasets() -> None
     assert offenders([p for p in SHIPPED if not within(module_of(p), "core.tasks")], "datasets") == []
 
 
+COST = ("core.cost.records", "core.cost.summary", "core.cost.forms", "core.cost.flops")  # what was measured, not how
 LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs", "core.methods.knob_sets", "core.runs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
-         "core.running.progress", "core.specs", "core.statistics", "core.evidence", "ui", "pages", "app")
+         "core.running.progress", "core.specs", "core.statistics", "core.evidence", *COST, "ui", "pages", "app")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -95,17 +96,20 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress",
                   *NUMPY_SPARSITY, *LISTS),
     "core.statistics": (),
+    "core.cost": ("core.errors", "core.runs", "core.statistics", "core.models", "core.running.environment",
+                  "core.sparsity.parsing", "core.sparsity.pattern", "core.sparsity.kinds", "core.sparsity.budget",
+                  *NUMPY_SPARSITY),
     "core.evidence": ("core.errors", "core.runs", "core.statistics", "core.sparsity.parsing", *NUMPY_SPARSITY, *LISTS),
     "core.views": ("core.errors", "core.evidence", "core.inspecting", "core.runs.names", "core.runs",
-                   "core.specs.settings", "core.statistics", *NUMPY_SPARSITY, *LISTS, *RESULTS),
+                   "core.specs.settings", "core.statistics", *COST, *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.evidence", "core.sparsity.parsing", "core.demo", "core.runs", "core.views",
            "core.lessons", "core.lab!", "core.specs.settings",
            "core.lab.reading_group", "core.inspecting", "core.live", "core.models!", "core.models.named",
            "core.lab.sentence", "core.tasks.probes", "core.tasks.own", "core.tasks.preparing", "core.tasks.labels",
            "core.tasks.tables",
-           *NUMPY_SPARSITY, *LISTS),
+           *COST, *NUMPY_SPARSITY, *LISTS),
     "pages": ("ui", "core.errors", "core.evidence", "core.runs", "core.views", "core.lab", "core.lessons",
-              "core.inspecting", "core.live", "core.lab.sentence", *NUMPY_SPARSITY, *LISTS),
+              "core.inspecting", "core.live", "core.lab.sentence", *COST, *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors"),
 }
 
