@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "inspect",
     "keep": "keep",
     "export": "export",
+    "cost": "cost",
     "methods": "methods",
     "patterns": "methods",
     "tasks": "methods",
