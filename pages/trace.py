@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.views.mechanisms import pictures
 from core.views.scores import stages, trace_curves
 from ui import frame
 
@@ -11,7 +12,10 @@ frame.opening("trace")
 run = frame.pick_run("pruned", drawn=False)
 if run is not None:
     with frame.guarded():
-        if not trace_curves.has_admm(run):
+        own = frame.cached(pictures, run)
+        for number, view in enumerate(own):
+            frame.show(view, f"own{number}")
+        if not own and not trace_curves.has_admm(run):
             st.info("This run has no ADMM phase: there are no residuals and no rho. What it did log is shown.")
     frame.draw(trace_curves.timeline, run, key="timeline")
     left, right = st.columns(2, gap="large")

@@ -147,7 +147,7 @@ def _environment() -> Environment:
 def _scores(task: str, method: str, pattern: str, given: dict[str, Any]) -> Scores:
     """Plausible accuracies: dense 0.9 of one, less at lower density, ADMM above ASP above magnitude."""
     density = 1.0 if method == "dense" else 0.5 if pattern.startswith(("2:4", "4:8")) else 0.25
-    dense, keep = 0.9, 1.0 if method == "dense" else FINAL[method] - 0.1 * (0.5 - density)
+    dense, keep = 0.9, 1.0 if method == "dense" else FINAL.get(method, 0.9) - 0.1 * (0.5 - density)
     fields: dict[str, Any] = {"dense": dense, "final": round(dense * keep, 4)}
     if method != "dense":
         fields["one_shot"] = round(dense * (FINAL["magnitude"] - 0.1 * (0.5 - density)), 4)

@@ -309,8 +309,8 @@ def test_batches_are_cut_into_steps_without_needless_padding() -> None:
 def test_a_wrong_count_of_a_rows_zeros_is_found() -> None:
     matrices = [Matrix(name="a", shape=(2, 4), density=0.5)]
     good = {"method/rows/a": np.array([3, 1], dtype=np.uint8)}
-    assert told_check.check(matrices, good) == (
+    assert told_check.check(parse_pattern("2:4"), matrices, good) == (
         ["the zeros of every row, in 1 matrices, add up to the header's"], [])
     for wrong in ([3, 2], [5, 0], [3, 1, 0]):
-        assert told_check.check(matrices, {"method/rows/a": np.array(wrong, dtype=np.uint8)})[1]
-    assert told_check.check(matrices, {}) == ([], [])
+        assert told_check.check(parse_pattern("2:4"), matrices, {"method/rows/a": np.array(wrong, dtype=np.uint8)})[1]
+    assert told_check.check(parse_pattern("2:4"), matrices, {}) == ([], [])

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from core.methods.base import Context
 from core.methods.group_lasso import GroupLasso
 from core.methods.heaps import BINS, HIGH, LOW, Heaps
 from core.methods.knob_sets import GroupLassoKnobs
+from core.running.pipeline import resolve, run
+from core.runs.checks.folder_check import check
+from core.runs.store import Store
 from core.sparsity.patterns import parse_pattern
 
 STEPS = 12
@@ -196,3 +201,19 @@ def test_a_killed_run_goes_on_with_the_same_weighing_and_looks() -> None:
     assert all(torch.equal(of[n].weight, again[n].weight) for n in of)
     one, other = whole.told(), resumed.told()
     assert all(np.array_equal(one[key], other[key]) for key in one) and resumed.heaps.quiet == whole.heaps.quiet
+
+
+@pytest.mark.parametrize("form", ["penalty", "proximal"])
+def test_a_whole_run_keeps_its_looks_and_passes_the_check(form: str, tmp_path: Path) -> None:
+    store = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs")
+    record = run(resolve({"task": "agreement", "model": "tiny", "train_examples": 64, "dev_examples": 32,
+                          "dense_epochs": 1, "epochs": 4, "calibration": 16, "method": "group-lasso",
+                          "pattern": "block:4x1:0.75", "knobs": {"form": form}, "record": "answers"}), store=store)
+    folder = store.live / record.id
+    found = check(store.open(record.id))
+    assert found.problems == [] and any("looks at the groups' sizes counts all" in line for line in found.verified)
+    held = load_file(folder / "arrays.safetensors")
+    assert held["method/steps"][0] == 0 and (np.diff(held["method/steps"]) > 0).all()
+    held["method/heaps"][1, 3] += 1
+    save_file(held, folder / "arrays.safetensors")
+    assert any("do not count" in line for line in check(store.open(record.id)).problems)

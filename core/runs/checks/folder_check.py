@@ -122,7 +122,7 @@ class _Check:
         self._add(answers.check(self.record, self.held))
         self._probes()
         self._add(check_films(self.record, self.pattern, self.held, _violations))
-        self._add(told_check.check(self.record.matrices, self.held))
+        self._add(told_check.check(self.pattern, self.record.matrices, self.held))
         check_moments(self.record, self.held, self.verified, self.problems)
 
     def _add(self, found: tuple[list[str], list[str]]) -> None:

@@ -10,12 +10,33 @@ from numpy.typing import NDArray
 
 from core.runs.arrays import METHOD
 from core.runs.records import Matrix
+from core.sparsity.patterns import Pattern
 
 ROWS = f"{METHOD}/rows/"  # + matrix: zeros of every row, `[out]`
+HEAPS = f"{METHOD}/heaps"  # `[looks, sizes]`: how many groups have each size
 
 
-def check(matrices: list[Matrix], held: Mapping[str, NDArray[np.generic]]) -> tuple[list[str], list[str]]:
-    """(verified, problems): the zeros of the rows add up to those of the header."""
+def check(pattern: Pattern, matrices: list[Matrix], held: Mapping[str, NDArray[np.generic]],
+          ) -> tuple[list[str], list[str]]:
+    """(verified, problems): the zeros of the rows add up to those of the header, the sizes of groups to their number.
+    """
+    rows, heaps = _rows(matrices, held), _heaps(pattern, matrices, held)
+    return rows[0] + heaps[0], rows[1] + heaps[1]
+
+
+def _heaps(pattern: Pattern, matrices: list[Matrix], held: Mapping[str, NDArray[np.generic]],
+           ) -> tuple[list[str], list[str]]:
+    counts = held.get(HEAPS)
+    if counts is None:
+        return [], []
+    groups = sum(math.prod(m.shape) // pattern.grouping.weights_in((m.shape[0], m.shape[1])) for m in matrices)
+    if counts.ndim != 2 or counts.dtype.kind != "u" or set(counts.sum(axis=1, dtype=np.int64)) != {groups}:
+        return [], [f"the looks at the groups' sizes are {counts.dtype} {list(counts.shape)}, or do not count "
+                    f"{groups} groups each"]
+    return [f"each of {len(counts)} looks at the groups' sizes counts all {groups}"], []
+
+
+def _rows(matrices: list[Matrix], held: Mapping[str, NDArray[np.generic]]) -> tuple[list[str], list[str]]:
     problems, counted = [], 0
     for m in matrices:
         rows = held.get(f"{ROWS}{m.name}")

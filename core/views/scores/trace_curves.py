@@ -205,7 +205,9 @@ def _converged(run: Run) -> str:
                 f"{style.count(int(moving[-1]['flips']))} entries flipped between the last two logged steps, "
                 f"{style.count(int(max(row['flips'] for row in moving)))} when most did.")
     if last is None:
-        return (f"{style.method_title(run.record.spec.method)} has no ADMM phase: its mask is fixed from the start, "
+        before = [row for row in run.trace if row.get("phase") != "refine" and finite(row.get("step"))]
+        when = f"after {style.count(int(before[-1]['step']))} steps" if before else "from the start"
+        return (f"{style.method_title(run.record.spec.method)} has no ADMM phase: its mask is fixed {when}, "
                 "and only loss and score move.")
     primal = last["primal"]
     verdict = "W had all but reached the pattern" if primal <= TARGET else "W was still on its way to the pattern"
