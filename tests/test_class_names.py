@@ -192,6 +192,7 @@ def test_a_head_that_does_not_fit_cannot_be_used_as_it_is(tmp_path: Path, names:
     with pytest.raises(InputError) as caught:
         load_model(str(tmp_path / "m"), labels=labels, seed=0, classes=classes, own_head=True)
     assert words in str(caught.value) and "Train a new head: --dense-epochs 2" in str(caught.value)
+    assert ("correct id2label" in str(caught.value)) == (names is not None)
 
 
 def test_a_head_of_one_number_stays_and_has_no_names(tmp_path: Path) -> None:

@@ -172,12 +172,13 @@ def test_a_failed_run_says_why_and_can_be_resumed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_finished_run_is_opened_or_made_again(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
-    make_run(empty_store.live, id=RUN, parent=make_dense(empty_store.recorded))
+    make_run(empty_store.live, id=RUN, parent=make_dense(empty_store.recorded), notes=["The outputs are *no*, yes."])
     folder = workers.folder_of(empty_store, RUN)
     folder.mkdir(parents=True)
     (folder / "end.json").write_bytes(msgspec.json.encode(End(state="succeeded", ended=1.0)))
     app = open_page(monkeypatch, empty_store, "run", run=RUN)
     assert f"{RUN}: done" in said(app) and not app.error
+    assert r"The outputs are \*no\*, yes." in [c.value for c in app.caption]
     assert len(films(app)) == 1  # with its end now
     assert "This run was made on this machine." in " ".join(m.value for m in app.markdown)
     press(app, "Make it again")

@@ -101,6 +101,8 @@ def watch(found: LiveStatus) -> None:
             st.rerun()  # of the whole page: only that ends the timer, or sets another
         run = _recorded(now)
         _head(now)
+        for note in [] if run is None else run.record.notes:
+            st.caption(links.plain(note))
         with st.container(horizontal=True, vertical_alignment="center"):
             _buttons(now, "watch")
             matrix = None if run is None else _matrix(run)

@@ -117,7 +117,7 @@ def fit_head(model: Any, said: Names, classes: Sequence[str], outputs: int, fres
     new = f"a new one with {outputs} {'output' if outputs == 1 else 'outputs'} is drawn from seed {seed}."
     if own & fresh.keys():
         size = max(fresh.get(part, 0) for part in own)
-        named = f" ({listed(said.names)})" if said.names and len(said.names) == size and not _numbered(said.names) \
+        named = f" ({listed(said.names)})" if said.names and len(said.names) == size and not numbered(said.names) \
             else ""
         had = f"has a head of {size} {'output' if size == 1 else 'outputs'}{named}, not one for {wanted}" if size else \
             "has no head"
@@ -131,7 +131,7 @@ def fit_head(model: Any, said: Names, classes: Sequence[str], outputs: int, fres
         return Head(f"The checkpoint {had}: {new}", own, had)
     if order == list(range(outputs)):
         return Head(f"The checkpoint does not name its classes: its outputs are taken for {listed(classes)}, in this "
-                    "order." if said.names is None or (_numbered(said.names) and said.names != tuple(classes)) else "")
+                    "order." if said.names is None or (numbered(said.names) and said.names != tuple(classes)) else "")
     _reorder(layer, order)
     return Head(f"The checkpoint's outputs are {listed(said.names or ())}: they were put into the task's order, "
                 f"{listed(classes)}.")
@@ -141,12 +141,15 @@ def refuse_new(model: str, head: Head, fresh: Mapping[str, int], classes: Sequen
     """Raise InputError when any weight of *model*, which is to be used as it is, would have to be drawn."""
     if head.problem or fresh:
         what = head.problem or f"lacks {len(fresh)} weights ({min(fresh)!r} first)"
+        renamed = "; or, if its classes are the same by other names, correct id2label in its config.json" \
+            if head.problem and not fresh else ""
         raise InputError(f"Model {model[-80:]!r} cannot be used as it is (0 dense epochs): it {what}",
                          f"a fine-tuned model with a head for {listed(classes) or 'one number'}",
-                         "Train a new head: --dense-epochs 2.")
+                         f"Train a new head: --dense-epochs 2{renamed}.")
 
 
-def _numbered(names: Sequence[str]) -> bool:
+def numbered(names: Sequence[str]) -> bool:
+    """Do *names* name no classes, only their numbers?"""
     return all(NUMBERED.fullmatch(name.casefold()) for name in names)
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +76,10 @@ def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = N
         return _from_folder(found[0], wanted, f"folder {found[0].name}")
     packed = _package_folder(entry.package) if entry and entry.package else None
     if entry and packed is not None:
-        return _from_folder(packed, wanted, f"package {entry.package}")
-    return _from_hub(name, entry, wanted)
+        loaded = _from_folder(packed, wanted, f"package {entry.package}")
+    else:
+        loaded = _from_hub(name, entry, wanted)
+    return replace(loaded, note="") if entry else loaded  # of a model of the list it is known: it has no head
 
 
 def _from_hub(name: str, entry: ModelEntry | None, wanted: Wanted) -> Loaded:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from core.errors import InputError
 from core.models import MODELS
+from core.models.class_names import listed, numbered, said_by
 from core.models.identity import located, settled
 from core.models.loading import HUB_ID
 
@@ -77,7 +78,9 @@ def _folder_words(folder: Path) -> str:
                          "Save it again with save_pretrained.")
     own_code = any("auto_map" in (found or {}) for found in (config, _json(folder / "tokenizer_config.json")))
     kind = str(config.get("model_type", "not said"))[:40]
-    return f"Folder found: {folder.name}, kind {kind}." + (
+    names = said_by(config).names
+    classes = f" It names its classes: {listed(names)}." if names is not None and not numbered(names) else ""
+    return f"Folder found: {folder.name}, kind {kind}.{classes}" + (
         " It brings code of its own, which is never run: it works only if its kind is known without it."
         if own_code else "")
 
