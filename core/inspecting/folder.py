@@ -7,6 +7,7 @@ exception is the cache of the hub, where `snapshots/<revision>/` links into `blo
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from core.inspecting.header import CONVERT, MOST, Tensor, read_header
 WHOLE, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 SHARDS = 10_000
 TEXT = 64 << 20  # bytes of an index; a config has some thousand
+_SHARD = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 EXPECTED = "a .safetensors file, or a folder that holds one"
 
@@ -46,7 +48,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
         path = _place(path)
         if path.is_file():
             _refuse_pickle(path)
-            config, remarks = ({}, ()) if path.name != WHOLE else _config(path.parent)
+            shard = _SHARD.fullmatch(path.name)
+            config, remarks = _config(path.parent) if shard or path.name == WHOLE else ({}, ())
+            if shard and int(shard[3]) > 1:
+                remarks += (f"This is one of {int(shard[3])} files of a model: name the folder to inspect all of it.",)
             return Checkpoint(path, (path,), tuple(read_header(path)), config, remarks)
         config, remarks = _config(path)
         files, tensors = _tensors(path)
@@ -91,13 +96,36 @@ def _tensors(folder: Path) -> tuple[tuple[Path, ...], tuple[Tensor, ...]]:
     if len(found) == 1:
         file = _inside(folder, found[0])
         return (file,), tuple(read_header(file))
+    if shards := _numbered(folder, found):
+        return shards
     if found:
         raise InputError(f"{folder.name} holds {len(found)} .safetensors files and no {INDEX}", f"one, or {WHOLE}",
                          f"Name the file, for example {found[0][:80]}.")
     for other in sorted(folder.iterdir()):
         _refuse_pickle(other)
+    for inner in sorted(folder.iterdir()):
+        if (inner / WHOLE).exists() or (inner / INDEX).exists():
+            raise InputError(f"{folder.name[:80]} itself holds no .safetensors file", EXPECTED,
+                             f"Name the folder in it, for example {inner.name[:80]}.")
     raise InputError(f"{folder.name[:80]} holds no .safetensors file", EXPECTED,
                      "Name the folder that `save_pretrained` wrote.")
+
+
+def _numbered(folder: Path, names: list[str]) -> tuple[tuple[Path, ...], tuple[Tensor, ...]] | None:
+    """Shards "NAME-00001-of-00002" without an index, all of one model; None where the files are anything else."""
+    found = [_SHARD.fullmatch(name) for name in names]
+    if len(names) < 2 or len({(m[1], m[3]) if m else None for m in found}) > 1 or found[0] is None:
+        return None
+    total = int(found[0][3])
+    if len(names) != total:
+        raise InputError(f"{folder.name[:80]} holds {len(names)} of {total} shards", "all of them",
+                         "Fetch the checkpoint anew.")
+    files = tuple(_inside(folder, name) for name in names)
+    tensors = [t for file in files for t in read_header(file)]
+    if len({t.name for t in tensors}) != len(tensors):
+        raise InputError(f"The shards of {folder.name[:80]} hold a tensor twice", "every tensor in one of them",
+                         "Fetch the checkpoint anew.")
+    return files, tuple(tensors)
 
 
 def _shards(folder: Path) -> tuple[tuple[Path, ...], tuple[Tensor, ...]]:
