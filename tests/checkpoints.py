@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-CODES = {"float64": "F64", "float32": "F32", "float16": "F16", "int8": "I8", "int32": "I32", "uint16": "BF16"}
+CODES = {"float64": "F64", "float32": "F32", "float16": "F16", "int8": "I8", "uint8": "U8", "int16": "I16",
+         "int32": "I32", "int64": "I64", "bool": "BOOL", "uint16": "BF16"}
 LAYER = "bert.encoder.layer.{}.{}.weight"
 QUERY = "attention.self.query"
 

@@ -27,8 +27,8 @@ def test_it_prints_the_verdict_a_row_a_matrix_and_what_breaks_the_pattern(cli: A
     result = cli("inspect", str(folder))
     assert result.exit_code == 0, result.output  # no pattern was asked for
     lines = result.stdout.splitlines()
-    assert lines[:2] == [str(folder), "  Of 2 matrices of the layers, 1 obeys 2:4 and 1 nearly obeys 2:4 (1 "
-                         "violation in 1 024 groups)."]
+    assert lines[:2] == [str(folder), "  Of 2 matrices of the layers (66.7 % of the parameters), 1 obeys 2:4 and 1 "
+                         "nearly obeys 2:4 (1 violation in 1 024 groups)."]
     rows = [line.split() for line in lines if line.startswith("bert")]
     assert rows == [["bert.encoder.layer.0.attention.self.query", "F32", "64", "x", "64", "50.0", "%", "2:4", "0"],
                     ["bert.encoder.layer.1.attention.self.query", "F32", "64", "x", "64", "50.0", "%", "2:4", "1"]]

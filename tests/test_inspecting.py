@@ -61,7 +61,8 @@ def test_one_violation_at_a_known_place_is_named(tmp_path: Path) -> None:
     found = report.matrices[0].found
     assert (found.pattern, found.violations) == ("2:4", 1)
     assert found.examples == ("bert.encoder.layer.0.attention.self.query: row 17, inputs 20..23 keep 4, allowed 2",)
-    assert report.verdict[0] == "The one matrix of the layers nearly obeys 2:4 (1 violation in 1 024 groups)."
+    assert report.verdict[0] == \
+        "The one matrix of the layers (all parameters) nearly obeys 2:4 (1 violation in 1 024 groups)."
 
 
 @pytest.mark.parametrize("sparsity", [0.1, 0.3, 0.5, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99])
@@ -133,7 +134,8 @@ def test_heads_are_rows_of_the_query_and_columns_of_the_output(tmp_path: Path) -
     assert found[QUERY].pattern == found["attention.output.dense"].pattern == "heads"
     assert found[QUERY].heads == found["attention.output.dense"].heads == (1, 4)
     assert found["intermediate.dense"].heads is None
-    assert report.verdict[0] == "Of 3 matrices of the layers, 2 lose whole attention heads and 1 is dense."
+    assert report.verdict[0] == \
+        "Of 3 matrices of the layers (all parameters), 2 lose whole attention heads and 1 is dense."
 
 
 def test_a_matrix_stored_the_other_way_round_is_remarked(tmp_path: Path) -> None:
@@ -214,12 +216,14 @@ def test_other_floats_give_the_same_finding(tmp_path: Path, kind: str) -> None:
 
 
 def test_types_that_are_not_understood_are_said(tmp_path: Path) -> None:
-    raw = file_bytes({"a.0.q.weight": np.zeros((4, 4), np.int8), "a.0.k.weight": nm(2, 4)}, {"a.0.q.weight": "F8_E4M3"})
+    raw = file_bytes({"a.0.q.weight": np.zeros((4, 4), np.int32), "a.0.k.weight": nm(2, 4)})
     (tmp_path / "x.safetensors").write_bytes(raw)
     report = inspect(tmp_path / "x.safetensors")
     assert [m.name for m in report.matrices] == ["a.0.k"]
-    assert report.remarks == (
-        "1 tensor of type F8_E4M3 (8-bit floats) is not understood: nothing is said of its values.",)
+    assert report.remarks == ("1 matrix (0.1 kB) is not read: whole numbers, perhaps packed. Nothing is said of its "
+                              "values.",)
+    assert report.verdict[0] == "The one matrix of the layers that could be read (99.6 % of the bytes) obeys 2:4; 1 " \
+        "more is not read (whole numbers, perhaps packed)."
 
 
 def test_what_is_no_number_is_said(tmp_path: Path) -> None:
@@ -237,7 +241,7 @@ def test_the_verdict_on_a_sparse_model_and_its_bytes(tmp_path: Path) -> None:
              "bert__encoder__layer__0__x__bias": np.zeros(64, np.float32)}
     report = report_on(tmp_path, nm(2, 4), nm(2, 4, seed=5), **extra)
     assert report.verdict == (
-        "All 2 matrices of the layers obey 2:4.", "50.0 % of their weights are zero.",
+        "All 2 matrices of the layers (65.6 % of the parameters) obey 2:4.", "50.0 % of their weights are zero.",
         "Embeddings and head are dense.",
         "Stored dense: the zeros take as much room as other weights, 32.8 kB where 17.4 kB would do.")
     assert sum(m.compact for m in report.judged) == 2 * 1024 * (2 * 4 * 8 + 4) // 8  # two float32 and 4 bits a group
@@ -247,7 +251,7 @@ def test_the_verdict_on_a_sparse_model_and_its_bytes(tmp_path: Path) -> None:
 
 def test_the_verdict_on_a_dense_model(tmp_path: Path) -> None:
     assert report_on(tmp_path, noise(), noise()).verdict == (
-        "Not sparse: 0.0 % zeros in the 2 matrices of the layers.",)
+        "Not sparse: 0.0 % zeros in the 2 matrices of the layers (all parameters).",)
     assert report_on(tmp_path).verdict[0].startswith("No matrix")
 
 
@@ -257,9 +261,9 @@ def test_a_pattern_that_is_asked_for_is_judged(tmp_path: Path) -> None:
     report = inspect(folder, pattern=parse_pattern("2:4"))
     assert [m.asked.violations if m.asked else None for m in report.matrices] == [0, 1024, None]
     assert not report.ok and report.verdict[0] == \
-        "2:4 does not hold: 1 of 2 matrices break it, with 1 024 violations."
+        "2:4 does not hold: 1 of 2 matrices (98.5 % of the parameters) break it, with 1 024 violations."
     report = inspect(folder, "*.0.*", parse_pattern("4:8"))
-    assert report.ok and report.verdict[0] == "4:8 holds in 1 matrix."
+    assert report.ok and report.verdict[0] == "4:8 holds in 1 matrix (49.2 % of the parameters)."
     assert not inspect(folder, pattern=parse_pattern("3:5")).ok  # 64 inputs are no groups of five
     for bad in ("global:0.5", "library:4x4:8:16"):
         with pytest.raises(InputError, match="Expected"):

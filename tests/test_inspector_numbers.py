@@ -28,7 +28,7 @@ def test_a_matrix_that_is_zero_but_for_one_weight_is_not_said_to_be_wholly_zero(
     report = inspect(write(tmp_path, {NAME: weights}))
     assert report.matrices[0].zeros == 4095
     said = " ".join(report.verdict)
-    assert "> 99.9 % of their weights are zero" in said and "100.0 %" not in said
+    assert "> 99.9 % of its weights are zero" in said and "100.0 %" not in said
 
 
 @pytest.mark.parametrize("row", [0, 17, 63])

@@ -31,7 +31,7 @@ def store(empty_store: Store) -> Store:
 
 def test_the_pruned_checkpoint_at_hand_is_shown(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "inspect", checkpoint=run_named(store))
-    assert app.subheader[0].value == "The one matrix of the layers obeys 2:4."
+    assert app.subheader[0].value == "The one matrix of the layers (all parameters) obeys 2:4."
     assert "50.0 %" in " ".join(c.value for c in app.caption)
     assert len(app.selectbox[0].options) == 2 and charts(app) == 1 and not app.error
     assert "Stored dense" in " ".join(c.value for c in app.caption)

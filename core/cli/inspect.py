@@ -11,7 +11,7 @@ import click
 from core.cli.output import echo_json, json_option, printable, table
 from core.inspecting.looking import inspect
 from core.inspecting.report import Matrix, Report
-from core.inspecting.words import many, megabytes, share
+from core.inspecting.words import many, megabytes, share, stored_as
 from core.sparsity.patterns import parse_pattern
 
 EACH, SHOWN = 3, 12  # violations that are spelled out: of a matrix, and in all
@@ -26,7 +26,8 @@ def matrix_object(m: Matrix) -> dict[str, Any]:
 
 def report_object(r: Report) -> dict[str, Any]:
     """The report as a JSON object."""
-    return {"path": str(r.path), "files": r.files, "bytes": r.size, "pattern": r.pattern or None, "ok": r.ok,
+    return {"path": str(r.path), "files": r.files, "bytes": r.size, "parameters": r.parameters,
+            "pattern": r.pattern or None, "ok": r.ok,
             "verdict": list(r.verdict), "remarks": list(r.remarks),
             "matrices": [matrix_object(m) for m in r.matrices], "rest": [dataclasses.asdict(x) for x in r.rest]}
 
@@ -35,7 +36,7 @@ def _row(m: Matrix) -> list[Any]:
     whole = [f"{n} {word}" for word, n in (("rows", m.found.rows), ("columns", m.found.columns)) if n]
     whole += [f"{m.found.heads[0]} of {m.found.heads[1]} heads"] if m.found.heads and m.found.heads[0] else []
     row = [m.name, m.dtype, f"{m.shape[0]} x {m.shape[1]}", share(m.sparsity), m.found.pattern, m.found.violations,
-           ", ".join(whole), f"{m.grid[0]} bits" if m.grid else ""]
+           ", ".join(whole), f"{m.grid[0]} bits" if m.grid else "", stored_as(m)]
     return row if m.asked is None else [*row, m.asked.violations]
 
 
@@ -43,14 +44,15 @@ def said(r: Report) -> str:
     """The report for a terminal: the verdict, a table of the matrices, the rest, what breaks its pattern."""
     lines = [printable(str(r.path)), *(f"  {line}" for line in r.verdict), ""]
     if r.matrices:
-        headers = ["matrix", "type", "shape", "zeros", "pattern", "violations", "wholly zero", "grid"]
+        headers = ["matrix", "type", "shape", "zeros", "pattern", "violations", "wholly zero", "grid", "stored as"]
         asked = any(m.asked for m in r.matrices)
         rows = [_row(m) + [""] * (asked and m.asked is None) for m in r.matrices]
         lines.append(table([*headers, r.pattern] if asked else headers, rows))
     for rest in r.rest:
-        zero = "" if rest.zeros is None else f", {share(rest.zeros / max(rest.weights, 1))} zeros"
-        lines.append(f"other: {printable(rest.kind)}: {many(rest.tensors, 'tensor')}, "
-                     f"{many(rest.weights, 'weight')}{zero}, {megabytes(rest.stored)}")
+        zero = "" if rest.zeros is None or not rest.weights else f", {share(rest.zeros / rest.weights)} zeros"
+        weights = f", {many(rest.weights, 'weight')}" if rest.weights else ""
+        lines.append(f"other: {printable(rest.kind)}: {many(rest.tensors, 'tensor')}{weights}{zero}, "
+                     f"{megabytes(rest.stored)}")
     lines += [f"remark: {printable(text)}" for text in r.remarks]
     broken = [text for m in r.matrices for text in (m.found.examples if m.asked is None else m.asked.examples)[:EACH]]
     lines += [f"violation: {printable(text)}" for text in broken[:SHOWN]]
@@ -68,8 +70,9 @@ def inspect_command(path: Path, matrix: str, pattern: str | None, as_json: bool)
     """Inspect any checkpoint: is it really sparse?
 
     PATH is a .safetensors file, a Hugging Face folder (whole or in shards) or a run folder. Nothing in it is executed.
-    For every matrix: its zeros, the pattern that they follow, and what breaks it. Exit code 1 when a pattern is asked
-    for and does not hold.
+    For every matrix: its zeros, the pattern that they follow, and what breaks it. Weights with masks, bitmasks and
+    quantised codes are read as what they stand for. Exit code 1 when a pattern is asked for and does not hold, or
+    when matrices cannot be read.
 
     \b
     Example:

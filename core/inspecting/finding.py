@@ -22,16 +22,17 @@ from core.sparsity.patterns import NM, Blocks, Pattern
 from core.sparsity.verify import Verdict, verify
 
 Mask = NDArray[np.bool_]
-SAID = (2, 4, 8, 16, 32)  # M of which the tightest N is told
+SAID = (2, 4, 8, 16, 32)  # M that hardware and papers know: of these the tightest N is told
 SQUARES = (64, 32, 16, 8, 4, 2)
 LONG = (32, 16, 8, 4, 2)  # the longer side of a block that is one row or one column
 SIDES = tuple((s, s) for s in SQUARES) + tuple(b for s in LONG for b in ((1, s), (s, 1)))
 NEARLY = 0.99  # share of the groups, or of the zeros, that a pattern must explain to be named
 FULL = 0.9  # share of N that the groups alive must hold on average
 EXACTLY = 0.5  # share of the groups alive that must hold N itself
-# N:M that holds in every group is found beside further zeros, too, where chance would break this share of the groups,
-# and so many of them: that none is broken by chance is then less likely than 1 in 100 000.
+# N:M of a width that hardware knows is found beside further zeros, too, where it holds in every group and chance would
+# break this share of the groups, and so many of them: that none is broken is then less likely than 1 in 100 000.
 BY_CHANCE, MANY = 0.05, 12
+FEW = 8  # groups alive: fewer are no evidence of anything
 TORN = 0.1  # torn blocks beside one that stays, at most
 SOME = 0.01  # share of zeros below which a matrix is dense, not pruned
 EXAMPLES = 20
@@ -54,8 +55,8 @@ class Finding:
     blocks: dict[str, float] = field(default_factory=dict)  # "4x4" -> share of blocks that are wholly zero
 
 
-def find(mask: Mask, name: str, heads: tuple[int, int] | None = None) -> Finding:
-    """Name the pattern of *mask* `[out, in]` (True = not zero).
+def find(mask: Mask, name: str, heads: tuple[int, int] | None = None, some: float = SOME) -> Finding:
+    """Name the pattern of *mask* `[out, in]` (True = not zero); with fewer zeros than *some* it is dense.
 
     *heads* is (how many, dimension they lie along: 0 = rows, 1 = columns), None for what is no attention matrix.
     """
@@ -74,7 +75,7 @@ def find(mask: Mask, name: str, heads: tuple[int, int] | None = None) -> Finding
         return Finding("all zero", **gone)
     tightest, best = _nm(mask, live_rows, live_columns, zeros)
     across = _nm(np.ascontiguousarray(mask.T), live_columns, live_rows, zeros)[1]
-    shares = _block_shares(mask) if zeros >= SOME * mask.size else {}
+    shares = _block_shares(mask) if zeros >= some * mask.size else {}
     seen = gone | {"tightest": tightest, "along_output": across.name if across else "",
                    "blocks": {_sides(b): share for b, share in shares.items() if b[0] == b[1]}}
     head_zeros = mask.size * int((~alive).sum()) / heads[0] if heads else 0.0
@@ -87,7 +88,7 @@ def find(mask: Mask, name: str, heads: tuple[int, int] | None = None) -> Finding
     for block in sorted(gone_whole, key=math.prod, reverse=True):
         if (found := _blocks(mask, block, name, seen)) is not None:
             return found
-    return Finding("unstructured" if zeros >= SOME * mask.size else "dense", **seen)
+    return Finding("unstructured" if zeros >= some * mask.size else "dense", **seen)
 
 
 def _judged(text: str, rule: Pattern, verdict: Verdict, seen: dict) -> Finding:
@@ -110,7 +111,7 @@ def _nm(mask: Mask, live_rows: Mask, live_columns: Mask, zeros: int) -> tuple[di
             often = np.bincount(counted[m].ravel(), minlength=m + 1)
             alive = rows * int(live_columns.reshape(-1, m).any(axis=1).sum())
             n = max(int(np.searchsorted(np.cumsum(often), NEARLY * often.sum())), 1)
-            if n < m and _explains(often, n, alive):
+            if n < m and alive >= FEW and _explains(often, n, alive):
                 found.append(NM(n, m))
         if m in SAID:
             tightest[str(m)] = int(np.flatnonzero(often)[-1])
@@ -123,7 +124,7 @@ def _explains(often: NDArray[np.integer], n: int, alive: int) -> bool:
     kept = int(often @ np.arange(m + 1))
     if kept >= FULL * n * alive and often[n] >= EXACTLY * alive:
         return True
-    if often[n + 1:].any():
+    if often[n + 1:].any() or m not in SAID:
         return False
     density = kept / (m * alive)
     broken = sum(math.comb(m, k) * density**k * (1 - density)**(m - k) for k in range(n + 1, m + 1))

@@ -13,8 +13,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inspecting.header import Tensor
-from core.inspecting.numbers import BITS_OF, rows, values
+from core.inspecting.numbers import Rows, rows
 from core.sparsity.grids import FEWEST, MOST
 
 CHUNKS = (0, 128, 64, 32)  # 0: a whole row
@@ -25,17 +24,19 @@ LEAST = 4  # values beside zero that say something: fewer lie on some grid by ch
 LOOSE = 0.1  # of a step: where a type is coarser than this, nothing can be told
 
 
-def grid_of(tensor: Tensor) -> tuple[int, int] | None:
-    """(bits, chunk) of the coarsest grid on which every value of a matrix `[out, in]` lies; None when there is none."""
-    out, width = tensor.shape
-    eps = 2.0 ** -BITS_OF[tensor.dtype]
+def grid_of(read: Rows, shape: tuple[int, int], eps: float) -> tuple[int, int] | None:
+    """(bits, chunk) of the coarsest grid on which every value of a matrix `[out, in]` lies; None when there is none.
+
+    *eps*: relative distance of two neighbouring values of the type they are stored in.
+    """
+    out, width = shape
     picked = np.unique(np.linspace(0, out - 1, min(SAMPLE, out)).astype(int)).tolist() if width else []
-    sample = np.stack([values(tensor, row * width, width) for row in picked]) if picked else np.zeros((0, 0))
+    sample = np.concatenate([read(row, 1) for row in picked]) if picked else np.zeros((0, 0))
     for chunk in CHUNKS:
         if (chunk and (width % chunk or chunk == width)) or highest_code(sample, chunk, eps) is None:
             continue
         most = 0
-        for _, part in rows(tensor):
+        for _, part in rows(read, shape):
             code = highest_code(part, chunk, eps)
             if code is None:
                 break

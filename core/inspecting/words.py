@@ -6,14 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.inspecting.finding import SOME
+from core.inspecting.marlin import MARLIN
+from core.inspecting.packed import AWQ, BITMASK, FP4, GPTQ, PACKED
+from core.inspecting.recognising import LOW_RANK
 from core.inspecting.report import Matrix, Report, Rest
+from core.inspecting.sources import CONV, PAIR, STACK, TURNED
 
 PHRASES = {
     "rows": "lose whole rows", "columns": "lose whole columns", "heads": "lose whole attention heads",
     "unstructured": "have zeros in no pattern", "dense": "are dense", "all zero": "are zero throughout",
 }
-KINDS = {"F8": "8-bit floats", "I8": "whole numbers, perhaps packed", "U8": "whole numbers, perhaps packed",
-         "I32": "whole numbers, perhaps packed"}
+FORMS = {  # how matrices are stored -> what was done to judge them
+    PAIR: "weights with a mask, their product judged", TURNED: "input × output, judged turned round",
+    STACK: "layers of a stack, each judged alone", CONV: "kernels, judged along their input channels",
+    BITMASK: "a bitmask with what stays, put together here", PACKED: "codes packed into words, unpacked here",
+    FP4: "floats of 4 bits, two a byte, unpacked here", MARLIN: "2:4 for the Marlin kernel, unpacked here",
+    GPTQ: "GPTQ, unpacked here", AWQ: "AWQ, unpacked here",
+}
+TYPES = {"I8": "codes of 8 bits", "U8": "codes of 8 bits", "F8": "floats of 8 bits"}
 
 
 def share(value: float) -> str:
@@ -36,39 +46,87 @@ def many(number: int, word: str) -> str:
 
 
 def verdict(report: Report) -> tuple[str, ...]:
-    """The answer in sentences: the patterns, what breaks them, the rest of the model, the grid, the file."""
+    """The answer in sentences: the patterns, what breaks them, the rest of the model, how it is stored, the grid, the
+    file. The first says what share of the parameters it speaks of."""
     judged = report.judged
+    updates = _updates(report)
     if not judged:
-        return ("No matrix of numbers that can be read: there is nothing to judge.",)
-    out = [_asked(report), *_patterns(judged), _rest(report), _grid(judged), _file(report)]
+        return tuple(filter(None, [updates, _nothing(report)])) or (NOTHING,)
+    first, *more = ([_asked(report)] if report.pattern else []) + _patterns(judged, report)
+    out = [updates, first, *more, _rest(report), _stored(judged), _grid(judged), _file(report)]
     return tuple(sentence for sentence in out if sentence)
 
 
-def _asked(report: Report) -> str:
-    asked = [m.asked for m in report.matrices if m.asked is not None]
-    if not asked:
+NOTHING = "No matrix of numbers that can be read: there is nothing to judge."
+
+
+def _updates(report: Report) -> str:
+    """A file of low-rank updates is no model: the layers that they change lie elsewhere."""
+    low = next((r for r in report.rest if r.kind == LOW_RANK), None)
+    if low is None or any(m.place == "layers" for m in report.matrices):
         return ""
+    return f"An adapter: {many(low.tensors, 'tensor')} of low-rank updates. The layers that they change are not in it."
+
+
+def _nothing(report: Report) -> str:
+    """Why there is nothing to judge, where the reason is known."""
+    blind = report.blind
+    if not blind:
+        return ""
+    number = sum(r.unread for r in blind)
+    of = "its one matrix: it is" if number == 1 else f"its {many(number, 'matrix')}: they are"
+    return f"Nothing can be said of {of} not read ({', '.join(r.kind for r in blind)})."
+
+
+def _unread(blind: Sequence[Rest]) -> str:
+    """What could not be judged, to follow a sentence: "; 9 more are not read (bitsandbytes, 4 bits)"."""
+    number = sum(r.unread for r in blind)
+    kinds = ", ".join(r.kind for r in blind)
+    return f"; {number} more {'is' if number == 1 else 'are'} not read ({kinds})" if number else ""
+
+
+def _speaks(report: Report, matrices: Sequence[Matrix]) -> str:
+    """What share of the whole *matrices* are, in brackets."""
+    if report.parameters is None:
+        part, whole, unit = sum(m.stored for m in matrices), report.size, "bytes"
+    else:
+        part, whole, unit = sum(m.shape[0] * m.shape[1] for m in matrices), report.parameters, "parameters"
+    return f"(all {unit})" if part >= whole else f"({share(part / whole)} of the {unit})"
+
+
+def _asked(report: Report) -> str:
+    """What the pattern that a person asked for is worth here."""
+    matrices = [m for m in report.matrices if m.asked is not None]
+    asked = [m.asked for m in matrices if m.asked is not None]
     bad = [a for a in asked if a.violations]
-    if not bad:
-        return f"{report.pattern} holds in {'all ' * (len(asked) > 1)}{many(len(asked), 'matrix')}."
-    return f"{report.pattern} does not hold: {len(bad)} of {many(len(asked), 'matrix')} break it, with " \
-           f"{many(sum(a.violations for a in bad), 'violation')}."
+    blind = _unread(report.blind)
+    of = f"{many(len(asked), 'matrix')} {_speaks(report, matrices)}"
+    if bad:
+        return f"{report.pattern} does not hold: {len(bad)} of {of} break it, with " \
+               f"{many(sum(a.violations for a in bad), 'violation')}{blind}."
+    empty = ", but they are zero throughout" if all(m.found.pattern == "all zero" for m in matrices) else ""
+    return f"{report.pattern} holds in {'all ' * (len(asked) > 1)}{of}{empty}{blind}."
 
 
-def _patterns(judged: Sequence[Matrix]) -> list[str]:
+def _patterns(judged: Sequence[Matrix], report: Report) -> list[str]:
     zeros, size = sum(m.zeros for m in judged), sum(m.shape[0] * m.shape[1] for m in judged)
     of = many(len(judged), "matrix")
     place = " of the layers" if judged[0].place == "layers" else ""
+    place += " that could be read" * bool(report.blind)
+    blind = ""
+    if not report.pattern:  # else the sentence before this one has said it
+        blind = _unread(report.blind)
+        place += f" {_speaks(report, judged)}"
     kinds = Counter((m.found.pattern, m.found.violations > 0) for m in judged)
     if set(kinds) == {("dense", False)}:
-        return [f"Not sparse: {share(zeros / size)} zeros in the {of}{place}."]
+        return [f"{'Dense' if report.blind else 'Not sparse'}: {share(zeros / size)} zeros in the {of}{place}{blind}."]
     said = [f"{number} {_obeys(pattern, broken, number, judged)}" for (pattern, broken), number in kinds.most_common()]
     if len(said) > 1:
-        first = f"Of {of}{place}, {', '.join(said[:-1])} and {said[-1]}."
+        first = f"Of {of}{place}, {', '.join(said[:-1])} and {said[-1]}{blind}."
     else:
         whole = f"All {of}" if len(judged) > 1 else "The one matrix"
-        first = f"{whole}{place} {said[0].partition(' ')[2]}."
-    return [first, f"{share(zeros / size)} of their weights are zero."]
+        first = f"{whole}{place} {said[0].partition(' ')[2]}{blind}."
+    return [first, f"{share(zeros / size)} of {'its' if len(judged) == 1 else 'their'} weights are zero."]
 
 
 def _obeys(pattern: str, broken: bool, number: int, judged: Sequence[Matrix]) -> str:
@@ -96,6 +154,22 @@ def _rest(report: Report) -> str:
     return " ".join(filter(None, [plain, f"{'; '.join(sparse)}.".capitalize() if sparse else ""]))
 
 
+def _stored(judged: Sequence[Matrix]) -> str:
+    """How the matrices are stored, and what was done to judge them; "" where they simply lie there."""
+    found = Counter(text for m in judged for text in _ways(m))
+    return " ".join(f"{many(n, 'matrix')} {'is' if n == 1 else 'are'} stored as {text}." for text, n in found.items())
+
+
+def stored_as(m: Matrix) -> str:
+    """How a matrix is stored, in a few words; "" where it simply lies there."""
+    return ", ".join(m.forms)
+
+
+def _ways(m: Matrix) -> list[str]:
+    whole = TYPES.get(m.dtype.partition("_")[0])
+    return ([f"{whole}, their zeros judged"] if whole else []) + [FORMS[form] for form in m.forms]
+
+
 def _grid(judged: Sequence[Matrix]) -> str:
     on = [m.grid for m in judged if m.grid is not None and m.zeros < m.shape[0] * m.shape[1]]
     if not on:
@@ -114,15 +188,16 @@ def _file(report: Report) -> str:
 
 
 def remarks(matrices: Sequence[Matrix], rest: Sequence[Rest]) -> tuple[str, ...]:
-    """What a reader should know beside the verdict: types that are not understood, what is no number."""
-    out = []
-    for r in (r for r in rest if r.zeros is None):
-        are, their = ("is", "its") if r.tensors == 1 else ("are", "their")
-        kind = KINDS.get(r.kind.partition("_")[0], "no floats")
-        out.append(f"{many(r.tensors, 'tensor')} of type {r.kind} ({kind}) {are} not understood: nothing is said of "
-                   f"{their} values.")
+    """What a reader should know beside the verdict: what is not read, what is no number, what lies the other way."""
+    out = [f"{many(r.unread, 'matrix')} ({megabytes(r.stored)}) {'is' if r.unread == 1 else 'are'} not read: {r.kind}. "
+           f"Nothing is said of {'its' if r.unread == 1 else 'their'} values." for r in rest if r.unread]
+    out += ["Low-rank updates lie beside the weights: merged into them, they would fill their zeros."
+            for r in rest if r.kind == LOW_RANK and any(m.place == "layers" for m in matrices)]
     out += [f"{m.name} holds {many(m.not_finite, 'value')} that cannot be: no finite number."
             for m in matrices if m.not_finite]
+    out += [f"{m.name} holds {many(m.faint, 'value')} that {'is' if m.faint == 1 else 'are'} nearly zero, under a "
+            "millionth of the largest beside them: not zero, and not counted as zeros."
+            for m in matrices if m.faint >= SOME * m.shape[0] * m.shape[1]]
     out += [f"{m.name} obeys {m.found.along_output} along its outputs: perhaps it is stored the other way round."
             for m in matrices if m.found.along_output and ":" not in m.found.pattern]
     return tuple(out)

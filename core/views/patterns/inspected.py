@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.errors import unknown
 from core.inspecting.report import Matrix, Report
-from core.inspecting.words import many, megabytes
+from core.inspecting.words import many, megabytes, stored_as
 from core.runs.names import layer_of, part_of
 from core.views.drawing import maps, style
 from core.views.drawing.build import Part, build, map_axis, words_only
@@ -101,7 +101,7 @@ def table(report: Report) -> pd.DataFrame:
         row: dict[str, Any] = {
             "matrix": m.name, "type": m.dtype, "shape": f"{m.shape[0]} × {m.shape[1]}", "zeros": m.sparsity,
             "pattern": m.found.pattern, "violations": m.found.violations, "wholly zero": gone(m),
-            "grid": f"{m.grid[0]} bits" if m.grid else ""}
+            "grid": f"{m.grid[0]} bits" if m.grid else "", "stored as": stored_as(m)}
         if report.pattern:
             row[f"breaks {report.pattern}"] = None if m.asked is None else m.asked.violations
         rows.append(row | {"bytes": m.stored, "compact bytes": m.compact})
@@ -113,7 +113,7 @@ def short(report: Report) -> pd.DataFrame:
     full = table(report).drop(columns=["type", "shape", "bytes", "compact bytes"])
     full = full.drop(columns="violations") if report.pattern else full
     full["matrix"] = [m.name if m.place != "layers" else style.matrix_words(m.name) for m in report.matrices]
-    return full.drop(columns=[name for name in ("wholly zero", "grid") if not full[name].any()])
+    return full.drop(columns=[name for name in ("wholly zero", "grid", "stored as") if not full[name].any()])
 
 
 def gone(m: Matrix) -> str:
@@ -155,6 +155,7 @@ def certificate(report: Report, matrix: str) -> View:
     rows += [("grid", f"at most {m.grid[0]} bits, a scale for every {many(m.grid[1], 'input') if m.grid[1] else 'row'}"
               if m.grid else "none of up to 8 bits")]
     rows += [("stored", f"{m.dtype}, {megabytes(m.stored)}; {megabytes(m.compact)} if written compactly")]
+    rows += [("stored as", stored_as(m))] if m.forms else []
     return words_only(claim, pd.DataFrame(rows, columns=["of this matrix", "counted"]), heading)
 
 
