@@ -25,11 +25,14 @@ MIN_LENGTH = 8  # special tokens, and a little text on both sides of a pair
 @dataclass(frozen=True)
 class Encoded:
     """*n* tokenised texts. `ids[i]`: token ids with the special ones, unpadded; `types[i]`: 0 for the first text, 1 for
-    the second (None when the model has no token types); `labels` `[n]` as in Examples."""
+    the second (None when the model has no token types); `labels` `[n]` as in Examples. `cut`: how many of the texts had
+    more than the `limit` of tokens, and lost what was beyond it."""
 
     ids: list[list[int]]
     types: list[list[int]] | None
     labels: NDArray[np.int64] | NDArray[np.float32]
+    cut: int = 0
+    limit: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,9 +65,22 @@ def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:
     # A text of a million characters would take minutes to tokenise, and nearly all of it would be thrown away.
     most = CHARACTERS_PER_TOKEN * max_length
     texts = [[text[:most] for text in column] for column in (examples.text, examples.pair) if column is not None]
-    out = tokenizer(*texts, truncation=True, max_length=min(max_length, tokenizer.model_max_length), padding=False,
-                    return_attention_mask=False, return_token_type_ids=with_types)
-    return Encoded(out["input_ids"], out["token_type_ids"] if with_types else None, examples.labels)
+    limit = min(max_length, tokenizer.model_max_length)
+    out = tokenizer(*texts, truncation=True, max_length=limit, padding=False, return_attention_mask=False,
+                    return_token_type_ids=with_types)
+    shortened = [most < max(map(len, row)) for row in zip(examples.text, examples.pair or examples.text, strict=True)]
+    cut = sum(a or b for a, b in zip(shortened, _beyond(tokenizer, texts, out, limit), strict=True))
+    return Encoded(out["input_ids"], out["token_type_ids"] if with_types else None, examples.labels, cut, limit)
+
+
+def _beyond(tokenizer: Any, texts: list[list[str]], out: Any, limit: int) -> list[bool]:
+    """Whether each of the *texts*, tokenised as *out*, has more tokens than *limit*."""
+    if getattr(out, "encodings", None):
+        return [bool(encoding.overflowing) for encoding in out.encodings]
+    full = [k for k, ids in enumerate(out["input_ids"]) if len(ids) == limit]  # a slow tokenizer keeps no rest
+    whole = tokenizer(*([column[k] for k in full] for column in texts), verbose=False)["input_ids"] if full else []
+    found = {k for k, ids in zip(full, whole, strict=True) if len(ids) > limit}
+    return [k in found for k in range(len(out["input_ids"]))]
 
 
 def collate(encoded: Encoded, indices: Sequence[int] | NDArray[np.int64], pad_id: int) -> dict[str, torch.Tensor]:

@@ -73,8 +73,8 @@ def _stages(spec: RunSpec, parent: Parent | None, data_dir: Path | None, shared:
     with journal.phase("load"):
         ready = prepare(spec, None if parent is None else parent.checkpoint, data_dir, shared)
         record.other_weights, record.labels = ready.other_weights, list(ready.data.entry.labels)
-        record.notes = [*([] if parent is None else read_header(parent.checkpoint.parent).notes),
-                        *([ready.note] if ready.note else [])]
+        inherited = [] if parent is None else read_header(parent.checkpoint.parent).notes
+        record.notes = list(dict.fromkeys([*inherited, *ready.notes]))
         for note in record.notes:
             journal.report(Progress("load", 1, 1, note))
         record.layers, record.heads = layer_count(ready.model), head_count(ready.model)

@@ -52,6 +52,13 @@ class Prepared:
     note: str = ""  # what became of the model's own head, in words
 
     @property
+    def notes(self) -> list[str]:
+        """What to know of the model and the texts before a score is believed, a sentence each."""
+        cut = [f"{texts.cut} of {len(texts)} texts to {use} were cut at {texts.limit} tokens."
+               for texts, use in ((self.train_set, "learn from"), (self.eval_set, "score on")) if texts.cut]
+        return [*([self.note] if self.note else []), *cut]
+
+    @property
     def pad(self) -> int:
         """The token that fills up batches."""
         return int(self.tokenizer.pad_token_id or 0)
