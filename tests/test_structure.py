@@ -88,7 +88,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.runs": ("core.errors", "core.runs.names", "core.statistics.measures", *NUMPY_SPARSITY),
     "core.inspecting": ("core.errors", "core.runs.names", "core.sparsity.cells", "core.sparsity.grouping",
                         *NUMPY_SPARSITY),
-    "core.tasks": ("core.errors", "core.demo", "core.runs.store", "core.statistics.measures"),
+    "core.tasks": ("core.errors", "core.demo", "core.runs.disk", "core.runs.store", "core.statistics.measures"),
     "core.methods": ("core.errors", "core.sparsity", "core.runs.regions", "core.inside"),
     "core.lab": ("core.errors", "core.demo", "core.runs", "core.sparsity", "core.methods", "core.inside", "core.models",
                  "core.tasks"),

@@ -16,6 +16,7 @@ from core.live import tickets, workers
 from core.live.tickets import VIEWER, Ticket, locked
 from core.methods import entry_of
 from core.methods.knobs import knobs_of
+from core.runs.disk import ELSEWHERE, in_words
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header, write_atomic
 from core.specs.resolving import resolve
@@ -102,11 +103,8 @@ def submit(store: Store, given: Mapping[str, Any], viewer: str, *, again: bool =
         _room(store, spec.run_id, len(found))
     ticket = Ticket(run=spec.run_id, viewer=viewer, created=time.time(), again=again,
                     given={**given, "task": spec.task, "model": spec.model})
-    try:
+    with in_words("A ticket", ELSEWHERE):
         tickets.put(store, ticket)
-    except OSError as error:
-        raise InputError(f"Could not write a ticket ({error.strerror})", f"room in {store.live}",
-                         "Free some space, or point SPARSESCOPE_RUNS elsewhere.") from error
     return spec.run_id
 
 
@@ -158,5 +156,6 @@ def cancel(store: Store, run: str, viewer: str | None = None) -> None:
                 tickets.drop(store, ticket)
         for worker in workers.active(store):
             if worker.ticket.run == run and allowed(worker.ticket):
-                write_atomic(workers.folder_of(store, run) / "cancel", b"")  # never through a link
+                with in_words("The wish to cancel", ELSEWHERE):
+                    write_atomic(workers.folder_of(store, run) / "cancel", b"")  # never through a link
                 workers.stop(worker)

@@ -22,6 +22,7 @@ import msgspec
 from core.errors import InputError
 from core.live import standby, workers
 from core.live.places import own_folder, read_own
+from core.runs.disk import ELSEWHERE, in_words
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store, write_atomic
 from core.tasks.loading import entry_of
@@ -104,8 +105,9 @@ def measure(store: Store, spec: RunSpec, watch: Callable[[RunSpec], bytes] = sto
     except (IndexError, msgspec.MsgspecError) as error:
         raise InputError("The measurement gave no figures", "seconds and megabytes", "Try again.") from error
     file = file_of(store, spec)
-    own_folder(file.parent)
-    write_atomic(file, msgspec.json.encode(found))
+    with in_words("The measurement", ELSEWHERE):
+        own_folder(file.parent)
+        write_atomic(file, msgspec.json.encode(found))
     return found
 
 

@@ -19,6 +19,7 @@ from core.models import MODELS, ModelEntry, class_names, identity
 from core.models.library import problem_type, quiet_transformers
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model, tiny_tokenizer
+from core.runs.disk import whole_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -215,5 +216,6 @@ def _first_line(error: Exception) -> str:
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
     """Save a folder that `AutoModelForSequenceClassification.from_pretrained` and `load_model(checkpoint=)` load."""
     quiet_transformers()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with whole_folder(folder) as building:
+        model.save_pretrained(building)
+        tokenizer.save_pretrained(building)

@@ -13,6 +13,7 @@ from core.models.encoding import encode
 from core.running.preparing import data_of
 from core.running.training import accelerator, predict
 from core.runs.answers import EXACT, LABELS, LOGITS, Answers, answers_of
+from core.runs.disk import ELSEWHERE, in_words
 from core.runs.records import RunRecord
 from core.runs.store import Run, Store, write_arrays
 from core.runs.writers import alone
@@ -84,7 +85,7 @@ def keep_answers(run: Run, evaluation: Evaluation, store: Store) -> bool:
         raise InputError(f"The checkpoint of {run_id} scores {evaluation.found:.6f}, the run recorded "
                          f"{evaluation.recorded:.6f}: its answers are not added", "the recorded score",
                          "Evaluate it on the machine that made it, or make it again.")
-    with alone(store, run_id):
+    with in_words(f"The answers of {run_id}", ELSEWHERE), alone(store, run_id):
         fresh = store.open(run_id)  # scoring took a while
         if fresh.record != run.record:
             raise InputError(f"{run_id} was made again while it was scored", "a run that stays as it is",

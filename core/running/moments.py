@@ -24,6 +24,7 @@ from core.methods.straight_through import holding
 from core.running.shared import Shared, digest_of, state_of
 from core.runs.records import Moment
 from core.runs.regions import MAPS, QUIET, region_norms, size_counts
+from core.runs.store import write_atomic
 
 SAMPLE = 64  # calibration examples behind the shares; the medians of `pattern-admm` come from the same ones
 DURING = 5  # moments inside the ADMM phase, evenly spaced, both ends left out
@@ -140,10 +141,10 @@ class Moments:
         return out
 
     def _write(self, k: int, arrays: Mapping[str, np.ndarray]) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         self.folder.mkdir(exist_ok=True)
-        save_file(dict(arrays), self.folder / f"moment-{k}.safetensors")
+        write_atomic(self.folder / f"moment-{k}.safetensors", save(dict(arrays)))
 
     def state(self) -> list[dict[str, Any]]:
         """What was taken, as JSON for the resume file."""

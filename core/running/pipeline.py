@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from core.models.class_names import put_into
 from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
+from core.runs.disk import ELSEWHERE, copy_folder, in_words, refused_by_system, unwritten, whole_folder
 from core.runs.records import RunRecord, RunSpec
 from core.runs.signatures import writer_of
 from core.runs.store import CHECKPOINT, HEADER, Store
@@ -23,7 +23,6 @@ from core.runs.writers import alone
 from core.specs.resolving import dense_spec, resolve
 
 __all__ = ["export", "find_checkpoint", "resolve", "run"]
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP)
 
 
 def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bool = False, again: bool = False,
@@ -55,11 +54,16 @@ def _writing(spec: RunSpec, store: Store, waiting: Callable[[], object] | None =
     try:
         with alone(store, spec.run_id, waiting):
             yield
-    except OSError as error:
-        if error.errno not in DISK:
+    except Exception as error:
+        found = refused_by_system(error)
+        if found is None or not _of_the_run(found, store):
             raise
-        raise InputError(f"Could not write {spec.run_id} ({error.strerror})", f"room in {store.live}",
-                         "Free some space, or point SPARSESCOPE_RUNS elsewhere; then --resume.") from error
+        raise unwritten(found, f"{spec.run_id} in {store.live}", f"{ELSEWHERE[:-1]}; then --resume.") from error
+
+
+def _of_the_run(error: OSError, store: Store) -> bool:
+    """Is it the run's own folder that the disk refused? What has no name is: all that is read is opened by name."""
+    return not isinstance(error.filename, str) or Path(error.filename).is_relative_to(store.live)
 
 
 def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again: bool, report: Report,
@@ -116,8 +120,10 @@ def export(run_id: str, *, store: Store, to: Path) -> Path:
     if source is None:
         raise InputError(f"The weights of {run_id} are not on this machine", "a run made here",
                          f"Make it first: {entry.record.command}")
-    if to.exists() and any(to.iterdir()):
-        raise InputError(f"{to} is not empty", "an empty or new folder", "Choose another --to.")
-    shutil.copytree(source, to, dirs_exist_ok=True)
-    put_into(to, entry.record.labels)
+    with in_words(f"The model in {to}", "Choose another --to, or make room for it."):
+        if to.is_dir() and any(to.iterdir()):
+            raise InputError(f"{to} is not empty", "an empty or new folder", "Choose another --to.")
+        with whole_folder(to, into=True) as building:
+            copy_folder(source, building)
+            put_into(building, entry.record.labels)
     return to

@@ -21,6 +21,7 @@ from core.runs import filmed
 from core.runs.levels import holds
 from core.runs.partial import FOLDER, Taken
 from core.runs.records import RunSpec, Snapshot
+from core.runs.store import write_atomic
 from core.sparsity.patterns import Pattern
 
 MOMENTS = 8  # of one ADMM phase, evenly spaced, both ends included, where the spec names no other number
@@ -132,14 +133,14 @@ class Snapshots:
     def _keep(self, phase: str, step: int, out: Mapping[str, np.ndarray], rho: float, primal: float,
               marks: Sequence[int] = (), total: int = 0) -> None:
         """Write a moment, and beside it which one it is: of those at *marks*, of *total* steps or rounds."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         k = len(self.taken)
         found = Snapshot(k=k, step=step, rho=rho, primal=primal, phase=phase)
         place = marks.index(step) + 1 if step in marks else 0
         self.folder.mkdir(exist_ok=True)
-        save_file(dict(out), self.folder / f"{k}.safetensors",
-                  metadata=Taken(snapshot=found, of=total, place=place, moments=len(marks)).said())
+        write_atomic(self.folder / f"{k}.safetensors", save(
+            dict(out), metadata=Taken(snapshot=found, of=total, place=place, moments=len(marks)).said()))
         self.taken.append(found)
 
     def listed(self) -> tuple[list[Snapshot], list[Snapshot]]:

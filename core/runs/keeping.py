@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import InputError
 from core.runs.arrays import coarser
+from core.runs.disk import copy_folder, in_words, whole_folder
 from core.runs.grams import worth_keeping
 from core.runs.levels import RecordLevel, holds, keeps
 from core.runs.store import CHECKPOINT, TRACE, Store, file_times, write_arrays, write_header
@@ -56,11 +57,14 @@ def keep(store: Store, run_id: str, level: RecordLevel | None = None, weights: b
     if not holds(level, "full"):
         record = msgspec.structs.replace(record, snapshots=[])
     folder = store.recorded / run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    write_arrays(folder, kept)
-    if (run.path / TRACE).exists() and run.path != folder:
-        shutil.copyfile(run.path / TRACE, folder / TRACE)
-    if (weights or record.spec.method == "dense") and 0 < size <= SMALL_CHECKPOINT and run.path != folder:
-        shutil.copytree(checkpoint, folder / CHECKPOINT, dirs_exist_ok=True)
-    write_header(folder, record)
+    with in_words(f"{folder.name} in {folder.parent}"), whole_folder(folder) as building:
+        write_arrays(building, kept)
+        if (run.path / TRACE).exists():
+            shutil.copyfile(run.path / TRACE, building / TRACE)
+        # A recorded run that is kept again, at a lower level, has its weights for a reason.
+        if weights or record.spec.method == "dense" or run.path == folder:
+            if 0 < size <= SMALL_CHECKPOINT:
+                (building / CHECKPOINT).mkdir()
+                copy_folder(checkpoint, building / CHECKPOINT)
+        write_header(building, record)
     return folder

@@ -10,9 +10,8 @@ and no run ever mixes two. `own:<name>` and `<name>` mean the version that was a
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 
 from core import demo
 from core.errors import InputError, unknown
+from core.runs.disk import ELSEWHERE, in_words, whole_folder
 from core.runs.store import default_store, write_atomic
 from core.statistics.measures import metric_name
 from core.tasks import OWN_TASK, TASKS, Examples, TaskEntry
@@ -122,23 +122,14 @@ def add(data: Prepared) -> OwnTask:
     if not final.is_dir() and len(registered()) >= MOST:
         raise InputError(f"There are {MOST} own tasks already", f"at most {MOST}",
                          "Remove one: python -m core task remove NAME.")
-    try:
-        root().mkdir(parents=True, exist_ok=True)
-        if not _whole(task.full):
-            building = Path(tempfile.mkdtemp(dir=root(), prefix=".new-"))
-            try:
+    with in_words("The task", ELSEWHERE):
+        if _whole(task.full):
+            write_atomic(final / "task.json", msgspec.json.encode(task))  # the latest version again
+        else:
+            with whole_folder(final, mode=0o700) as building:
                 for part, examples in zip(PARTS, (data.train, data.validation), strict=True):
                     _write(building / f"{part}.parquet", examples)
                 write_atomic(building / "task.json", msgspec.json.encode(task))
-                if final.is_dir():
-                    shutil.rmtree(final)  # damaged
-                os.replace(building, final)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-        write_atomic(final / "task.json", msgspec.json.encode(task))
-    except OSError as error:
-        raise InputError(f"The task could not be written ({error.strerror})", f"room in {root()}",
-                         "Free some space, or point SPARSESCOPE_RUNS elsewhere.") from None
     return task
 
 
@@ -160,7 +151,10 @@ def remove(name: str) -> list[str]:
     else:
         gone = [task.full for task in registered() if task.name == short]
     for full in gone or [find(name).full]:  # which refuses
-        shutil.rmtree(root() / full)
+        with in_words(f"The removal of {full}", ELSEWHERE):
+            away = root() / f".gone-{secrets.token_hex(6)}"
+            (root() / full).rename(away)  # half a task is never seen
+            shutil.rmtree(away)
     return gone
 
 
