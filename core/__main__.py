@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from core.cli.group import leave, main
+import os
 
 if __name__ == "__main__":
+    for number in (0, 1, 2):  # a closed one would be the next file that is opened, and get what libraries print
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    try:
+        from core.cli.group import leave, main, say_fault
+    except KeyboardInterrupt:
+        os._exit(130)
     try:
         main(prog_name="python -m core")
-    except SystemExit as end:  # click ends with one; what no command foresees keeps its traceback
+    except SystemExit as end:  # click ends with one
         leave(end)
+    except KeyboardInterrupt:
+        leave(SystemExit(130))
+    except Exception as error:  # what no command foresees
+        leave(say_fault(error))

@@ -20,6 +20,13 @@ class InputError(ValueError):
         super().__init__(f"{given}. Expected {expected}. {remedy}")
 
 
+def fault(error: BaseException, command: str) -> str:
+    """What is said of *error*, which no person caused: whose fault it is, and which *command* shows it."""
+    kind, words = type(error).__name__, " ".join(str(error).split())[:200]
+    return (f"A fault of SparseScope, not of what was given ({kind}{f': {words}' if words else ''}). "
+            f"Please report it with the traceback and this command: {command}")
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Build the error for a *name* that is not in a list, with the closest one suggested."""
     names = sorted(known)

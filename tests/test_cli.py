@@ -188,7 +188,7 @@ def test_run_gives_the_pipeline_what_was_typed_and_prints_the_record(cli: Any, e
     made = stand(monkeypatch)
     result = cli(*shlex.split("run --task agreement --model tiny --method admm --pattern 1:4 --epochs 2 "
                               "--train-examples 64 --freeze-embeddings --knob rho_end=0.5 --knob dual=false "
-                              "--data-dir d --resume --json"))
+                              f"--data-dir {empty_store.live} --resume --json"))
     assert result.exit_code == 0, result.output
     (spec, options), = made.calls
     given = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "1:4", "epochs": 2.0,
@@ -196,7 +196,7 @@ def test_run_gives_the_pipeline_what_was_typed_and_prints_the_record(cli: Any, e
     assert options["given"] == given
     assert (spec.pattern, spec.epochs, spec.freeze_embeddings) == ("1:4", 2.0, True)
     assert spec.knobs["rho_end"] == 0.5 and spec.knobs["dual"] is False
-    assert (options["resume"], options["again"], options["data_dir"]) == (True, False, Path("d"))
+    assert (options["resume"], options["again"], options["data_dir"]) == (True, False, empty_store.live)
     assert options["store"] == empty_store
     printed = json.loads(result.stdout)
     assert printed["id"] == spec.run_id and printed["command"].startswith("python -m core run --task agreement")
@@ -244,7 +244,7 @@ def test_a_wrong_kind_of_option_is_a_usage_error(words: str, cli: Any) -> None:
 
 def test_a_full_disk_is_said_without_a_traceback(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stand(monkeypatch, error=OSError(28, "No space left on device", "trace.jsonl"))
-    assert "No space left on device: trace.jsonl could not be written. Expected room on the disk. Free some space" in \
+    assert "No space left on device: trace.jsonl. Expected room on the disk. Free some space and try again." in \
         refused(cli("run", "--task", "cola"))
 
 
@@ -318,4 +318,4 @@ def test_export_writes_the_checkpoint_and_refuses_a_folder_that_holds_something(
     assert (target / "model.safetensors").read_bytes() == b"weights"
     assert "out is not empty. Expected an empty or new folder. Choose another --to." in \
         refused(cli("export", name, "--to", str(target)))
-    assert "is not empty" in refused(cli("export", name, "--to", str(target / "config.json")))
+    assert "config.json is a file. Expected" in refused(cli("export", name, "--to", str(target / "config.json")))

@@ -33,6 +33,8 @@ def report_on(name: str, store: Store) -> CheckReport | None:
 
     A folder that cannot be read is a report with that problem. Raises InputError for a name that means nothing.
     """
+    if not name.strip():  # to the library of paths it is the present folder
+        raise InputError("A run without a name", "a run id or a run folder", "See `python -m core list`.")
     path = Path(name)
     try:
         if path.is_file():

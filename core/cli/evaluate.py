@@ -9,6 +9,7 @@ import click
 
 from core.cli.browse import find_run
 from core.cli.output import echo_json, json_option, printable
+from core.cli.places import Place, check_folder
 from core.errors import InputError
 from core.runs.store import Store, default_store
 
@@ -37,7 +38,7 @@ def sentence(found: dict[str, Any]) -> str:
 
 @click.command("evaluate")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path),
+@click.option("--data-dir", type=Place(file_okay=False),
               help="A folder holding <task>/{train,validation}.parquet (GLUE). Without it: the hub.")
 @click.option("--record", is_flag=True,
               help="Add what the model says to each example to runs made here that do not keep it.")
@@ -54,6 +55,8 @@ def evaluate_command(runs: tuple[str, ...], data_dir: Path | None, record: bool,
       python -m core evaluate agreement-tiny-dense-s0-0123abcd
     """
     store, found, bad = default_store(), [], False
+    if data_dir is not None:
+        check_folder(data_dir)
     for name in runs:
         try:
             one = evaluated(name, store, data_dir, record)

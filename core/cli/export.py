@@ -8,19 +8,22 @@ import click
 
 from core.cli.browse import find_run
 from core.cli.output import echo_json, json_option
+from core.cli.places import Place
 from core.errors import InputError
 from core.runs.store import default_store
 
 
 def refuse_full(folder: Path) -> None:
     """Raise InputError when *folder* is a file, or a folder that holds anything."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_file():
+        raise InputError(f"{folder} is a file", "an empty or new folder", "Choose another --to.")
+    if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty", "an empty or new folder", "Choose another --to.")
 
 
 @click.command("export")
 @click.argument("run")
-@click.option("--to", required=True, type=click.Path(path_type=Path), help="An empty or new folder.")
+@click.option("--to", required=True, type=Place(), help="An empty or new folder.")
 @json_option
 def export_command(run: str, to: Path, as_json: bool) -> None:
     """Write a run's model as a Hugging Face folder.

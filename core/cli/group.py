@@ -1,11 +1,16 @@
-"""The group of all commands: lazy, and the one place where a person's mistake becomes a message and exit code 2."""
+"""The group of all commands: lazy, and the one place where every end of a command is said.
+
+A person's mistake, and what the disk refuses: one sentence, exit code 2. Ctrl-C: one line, 130. A reader that has seen
+enough (`list | head`): nothing, 0. A fault of ours leaves `main` as the exception that it is; `say_fault` says it.
+"""
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
+import shlex
 import sys
+import traceback
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -13,9 +18,12 @@ import click
 
 from core.cli import COMMANDS
 from core.cli.output import printable
-from core.errors import InputError, unknown
+from core.errors import InputError, fault, unknown
+from core.runs.disk import refused, refused_by_system
+from core.runs.roots import check_roots
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+LONGEST = 700  # characters of a sentence
+STOPPED = 130  # what a shell says of a command that Ctrl-C ended: 128 + SIGINT
 HELP_FLAGS = ["-h", "--help"]
 
 
@@ -26,7 +34,21 @@ class Refused(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the message."""
-        click.echo(f"Error: {printable(self.message)}", file=file or sys.stderr)
+        # Names may hold line breaks, and thousands of letters.
+        text = " ".join(printable(self.message).split())
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST // 2]} ... {text[-LONGEST // 2:]}"
+        click.echo(f"Error: {text}", file=file or sys.stderr)
+
+
+class Stopped(click.ClickException):
+    """Ctrl-C, or a polite kill: said in one line. Exit code 130."""
+
+    exit_code = STOPPED
+
+    def show(self, file: Any = None) -> None:
+        """Print the message."""
+        click.echo(printable(self.message), file=file or sys.stderr)
 
 
 class LazyGroup(click.Group):
@@ -49,17 +71,50 @@ class LazyGroup(click.Group):
             raise Refused(str(unknown("command", args[0], COMMANDS)))
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. An InputError becomes a message; anything else is our own fault and keeps its traceback."""
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        """Read the group's own options; what is none is refused in one sentence."""
         try:
+            return super().make_context(*args, **named)
+        except click.UsageError as error:
+            raise _unusable(error) from None
+        except BrokenPipeError:
+            _close_output()
+            raise click.exceptions.Exit(0) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. A person's mistake and the disk's refusal become a message; anything else is our own fault
+        and keeps its traceback."""
+        try:
+            check_roots()
             return super().invoke(ctx)
         except InputError as error:
             raise Refused(str(error)) from None
-        except OSError as error:
-            if error.errno not in FULL:
+        except click.UsageError as error:
+            raise _unusable(error) from None
+        except KeyboardInterrupt as error:
+            raise Stopped(str(error) or "Stopped.") from None
+        except BrokenPipeError:  # whoever read it has seen enough
+            _close_output()
+            ctx.exit(0)
+        except Exception as error:
+            found = refused_by_system(error)
+            if found is None:
                 raise
-            raise Refused(f"{error.strerror}: {error.filename or 'a file'} could not be written. "
-                          "Expected room on the disk. Free some space and give the command again.") from None
+            raise Refused(str(refused(found))) from error
+
+
+def _unusable(error: click.UsageError) -> click.ClickException:
+    """What the library says of a bad option, in one sentence and not in four lines."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    command = error.ctx.command_path if error.ctx is not None else "python -m core"
+    return Refused(f"{error.format_message().rstrip('.')}. See `{command} --help`.")
+
+
+def _close_output() -> None:
+    """Let nothing be written to a closed pipe any more, not even what still waits to be."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": HELP_FLAGS})
@@ -73,10 +128,19 @@ def main() -> None:
     """
 
 
+def say_fault(error: Exception) -> SystemExit:
+    """Print the traceback of *error*, a fault of ours, and under it what to report. How the process then ends."""
+    with suppress(OSError):  # nobody listens
+        traceback.print_exception(error)
+        command = shlex.join(["python", "-m", "core", *sys.argv[1:]])
+        click.echo(f"Error: {printable(fault(error, command))}", err=True)
+    return SystemExit(1)
+
+
 def leave(end: SystemExit) -> NoReturn:
     """End this process at once, as *end* asks: taking torch apart would take a second or two more, when all is written
     already."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # nobody listens any more
+        with suppress(OSError, AttributeError):  # nobody listens any more, or never did: a closed stream is None
             stream.flush()
     os._exit(end.code if isinstance(end.code, int) else end.code is not None)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from core.cli.output import echo_json, json_option, printable, table
+from core.cli.places import Place
 from core.inspecting.looking import inspect
 from core.inspecting.report import Matrix, Report
 from core.inspecting.words import many, megabytes, share, stored_as
@@ -62,7 +63,7 @@ def said(r: Report) -> str:
 
 
 @click.command("inspect")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=Place())
 @click.option("--matrix", default="", metavar="GLOB", help="Only matrices whose names match, e.g. '*query'.")
 @click.option("--pattern", metavar="PATTERN", help="Judge every matrix of the layers by this pattern, e.g. 2:4.")
 @json_option

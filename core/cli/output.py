@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -41,6 +42,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(headers), line(["-" * w for w in widths]), *(line(r) for r in cells)])
+
+
+def note(text: str) -> None:
+    """Say *text* on stderr, to whoever listens: that nobody does any more is no reason to end a night's work."""
+    with suppress(BrokenPipeError):
+        click.echo(printable(text), err=True)
 
 
 def echo_json(value: Any) -> None:

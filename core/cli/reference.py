@@ -10,7 +10,8 @@ WIDTH = 100
 HEAD = """# The headless command
 
 Everything the dashboard shows was made by this command, and can be made again with it. Exit codes: 0 = done, 1 = a
-check, a benchmark or a run failed, 2 = something you gave cannot be used (the message says what to do).
+check, a benchmark or a run failed, or SparseScope itself did (it then says so, with what to report), 2 = something you
+gave cannot be used, or the disk takes no more (the message says what to do), 130 = stopped by Ctrl-C.
 
 This page is made from `--help` by `python -m core.cli.reference > docs/cli.md`.
 """

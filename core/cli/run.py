@@ -11,11 +11,14 @@ import click
 import msgspec
 
 from core.cli.output import echo_json, json_option, printable, record_object, table
+from core.cli.places import THREADS, Place, check_folder
 from core.cli.progress import reporter, stoppable
 from core.errors import InputError
+from core.models.named import source_of
 from core.running.progress import Report
 from core.runs.records import STAGES, RunRecord, RunSpec
 from core.runs.store import Store, default_store
+from core.specs.resolving import resolve
 from core.specs.settings import help_of
 
 
@@ -85,12 +88,18 @@ def set_threads(threads: int | None) -> None:
 
 def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, again: bool, store: Store,
             report: Report) -> RunRecord:
-    """Resolve what was typed and run it. The twin of `core.running.pipeline.run`."""
+    """Resolve what was typed and run it. The twin of `core.running.pipeline.run`.
+
+    What can be seen to be no use is refused before torch is loaded and before a folder of the run is there.
+    """
+    given = given_of(options)
+    spec = resolve(given)
+    source_of(spec.model)
+    if data_dir is not None:
+        check_folder(data_dir)
     from core.running import pipeline
 
-    given = given_of(options)
-    return pipeline.run(pipeline.resolve(given), store=store, data_dir=data_dir, resume=resume, again=again,
-                        report=report, given=given)
+    return pipeline.run(spec, store=store, data_dir=data_dir, resume=resume, again=again, report=report, given=given)
 
 
 def score_table(record: RunRecord) -> str:
@@ -113,12 +122,12 @@ def summary(record: RunRecord) -> str:
 
 @click.command("run")
 @spec_options
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with <task>/{train,validation}.parquet.")
+@click.option("--data-dir", type=Place(), help="Folder with <task>/{train,validation}.parquet.")
 @click.option("--resume", is_flag=True, help="Continue the unfinished run of this very spec.")
 @click.option("--again", is_flag=True, help="Make the run again though it exists.")
-@click.option("--progress-file", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--progress-file", type=Place(dir_okay=False),
               help="Write where the run stands into this file, as JSON, while it goes on.")
-@click.option("--threads", type=click.IntRange(1), help="Processor cores that torch may use.")
+@click.option("--threads", type=THREADS, help="Processor cores that torch may use.")
 @json_option
 def run_command(data_dir: Path | None, resume: bool, again: bool, progress_file: Path | None, threads: int | None,
                 as_json: bool, **options: Any) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
-from core.cli.output import echo_json, json_option, printable, record_object, table
+from core.cli.output import echo_json, json_option, note, printable, record_object, table
+from core.cli.places import THREADS, Place, check_folder
 from core.cli.progress import reporter
 from core.cli.run import set_threads
 from core.runs.records import command_of
 from core.runs.store import default_store
 from core.specs.recipes import Outcome, Planned, carry_out, plan, read_sweep
+from core.specs.resolving import resolve
 
 WORDS = {"done": "skip: done", "unfinished": "continue", "new": "make"}
 
@@ -27,10 +29,10 @@ def _outcome_object(o: Outcome) -> dict[str, Any]:
 
 
 @click.command("sweep")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Place())
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with <task>/{train,validation}.parquet.")
-@click.option("--threads", type=click.IntRange(1), help="Processor cores that torch may use.")
+@click.option("--data-dir", type=Place(), help="Folder with <task>/{train,validation}.parquet.")
+@click.option("--threads", type=THREADS, help="Processor cores that torch may use.")
 @json_option
 def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int | None, as_json: bool) -> None:
     """Make all runs of a sweep file.
@@ -44,11 +46,10 @@ def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int
       python -m core sweep sweeps/cola.toml --dry-run
     """
     sweep = read_sweep(file)  # a bad file is said before torch is loaded
-    from core.running import pipeline
-    from core.running.shared import Shared
-
+    if data_dir is not None:
+        check_folder(data_dir)
     store = default_store()
-    planned = plan(sweep, store, pipeline.resolve)
+    planned = plan(sweep, store, resolve)
     if dry_run:
         if as_json:
             echo_json([_plan_object(p) for p in planned])
@@ -57,17 +58,20 @@ def sweep_command(file: Path, dry_run: bool, data_dir: Path | None, threads: int
             click.echo(table(["what", "run", "command"],
                              [(WORDS[p.state], p.spec.run_id, command_of(p.spec)) for p in planned]))
         return
+    from core.running import pipeline
+    from core.running.shared import Shared
+
     set_threads(threads)
     outcomes, shared = [], Shared()
     for i, p in enumerate(planned, 1):
-        click.echo(f"[{i}/{len(planned)}] {WORDS[p.state]}: {p.spec.run_id}", err=True)
+        note(f"[{i}/{len(planned)}] {WORDS[p.state]}: {p.spec.run_id}")
         if p.state == "done":
             continue
         with reporter() as report:
             outcome = carry_out(p, pipeline.run, store=store, data_dir=data_dir, report=report, shared=shared)
         outcomes.append(outcome)
         if outcome.error:
-            click.echo(printable(outcome.fault or f"Error: {outcome.error}"), err=True)
+            note(f"{outcome.fault or ''}Error: {outcome.error}")
     failed = [o for o in outcomes if o.error]
     if as_json:
         echo_json([_plan_object(p) for p in planned if p.state == "done"] + [_outcome_object(o) for o in outcomes])

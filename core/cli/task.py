@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from core.cli.output import echo_json, json_option, printable, table
+from core.cli.places import Place
 from core.errors import InputError
 from core.tasks import own
 from core.tasks.labels import CLASSES, Kind, listed
@@ -33,14 +34,14 @@ def _needed(value: str | None, what: str, action: str) -> str:
 @click.command("task")
 @click.argument("action", type=click.Choice(("add", "list", "remove")))
 @click.argument("name", required=False)
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=Place())
 @click.option("--text", metavar="COLUMN", help="The column of the texts.")
 @click.option("--pair", metavar="COLUMN", help="The column of the second texts, where there are pairs.")
 @click.option("--label", metavar="COLUMN", help=f"The column of the labels: 2 to {CLASSES} classes, or numbers with "
               "a decimal point (regression).")
 @click.option("--as", "kind", type=click.Choice(("classes", "regression")),
               help="What the labels are.  [default: numbers with a decimal point are a regression, all else classes]")
-@click.option("--validation", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--validation", type=Place(), metavar="FILE",
               help="The validation part.  [default: the last 20 % of a fixed permutation]")
 @click.option("--metric", metavar="NAME", help=f"The main score: {', '.join(OFFERED)}.  [default: accuracy, or "
               "pearson_spearman_mean for numbers]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from core.cli.output import json_option, printable
+from core.cli.output import json_option, note, printable
 from core.cli.progress import stoppable
 from core.live import workers
 from core.live.polling import News, Poller, serve
@@ -48,6 +48,9 @@ def work_command(once: bool, until_empty: bool, as_json: bool) -> None:
     try:
         with stoppable():
             serve(store, tell, until_empty=until_empty)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         going = len(workers.active(store))
-        click.echo(f"Stopped serving. {going} run{'' if going == 1 else 's'} going on.", err=True)
+        words = f"Stopped serving. {going} run{'' if going == 1 else 's'} going on."
+        if not end.args:  # Ctrl-C, and no service manager that asked politely
+            raise KeyboardInterrupt(words) from None
+        note(words)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -13,8 +15,10 @@ import msgspec
 
 from core.live.places import read_own
 from core.running.progress import Progress
+from core.runs.disk import unwritten
 from core.runs.store import write_atomic
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 PACE = 0.5  # seconds between two writings at least
 BEAT = 2.0  # and at most: the file's moment is the worker's heartbeat
 
@@ -57,7 +61,12 @@ class ProgressFile:
         self._fresh = True
 
     def __enter__(self) -> ProgressFile:
-        self._write()
+        """Raises InputError when no file can be in that place at all."""
+        try:
+            self._write()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise unwritten(error, "The progress file", "Choose another --progress-file.") from None
         self._thread.start()
         return self
 
@@ -65,20 +74,19 @@ class ProgressFile:
                  trace: TracebackType | None) -> None:
         self._over.set()
         self._thread.join(5.0)
-        self._write()
+        with suppress(OSError):
+            self._write()
 
     def _beat(self) -> None:
         while not self._over.wait(PACE):
             if self._fresh or time.time() - self.said.updated >= BEAT:
-                self._write()
+                with suppress(OSError):  # a full disk must not end the run: it will say so itself
+                    self._write()
 
     def _write(self) -> None:
         self._fresh = False
         self.said.updated, self.said.peak_mb = time.time(), peak_memory()
-        try:
-            write_atomic(self.path, msgspec.json.encode(self.said))
-        except OSError:
-            return  # a full disk must not end the run: it will say so itself
+        write_atomic(self.path, msgspec.json.encode(self.said))
 
 
 def peak_memory() -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from core.errors import InputError
 from core.models.prunable import head_count, layer_count
 from core.running.environment import environment
@@ -51,13 +53,13 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
         journal.write_header()
         _stages(spec, parent, data_dir, shared, journal)
     except BaseException as error:
+        known = _mistake(error)
         record.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        record.error = str(error) or type(error).__name__
+        record.error = journal.reason(known or error)
         unsign(record)
         journal.write_header()
-        if isinstance(error, Diverged):
-            raise InputError(f"The run diverged: {error}", "a finite loss",
-                             "Lower --lr or rho; the last good state is kept in the folder.") from error
+        if known is not None:
+            raise known from error
         raise
     record.status = "succeeded"
     unsign(record)
@@ -66,6 +68,17 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
     journal.write_header()
     journal.close()
     return record
+
+
+def _mistake(error: BaseException) -> InputError | None:
+    """What a person can do about an *error* that comes from the settings or the machine; None for any other."""
+    if isinstance(error, Diverged):
+        return InputError(f"The run diverged: {error}", "a finite loss",
+                          "Lower --lr or rho; the last good state is kept in the folder.")
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return InputError("There is not enough memory", "room for the model, its gradients and a batch",
+                          "Lower --batch-size or --max-length, or take a smaller model.")
+    return None
 
 
 def _stages(spec: RunSpec, parent: Parent | None, data_dir: Path | None, shared: Shared, journal: Journal) -> None:

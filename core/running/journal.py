@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from core.errors import InputError, fault
 from core.running.moments import Moments
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
 from core.running.snapshots import Snapshots
+from core.runs.disk import refused_by_system
 from core.runs.records import RunRecord
-from core.runs.store import write_header
+from core.runs.store import write_atomic, write_header
 from core.runs.traces import TraceFile
 
 RESUME = "resume.safetensors"
+FAULT = "fault.log"
 
 
 class Journal:
@@ -47,11 +51,20 @@ class Journal:
         timing.phases[name] = round(timing.phases.get(name, 0.0) + time.perf_counter() - began + found, 3)
         timing.shared += found
 
+    def reason(self, error: BaseException) -> str:
+        """Why the run ended, for its header. Of a fault of ours the traceback goes into the folder's FAULT too."""
+        if isinstance(error, InputError | KeyboardInterrupt) or refused_by_system(error) is not None:
+            return str(error) or "Stopped."
+        with suppress(OSError):  # the header says the most of it
+            write_atomic(self.folder / FAULT, "".join(traceback.format_exception(error)).encode())
+        return fault(error, self.record.command)
+
     def write_header(self) -> None:
         """Write the record as it is now."""
         write_header(self.folder, self.record)
 
     def close(self) -> None:
         """The run has succeeded: what only an unfinished one needs goes."""
-        self.resume_file.unlink(missing_ok=True)
+        for name in (RESUME, FAULT):
+            (self.folder / name).unlink(missing_ok=True)
         self.snapshots.clear()

@@ -25,6 +25,7 @@ from core.runs import arrays as enc
 from core.runs.gridded import expand
 from core.runs.owned import check_owned
 from core.runs.records import ID_RULE, SCHEMA, RunRecord
+from core.runs.roots import LIVE, RECORDED, named
 from core.runs.rows import row_of
 from core.runs.signatures import as_it_stands
 
@@ -295,6 +296,5 @@ def _entry(path: Path, root: Path, recorded: bool) -> Entry:
 
 
 def default_store() -> Store:
-    """`cached_runs/` of this repository, and `runs/` beside it or what SPARSESCOPE_RUNS names."""
-    recorded = Path(os.environ.get("SPARSESCOPE_CACHED", REPOSITORY / "cached_runs"))
-    return Store(recorded=recorded, live=Path(os.environ.get("SPARSESCOPE_RUNS", REPOSITORY / "runs")))
+    """`cached_runs/` of this repository and `runs/` beside it, or what SPARSESCOPE_CACHED and SPARSESCOPE_RUNS name."""
+    return Store(recorded=named(RECORDED, REPOSITORY / "cached_runs"), live=named(LIVE, REPOSITORY / "runs"))

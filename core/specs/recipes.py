@@ -26,8 +26,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.errors import InputError, unknown
-from core.runs.records import RunRecord, RunSpec
+from core.errors import InputError, fault, unknown
+from core.runs.disk import refused, refused_by_system
+from core.runs.records import RunRecord, RunSpec, command_of
 from core.runs.store import HEADER, Store, read_header
 
 LARGEST = 10_000  # runs of one file: beyond it a list was multiplied by mistake
@@ -161,8 +162,10 @@ def carry_out(planned: Planned, run: Callable[..., RunRecord], **options: Any) -
         record = run(planned.spec, resume=planned.state == "unfinished", given=planned.given, **options)
     except InputError as error:
         return Outcome(planned, None, str(error))
-    except Exception as error:  # our own fault in one run must not cost the night's others
-        return Outcome(planned, None, f"{type(error).__name__}: {error}", traceback.format_exc())
+    except Exception as error:  # a full disk, or our own fault, in one run must not cost the night's others
+        if (found := refused_by_system(error)) is not None:
+            return Outcome(planned, None, str(refused(found)))
+        return Outcome(planned, None, fault(error, command_of(planned.spec)), traceback.format_exc())
     if record.status != "succeeded":
         return Outcome(planned, record, record.error or f"the run is {record.status}")
     return Outcome(planned, record)
