@@ -7,20 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import torch
 
 from core.cost import kernels, records
 from core.cost.container import read
 from core.cost.measuring import Asked, measure, time_models, weights_of
-from core.cost.records import Cost, Form, Passes
+from core.cost.records import Cost, Passes
 from core.errors import InputError
 from core.models.checkpoints import open_model
 from core.runs.store import REPOSITORY, Store
 from core.sparsity.patterns import parse_pattern
 from tests import makers
 from tests.commands import refused
+from tests.costs import small
 
 CACHED = REPOSITORY / "cached_runs"
 PRUNED = "entailment-tiny-admm-2of4-e4-s0-4f5bb55f"
@@ -110,14 +110,6 @@ def test_what_sparse_kernels_need_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 # -- without a checkpoint, and where a measurement lies ------------------------------------------------------------
-
-
-def small(run: str, **fields: Any) -> Cost:
-    form = Form(name="dense", size=100, parts={"values": 80, "header": 20}, counted=640, same=True)
-    env = msgspec.convert({"python": "3", "packages": {}, "commit": None, "dirty": None, "processor": "p",
-                           "device": "cpu", "threads": 1}, records.Environment)
-    return Cost(**{"schema": 1, "id": run, "created": "2026-01-01", "environment": env, "origin": "masks",
-                   "whole": False, "forms": [form], **fields})
 
 
 @pytest.mark.parametrize(("level", "pattern", "origin", "names"), [

@@ -30,8 +30,8 @@ def measured(heading: str) -> list[str]:
     return re.findall(NUMBER, re.sub(NAMES, "", heading.replace("\\", "")))
 
 
-@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "patterns", "accuracy", "compare", "trace",
-                                 "methods"])
+@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "patterns", "accuracy", "cost", "compare",
+                                 "trace", "methods"])
 def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monkeypatch: pytest.MonkeyPatch,
                                                         key: str) -> None:
     at = open_page(monkeypatch, good_store, key)

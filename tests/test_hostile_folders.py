@@ -88,7 +88,7 @@ ODD: tuple[Callable[[Path], str], ...] = (lying_trace, endless_trace, foreign_ar
 LIES = ("lying-trace", "endless-trace", "foreign-arrays", "lying-header")
 LISTED = (*LIES, "ring-a", "truncated-arrays", "half-trace")
 REFUSED = "linked-arrays"  # on a page the others go the same way
-BARRED = ("weights", "activations", "occupancy", "patterns", "trace", "run")  # they open the run of the link
+BARRED = ("weights", "activations", "occupancy", "patterns", "trace", "cost", "run")  # they open the run of the link
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,10 @@ PAGES: dict[str, PageEntry] = {
         PageEntry("accuracy", "pages/accuracy.py", "Accuracy vs ratio", "See", "What does sparsity cost?",
                   "One panel a task. **Ratio** is sparsity, the share of zeros. All methods start from the same dense "
                   "model of their task and seed."),
+        PageEntry("cost", "pages/cost.py", "Cost", "See", "What does sparsity save?",
+                  "One run beside its dense model. **Packed**: only the weights that stay, and which they are. "
+                  "**FLOPs**: operations of one pass, on paper. **Time**: passes of both models, measured in turn. "
+                  "**1×** saves nothing."),
         PageEntry("compare", "pages/compare.py", "Compare", "See", "What differs between these runs?",
                   "Two to four runs, recorded or made here. **A** is the pinned **reference**: scores, masks, weights "
                   "and answers are measured from it. One matrix, one colour range."),

@@ -48,6 +48,8 @@ def told(run: Run, cost: Cost) -> str:
     if cost.passes:
         count = len(next(iter(cost.passes[0].micros.values())))
         blocks += [f"{count} passes after {cost.warm_up}, all models in turn:", time_table(run, cost)]
+    else:
+        blocks.append(f"Nothing was timed: there is no checkpoint of the run here. Make it: {run.record.command}")
     saved = [[s.what, s.form, s.factor, s.how, s.dense, s.here] for s in summary.savings(run.record, cost)]
     if saved:
         blocks.append(table(["quantity", "form", "times less", "how", "dense", "here"], saved))

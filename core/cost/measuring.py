@@ -63,9 +63,7 @@ def _sizes_alone(run: Run, store: Store) -> Cost:
     weights, own = found
     made, why = forms.forms_of(run, weights)
     return Cost(schema=SCHEMA, id=run.record.id, created=now(), environment=environment(),
-                origin="recorded weights" if own else "masks", whole=False, forms=made, left_out=[
-                    *why, f"Nothing was timed: there is no checkpoint of the run here. This makes it: "
-                          f"{run.record.command}"])
+                origin="recorded weights" if own else "masks", whole=False, forms=made, left_out=why)
 
 
 def _whole(run: Run, store: Store, asked: Asked, report: Callable[[str], None]) -> Cost:
