@@ -15,6 +15,7 @@ from core.methods.knob_sets import (
     AdmmKnobs,
     AdmmLayerKnobs,
     BesaKnobs,
+    DppKnobs,
     GroupLassoKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
@@ -82,6 +83,10 @@ METHODS: dict[str, Entry] = {
               "A penalty on the norms of whole groups drives the weak ones to zero; they are cut, "
               "and the rest is trained on.",
               "#b04a4a", "group_lasso:GroupLasso", "always", GroupLassoKnobs),
+        Entry("dpp", "DPP",
+              "Draw the kept weights of every group by chance, and learn which draws pay, until "
+              "chance has nothing left to say.",
+              "#d0483e", "dpp:Dpp", "always", DppKnobs),
         Entry("nxm-admm", "NxMTransformer",
               "ADMM inside fine-tuning as published: the penalty's gradient goes through Adam, Z "
               "and U move once an epoch.",

@@ -228,6 +228,14 @@ class TrainingMethod:
         key, kept at every record level as `method/<key>`. Asked once, when the run ends."""
         return {}
 
+    def samples(self) -> list[dict[str, Tensor]]:
+        """Masks for whose scores the method asks right before the hard prune; the answers come to
+        `sampled`. Most methods have one mask only, and ask for none."""
+        return []
+
+    def sampled(self, scores: list[float]) -> None:
+        """The scores of `samples`, in their order."""
+
     def measures(self) -> dict[str, float]:
         """rho, primal, dual, flips, moved: what the trace should know of this moment."""
         return {}

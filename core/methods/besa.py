@@ -168,12 +168,14 @@ def exact(sorted_metrics: list[Tensor], counts: list[Tensor], target: int) -> li
 
 @dataclass
 class _Course:
-    """How a block came to its shares: by step the error of the step's text, and alpha of every
-    matrix (mean over its rows); the error over all the text at first and in the end."""
+    """How a block came to its shares: by step the error of the step's text, that with the uniform
+    share, and alpha of every matrix (mean over its rows); by batch the error in the end."""
 
+    uniform: list[float]
     error: list[float]
     alpha: list[list[float]]
-    whole: tuple[float, float]
+    start: list[float]
+    end: list[float]
 
 
 class Besa(BlockMethod):
@@ -228,7 +230,7 @@ class Besa(BlockMethod):
                       for s, c in zip(shares.values(), counts, strict=True)]
         masks = {name: shares[name].mask(c) for name, c in zip(names, counts, strict=True)}
         self.zeros |= dict(zip(names, counts, strict=True))
-        course.whole = (course.whole[0], self._error(block, masks))
+        course.end = self._errors(block, masks)
         self.courses.append(course)
         return masks
 
@@ -252,7 +254,7 @@ class Besa(BlockMethod):
         k = self.knobs
         optimizer = torch.optim.AdamW([s.beta for s in shares.values()], lr=k.lr, weight_decay=0.0)
         start = {name: s.mask(s.counts()) for name, s in shares.items()}
-        course = _Course([], [], (self._error(block, start), 0.0))
+        course = _Course([], [], [], self._errors(block, start), [])
         through = StraightThrough(block.layers)
         dense = {name: layer.weight.data for name, layer in block.layers.items()}
         sizes = torch.tensor([float(w.numel()) for w in dense.values()], dtype=torch.float64)
@@ -275,12 +277,13 @@ class Besa(BlockMethod):
                 optimizer.zero_grad()
                 (surrogate + penalty).backward()
             optimizer.step()
+            course.uniform.append(course.start[batch])
             course.error.append(float(error.detach()))
             course.alpha.append(means.detach().tolist())
         return course
 
-    def _error(self, block: Block, masks: dict[str, Tensor]) -> float:
-        """The mean of `gap` over all steps' texts under *masks*."""
+    def _errors(self, block: Block, masks: dict[str, Tensor]) -> list[float]:
+        """`gap` of every batch's text under *masks*."""
         through = StraightThrough(block.layers)
         through.enter({name: layer.weight.data * masks[name]
                        for name, layer in block.layers.items()})
@@ -288,21 +291,23 @@ class Besa(BlockMethod):
             found = [float(gap(block.on(i), block.targets[i], real))
                      for i, real in enumerate(block.real)]
         through.leave()
-        return float(np.mean(found))
+        return found
 
     def told(self) -> dict[str, NDArray[np.generic]]:
-        """rows/<matrix>: zeros of every row, `[out]`. error/<block>: of every step. alpha/<block>:
-        `[steps, matrices]`, in the model's order. whole: `[blocks, 2]`, the error over all the text
-        with the uniform share and with the learned ones. Empty where nothing was learned."""
+        """rows/<matrix>: zeros of every row, `[out]`. By block, of every step: error/<block>, and
+        uniform/<block>, that of the same text with the uniform share, `[steps]`; alpha/<block>
+        `[steps, matrices]`. whole `[blocks, 2]`: the error over all the text with the uniform share
+        and with the learned ones. Empty where nothing was learned."""
         if not self.courses:
             return {}
         out: dict[str, NDArray[np.generic]] = {
             f"rows/{name}": zeros.cpu().numpy().astype(np.min_scalar_type(int(zeros.max())))
             for name, zeros in self.zeros.items()}
         for number, course in enumerate(self.courses, 1):
-            out[f"error/{number}"] = np.array(course.error, dtype=np.float32)
-            out[f"alpha/{number}"] = np.array(course.alpha, dtype=np.float32)
-        out["whole"] = np.array([course.whole for course in self.courses], dtype=np.float32)
+            for key in ("error", "uniform", "alpha"):
+                out[f"{key}/{number}"] = np.array(getattr(course, key), dtype=np.float32)
+        out["whole"] = np.array([(np.mean(course.start), np.mean(course.end))
+                                 for course in self.courses], dtype=np.float32)
         return out
 
 

@@ -126,6 +126,32 @@ class GroupLassoKnobs(Knobs):
 
 
 @dataclass(frozen=True)
+class DppKnobs(Knobs):
+    """Knobs of `dpp`."""
+
+    share: float = knob(
+        0.7, "share of the steps that draw masks; the rest refines under the likeliest", 0.05, 1.0)
+    lr: float = knob(0.01, "step of Adam on the logits", 1e-6, 1.0)
+    noise: float = knob(
+        0.5, "scale g of the Gumbel noise (published: 1, later 0.1 to 0.001)", 0.0, 10.0)
+    warm: float = knob(
+        1.0, "how much the logits prefer large weights at first (0: not at all)", 0.0, 100.0)
+    tau_start: float = knob(5.0, "temperature of the soft draws at the first step", 0.01, 100.0)
+    tau_end: float = knob(0.5, "temperature at the last draw", 0.01, 100.0)
+    entropy: float = knob(
+        1e-3, "weight mu of the entropy term, over the rows of the matrix (published: 5e-3 to "
+        "1e-5)", 0.0, 100.0)
+    certainty: str = knob(
+        "choice", "whose entropy: of staying or going, weight by weight, or of the softmax over a "
+        "group, as published, which knows one winner only",
+        choices=("choice", "softmax"))
+    order: str = knob(
+        "value", "in which order a draw's weights are taken: the highest first, or by place as in "
+        "the published code", choices=("value", "index"))
+    samples: int = knob(3, "drawn masks that are scored at the end, for their spread", 0, 100)
+
+
+@dataclass(frozen=True)
 class NxmAdmmKnobs(Knobs):
     """Knobs of `nxm-admm`; the paper's grid is rho in {1e-3, 4e-3, 1e-2}."""
 

@@ -49,6 +49,7 @@ def fit(ready: Prepared, method: TrainingMethod, calibration: Calibration, solut
         journal.scores.update(_split_scores(ready, feasible))
         pruned = method.pruned(masks)
         journal.scores["hard_pruned"] = ready.score_with(pruned)
+        method.sampled([ready.score_with(method.pruned(drawn)) for drawn in method.samples()])
         if method.hard_step < trainer.total:  # otherwise it is the final model
             journal.moments.look("hard-pruned", method.hard_step, pruned, ready.layers)
             loop.extra["moments"] = journal.moments.state()

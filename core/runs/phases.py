@@ -25,6 +25,7 @@ TRACE: dict[str, str] = {
     "admm": "ADMM",
     "penalty": "training under the penalty",
     "refine": "refinement under the mask",
+    "drawing": "drawing masks",
     "moving": "training, the mask moves",
 }
 

@@ -2,7 +2,7 @@
 
 Keys, left out where they do not apply: step, epoch, phase (see `core.runs.phases`), loss, score (of the weights the
 model would be used with), rho, primal, dual, flips, flipped (their share), moved, quiet (share of quiet regions in the
-last batch), lr, seconds.
+last batch), confidence and diversity (of drawn masks), lr, seconds.
 """
 
 from __future__ import annotations
