@@ -26,7 +26,7 @@ from core.runs.keeping import keep
 from core.runs.store import REPOSITORY, Store
 from core.tasks import own
 from core.tasks.preparing import prepare
-from core.tasks.tables import table_file
+from core.tasks.tables.files import table_file
 from tests import makers
 from tests.commands import refused
 
