@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+from safetensors.torch import load_file, save_file
 
 from core.errors import InputError
 from core.models.class_names import Names, order_of, output_layer, put_into, said_by
@@ -47,6 +48,7 @@ def test_any_order_of_names_is_found_again() -> None:
     (("not entailment", "Entailment"), TASKS["rte"].labels, [1, 0]),
     (("LABEL_0", "LABEL_1"), ("no", "yes"), [0, 1]), (("LABEL_1", "LABEL_0"), ("no", "yes"), [1, 0]),
     (("label_0", "label_1"), ("0", "1"), [0, 1]), (("1", "0"), ("0", "1"), [1, 0]), (None, ("no", "yes"), [0, 1]),
+    (("LABEL_2", "LABEL_0", "LABEL_1"), ("no", "perhaps", "yes"), [1, 2, 0]),
     (("LABEL_2", "LABEL_10"), ("LABEL_10", "LABEL_2"), [1, 0]),  # names after all
     (("a", "A"), ("A", "a"), [1, 0]),  # told apart by capitals alone, and they are
     (("cafe\u0301", "the"), ("caf\u00e9", "the"), [0, 1]),
@@ -158,8 +160,27 @@ def test_in_every_family_an_answer_is_found_under_its_name(tmp_path: Path, famil
     assert found is not None and found[1].weight.shape[0] == 3
 
 
-def test_a_model_without_an_output_layer_is_refused() -> None:
-    assert output_layer(tf.BertModel(tf.BertConfig(**SMALL)), 3) is None
+def test_the_output_layer_is_no_part_of_the_base_model() -> None:
+    """Wherever it stands: a head of before."""
+    class Turned(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score, self.base_model = torch.nn.Linear(8, 3), torch.nn.Sequential(torch.nn.Linear(8, 3))
+
+    model = Turned()
+    assert output_layer(model, 3) == ("score", model.score)
+    assert output_layer(model, 8) is None and output_layer(tf.BertModel(tf.BertConfig(**SMALL)), 3) is None
+
+
+def test_a_model_whose_pooler_is_missing_cannot_be_used_as_it_is(tmp_path: Path) -> None:
+    """Its head is for the task's classes, and would read random numbers."""
+    planted_models.save(tmp_path, WORDS, CLASSES)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({name: value for name, value in weights.items() if "pooler" not in name}, tmp_path / "model.safetensors",
+              metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"it lacks 2 weights \('bert\.pooler\.dense\.bias' first\)"):
+        load_model(str(tmp_path), labels=3, seed=0, classes=CLASSES, own_head=True)
+    assert load_model(str(tmp_path), labels=3, seed=0, classes=CLASSES).note == ""
 
 
 def test_a_head_for_other_classes_is_drawn_anew_from_the_seed(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def test_a_folder_is_found_and_given_by_its_whole_path(folder: Path, monkeypatch
         assert found.words == "Folder found: mine, kind bert."
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "no", "1": "yes"}}))
-    assert source_of("mine").words == "Folder found: mine, kind bert. It names its classes: no, yes."
+    assert source_of("mine").words == "Folder found: mine, kind bert. It names its classes: no, yes. " \
+                                        "With 0 dense epochs it is pruned as it is."
 
 
 def test_a_hub_id_is_told_to_be_at_hand_or_to_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,8 @@ def _folder_words(folder: Path) -> str:
     own_code = any("auto_map" in (found or {}) for found in (config, _json(folder / "tokenizer_config.json")))
     kind = str(config.get("model_type", "not said"))[:40]
     names = said_by(config).names
-    classes = f" It names its classes: {listed(names)}." if names is not None and not numbered(names) else ""
+    classes = f" It names its classes: {listed(names)}. With 0 dense epochs it is pruned as it is." \
+        if names is not None and not numbered(names) else ""
     return f"Folder found: {folder.name}, kind {kind}.{classes}" + (
         " It brings code of its own, which is never run: it works only if its kind is known without it."
         if own_code else "")
