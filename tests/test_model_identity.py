@@ -121,9 +121,10 @@ def test_all_that_decides_what_a_model_does_is_in_its_digest_and_nothing_else(fo
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"):
         flip(folder / name, (folder / name).stat().st_size // 2)
         seen.add(digest_of(folder))
-    (folder / "added_tokens.json").write_text("{}")
-    seen.add(digest_of(folder))
-    assert len(seen) == 6
+    for name in ("added_tokens.json", "spiece.model", "model.safetensors.index.json", "adapter_config.json"):
+        (folder / name).write_text("{}")
+        seen.add(digest_of(folder))
+    assert len(seen) == 9
 
 
 def test_of_a_large_file_every_tensor_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
