@@ -104,9 +104,10 @@ def support(read: Rows, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], int,
         inside = mask[first:first + len(part)]
         np.not_equal(part, 0, out=inside)
         if part.dtype.kind == "f":
-            wild += part.size - int(np.count_nonzero(np.isfinite(part)))
-            size = np.abs(part)
-            faint += int(np.count_nonzero(inside & (size < FAINT * size.max(axis=1, keepdims=True, initial=0))))
+            finite = np.isfinite(part)
+            wild += part.size - int(np.count_nonzero(finite))
+            size = np.where(finite, np.abs(part), 0)
+            faint += int(np.count_nonzero((size > 0) & (size < FAINT * size.max(axis=1, keepdims=True, initial=0))))
     return mask, wild, faint
 
 

@@ -77,7 +77,7 @@ def masked(name: str, weight: Tensor, mask: Tensor) -> Array:
     whole = plain(weight)
 
     def read(first: int, count: int) -> Values:
-        with np.errstate(invalid="ignore"):  # infinity times 0 is what the model gets, too
+        with np.errstate(all="ignore"):  # infinity times 0 is what the model gets, too
             return values(weight, first, count) * holds(mask, first, count)
 
     return replace(whole, name=name, size=weight.size + mask.size, read=read, forms=(PAIR,))
