@@ -108,6 +108,7 @@ def test_a_regression_is_called_one_and_the_other_way_is_open(cli: Any, tmp_path
     add = ("task", "add", "near", str(tmp_path / "t.csv"), "--text", "text", "--label", "y")
     said = cli(*add)
     assert said.exit_code == 0 and "Regression: the labels are numbers, from 0 to 3" in said.stdout
+    assert "16 rows to learn from, 4 to score on, a regression\n" in said.stdout
     assert "choose that (--as classes)" in said.stdout and load_task("near").entry.outputs == 1
     assert json.loads(cli(*add, "--json").stdout)["kind"] == "regression"
     said = cli(*add, "--as", "classes")

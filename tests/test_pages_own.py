@@ -101,9 +101,11 @@ def test_amounts_or_classes_is_said_and_may_be_chosen(monkeypatch: pytest.Monkey
     app = uploaded(monkeypatch, empty_store, data, "floats.csv.gz")
     assert box(app, "name").value == "floats" and [box(app, w).value for w in ("text", "label")] == ["text", "label"]
     assert "Regression: the labels are numbers, from 0 to 2" in said(app) and len(app.dataframe) == 1
+    assert any("**24** rows to learn from, **6** to score on, a regression." in m.value for m in app.markdown)
     assert list(app.dataframe[0].value.columns) == ["text", "label"]
     box(app, "kind").select("classes").run()  # type: ignore[attr-defined]
     assert not app.exception and "Regression" not in said(app)
+    assert any("**6** to score on, 3 classes." in m.value for m in app.markdown)
     assert list(app.dataframe[1].value["class"]) == ["0", "1", "2"]
     next(b for b in app.button if b.label == "Add task").click().run()
     assert own.registered()[0].labels == ("0", "1", "2")

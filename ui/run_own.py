@@ -21,7 +21,7 @@ from ui import frame, links
 
 NONE = ""  # no second text, nothing said of the labels
 KINDS = (*ENDINGS, PACKED)
-READ_AS = {NONE: "what they look like", "classes": "classes", "regression": "amounts (regression)"}
+READ_AS = {NONE: "as they look", "classes": "classes", "regression": "a regression"}
 LABELS = ("label", "labels", "class", "target", "category", "sentiment", "stars", "score", "rating")
 LIMITS = f"UTF-8, at most {LARGEST // 10**6} MB. It is copied into the folder of the live runs and goes nowhere else."
 
@@ -62,18 +62,18 @@ def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[
     first_label, first_text = _first(table, names)
     tag = upload.file_id  # other files, other columns: their boxes start anew
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.selectbox("Text", names, index=names.index(first_text), key=f"run.own.text.{tag}", width=210)
-        pair = st.selectbox("Second text", [NONE, *names], format_func=lambda c: c or "none", width=210,
+        text = st.selectbox("Text", names, index=names.index(first_text), key=f"run.own.text.{tag}", width=160)
+        pair = st.selectbox("Second text", [NONE, *names], format_func=lambda c: c or "none", width=155,
                             key=f"run.own.pair.{tag}", help="For pairs of texts.")
-        label = st.selectbox("Label", names, index=names.index(first_label), key=f"run.own.label.{tag}", width=210,
+        label = st.selectbox("Label", names, index=names.index(first_label), key=f"run.own.label.{tag}", width=160,
                              help=f"2 to {CLASSES} classes, or numbers with a decimal point for a regression.")
-        kind = st.selectbox("Labels are", list(READ_AS), format_func=READ_AS.__getitem__, width=190,
-                            key=f"run.own.kind.{tag}", help="They look like a regression when all are numbers and one "
-                            "has a decimal point; else like classes.")
+        kind = st.selectbox("Labels are", list(READ_AS), format_func=READ_AS.__getitem__, width=150,
+                            key=f"run.own.kind.{tag}", help="As they look: a regression when all are numbers and some "
+                            "have a decimal point, else classes.")
         metric = st.selectbox("Score", [NONE, *OFFERED], format_func=lambda m: m.replace("_", " ") or "the usual one",
-                              key=f"run.own.metric.{tag}", width=190,
+                              key=f"run.own.metric.{tag}", width=155,
                               help="Usual: accuracy; for numbers the mean of Pearson and Spearman.")
-        name = st.text_input("Name", _name(upload.name), key=f"run.own.name.{tag}", max_chars=31, width=190,
+        name = st.text_input("Name", _name(upload.name), key=f"run.own.name.{tag}", max_chars=31, width=130,
                              help="a-z, 0-9 and -; the task is then own:NAME on the command line.")
     held = st.file_uploader("Validation rows, if they are in a file of their own", type=list(KINDS),
                             key="run.own.held", help="Otherwise the last 20 % of a fixed permutation are kept for it.")
@@ -81,7 +81,7 @@ def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[
     data = _prepared(key, lambda: prepare(name.strip(), table, text=text, pair=pair or None, label=label,
                                           metric=metric or None, kind=kind or None,
                                           validation=None if held is None else _taken(held)))
-    st.markdown(f"**{len(data.train)}** rows to learn from, **{len(data.validation)}** to score on.")
+    st.markdown(f"**{len(data.train)}** rows to learn from, **{len(data.validation)}** to score on, {data.kind}.")
     if data.labels:
         st.dataframe(pd.DataFrame(data.counts, columns=["class", "train", "validation"]), hide_index=True,
                      width="content")

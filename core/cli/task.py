@@ -91,7 +91,7 @@ def task_command(action: str, name: str | None, file: Path | None, text: str | N
 
 def _said(task: own.OwnTask, data: Prepared, given: Tables) -> list[str]:
     """What a person reads of a task that was added."""
-    lines = [f"{task.full}: {len(data.train)} rows to learn from, {len(data.validation)} to score on"]
+    lines = [f"{task.full}: {len(data.train)} rows to learn from, {len(data.validation)} to score on, {data.kind}"]
     if data.labels:
         lines.append(table(["class", "train", "validation"], data.counts[:LINES]))
         if len(data.labels) > LINES:

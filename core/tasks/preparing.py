@@ -47,6 +47,11 @@ class Prepared:
     said: tuple[str, ...] = ()  # of the labels and the texts, as they were read
 
     @property
+    def kind(self) -> str:
+        """What is learned, in two words."""
+        return f"{len(self.labels)} classes" if self.labels else "a regression"
+
+    @property
     def counts(self) -> list[tuple[str, int, int]]:
         """(class, rows in train, rows in validation); empty for a regression."""
         parts = [Counter(part.labels.tolist()) for part in (self.train, self.validation)]
