@@ -134,7 +134,7 @@ main(["work"])
         assert process.stdout.readline() == f"started: {run}\n"
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (0, "Stopped serving. 1 run going on.\n")
+    assert (process.returncode, errors) == (130, "Stopped serving. 1 run going on.\n")
     worker, = workers.active(live)
     assert workers.alive(worker) and status(live, run).state == "running"
 
