@@ -96,11 +96,14 @@ def test_every_kind_reads_its_own_example(kind: Kind) -> None:
     ("2/4", "Unknown pattern '2/4'. Expected N:M with a colon. Did you mean '2:4'?"),
     ("2 of 4", "Unknown pattern '2 of 4'. Expected N:M with a colon. Did you mean '2:4'?"),
     ("unstructred:0.5", "Unknown pattern 'unstructred:0.5'. Expected a form like 2:4, unstructured:0.5, global:0.5, "
-                        "block:4x4:0.5, library:4x4:8:16, given:1x4:c,a,9, dense. Did you mean 'unstructured'?"),
+                        "block:4x4:0.5, library:4x4:8:16, given:1x4:c,a,9, heads:0.5, neurons:0.5, modules:0.25, "
+                      "units:0.5, dense. Did you mean 'unstructured'?"),
     ("2:4:8", "Unknown pattern '2:4:8'. Expected a form like 2:4, unstructured:0.5, global:0.5, block:4x4:0.5, "
-              "library:4x4:8:16, given:1x4:c,a,9, dense. N:M keeps N of every M weights."),
+              "library:4x4:8:16, given:1x4:c,a,9, heads:0.5, neurons:0.5, modules:0.25, units:0.5, dense. "
+              "N:M keeps N of every M weights."),
     ("", "Unknown pattern ''. Expected a form like 2:4, unstructured:0.5, global:0.5, block:4x4:0.5, "
-         "library:4x4:8:16, given:1x4:c,a,9, dense. N:M keeps N of every M weights."),
+         "library:4x4:8:16, given:1x4:c,a,9, heads:0.5, neurons:0.5, modules:0.25, units:0.5, dense. "
+         "N:M keeps N of every M weights."),
     ("unstructured:50%", "Pattern 'unstructured:50%' has no number where its sparsity should be. "
                          "Expected a share of zeros from 0 up to 1. For example unstructured:0.5."),
     ("global:nan", "Pattern 'global:nan' has no number where its sparsity should be. "

@@ -78,7 +78,7 @@ def test_what_opens_recorded_pages_imports_nothing_heavy() -> None:
 # alone, not what is inside the package: the lists of names without the code behind them.
 NUMPY_SPARSITY = ("core.sparsity!", "core.sparsity.patterns", "core.sparsity.occupancy", "core.sparsity.verify",
                   "core.sparsity.library", "core.sparsity.library_pattern", "core.sparsity.grids",
-                  "core.sparsity.storage")
+                  "core.sparsity.storage", "core.sparsity.units")
 LISTS = ("core.tasks.loading", "core.methods!", "core.methods.cards", "core.methods.knobs", "core.tasks!")
 RESULTS = ("core.lab!", "core.lab.results_plane", "core.lab.results_group", "core.lab.results_layer")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -89,9 +89,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.inspecting": ("core.errors", "core.runs.names", "core.sparsity.cells", "core.sparsity.grouping",
                         *NUMPY_SPARSITY),
     "core.tasks": ("core.errors", "core.demo", "core.runs.disk", "core.runs.store", "core.statistics.measures"),
-    "core.methods": ("core.errors", "core.sparsity", "core.runs.regions", "core.inside"),
+    "core.methods": ("core.errors", "core.sparsity", "core.runs.regions", "core.inside", "core.surgery"),
+    "core.surgery": ("core.errors", "core.models", "core.runs.anatomy", "core.sparsity"),
     "core.lab": ("core.errors", "core.demo", "core.runs", "core.sparsity", "core.methods", "core.inside", "core.models",
-                 "core.tasks"),
+                 "core.tasks", "core.surgery"),
     "core.lessons": ("core.errors",),
     "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress",
                   *NUMPY_SPARSITY, *LISTS),

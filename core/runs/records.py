@@ -190,6 +190,15 @@ class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
     level: dict[str, list[float]] = {}  # quiet shares once every map is as loud as the dense model's
 
 
+class Units(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is left of a model whose units were pruned as wholes (see `core.sparsity.units`), layer by layer. Which ones
+    they are is in the arrays `unit/...`."""
+
+    heads: list[int]  # left in every layer
+    neurons: list[int]
+    other_weights: int | None = None  # parameters of the shrunk model that are in none of the layers' matrices
+
+
 class Environment(msgspec.Struct, kw_only=True):
     """Where a run was made."""
 
@@ -233,6 +242,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     snapshots: list[Snapshot] = []  # of whole matrices
     film: list[Snapshot] = []  # of a corner of every matrix
     moments: list[Moment] = []
+    units: Units | None = None  # of a run whose pattern is of whole units
     other_weights: int | None = None  # parameters that are never pruned: embeddings, norms, biases, pooler, classifier
     pid: int | None = None  # of the writing process, while running
     host: str | None = None  # the machine it is on, by name; none in records of before

@@ -132,6 +132,13 @@ def distance_all(weights: Mapping[str, Matrix], pattern: Pattern, strip: int = S
     squares = {name: np.square(weight, dtype=np.float32) for name, weight in weights.items()}
     if pattern.scope != "model":
         return {name: _nearest(square, pattern.of(name), strip) for name, square in squares.items()}
+    if pattern.coupled:
+        # The units of most energy per weight: what `select_all` keeps of squares.
+        anatomy = pattern.known()
+        masks = anatomy.masks(pattern.choose(anatomy.sums(squares)))
+        return {name: _distance(
+            _off(square, masks.get(name, np.ones(square.shape, dtype=np.bool_)), pattern, strip),
+            _energies(square, pattern, strip)) for name, square in squares.items()}
     units = {name: _unit_energies(square, pattern) for name, square in squares.items()}
     flat = np.concatenate([np.zeros(0, np.float32), *(unit.ravel() for unit in units.values())])
     kept = _largest(flat, pattern.budget.kept(flat.size))

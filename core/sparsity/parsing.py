@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import InputError, unknown
+from core.sparsity.coupled import Coupled, What
 from core.sparsity.grouping import WIDEST
 from core.sparsity.kinds import NM, Blocks, Dense, GlobalUnstructured, Unstructured
 from core.sparsity.library import BITS
@@ -114,6 +115,10 @@ def _share(text: str, number: str) -> float:
     return float(number)
 
 
+def _coupled(what: What) -> Callable[[str], Pattern]:
+    return lambda text: Coupled(what, _share(text, text.partition(":")[2]))
+
+
 def _dense(text: str) -> Pattern:
     if text != "dense":
         raise InputError(f"Pattern {text!r} has more than its name", "dense alone",
@@ -141,6 +146,18 @@ PATTERNS: dict[str, Kind] = {
         Kind("given", "given:ROWSxCOLUMNS:SUPPORT,...",
              "the same, the supports written down in hexadecimal",
              "given:1x4:c,a,9", _given),
+        Kind("heads", "heads:SPARSITY",
+             "remove a share of the attention heads, each from all its matrices",
+             "heads:0.5", _coupled("heads")),
+        Kind("neurons", "neurons:SPARSITY",
+             "remove a share of the FFN neurons, each from both its matrices",
+             "neurons:0.5", _coupled("neurons")),
+        Kind("modules", "modules:SPARSITY",
+             "remove a share of the attentions and FFNs, each as a whole",
+             "modules:0.25", _coupled("modules")),
+        Kind("units", "units:SPARSITY",
+             "remove heads and neurons until a share of the weights is gone",
+             "units:0.5", _coupled("units")),
         Kind("dense", "dense", "keep everything", "dense", _dense),
     )
 }

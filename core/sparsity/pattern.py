@@ -19,6 +19,7 @@ from core.sparsity.budget import Budget, number_text
 from core.sparsity.cells import cell_sums
 from core.sparsity.grouping import Grouping
 from core.sparsity.library import Library
+from core.sparsity.units import Anatomy, Kept, Worth
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Pattern:
     # Has every matrix a library to itself? A plain attribute here, and a field only of the
     # patterns that can choose: no other pattern's equality may depend on it.
     each = False
+    # Are its units whole heads, neurons or modules, over several matrices? See
+    # `core.sparsity.coupled`. Such a pattern chooses once it is `joined` to a model's anatomy.
+    coupled: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -107,6 +111,20 @@ class Pattern:
         Most learn nothing. Raises InputError when there is not enough to learn from.
         """
         return self
+
+    def joined(self, anatomy: Anatomy) -> Pattern:
+        """The pattern for a model made of the units of *anatomy*. Only a coupled one asks."""
+        return self
+
+    def choose(self, worth: Worth) -> Kept:
+        """The units that stay, of a coupled pattern that was joined to a model."""
+        raise InputError(f"Pattern {clipped(self.name)!r} has no units over several matrices",
+                         "a pattern of heads, neurons or modules", "Take heads:0.5.")
+
+    def known(self) -> Anatomy:
+        """The anatomy of the model that a coupled pattern was joined to. Raises InputError."""
+        raise InputError(f"Pattern {clipped(self.name)!r} has no units over several matrices",
+                         "a pattern of heads, neurons or modules", "Take heads:0.5.")
 
     def of(self, name: str) -> Pattern:
         """The pattern as matrix *name* must obey it.

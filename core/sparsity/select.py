@@ -66,9 +66,12 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
     """Masks for all matrices of a model, by name: `select` for each.
 
     For a pattern of scope "model" it is one choice over the units of all matrices. Ties over
-    several matrices go to the matrix that comes first in *scores*. Raises InputError, naming the
-    matrix, when one does not fit or holds NaN.
+    several matrices go to the matrix that comes first in *scores*. Of a coupled pattern it is one
+    choice over the units, each worth the sum of its scores. Raises InputError, naming the
+    matrix, when one does not fit or holds NaN, or when the anatomy is not known.
     """
+    if pattern.coupled:
+        return _by_units(pattern, scores)
     for name, score in scores.items():
         pattern.fits(name, tuple(score.shape))
     if pattern.scope != "model" or not scores:
@@ -78,6 +81,17 @@ def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tens
     kept = _highest(flat, pattern.budget.kept(flat.numel())).split([u.numel() for u in units])
     return {name: pattern.grouping.join(part, (score.shape[0], score.shape[1]))
             for part, (name, score) in zip(kept, scores.items(), strict=True)}
+
+
+def _by_units(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks of whole units; a matrix that belongs to none stays as it is."""
+    anatomy = pattern.known()
+    for name, score in scores.items():
+        _check_order(score, name)
+    masks = anatomy.masks(pattern.choose(anatomy.sums(
+        {name: _numpy(score.cpu()).astype(np.float64) for name, score in scores.items()})))
+    return {name: torch.from_numpy(masks[name]).to(score.device) if name in masks
+            else torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
 
 
 def one_at_a_time(pattern: Pattern) -> InputError:

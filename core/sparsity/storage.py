@@ -6,6 +6,7 @@
 | indices, N:M | a group: N positions of ceil(log2 M) bits, or M bits if fewer; none for N = M |
 | indices, unstructured | a bitmap: 1 bit a weight, also for a pattern over the whole model |
 | indices, blocks | a bitmap: 1 bit a block |
+| indices, heads, neurons, modules | none: what is gone is cut out, and a shape says it |
 | indices, library of K supports | ceil(log2 K) bits a block |
 | library | every support as a bitmap of its block, once for all matrices or once for each |
 | scales | 32 bits a chunk: they are float32 here; formats with 16 bits exist, ours is not one |
@@ -95,7 +96,7 @@ def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, 
         # So many places a group are written, whatever stands in them.
         if budget.number is not None:
             stay = groups * budget.number
-        indices += groups * budget.index_bits(units)
+        indices += 0 if pattern.coupled else groups * budget.index_bits(units)
         values += stay * (FLOAT if grid is None else grid.bits)
         if grid is not None:
             grid.fits("weights", shape)
@@ -121,6 +122,10 @@ class Recorded(Protocol):
     def other_weights(self) -> int | None:
         """Parameters that are never pruned."""
 
+    @property
+    def units(self) -> Any:
+        """other_weights of the shrunk model; None for a run that pruned no whole units."""
+
 
 def storage_of_record(record: Recorded) -> Storage:
     """What the final model of a run takes; that of a dense run takes 32 bits a weight.
@@ -133,5 +138,7 @@ def storage_of_record(record: Recorded) -> Storage:
     shapes = [(m.shape[0], m.shape[1]) for m in record.matrices]
     # A density is recorded as a share of whole weights, so rounding gives their number back.
     kept = [round(m.density * math.prod(m.shape)) for m in record.matrices]
-    return storage_of(pattern, grid, shapes, kept, record.other_weights)
+    # With its units a model loses biases that no pattern of single weights touches.
+    other = record.other_weights if record.units is None else record.units.other_weights
+    return storage_of(pattern, grid, shapes, kept, other)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -20,64 +19,10 @@ from numpy.typing import NDArray
 from core.sparsity.budget import Budget
 from core.sparsity.grouping import OPEN
 from core.sparsity.pattern import Pattern
+from core.sparsity.verdict import ALL, EXAMPLES, Mask, Verdict, Violation
+from core.sparsity.verify_units import verify_units
 
-Mask = NDArray[np.generic]
-EXAMPLES = 20  # violations that are spelled out
-# The name under which a pattern of scope "model" is judged.
-ALL = "all matrices"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One group that keeps more than it may, or what no support of its library holds.
-
-    It has *rows* rows from *row* on, and inputs *start* up to (not with) *stop*.
-    """
-
-    matrix: str
-    # None: the group is the whole matrix.
-    row: int | None
-    start: int
-    stop: int
-    kept: int
-    allowed: int
-    rows: int = 1
-    # Kept weights that the nearest support of its library leaves out.
-    outside: int = 0
-
-    def __str__(self) -> str:
-        if self.row is None:
-            return f"{self.matrix}: keeps {self.kept}, allowed {self.allowed}"
-        where = (f"row {self.row}" if self.rows == 1
-                 else f"rows {self.row}..{self.row + self.rows - 1}")
-        span = (f"inputs {self.start}..{self.stop - 1} keep" if self.stop - self.start > 1
-                else f"input {self.start} keeps")
-        lost = f"; the nearest support leaves out {self.outside}" if self.outside else ""
-        return f"{self.matrix}: {where}, {span} {self.kept}, allowed {self.allowed}{lost}"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the check of one matrix found.
-
-    A group that keeps *fewer* than it may breaks nothing that hardware needs: it is counted in
-    *short* apart.
-    """
-
-    matrix: str
-    pattern: str
-    groups: int
-    # Groups that keep more than they may, or what no support of the library holds.
-    violations: int
-    # Groups that keep fewer than they may.
-    short: int
-    # The first EXAMPLES of the violations.
-    examples: tuple[Violation, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """No group keeps what it may not."""
-        return self.violations == 0
+__all__ = ["ALL", "EXAMPLES", "Mask", "Verdict", "Violation", "verify", "verify_all"]
 
 
 def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
@@ -109,9 +54,12 @@ def verify(mask: Mask, pattern: Pattern, name: str) -> Verdict:
 def verify_all(masks: Mapping[str, Mask], pattern: Pattern) -> dict[str, Verdict]:
     """Check all matrices of a model: a verdict for each, by name.
 
-    For a pattern of scope "model" it is a single one, named ALL. Raises InputError when a matrix
-    does not fit, or when the pattern's library is not known yet.
+    For a pattern of scope "model" it is a single one, named ALL; of whole units, the one of
+    `core.sparsity.verify_units`. Raises InputError when a matrix does not fit, or when the
+    pattern's library, or the model's anatomy, is not known yet.
     """
+    if pattern.coupled:
+        return {ALL: verify_units(masks, pattern)}
     if pattern.grouping.scope != "model":
         return {name: verify(mask, pattern.of(name), name) for name, mask in masks.items()}
     for name, mask in masks.items():
