@@ -18,6 +18,7 @@ from core.errors import InputError
 from core.models import MODELS, ModelEntry, class_names, identity
 from core.models.library import problem_type, quiet_transformers
 from core.models.prunable import prunable
+from core.models.shrunk import register_folder
 from core.models.tiny import tiny_model, tiny_tokenizer
 from core.runs.disk import whole_folder
 
@@ -123,6 +124,7 @@ def _from_folder(folder: Path, wanted: Wanted, said: str) -> Loaded:
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{shown} has no weights in safetensors (pickled weights are not opened)", expected,
                          "Save it again with save_pretrained.")
+    register_folder(folder)
     try:
         return _load(str(folder), wanted, True, said)
     except InputError:

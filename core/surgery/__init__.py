@@ -1,0 +1,26 @@
+"""What is removed together, and the smaller model that is left? Torch only inside functions and files that say so.
+
+A *unit* is a head, an FFN neuron or, when all of its units go, a whole attention or FFN (`core.sparsity.units`).
+
+    anatomy = units(model)                      which units there are; refuses a model whose heads cannot be found
+    pattern = parse_pattern("heads:0.5").joined(anatomy)
+    kept = pattern.choose(worth)                worth: a number a unit; what stays, one truth a unit
+    mask(model, anatomy, kept)                  zeros in every matrix at once, biases too: it computes what is left
+    problems(model, anatomy, kept)              is any of a removed unit left; are units half removed
+    count(model, anatomy)                       units, weights and zeros, every unit counted once
+    small = shrink(model, anatomy, kept)        cut out: fewer heads and neurons a layer, the same logits
+    save(small, tokenizer, folder); load(folder)
+
+`load` registers what a shrunk folder needs, and then transformers' own Auto classes open it too (see
+docs/decisions/0011-a-shrunk-model.md). A method of the core chooses units through its pattern and gives their masks;
+the pipeline does the rest: `core.methods.base.UnitMethod`.
+"""
+
+from __future__ import annotations
+
+from core.surgery.counting import Count, count, problems
+from core.surgery.finding import units
+from core.surgery.masking import biases, mask, quiet, quietly
+from core.surgery.shrinking import load, save, shrink
+
+__all__ = ["Count", "biases", "count", "load", "mask", "problems", "quiet", "quietly", "save", "shrink", "units"]
