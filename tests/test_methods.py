@@ -15,7 +15,7 @@ from core.inside.statistics import LayerStats
 from core.methods import METHODS, build, load
 from core.methods.admm import Admm
 from core.methods.admm_layer import AdmmLayer, polish
-from core.methods.base import BlockMethod, Context, LayerMethod, LayerResult, TrainingMethod
+from core.methods.base import BlockMethod, Context, LayerMethod, LayerResult, TrainingMethod, UnitMethod
 from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs, NxmAdmmKnobs
 from core.methods.knobs import Knobs, make_knobs
 from core.methods.magnitude import Magnitude
@@ -28,6 +28,7 @@ PRUNERS = [name for name in METHODS if name != "dense"]
 LAYER = [name for name in PRUNERS if issubclass(load(name), LayerMethod)]
 BLOCK = [name for name in PRUNERS if issubclass(load(name), BlockMethod)]
 TRAINED = [name for name in PRUNERS if issubclass(load(name), TrainingMethod)]
+UNITS = [name for name in PRUNERS if issubclass(load(name), UnitMethod)]
 MATRIX_PATTERNS = ["2:4", "1:4", "4:8", "3:4", "1:2", "unstructured:0.5", "block:4x4:0.5"]
 
 
@@ -49,9 +50,12 @@ def output_gap(dense: torch.Tensor, pruned: torch.Tensor, stats: LayerStats) -> 
     return float(((gap @ stats.gram.double()) * gap).sum())
 
 
-def test_every_method_is_one_of_the_three_kinds() -> None:
-    assert sorted(LAYER + BLOCK + TRAINED) == sorted(PRUNERS)
+def test_every_method_is_one_of_the_four_kinds() -> None:
+    assert sorted(LAYER + BLOCK + TRAINED + UNITS) == sorted(PRUNERS)
     assert {name for name, entry in METHODS.items() if entry.block} == set(BLOCK)
+    # One layer at a time knows no head.
+    assert all(METHODS[name].prunes == "weights" for name in LAYER + BLOCK)
+    assert all(METHODS[name].prunes == "units" for name in UNITS)
 
 
 @pytest.mark.parametrize("name", LAYER)

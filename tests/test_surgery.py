@@ -199,7 +199,7 @@ def test_a_family_that_does_not_run_on_fewer_heads_is_masked_but_not_cut() -> No
     surgery.mask(masked, anatomy, kept)
     with silenced(model, anatomy, kept):
         assert float((logits(model) - logits(masked)).abs().max()) <= CLOSE
-    with pytest.raises(InputError, match="'mpnet' cannot be shrunk .*export it without --shrink"):
+    with pytest.raises(InputError, match=r"'mpnet' cannot be shrunk .*export it without --shrink"):
         surgery.shrink(model, anatomy, kept)
 
 

@@ -12,7 +12,7 @@ from core.views.catalogue import live_layers
 from ui import cache, frame, solving
 from ui.run_form import START, own
 
-LAYERED = tuple(name for name, entry in METHODS.items() if entry.training != "always" and name != "dense")
+LAYERED = tuple(name for name, entry in METHODS.items() if entry.target and entry.by_layer)
 FIRST = "Its dense model is fine-tuned first, once: that takes minutes, do it before the lecture."
 
 

@@ -19,7 +19,7 @@ from core.methods.knobs import Knob, knobs_of
 from core.models import MODELS
 from core.models.named import source_of
 from core.runs.records import RunSpec
-from core.sparsity.patterns import PATTERNS
+from core.sparsity.patterns import PATTERNS, parse_pattern
 from core.specs.settings import help_of
 from core.tasks import TASKS
 from core.tasks.own import registered
@@ -39,7 +39,11 @@ def own() -> links.Own:
 
 def read() -> dict[str, str]:
     """What the form says, as texts: field of RunSpec, or `knob.<name>` -> text. Nothing empty."""
-    return START | own().said()
+    said = START | own().said()
+    # A method that removes whole units has another pattern to begin with.
+    if said["pattern"] == START["pattern"] and said["method"] in METHODS:
+        said["pattern"] = METHODS[said["method"]].pattern
+    return said
 
 
 def draw() -> tuple[dict[str, Any], RunSpec] | None:
@@ -63,8 +67,8 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
         _choice("model", "Model", {m: e.title for m, e in MODELS.items() if not demo.on() or m == demo.MODEL}, said,
                 help_of("model"), new=not demo.on())
         _choice("method", "Method", {m: style.method_title(m) for m in METHODS}, said, METHODS_HELP)
-        _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values()}, said,
-                help_of("pattern"), new=True)
+        _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values() if _taken(said, k.example)},
+                said, help_of("pattern"), new=True)
         for name in FEW:
             _text(name, said, _default(spec, name), help_of(name), width=110)
     if model is not None and model.words:
@@ -78,6 +82,11 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
         _grid(REST, lambda k, name: _field(name, said, spec))
     run_own.draw(mine, lambda task: _write("task", task, START["task"], read()), said["task"])
     return found
+
+
+def _taken(said: Mapping[str, str], pattern: str) -> bool:
+    """Does the method of the form prune to *pattern*? A method that is not known takes all."""
+    return said["method"] not in METHODS or METHODS[said["method"]].takes(parse_pattern(pattern))
 
 
 METHODS_HELP = "How to prune; the Methods page has a card for each."
@@ -124,8 +133,11 @@ def _knob(knob: Knob, said: Mapping[str, str]) -> None:
 
 
 def _write(key: str, value: str, default: str, said: Mapping[str, str]) -> None:
-    """Put *value* into the link; another method forgets the knobs of the old one."""
+    """Put *value* into the link; another method forgets the knobs of the old one, and a pattern of the other kind."""
     new = {k: v for k, v in said.items() if START.get(k) != v and not (key == "method" and k.startswith("knob."))}
+    if key == "method" and value in METHODS and said["method"] in METHODS \
+            and METHODS[value].pattern != METHODS[said["method"]].pattern:
+        new.pop("pattern", None)
     new.pop(key, None)
     own().say(new | ({key: value} if value not in ("", default) else {}), drops=("run",))
 

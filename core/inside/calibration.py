@@ -26,10 +26,18 @@ BATCH = 32  # calibration examples at a time
 def text_of(train: Examples, spec: RunSpec, tokenizer: Any, pad_id: int) -> list[dict[str, Tensor]]:
     """The calibration text of a run: `spec.calibration` of the training examples, drawn by its seed, in padded batches
     of similar length."""
+    return labelled_text_of(train, spec, tokenizer, pad_id)[0]
+
+
+def labelled_text_of(train: Examples, spec: RunSpec, tokenizer: Any, pad_id: int,
+                     ) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
+    """The same with the labels `[batch]` of every batch."""
     order = np.random.default_rng([spec.seed, 1]).permutation(len(train))
     texts = encode(tokenizer, train.take(order[: spec.calibration]), spec.max_length)
     index = np.argsort(texts.lengths, kind="stable")
-    return [collate(texts, index[i : i + BATCH], pad_id) for i in range(0, len(index), BATCH)]
+    parts = [index[i : i + BATCH] for i in range(0, len(index), BATCH)]
+    return ([collate(texts, part, pad_id) for part in parts],
+            [torch.from_numpy(np.asarray(texts.labels)[part]) for part in parts])
 
 
 @torch.no_grad()

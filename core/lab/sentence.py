@@ -117,6 +117,7 @@ def prune_here(parent: RunRecord, store: Store, pattern: str) -> Reader:
     import torch
 
     from core.sparsity.select import select_all
+    from core.surgery import quiet, units
 
     rule, dense = rule_of(pattern), open_model(parent, store)
     model = copy.deepcopy(dense.model)
@@ -125,8 +126,11 @@ def prune_here(parent: RunRecord, store: Store, pattern: str) -> Reader:
         for name, weight in weights.items():
             rule.fits(name, tuple(weight.shape))
         bound = rule.bound({name: weight.numpy() for name, weight in weights.items()})
-        for name, mask in select_all(bound, {n: w.abs() for n, w in weights.items()}).items():
+        bound = bound.joined(units(model)) if bound.coupled else bound
+        masks = select_all(bound, {n: w.abs() for n, w in weights.items()})
+        for name, mask in masks.items():
             weights[name].mul_(mask)
+        quiet(bound, prunable(model), masks)
     spec = msgspec.structs.replace(parent.spec, method="magnitude", pattern=rule.name, epochs=0.0)
     record = RunRecord(schema=SCHEMA, id=spec.run_id, status="succeeded", created=parent.created, spec=spec,
                        parent=parent.id, labels=parent.labels, layers=parent.layers, heads=parent.heads)

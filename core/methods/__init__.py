@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.errors import unknown
+from core.errors import InputError, unknown
 from core.methods.knob_sets import (
     AdmmKnobs,
     AdmmLayerKnobs,
@@ -21,9 +21,11 @@ from core.methods.knob_sets import (
     PatternAdmmKnobs,
     SparseGptKnobs,
     SrSteKnobs,
+    TaylorKnobs,
 )
 from core.methods.knobs import Knobs, make_knobs
 from core.sparsity.grids import Grid
+from core.sparsity.patterns import Pattern
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,22 @@ class Entry:
     grids: bool = False  # can put the weights on a grid of few bits
     # Solves an encoder layer as a whole, from what it puts out, and no matrix alone.
     block: bool = False
+    # Single weights, or whole heads, neurons and modules (`core.sparsity.coupled`)?
+    prunes: Literal["weights", "units", "both"] = "weights"
 
     @property
     def by_layer(self) -> bool:
         """Does it solve a single matrix, as the layer lab lets it?"""
-        return self.training != "always" and not self.block
+        return self.training != "always" and not self.block and self.prunes != "units"
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of a run that names none."""
+        return "heads:0.5" if self.prunes == "units" else "2:4"
+
+    def takes(self, pattern: Pattern) -> bool:
+        """Can it prune to *pattern*: to weights, or to units?"""
+        return self.prunes == "both" or (self.prunes == "units") == pattern.coupled
 
 
 METHODS: dict[str, Entry] = {
@@ -99,8 +112,24 @@ METHODS: dict[str, Entry] = {
               "ADMM in training, while the feature maps are reshaped until whole regions of them "
               "go quiet.",
               "#c837c8", "pattern_admm:PatternAdmm", "always", PatternAdmmKnobs, grids=True),
+        Entry("taylor", "Taylor importance of units",
+              "Remove the heads and neurons that the loss would miss least, by a first-order "
+              "estimate from its gradient.",
+              "#a0522d", "taylor:Taylor", "optional", TaylorKnobs, prunes="units"),
     )
 }
+
+
+def check_pattern(entry: Entry, pattern: Pattern) -> None:
+    """Raise InputError when the method *entry* cannot prune to *pattern*: weights, or units."""
+    if entry.takes(pattern):
+        return
+    wanted = "units" if pattern.coupled else "weights"
+    able = [e.name for e in METHODS.values() if e.target and e.prunes in ("both", wanted)]
+    other = "single weights such as 2:4" if pattern.coupled else "whole units such as heads:0.5"
+    raise InputError(f"{entry.name} with the pattern {pattern.name}",
+                     "a method that prunes " + ("units" if pattern.coupled else "single weights"),
+                     f"Choose one of {', '.join(able)}, or a pattern of {other}.")
 
 
 def entry_of(name: str) -> Entry:

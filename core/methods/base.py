@@ -1,9 +1,11 @@
-"""What a method is: the three kinds, and the records they exchange.
+"""What a method is: the four kinds, and the records they exchange.
 
 A `LayerMethod` solves one matrix at a time, without training; a `BlockMethod` one encoder layer. A
+`UnitMethod` chooses heads, neurons or modules over the whole model, without training its weights. A
 `TrainingMethod` fills the hooks of the one training loop. All are built from their knobs and a
-grid, and are otherwise free of configuration. Which class of knobs a method has, and whether it can
-put weights on a grid, says its line in METHODS: that is asked where torch must not be loaded.
+grid, and are otherwise free of configuration. Which class of knobs a method has, whether it can put
+weights on a grid, and whether it prunes single weights or whole units, says its line in METHODS:
+that is asked where torch must not be loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from core.methods.knobs import Knobs
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 from core.sparsity.rounding import finite
+from core.sparsity.units import Kept, Worth
 from core.sparsity.unordered import not_finite
+from core.surgery.masking import biases
 
 
 @dataclass
@@ -86,6 +90,49 @@ class LayerMethod:
         """What `solve` returns, and *seen* is called after every round. The tensors that it gets
         are written over by the next one."""
         return self.solve(weight, stats, pattern)
+
+
+@dataclass(frozen=True)
+class UnitContext:
+    """What a unit method is told: the dense *model*, which it may change as it likes (its weights
+    are put back afterwards), its prunable *layers*, the *pattern*, joined to the model, and the
+    calibration text: *batches* ready for the model, *loss* the task's mean loss of batch i with the
+    model as it is, with a gradient."""
+
+    model: nn.Module
+    layers: dict[str, nn.Linear]
+    pattern: Pattern
+    batches: Sequence[dict[str, Tensor]]
+    loss: Callable[[int], Tensor]
+    seed: int
+    report: Callable[[int, int, str], None] = lambda done, total, note: None
+
+
+@dataclass
+class UnitResult:
+    """The units that are *kept*, what every unit was *worth* to the choice (by module, `[units]`;
+    the higher the safer), and one dict a step for the trace."""
+
+    kept: Kept
+    worth: Worth
+    trace: list[dict[str, float]] = field(default_factory=list)
+
+
+class UnitMethod:
+    """Choose whole units over the whole model: heads, neurons, modules. The weights that stay are
+    the dense ones; training on, under the masks of what is kept, is the pipeline's business."""
+
+    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
+        self.knobs, self.grid = knobs, grid
+
+    def choose(self, context: UnitContext) -> UnitResult:
+        """Return the units that stay under `context.pattern`."""
+        raise NotImplementedError
+
+    def told(self) -> dict[str, NDArray[np.generic]]:
+        """See `TrainingMethod.told`; asked after the choice. What every unit was worth is kept with
+        it, as `worth/<noun>/<layer>`."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -188,6 +235,7 @@ class TrainingMethod:
         """Edit weights, after the optimiser."""
         if self.masks:
             torch._foreach_mul_([m.weight.data for m in self.layers.values()], self._factors)
+            self._quiet()
 
     def end_epoch(self, epoch: int) -> None:
         """Called after the last step of every epoch (epochs count from 1)."""
@@ -222,6 +270,14 @@ class TrainingMethod:
         self.masks = masks
         self._factors = [masks[name].to(layer.weight.dtype) for name, layer in self.layers.items()]
         torch._foreach_mul_([m.weight.data for m in self.layers.values()], self._factors)
+        # With whole units their biases go too; a pattern of single weights leaves biases alone.
+        self._biases = biases(self.context.pattern, self.layers, masks)
+        self._quiet()
+
+    def _quiet(self) -> None:
+        if self._biases:
+            torch._foreach_mul_([self.layers[name].bias.data for name in self._biases],
+                                list(self._biases.values()))
 
     def told(self) -> dict[str, NDArray[np.generic]]:
         """What no other method has to tell of the run, for a picture of its own: small arrays by
@@ -251,4 +307,4 @@ class TrainingMethod:
             self.hard_prune(masks)
 
 
-Method = LayerMethod | BlockMethod | TrainingMethod
+Method = LayerMethod | BlockMethod | UnitMethod | TrainingMethod

@@ -226,3 +226,15 @@ class PatternAdmmKnobs(AdmmKnobs):
                 f"mix = {self.mix:g} with start = {self.start!r}",
                 "start = 'layers': mix is a share of what that solution keeps",
                 "Leave start or mix out.")
+
+
+@dataclass(frozen=True)
+class TaylorKnobs(Knobs):
+    """Knobs of `taylor`."""
+
+    score: str = knob(
+        "taylor", "what a unit is worth: |sum of w g| over its weights, or the sum of |w|",
+        choices=("taylor", "magnitude"))
+    level: str = knob(
+        "none", "units of different layers are compared by their worth as it is, or in relation "
+        "to the root mean square of their layer's", choices=("none", "layer"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.inside.calibration import calibrate, text_of
+from core.inside.calibration import calibrate, labelled_text_of
 from core.inside.statistics import LayerStats
 from core.methods.base import Method, TrainingMethod
 from core.running.journal import Journal
@@ -17,10 +17,11 @@ from core.runs.levels import holds
 
 @dataclass(frozen=True)
 class Calibration:
-    """The calibration text in padded batches, and by matrix what it says of its input. `shown` is the same as the
-    method wants it seen."""
+    """The calibration text in padded batches with their labels `[batch]`, and by matrix what it says of its input.
+    `shown` is the same as the method wants it seen."""
 
     batches: list[dict[str, Tensor]]
+    labels: list[Tensor]
     stats: dict[str, LayerStats]
     shown: dict[str, LayerStats]
 
@@ -30,8 +31,8 @@ def calibrated(ready: Prepared, method: Method, journal: Journal) -> Calibration
     or not: the output error of its matrices is recorded."""
     with journal.phase("calibrate"):
         device = next(ready.model.parameters()).device
-        batches = [{k: v.to(device) for k, v in batch.items()} for batch in text_of(
-            ready.data.train, ready.spec, ready.tokenizer, ready.pad)]
+        texts, labels = labelled_text_of(ready.data.train, ready.spec, ready.tokenizer, ready.pad)
+        batches = [{k: v.to(device) for k, v in batch.items()} for batch in texts]
         key = ("calibration", state_of(ready.model), digest_of(batches, list(ready.layers)))
         stats = ready.shared.once(key, lambda: calibrate(ready.model, ready.layers, batches))
     if holds(ready.spec.record, "summary"):
@@ -40,4 +41,4 @@ def calibrated(ready: Prepared, method: Method, journal: Journal) -> Calibration
     shown = stats
     if isinstance(method, TrainingMethod):
         shown = method.calibrated(ready.model, ready.layers, batches, stats)
-    return Calibration(batches, stats, shown)
+    return Calibration(batches, [each.to(device) for each in labels], stats, shown)

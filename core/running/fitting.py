@@ -11,6 +11,7 @@ from core.running.preparing import Prepared
 from core.running.progress import Progress
 from core.running.solving import Solution
 from core.running.training import Loop, Trainer
+from core.surgery import quietly
 
 
 def fit_dense(ready: Prepared, journal: Journal) -> None:
@@ -51,7 +52,8 @@ def fit(ready: Prepared, method: TrainingMethod, calibration: Calibration, solut
         journal.scores["hard_pruned"] = ready.score_with(pruned)
         method.sampled([ready.score_with(method.pruned(drawn)) for drawn in method.samples()])
         if method.hard_step < trainer.total:  # otherwise it is the final model
-            journal.moments.look("hard-pruned", method.hard_step, pruned, ready.layers)
+            with quietly(ready.pattern, ready.layers, pruned):
+                journal.moments.look("hard-pruned", method.hard_step, pruned, ready.layers)
             loop.extra["moments"] = journal.moments.state()
             if feasible is not None:
                 journal.snapshots.look("hard-pruned", method.hard_step, pruned, masks)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+
 from core.errors import InputError, fault
 from core.running.moments import Moments
 from core.running.progress import Progress, Report
@@ -28,6 +30,7 @@ class Journal:
     def __init__(self, folder: Path, record: RunRecord, report: Report, resuming: bool, shared: Shared) -> None:
         self.folder, self.record, self.report, self.resuming, self.shared = folder, record, report, resuming, shared
         self.scores: dict[str, float] = {}  # by stage, as the fields of `core.runs.records.Scores`
+        self.worth: dict[str, np.ndarray] = {}  # of every unit, by module, to a method that chooses units
         self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder, shared), TraceFile(folder)
         if not resuming:
             self.snapshots.clear()  # of an attempt that is not gone on with: nobody shall take it for this one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from core.errors import InputError
 from core.inside.capture import capture, to_arrays
 from core.models.loading import save_checkpoint
 from core.running.journal import Journal
@@ -15,8 +16,10 @@ from core.runs import gridded
 from core.runs.answers import answers_of
 from core.runs.arrays import METHOD
 from core.runs.levels import holds
-from core.runs.records import Scores
+from core.runs.records import Scores, Units
 from core.runs.store import CHECKPOINT, write_arrays
+from core.sparsity.units import Kept
+from core.surgery import problems
 from core.tasks.metrics import score
 
 
@@ -44,6 +47,11 @@ def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
                                           pruned.stats)
         arrays = record_arrays(level, final, ready.dense, pruned.masks, ready.pattern, pruned.stats)
         arrays |= {f"{METHOD}/{key}": np.ascontiguousarray(values) for key, values in pruned.told.items()}
+        if ready.pattern.coupled:
+            record.units, kept = _units(ready, pruned)
+            if holds(level, "summary"):
+                arrays |= {f"unit/{m.noun}/{m.layer}": np.packbits(k)
+                           for m, k in zip(ready.pattern.known().modules, kept, strict=True)}
     arrays |= answers_of(logits, ready.eval_set.labels).arrays()
     if ready.grid is not None and pruned is not None:
         gridded.record(level, ready.grid, in_numpy(final), in_numpy(pruned.masks), in_numpy(pruned.scales),
@@ -61,3 +69,19 @@ def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
         if holds(level, "masks"):
             arrays |= journal.moments.arrays()
     write_arrays(journal.folder, arrays)
+
+
+def _units(ready: Prepared, pruned: Pruned) -> tuple[Units, Kept]:
+    """What the header says of the units that are left, and which ones they are.
+
+    Raises InputError when something of a removed one is left in the final model, a bias too: such a run has failed.
+    """
+    anatomy = ready.pattern.known()
+    kept = anatomy.kept(in_numpy(pruned.masks))
+    if wrong := problems(ready.model, anatomy, kept):
+        raise InputError(f"The final model is not {ready.pattern.name}: {'; '.join(wrong)}", "whole units",
+                         "This is a fault of the method: please report it.")
+    gone = sum(int(np.count_nonzero(~stay)) for name, stay in anatomy.biases(kept).items()
+               if ready.layers[name].bias is not None)
+    return Units(heads=anatomy.counts(kept, "head"), neurons=anatomy.counts(kept, "neuron"),
+                 other_weights=ready.other_weights - gone), kept

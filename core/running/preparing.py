@@ -22,6 +22,7 @@ from core.runs.levels import holds
 from core.runs.records import RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern, parse_pattern
+from core.surgery import quiet, quietly, units
 from core.tasks import TaskData
 from core.tasks.loading import load_task
 from core.tasks.metrics import score
@@ -35,7 +36,8 @@ class Prepared:
 
     The model is on its device and holds the weights it starts from; `layers` are its prunable ones, `dense` copies of
     their weights `[out, in]`, both by matrix. `train_set` is empty for a run without training. `pattern` has learned
-    what it learns from the dense weights. `shared` holds what other runs have worked out.
+    what it learns from the dense weights, and knows the model's units where it is of units. `shared` holds what other
+    runs have worked out.
     """
 
     spec: RunSpec
@@ -87,14 +89,16 @@ class Prepared:
         return score(self.data.entry, self.answers(), self.eval_set.labels)["score"]
 
     def score_with(self, weights: Mapping[str, Tensor]) -> float:
-        """The main score with *weights* in place of the prunable ones; the model is left as it was."""
-        with holding(self.layers, weights):
+        """The main score with *weights* in place of the prunable ones, and without the biases of units that they have
+        no weight of; the model is left as it was."""
+        with holding(self.layers, weights), quietly(self.pattern, self.layers, weights):
             return self.score()
 
     def put(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy *weights* into the model."""
+        """Copy *weights* into the model; with units that they have no weight of, their biases go."""
         for name, layer in self.layers.items():
             layer.weight.data.copy_(weights[name])
+        quiet(self.pattern, self.layers, weights)
 
 
 def data_of(spec: RunSpec, data_dir: Path | None) -> TaskData:
@@ -126,5 +130,7 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
             grid.fits(name, shape)
     dense = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     pattern = pattern.bound({name: w.cpu().numpy() for name, w in dense.items()})
+    if pattern.coupled:
+        pattern = pattern.joined(units(model))
     return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared,
                     loaded.note)

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from core import methods
 from core.inside.statistics import LayerStats
-from core.methods.base import BlockMethod, LayerMethod, Method, TrainingMethod
+from core.methods.base import BlockMethod, LayerMethod, Method, TrainingMethod, UnitMethod
 from core.methods.masked import Masked
 from core.running.calibrating import Calibration, calibrated
 from core.running.fitting import fit
 from core.running.journal import Journal
 from core.running.preparing import Prepared
-from core.running.solving import Solution, own_scores, solve, solve_by_block, trace_rows
+from core.running.solving import Solution, choose, own_scores, solve, solve_by_block, trace_rows
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
 
@@ -53,17 +53,17 @@ def prune(ready: Prepared, journal: Journal) -> Pruned:
         training = Masked(method.knobs, ready.grid)
     if training is not None:
         steps = fit(ready, training, calibration, solution, journal)
-        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps, _told(method))
+        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps, _told(method, journal))
     if rows := trace_rows(ready, solution):
         journal.trace.replace(rows)
     ready.put({name: result.weight for name, result in solution.items()})
     scales = {name: result.scale for name, result in solution.items() if result.scale is not None}
     return Pruned({name: r.mask for name, r in solution.items()}, magnitude, scales, calibration.stats, 0,
-                  _told(method))
+                  _told(method, journal))
 
 
-def _told(method: Method) -> dict[str, NDArray[np.generic]]:
-    return {} if isinstance(method, LayerMethod) else method.told()
+def _told(method: Method, journal: Journal) -> dict[str, NDArray[np.generic]]:
+    return journal.worth | ({} if isinstance(method, LayerMethod) else method.told())
 
 
 def _solution(ready: Prepared, method: Method, calibration: Calibration, magnitude: dict[str, Tensor],
@@ -71,6 +71,8 @@ def _solution(ready: Prepared, method: Method, calibration: Calibration, magnitu
     """The matrices solved, by the method itself or by the one that its training starts from; empty without any."""
     if isinstance(method, BlockMethod):
         return solve_by_block(ready, method, calibration, journal)
+    if isinstance(method, UnitMethod):
+        return choose(ready, method, calibration, magnitude, journal)
     solver: LayerMethod
     if isinstance(method, LayerMethod):
         solver = method

@@ -1,23 +1,28 @@
-"""Solving: every matrix by a layer method, without training."""
+"""Solving, without training: every matrix by a layer method, or whole units by a unit method."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from core.inside.blocks import Block, in_steps, solve_blocks
 from core.inside.sequential import solve_in_order
 from core.inside.statistics import LayerStats
-from core.methods.base import BlockMethod, LayerMethod, LayerResult
+from core.methods.base import BlockMethod, LayerMethod, LayerResult, UnitContext, UnitMethod
 from core.models.prunable import repeated_layers
 from core.running.calibrating import Calibration
 from core.running.journal import Journal
 from core.running.preparing import Prepared
 from core.running.progress import Progress
 from core.running.recording import kept_energy
+from core.running.training import task_loss
 from core.runs import solved
-from core.sparsity.patterns import Unstructured
+from core.sparsity.patterns import Pattern, Unstructured
+from core.sparsity.units import Kept
 
 Solution = dict[str, LayerResult]  # by matrix
 
@@ -73,6 +78,41 @@ def solve_by_block(ready: Prepared, method: BlockMethod, calibration: Calibratio
                      in_steps(calibration.batches, method.sequences), one, method.follow)
         ready.put(ready.dense)
     return {name: solution[name] for name in ready.dense}
+def choose(ready: Prepared, method: UnitMethod, calibration: Calibration, magnitude: dict[str, Tensor],
+           journal: Journal) -> Solution:
+    """Choose units with *method*: the dense weights under the masks of what is kept.
+
+    The model is left with the dense weights and biases.
+    """
+    before = {name: value.detach().clone() for name, value in ready.model.state_dict().items()}
+
+    def loss(i: int) -> Tensor:
+        out = ready.model(**calibration.batches[i])
+        return task_loss(out.logits.float(), calibration.labels[i], None, 0.0)
+
+    with journal.phase("solve"):
+        solved.begin(journal.folder, ready.dense)
+        ready.model.eval()
+        found = method.choose(UnitContext(
+            ready.model, ready.layers, ready.pattern, calibration.batches, loss, ready.spec.seed,
+            lambda done, total, note: journal.report(Progress("solve", done, total, note))))
+        ready.model.load_state_dict(before)
+        ready.model.zero_grad(set_to_none=True)
+        masks = masks_of(ready.pattern, found.kept, magnitude)
+        for name, mask in masks.items():
+            solved.add(journal.folder, name, float(mask.float().mean()), kept_energy(ready.dense[name], mask))
+    journal.worth = {f"worth/{m.noun}/{m.layer}": worth.astype(np.float32)
+                     for m, worth in zip(ready.pattern.known().modules, found.worth, strict=True)}
+    if found.trace:
+        journal.trace.replace({**row, "phase": "choosing"} for row in found.trace)
+    return {name: LayerResult(w * masks[name], masks[name]) for name, w in ready.dense.items()}
+
+
+def masks_of(pattern: Pattern, kept: Kept, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The masks of all matrices of *like*, on its devices, for the units *kept*; a matrix without units stays whole."""
+    found = pattern.known().masks(kept)
+    return {name: torch.from_numpy(found[name]).to(mask.device) if name in found
+            else torch.ones_like(mask, dtype=torch.bool) for name, mask in like.items()}
 
 
 def own_scores(ready: Prepared, solution: Solution) -> dict[str, float]:

@@ -22,6 +22,8 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `snapshot/<k>/grid/<matrix>` | float32 `[out, chunks]`: the scales of Z on a grid |
 | `answers/logits`, `answers/labels` | what the final model says to every evaluation example: see `core.runs.answers` |
 | `method/<key>` | what a method has to tell that no other has; its keys are in the view that draws them |
+| `method/worth/<noun>/<layer>` | float32 1-D: what each unit was worth to a method that chooses units |
+| `unit/<noun>/<layer>` | uint8 1-D, bits packed: which heads (noun `head`) or neurons of layer 1..L are left |
 | `gram/<matrix>` | float32 1-D: upper triangle, by rows, of X^T X of the calibration inputs; see `Matrix.gram` |
 """
 

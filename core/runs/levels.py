@@ -16,7 +16,7 @@ RECORD_LEVELS: dict[RecordLevel, str] = {  # in order: each holds all that those
 FIRST_KEPT: dict[str, RecordLevel] = {
     "answers": "answers", "method": "answers",
     "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
-    "levels": "summary", "library": "summary",
+    "levels": "summary", "library": "summary", "unit": "summary",
     "mask": "masks", "grid": "masks", "activation": "masks", "attention": "masks", "region": "masks",
     "distribution": "masks", "film": "masks",
     "weight": "full", "scale": "full", "code": "full", "snapshot": "full",

@@ -22,6 +22,7 @@ WORK: dict[str, str] = {
 TRACE: dict[str, str] = {
     "dense": "dense training",
     "layer-wise": "ADMM, layer by layer",
+    "choosing": "choosing units",
     "admm": "ADMM",
     "penalty": "training under the penalty",
     "refine": "refinement under the mask",

@@ -58,7 +58,8 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
             _refuse_headless(values, "epochs")
             values["lr"] = 1e-4  # without training it decides nothing
     else:
-        pattern = parse_pattern(values.get("pattern", "2:4"))
+        pattern = parse_pattern(values.get("pattern", entry.pattern))
+        methods.check_pattern(entry, pattern)
         if values.get("bits"):
             if not entry.grids:
                 able = [e.name for e in methods.METHODS.values() if e.grids]

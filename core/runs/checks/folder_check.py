@@ -18,9 +18,11 @@ from core.errors import InputError
 from core.runs import answers, gridded
 from core.runs import grams
 from core.runs import arrays as enc
+from core.runs.bound import joined
 from core.runs.checks import told_check
 from core.runs.checks.film_check import check_films
 from core.runs.checks.moment_check import check_moments
+from core.runs.checks.unit_check import check_units
 from core.runs.levels import holds
 from core.runs.records import STAGES, Matrix
 from core.runs.store import ARRAYS, Run
@@ -96,7 +98,7 @@ class _Check:
             self.problems.append(f"{ARRAYS} is missing or empty")
             return
         self._readable()
-        self.pattern = self.pattern.restored(self.held)
+        self.pattern = joined(self.pattern.restored(self.held), self.record)
         if self.pattern.learns:
             cell = self.pattern.grouping.cell or ()
             self.verified.append(f"learned library: {number(self.pattern.budget.ways or 0)} supports that all "
@@ -120,6 +122,7 @@ class _Check:
         if holds(self.spec.record, "summary"):
             self._part("thumbnails are there and finite", self._thumbnail)
         self._add(answers.check(self.record, self.held))
+        self._add(check_units(self.record, self.held))
         self._probes()
         self._add(check_films(self.record, self.pattern, self.held, _violations))
         self._add(told_check.check(self.pattern, self.record.matrices, self.held))
