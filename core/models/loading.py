@@ -11,19 +11,16 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.errors import InputError
-from core.models import MODELS, ModelEntry, class_names, identity
+from core.models import MODELS, ModelEntry, class_names, identity, tokens, weights
 from core.models.library import problem_type, quiet_transformers
-from core.models.prunable import prunable
 from core.models.shrunk import register_folder
 from core.models.tiny import tiny_model, tiny_tokenizer
 from core.runs.disk import whole_folder
-
-if TYPE_CHECKING:
-    from torch import nn
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -31,12 +28,14 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 @dataclass(frozen=True)
 class Loaded:
     """A classifier ready to train: the model (float32, on the CPU, in eval mode), its tokenizer, and its source.
-    `note`: what became of the source's own head, in words; "" where there is nothing to say."""
+    `note`: what became of the source's own head, in words; "" where there is nothing to say. `drawn`: the modules of
+    head and pooler that the source has no weights for."""
 
     model: Any
     tokenizer: Any
     source: str
     note: str = ""
+    drawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def load_model(name: str, *, labels: int, seed: int, checkpoint: Path | None = N
         loaded = _from_folder(packed, wanted, f"package {entry.package}")
     else:
         loaded = _from_hub(name, entry, wanted)
-    return replace(loaded, note="") if entry else loaded  # of a model of the list it is known: it has no head
+    return replace(loaded, note="", drawn=()) if entry else loaded  # of a model of the list it is known: it has no head
 
 
 def _from_hub(name: str, entry: ModelEntry | None, wanted: Wanted) -> Loaded:
@@ -119,6 +118,7 @@ def _from_folder(folder: Path, wanted: Wanted, said: str) -> Loaded:
     """Load a Hugging Face folder; *said*: what to call the source."""
     expected = "a folder with config.json, model.safetensors and the tokenizer's files"
     shown = f"Model folder {str(folder)[-80:]!r}"
+    weights.refuse_adapter(folder)
     if not (folder / "config.json").is_file():
         raise InputError(f"{shown} has no config.json", expected, "Name the folder that holds it.")
     if not any(folder.glob("*.safetensors")):
@@ -139,58 +139,44 @@ def _load(source: str, wanted: Wanted, only_cache: bool, said: str) -> Loaded:
 
     transformers = quiet_transformers()
     shared = {"local_files_only": only_cache, "trust_remote_code": False}
+    config, name = transformers.PretrainedConfig.get_config_dict(source, **shared)[0], Path(source).name
+    weights.refuse_packed(name, config)
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **shared)
     labels, whole = wanted.labels, wanted.whole
-    named = class_names.said_by(transformers.PretrainedConfig.get_config_dict(source, **shared)[0])
+    open_it = partial(
+        transformers.AutoModelForSequenceClassification.from_pretrained, source, num_labels=labels,
+        problem_type=problem_type(labels), dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
+        output_loading_info=True, **shared)
     with _seeded(wanted.seed):
-        model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
-            source, num_labels=labels, problem_type=problem_type(labels), dtype=torch.float32, use_safetensors=True,
-            ignore_mismatched_sizes=True, output_loading_info=True, **shared)
+        model, info = open_it()
         if model.config.is_encoder_decoder:
-            raise InputError(f"{Path(source).name!r} has a decoder beside its encoder", "an encoder such as BERT",
+            raise InputError(f"{name!r} has a decoder beside its encoder", "an encoder such as BERT",
                              "Choose an encoder model.")
-        fresh = dict.fromkeys(info["missing_keys"], 0) | {key: size[0] for key, size, *_ in info["mismatched_keys"]}
-        lacking = sorted(fresh if whole else {n for n in fresh if n.removesuffix(".weight") in prunable(model)})
-        if lacking:
-            expected = f"a whole checkpoint with {labels} outputs" if whole else "weights for every encoder layer"
-            raise InputError(f"{Path(source).name!r} lacks {len(lacking)} weights ({lacking[0]!r} first)", expected,
-                             "Make the run again." if whole else "Choose an encoder model.")
-        head = class_names.Head("") if whole else class_names.fit_head(model, named, wanted.classes, labels, fresh,
-                                                                       wanted.seed)
+        prefix = weights.prefix_of(model, info)
+        if prefix:
+            model, info = open_it(key_mapping={f"^{re.escape(prefix)}": ""})
+        lacking = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+        if whole and lacking:
+            raise InputError(f"{name!r} lacks {len(lacking)} weights ({lacking[0]!r} first)",
+                             f"a whole checkpoint with {labels} outputs", "Make the run again.")
+        header = weights.header_of(_folder_of(source), prefix)
+        fresh = weights.checked(model, name, header, info)
+        head = class_names.Head("") if whole else class_names.fit_head(
+            model, class_names.said_by(config), wanted.classes, labels, fresh, wanted.seed)
         if wanted.own_head and not whole:
-            class_names.refuse_new(Path(source).name, head, fresh, wanted.classes)
-        _draw(model, sorted({*fresh, *head.drawn}))
+            class_names.refuse_new(name, head, fresh, wanted.classes)
+        drawn = sorted({*fresh, *head.drawn})
+        weights.draw(model, drawn)
     class_names.put(model.config, wanted.classes)
-    if tokenizer.pad_token_id is None:
-        raise InputError(f"The tokenizer of {Path(source).name!r} has no padding token", "an encoder such as BERT",
-                         "Choose an encoder model.")
-    tokenizer.model_max_length = min(tokenizer.model_max_length, _position_limit(model))
-    return Loaded(model, tokenizer, said, head.note)
+    tokens.fit(tokenizer, model, name)
+    return Loaded(model, tokenizer, said, head.note, tuple(dict.fromkeys(key.rpartition(".")[0] for key in drawn)))
 
 
-def _position_limit(model: nn.Module) -> int:
-    """Tokens that the position table has room for. RoBERTa's positions begin behind its padding's."""
-    limit = getattr(model.config, "max_position_embeddings", None) or 1 << 20
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            limit = min(limit, module.num_embeddings - module.padding_idx - 1)
-    return int(limit)
-
-
-def _draw(model: nn.Module, names: list[str]) -> None:
-    """Draw the parameters *names* anew, in that order: normal weights, zero biases, BERT's own start."""
-    import torch
-
-    deviation = getattr(model.config, "initializer_range", 0.02)
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name in names:
-            if name in parameters:
-                values = parameters[name]
-                if values.ndim > 1:
-                    values.normal_(0.0, deviation)
-                else:
-                    values.fill_(0.0 if name.endswith("bias") else 1.0)
+def _folder_of(source: str) -> Path:
+    """The folder that *source*, a folder or the id of a model that was loaded from the hub, lies in."""
+    if Path(source).is_dir():
+        return Path(source)
+    return Path(quiet_transformers().utils.cached_file(source, "config.json", local_files_only=True)).parent
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from core.models import MODELS
 from core.models.class_names import listed, numbered, said_by
 from core.models.identity import located, settled
 from core.models.loading import HUB_ID
+from core.models.weights import refuse_adapter, refuse_packed
 
 FILES = "a folder with config.json, model.safetensors and the tokenizer's files"
 LARGEST = 4 << 20  # bytes of a configuration
@@ -70,12 +71,14 @@ def source_of(name: str) -> Source:
 
 def _folder_words(folder: Path) -> str:
     shown = f"Model folder {str(folder)[-80:]!r}"
+    refuse_adapter(folder)
     config = _json(folder / "config.json")
     if config is None:
         raise InputError(f"{shown} has no config.json that can be read", FILES, "Name the folder that holds it.")
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{shown} has no weights in safetensors (pickled weights are not opened)", FILES,
                          "Save it again with save_pretrained.")
+    refuse_packed(folder.name, config)
     own_code = any("auto_map" in (found or {}) for found in (config, _json(folder / "tokenizer_config.json")))
     kind = str(config.get("model_type", "not said"))[:40]
     names = said_by(config).names
