@@ -155,7 +155,15 @@ def look(model: nn.Module, watch: Watch, batches: Iterable[Mapping[str, Tensor]]
                 model(**batch)
             finally:
                 seen = watch.stop()
-            yield seen, batch["attention_mask"].bool()
+            real = batch["attention_mask"].bool()
+            yield by_text(seen, real), real
+
+
+def by_text(seen: Seen, real: Tensor) -> Seen:
+    """*seen* with every map as `[batch, tokens, features]`; *real* `[batch, tokens]`. Some layers (OPT's) lay all
+    tokens of a batch out in one row of them, `[batch * tokens, features]`."""
+    return {kind: {layer: v.unflatten(0, tuple(real.shape)) if v.ndim == 2 and len(v) == real.numel() else v
+                   for layer, v in layers.items()} for kind, layers in seen.items()}
 
 
 def sample_of(batches: Sequence[Mapping[str, Tensor]], count: int) -> list[dict[str, Tensor]]:

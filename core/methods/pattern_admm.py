@@ -46,6 +46,7 @@ from core.inside.statistics import LayerStats
 from core.inside.watching import (
     Place,
     Watch,
+    by_text,
     maps_named,
     median_norms,
     places_named,
@@ -147,11 +148,11 @@ class PatternAdmm(Admm):
         """lambda times the cost of the watched maps' regions; padding has no part in it."""
         k = self.knobs
         other = super().penalty(batch)
-        seen = {} if self.watch is None else self.watch.stop()
+        real = batch["attention_mask"].bool()
+        seen = {} if self.watch is None else by_text(self.watch.stop(), real)
         if not seen:
             self.share = None
             return other
-        real = batch["attention_mask"].bool()
         costs, shares = [], []
         for kind, layers in seen.items():
             for layer, values in layers.items():
