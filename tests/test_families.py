@@ -82,7 +82,7 @@ def test_a_model_that_does_not_tell_its_embeddings_is_refused() -> None:
         embedding_part(Bare())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"xlnet"}))
 def test_every_family_is_solved_in_order_on_what_its_matrices_read(family: str) -> None:
     """With nothing pruned each matrix reads what it reads in a whole pass, and the model says the same afterwards."""
     model = made(family, FAMILIES[family][0])

@@ -102,6 +102,8 @@ def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm", dr
         if run.record.status != "succeeded":
             st.warning(links.plain(f"This run has {STATUS.get(run.record.status, run.record.status)}. "
                                    f"{run.record.error or ''} What it kept is shown."))
+        if run.record.left_out:
+            st.caption(links.plain(run.record.left_out))
         return run
     return None
 
@@ -169,6 +171,8 @@ def _about(run: Run) -> None:
     made = "Recorded" if run.recorded else "Made on this machine"
     scored = f", scored on {style.count(record.results.n_eval)} examples" if record.results else ""
     st.markdown(links.plain(f"{made} {record.created[:10]}, seed {record.spec.seed}{scored}."))
+    for note in record.notes:
+        st.caption(links.plain(note))
     st.code(record.id, language=None)
     st.caption("Make it again:")
     st.code(record.command, language="bash", wrap_lines=True)

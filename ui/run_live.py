@@ -101,7 +101,7 @@ def watch(found: LiveStatus) -> None:
             st.rerun()  # of the whole page: only that ends the timer, or sets another
         run = _recorded(now)
         _head(now)
-        for note in [] if run is None else run.record.notes:
+        for note in [] if run is None else run.record.said:
             st.caption(links.plain(note))
         with st.container(horizontal=True, vertical_alignment="center"):
             _buttons(now, "watch")

@@ -147,7 +147,7 @@ def show_command(run: str, as_json: bool) -> None:
         ("zeros", f"{r.sparsity:.2%} of the prunable weights" if r.matrices else ""),
         ("seconds", ", ".join(f"{k} {v:.1f}" for k, v in {"total": r.timing.total, **r.timing.phases}.items())
          + (f"; {r.timing.shared:.1f} of them were not spent again" if r.timing.shared else "")),
-        *(("note", note) for note in r.notes),
+        *(("note", note) for note in r.said),
         ("made on", f"{e.device}, {e.processor}, {e.threads} threads, Python {e.python}" if e else ""),
         ("folder", str(opened.path)),
         ("arrays", damage or ", ".join(f"{n} {kind}" for kind, n in arrays.items()) or "none"),

@@ -115,7 +115,7 @@ def summary(record: RunRecord) -> str:
     """What a run came to: its accuracies, its sparsity, and where to look next."""
     head = f"{record.id}: {record.status}, {record.sparsity:.1%} zeros, {record.timing.total:.0f} s"
     body = score_table(record)
-    notes = "\n".join(f"Note: {printable(note)}" for note in record.notes)
+    notes = "\n".join(f"Note: {printable(note)}" for note in record.said)
     tail = f"Error: {record.error}" if record.error else f"Next: python -m core check {record.id}"
     return "\n".join(part for part in (head, body, notes, tail) if part)
 

@@ -6,7 +6,8 @@ One sentence at a time, so that no padding is in any picture. Dropout is off and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,16 +61,26 @@ def capture(model: Any, tokenizer: Any, probes: Sequence[ProbeLike], max_length:
     Raises InputError for a *max_length* that `core.models.encoding.encode` refuses.
     """
     device = next(model.parameters()).device
-    training, implementation = model.training, model.config._attn_implementation
+    training = model.training
     model.eval()
+    try:
+        with plain_attention(model):
+            return Captured([_one(model, tokenizer, probe, max_length, device) for probe in probes])
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def plain_attention(model: Any) -> Iterator[None]:
+    """Have *model* compute its attention the plain way, which gives its weights back."""
+    implementation = model.config._attn_implementation
     if implementation != "eager":
         model.set_attn_implementation("eager")
     try:
-        return Captured([_one(model, tokenizer, probe, max_length, device) for probe in probes])
+        yield
     finally:
         if implementation != "eager":
             model.set_attn_implementation(implementation)
-        model.train(training)
 
 
 def pair_of(probe: ProbeLike) -> str | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
+
+SHOWN = 4  # kinds of weights that a sentence names
+_ATTENTION = re.compile(r"att(?:n|ention)", re.IGNORECASE)
+_NUMBER = re.compile(r"\.[0-9]+(?=\.|$)")
 
 
 def repeated_layers(model: Any) -> tuple[str, nn.ModuleList]:
@@ -27,17 +32,71 @@ def repeated_layers(model: Any) -> tuple[str, nn.ModuleList]:
     return next(name for name, module in model.named_modules() if module is found), found
 
 
-def prunable(model: Any) -> dict[str, nn.Linear]:
-    """Return every linear layer of the repeated encoder layers, in order, by its name in the state dict (without
-    `.weight`). Embeddings, pooler and classifier stay dense. Raises InputError when the model has none."""
+def layer_stack(model: Any) -> list[dict[str, nn.Module]]:
+    """What each of the repeated layers is made of, in order, by name. One module in most models; where the lists of
+    modules are side by side, as XLM's `attentions` and `ffns`, what they hold at the same place."""
     from torch import nn
 
-    prefix, layers = repeated_layers(model)
-    found = {f"{prefix}.{name}": module for name, module in layers.named_modules() if isinstance(module, nn.Linear)}
+    name, layers = repeated_layers(model)
+    above, _, _ = name.rpartition(".")
+    beside = model.get_submodule(above).named_children() if above else model.named_children()
+    lists = [(f"{above}.{child}".removeprefix("."), module) for child, module in beside
+             if isinstance(module, nn.ModuleList) and len(module) == len(layers)]
+    return [{f"{path}.{k}": module[k] for path, module in lists} for k in range(len(layers))]
+
+
+def prunable(model: Any) -> dict[str, nn.Linear]:
+    """Return every linear layer of the repeated encoder layers, in order, by its name in the state dict (without
+    `.weight`). Embeddings, pooler and classifier stay dense. Raises InputError when the model has none, or when most of
+    the weights of its attention are none of them."""
+    from torch import nn
+
+    found = {f"{path}.{name}".removesuffix("."): module
+             for layer in layer_stack(model) for path, part in layer.items()
+             for name, module in part.named_modules() if isinstance(module, nn.Linear)}
+    left = left_out(model, found)
+    lost = {name: size for name, size in left.items() if _ATTENTION.search(name)}
+    reached = sum(module.weight.numel() for name, module in found.items() if _ATTENTION.search(name))
+    if lost and reached < sum(lost.values()):
+        name = next(iter(lost))
+        kind = type(model.get_submodule(name)).__name__ if name in dict(model.named_modules()) else "bare parameters"
+        raise InputError(f"The attention of {type(model).__name__} cannot be pruned: its weights ({name!r} first) are "
+                         f"{kind}", "linear layers, as in BERT",
+                         "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
     if not found:
         raise InputError(f"The layers of {type(model).__name__} hold no linear layers", "a transformer encoder",
                          "Choose a model such as 'minilm-l6' or 'bert-base-uncased'.")
     return found
+
+
+def left_out(model: Any, layers: Mapping[str, nn.Linear]) -> dict[str, int]:
+    """What of the weights of repeated layers is none of *layers*, those that are pruned: stacked experts, convolutions,
+    lists of layers elsewhere. By name, how many weights. Vectors and tables are no weights here."""
+    from torch import nn
+
+    base, found = model.base_model, {}
+    names = {id(module): name for name, module in model.named_modules()}
+    for group in (module for module in base.modules() if isinstance(module, nn.ModuleList)):
+        for module in group.modules():
+            if isinstance(module, nn.Embedding):
+                continue
+            for leaf, values in module.named_parameters(recurse=False):
+                name = f"{names[id(module)]}.{leaf}".removesuffix(".weight")
+                if values.ndim > 1 and not leaf.endswith("bias") and name not in layers:
+                    found[name] = values.numel()
+    return found
+
+
+def prunable_words(model: Any, layers: Mapping[str, nn.Linear]) -> str:
+    """How much of the weights of the repeated layers *layers* are, in a sentence; "" when they are all."""
+    left = left_out(model, layers)
+    if not left:
+        return ""
+    reached = sum(module.weight.numel() for module in layers.values())
+    kinds = list(dict.fromkeys(_NUMBER.sub(".*", name) for name in left))
+    more = f" and {len(kinds) - SHOWN} more" if len(kinds) > SHOWN else ""
+    return (f"{reached:,} of the {reached + sum(left.values()):,} weights of the layers are prunable; left out: "
+            f"{', '.join(kinds[:SHOWN])}{more}.")
 
 
 def embedding_part(model: Any) -> nn.Module:
@@ -69,5 +128,5 @@ def layer_count(model: Any) -> int:
 
 
 def head_count(model: Any) -> int:
-    """Number of attention heads a layer."""
+    """Number of attention heads a layer, as its configuration has it; ConvBERT's layers have fewer."""
     return int(model.config.num_attention_heads)

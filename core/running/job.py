@@ -10,19 +10,19 @@ from typing import Any
 import torch
 
 from core.errors import InputError
-from core.models.prunable import head_count, layer_count
+from core.models.prunable import layer_count
 from core.running.environment import environment
 from core.running.fitting import fit_dense
 from core.running.journal import RESUME, Journal
 from core.running.keeping import keep
-from core.running.preparing import prepare
+from core.running.preparing import Prepared, prepare
 from core.running.progress import Progress, Report
 from core.running.pruning import prune
 from core.running.shared import Shared
 from core.running.training import Diverged
 from core.runs.records import SCHEMA, RunRecord, RunSpec
 from core.runs.signatures import sign, unsign
-from core.runs.store import now, read_header
+from core.runs.store import HEADER, now, read_header
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Parent:
 def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report, *, shared: Shared,
               data_dir: Path | None = None, resume: bool = False, created: str | None = None,
               given: Mapping[str, Any] | None = None) -> RunRecord:
-    """All stages of *spec* in order, into *folder*, which exists; the header tells at any moment how far it got.
+    """All stages of *spec* in order, into *folder*, which is made once everything is loaded and of use; from then on
+    the header tells at any moment how far it got.
 
     *parent*: None for a dense run. *shared*: what runs before it have worked out, and where this one adds to it.
     *resume*: go on from the resume file of a killed run, if it got as far as writing one; the run then keeps the moment
@@ -49,10 +50,17 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
                        parent=None if parent is None else parent.run_id)
     sign(record)
     journal = Journal(folder, record, report, resuming, shared)
+    begun = (folder / HEADER).exists()
     try:
+        ready = _load(spec, parent, data_dir, shared, journal)
+        begun = True
+        folder.mkdir(parents=True, exist_ok=True)
         journal.write_header()
-        _stages(spec, parent, data_dir, shared, journal)
+        _stages(ready, parent, journal)
     except BaseException as error:
+        if isinstance(error, InputError) and not begun:
+            raise  # what cannot be used leaves nothing behind
+        folder.mkdir(parents=True, exist_ok=True)
         known = _mistake(error)
         record.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         record.error = journal.reason(known or error)
@@ -81,16 +89,21 @@ def _mistake(error: BaseException) -> InputError | None:
     return None
 
 
-def _stages(spec: RunSpec, parent: Parent | None, data_dir: Path | None, shared: Shared, journal: Journal) -> None:
+def _load(spec: RunSpec, parent: Parent | None, data_dir: Path | None, shared: Shared, journal: Journal) -> Prepared:
     record = journal.record
     with journal.phase("load"):
         ready = prepare(spec, None if parent is None else parent.checkpoint, data_dir, shared)
         record.other_weights, record.labels = ready.other_weights, list(ready.data.entry.labels)
         inherited = [] if parent is None else read_header(parent.checkpoint.parent).notes
         record.notes = list(dict.fromkeys([*inherited, *ready.notes]))
-        for note in record.notes:
+        record.left_out = ready.left_out
+        for note in record.said:
             journal.report(Progress("load", 1, 1, note))
-        record.layers, record.heads = layer_count(ready.model), head_count(ready.model)
+        record.layers, record.heads = layer_count(ready.model), ready.heads
+    return ready
+
+
+def _stages(ready: Prepared, parent: Parent | None, journal: Journal) -> None:
     pruned = None
     if parent is None:
         fit_dense(ready, journal)

@@ -82,7 +82,6 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
         if again and not resume:
             shutil.rmtree(folder)
     parent = None if spec.method == "dense" else _parent(dense_spec(spec), store, data_dir, report, shared)
-    folder.mkdir(parents=True, exist_ok=True)
     return carry_out(spec, parent, folder, report, shared=shared, data_dir=data_dir, resume=resume,
                      created=None if record is None else record.created, given=given)
 

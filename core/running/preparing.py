@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded, encode
 from core.models.loading import load_model
-from core.models.prunable import prunable
+from core.models.prunable import prunable, prunable_words
+from core.running.rehearsing import rehearse
 from core.running.shared import Shared, state_of
 from core.running.training import accelerator, predict
 from core.runs import gridded
@@ -51,14 +52,16 @@ class Prepared:
     pattern: Pattern
     grid: Grid | None
     shared: Shared
-    note: str = ""  # what became of the model's own head, in words
+    heads: int  # of attention, in a layer
+    of_model: tuple[str, ...] = ()  # what became of the model's own head and pooler, a sentence each
+    left_out: str = ""  # which weights of the layers are not pruned, in a sentence; empty when all are
 
     @property
     def notes(self) -> list[str]:
         """What to know of the model and the texts before a score is believed, a sentence each."""
         cut = [f"{texts.cut} of {len(texts)} texts to {use} were cut at {texts.limit} tokens."
                for texts, use in ((self.train_set, "learn from"), (self.eval_set, "score on")) if texts.cut]
-        return [*([self.note] if self.note else []), *cut]
+        return [*self.of_model, *cut]
 
     @property
     def pad(self) -> int:
@@ -110,7 +113,8 @@ def data_of(spec: RunSpec, data_dir: Path | None) -> TaskData:
 def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, shared: Shared) -> Prepared:
     """Load what *spec* names; *checkpoint*: the weights to start from, None for the model's own.
 
-    Raises InputError when something cannot be loaded, or a matrix does not fit the pattern or the grid.
+    Raises InputError when something cannot be loaded, a matrix does not fit the pattern or the grid, or the model fails
+    at the rehearsal.
     """
     data = data_of(spec, data_dir)
     torch.manual_seed(spec.seed)
@@ -132,5 +136,12 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
     pattern = pattern.bound({name: w.cpu().numpy() for name, w in dense.items()})
     if pattern.coupled:
         pattern = pattern.joined(units(model))
-    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared,
-                    loaded.note)
+    seen = rehearse(model, eval_set, int(tokenizer.pad_token_id), data.entry.outputs)
+    said = (loaded.note, drawn_words(loaded.drawn, spec.seed))
+    return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared, seen.heads,
+                    tuple(note for note in said if note), prunable_words(model, layers))
+
+
+def drawn_words(modules: Sequence[str], seed: int) -> str:
+    """Which *modules* of a model had no weights of their own, in a sentence; "" for none."""
+    return f"Drawn anew from seed {seed}: {', '.join(modules)}." if modules else ""

@@ -249,6 +249,12 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     ticks: int | None = None  # when it began (`core.runs.signatures.ticks_of`): tells a reused id
     error: str | None = None
     notes: list[str] = []  # what to know of the model before its score is believed, a sentence each
+    left_out: str = ""  # how much of the layers is prunable and what is not, in a sentence; empty when all of it is
+
+    @property
+    def said(self) -> list[str]:
+        """All that is to be known of the model and the texts before a score is believed, a sentence each."""
+        return [*self.notes, *([self.left_out] if self.left_out else [])]
 
     @property
     def command(self) -> str:
