@@ -19,7 +19,9 @@ def page(path: Path, judge: str) -> None:
     for remark in report.remarks:
         st.info(links.plain(remark))
     if not names:
-        st.subheader(links.plain(report.verdict[0]), anchor=False)
+        top.subheader(links.plain(report.verdict[0]), anchor=False)
+        if report.rest:
+            st.dataframe(views.others(report), hide_index=True, key="others", width="content")
         return
     left, right = st.columns([4, 3], gap="large")
     with left:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.checkpoints import LAYER, QUERY, nm, noise, write
@@ -59,6 +60,20 @@ def test_json_holds_the_same(cli: Any, folder: Path) -> None:
     assert [m["sparsity"] for m in found["matrices"]] == [0.5, pytest.approx(0.5 - 2 / 4096)]
     judged = json.loads(cli("inspect", str(folder), "--json", "--pattern", "2:4").stdout)
     assert not judged["ok"] and judged["matrices"][1]["asked"]["violations"] == 1
+
+
+def test_what_is_packed_is_named_and_passes_no_pattern(cli: Any, tmp_path: Path) -> None:
+    write(tmp_path, {"layers.0.a.weight_orig": noise(), "layers.0.a.weight_mask": nm(2, 4) != 0,
+                     "layers.0.b.weight": np.ones((64, 8), np.int32)})
+    result = cli("inspect", str(tmp_path))
+    assert result.exit_code == 0
+    assert "  The one matrix of the layers that could be read (" in result.stdout
+    assert [line.split()[-3:] for line in result.stdout.splitlines() if line.startswith("layers.0.a")] == [
+        ["weight", "x", "mask"]]
+    assert "other: masks: 1 tensor, 4.1 kB" in result.stdout
+    assert "remark: 1 matrix (2.0 kB) is not read: whole numbers, perhaps packed." in result.stdout
+    assert cli("inspect", str(tmp_path), "--pattern", "2:4").exit_code == 1
+    assert "'layers.0.b' is not read" in refused(cli("inspect", str(tmp_path), "--matrix", "*.b"))
 
 
 def test_many_violations_are_cut_short_and_names_are_not_obeyed(cli: Any, tmp_path: Path) -> None:

@@ -222,8 +222,8 @@ def test_types_that_are_not_understood_are_said(tmp_path: Path) -> None:
     assert [m.name for m in report.matrices] == ["a.0.k"]
     assert report.remarks == ("1 matrix (0.1 kB) is not read: whole numbers, perhaps packed. Nothing is said of its "
                               "values.",)
-    assert report.verdict[0] == "The one matrix of the layers that could be read (99.6 % of the bytes) obeys 2:4; 1 " \
-        "more is not read (whole numbers, perhaps packed)."
+    assert report.verdict[0] == \
+        "The one matrix of the layers that could be read (99.6 % of the bytes) obeys 2:4; 1 more is not read."
 
 
 def test_what_is_no_number_is_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.runs.store import Store
@@ -81,6 +82,17 @@ def test_a_long_path_and_markup_in_names_do_no_harm(monkeypatch: pytest.MonkeyPa
     folder = write(tmp_path / "a", {"layer.0.<script>alert(1)</script>[x](y).weight": nm(2, 4)})
     app = open_page(monkeypatch, store, "inspect", path=str(folder))
     assert charts(app) == 1 and "<script>" not in app.get("plotly_chart")[0].proto.spec
+
+
+def test_an_adapter_and_what_is_packed_are_named(monkeypatch: pytest.MonkeyPatch, store: Store, tmp_path: Path) -> None:
+    low = write(tmp_path / "low", {"layers.0.q.lora_A.weight": noise(4, 64), "layers.0.q.lora_B.weight": noise(64, 4)})
+    app = open_page(monkeypatch, store, "inspect", path=str(low))
+    assert app.subheader[0].value.startswith("An adapter: 2 tensors of low-rank updates.") and charts(app) == 0
+    assert list(app.dataframe[0].value["what else there is"]) == ["low-rank updates"]
+    packed = write(tmp_path / "packed", {NAME: nm(2, 4), "bert.encoder.layer.1.x.weight": np.ones((8, 8), np.int32)})
+    app = open_page(monkeypatch, store, "inspect", path=str(packed))
+    assert app.subheader[0].value.endswith("obeys 2:4; 1 more is not read.") and charts(app) == 1
+    assert "whole numbers, perhaps packed" in app.info[0].value
 
 
 def test_an_empty_store_still_opens_a_path(monkeypatch: pytest.MonkeyPatch, empty_store: Store, tmp_path: Path) -> None:

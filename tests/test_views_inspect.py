@@ -77,3 +77,25 @@ def test_the_table_and_the_numbers(report: Report, tmp_path: Path) -> None:
 def test_a_file_without_matrices_is_said(tmp_path: Path) -> None:
     view = views.overview(inspect(write(tmp_path, {"bias": np.ones(3, np.float32)})))
     assert view.figure is None and "nothing to judge" in view.claim
+
+
+def test_how_a_matrix_is_stored_stands_in_the_table_and_in_its_certificate(tmp_path: Path) -> None:
+    report = inspect(write(tmp_path, {"layers.0.mlp.experts.down_proj": np.stack([nm(2, 4), nm(1, 4)]),
+                                      "layers.0.fc.weight_orig": noise(), "layers.0.fc.weight_mask": nm(2, 4) != 0}))
+    table = views.table(report)
+    assert dict(zip(table["matrix"], table["stored as"], strict=True)) == {
+        "layers.0.fc": "weight x mask", "layers.0.mlp.experts.down_proj[0]": "one of a stack",
+        "layers.0.mlp.experts.down_proj[1]": "one of a stack"}
+    facts = dict(views.certificate(report, "layers.0.fc").table.itertuples(index=False))
+    assert facts["stored as"] == "weight x mask"
+    assert [list(row) for row in views.others(report).to_numpy()] == [["masks", 1, 0, "4.1 kB"]]
+
+
+def test_long_names_of_columns_are_told_by_their_ends(tmp_path: Path) -> None:
+    parts = ["mlp.experts_of_all.down_proj", "mlp.experts_of_all.up_proj", "self_attn.qkv_proj",
+             "first_of_two_long_names.same", "second_of_two_long_names.same"]
+    report = inspect(write(tmp_path, {f"layers.{k}.{part}.weight": noise(4, 4) for k in (0, 1) for part in parts}))
+    view = views.overview(report)
+    assert view.figure is not None
+    assert sorted(view.figure.layout.xaxis.ticktext) == sorted([
+        "down_proj", "up_proj", "query, key and value", "…two_long_names.same", "…two_long_names.same"])

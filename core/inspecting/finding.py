@@ -24,6 +24,7 @@ from core.sparsity.verify import Verdict, verify
 Mask = NDArray[np.bool_]
 SAID = (2, 4, 8, 16, 32)  # M that hardware and papers know: of these the tightest N is told
 SQUARES = (64, 32, 16, 8, 4, 2)
+TOLD = (32, 16, 4)  # sides of squares of which is told how many are wholly zero; others when they are all the zeros
 LONG = (32, 16, 8, 4, 2)  # the longer side of a block that is one row or one column
 SIDES = tuple((s, s) for s in SQUARES) + tuple(b for s in LONG for b in ((1, s), (s, 1)))
 NEARLY = 0.99  # share of the groups, or of the zeros, that a pattern must explain to be named
@@ -77,7 +78,8 @@ def find(mask: Mask, name: str, heads: tuple[int, int] | None = None, some: floa
     across = _nm(np.ascontiguousarray(mask.T), live_columns, live_rows, zeros)[1]
     shares = _block_shares(mask) if zeros >= some * mask.size else {}
     seen = gone | {"tightest": tightest, "along_output": across.name if across else "",
-                   "blocks": {_sides(b): share for b, share in shares.items() if b[0] == b[1]}}
+                   "blocks": {_sides(b): share for b, share in shares.items() if b[0] == b[1] and (
+                       b[0] in TOLD or share * mask.size >= NEARLY * zeros)}}
     head_zeros = mask.size * int((~alive).sum()) / heads[0] if heads else 0.0
     for word, lost in (("heads", head_zeros), ("rows", dead_rows * width), ("columns", dead_columns * out)):
         if lost >= NEARLY * zeros:

@@ -79,10 +79,9 @@ def _nothing(report: Report) -> str:
 
 
 def _unread(blind: Sequence[Rest]) -> str:
-    """What could not be judged, to follow a sentence: "; 9 more are not read (bitsandbytes, 4 bits)"."""
+    """How many could not be judged, to follow a sentence: "; 9 more are not read". The remarks say why."""
     number = sum(r.unread for r in blind)
-    kinds = ", ".join(r.kind for r in blind)
-    return f"; {number} more {'is' if number == 1 else 'are'} not read ({kinds})" if number else ""
+    return f"; {number} more {'is' if number == 1 else 'are'} not read" if number else ""
 
 
 def _speaks(report: Report, matrices: Sequence[Matrix]) -> str:

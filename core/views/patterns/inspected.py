@@ -18,6 +18,7 @@ from core.views.drawing.view import Number, View
 
 FLOW = 12  # squares in a row where the names tell no layer
 READABLE = 14  # rows or columns up to which the shares are written into the squares
+WIDEST = 20  # letters of a column's name: "query, key and value"
 TALLEST = 640  # pixels of the squares
 
 
@@ -65,13 +66,16 @@ def _places(judged: tuple[Matrix, ...]) -> tuple[dict[str, tuple[int, int]], lis
     layers, parts = maps.places([m.name for m in judged])
     at = {m.name: (layers.index(layer_of(m.name) or 0), parts.index(part_of(m.name))) for m in judged}
     if len(set(at.values())) == len(at) and len(parts) <= 2 * FLOW and len(layers) > 1:
-        return at, [f"layer {k}" if k else "other" for k in layers], [_short(part) for part in parts]
+        return at, [f"layer {k}" if k else "other" for k in layers], _short(parts)
     at = {m.name: divmod(k, FLOW) for k, m in enumerate(judged)}
     return at, [""] * (max(y for y, _ in at.values()) + 1), [""] * min(len(judged), FLOW)
 
 
-def _short(part: str) -> str:
-    return part if len(part) <= 18 else f"…{part[-17:]}"
+def _short(parts: list[str]) -> list[str]:
+    """Names of columns: a long one by what is behind its last dot, where that is no other's, or by its end."""
+    ends = [part.rpartition(".")[2] for part in parts]
+    return [part if len(part) <= WIDEST else end if len(end) <= WIDEST and ends.count(end) == 1 else
+            f"…{part[1 - WIDEST:]}" for part, end in zip(parts, ends, strict=True)]
 
 
 def _outline(place: tuple[int, int] | None) -> list[Part]:
@@ -110,10 +114,16 @@ def table(report: Report) -> pd.DataFrame:
 
 def short(report: Report) -> pd.DataFrame:
     """What of `table` a person reads first: zeros, pattern, violations, and columns that say anything at all."""
-    full = table(report).drop(columns=["type", "shape", "bytes", "compact bytes"])
+    full = table(report).drop(columns=["type", "shape", "stored as", "bytes", "compact bytes"])
     full = full.drop(columns="violations") if report.pattern else full
     full["matrix"] = [m.name if m.place != "layers" else style.matrix_words(m.name) for m in report.matrices]
-    return full.drop(columns=[name for name in ("wholly zero", "grid", "stored as") if not full[name].any()])
+    return full.drop(columns=[name for name in ("wholly zero", "grid") if not full[name].any()])
+
+
+def others(report: Report) -> pd.DataFrame:
+    """What is no matrix that was looked into: one row a kind."""
+    return pd.DataFrame([{"what else there is": r.kind, "tensors": r.tensors, "weights": r.weights,
+                          "size": megabytes(r.stored)} for r in report.rest])
 
 
 def gone(m: Matrix) -> str:
