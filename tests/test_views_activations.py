@@ -10,7 +10,7 @@ import pytest
 from core.errors import InputError
 from core.runs.records import Probe
 from core.runs.store import Run, Store, read_header
-from core.views.activations import all_layers, attention_map, chain, kept_sentence, one_layer, region_film
+from core.views.activations import all_layers, attention_map, chain, kept_sentence, one_layer, region_film, typed
 from core.views.drawing import maps, style
 from core.views.drawing.view import View
 from tests.damage import change_header, replace_arrays
@@ -178,6 +178,27 @@ def test_what_was_not_kept_is_said(run: Run) -> None:
         assert view.figure is None
         assert "kept" in view.claim
     assert "choose a layer from 1 on" in attention_map.attention(run, "p0", 0, 1).claim
+
+
+def test_of_many_answers_the_likeliest_are_drawn_and_the_rest_is_summed(run: Run) -> None:
+    """77 classes: four and a bar for the other 73. The table has them all."""
+    draw = np.random.default_rng(0)
+    logits = {side: draw.normal(0, 2, 77) for side in ("dense", "pruned")}
+    chances = {side: np.exp(v) / np.exp(v).sum() for side, v in logits.items()}
+    names = [f"intent {k:02d}" for k in range(77)]
+    many = with_logits(run, logits["dense"].tolist(), logits["pruned"].tolist(), labels=names)
+    order = sorted(range(77), key=lambda k: -max(chances["dense"][k], chances["pruned"][k]))[:4]
+    for view in (typed.answer(many, "p0"), answered(many)):
+        drawn = {bar.name: bar for bar in view.figure.data if bar.type == "bar" and bar.showlegend}
+        for side, bar in drawn.items():
+            assert list(bar.y) == [*(names[k] for k in order), "73 others"]
+            assert np.allclose(bar.x, [*chances[side][order], 1 - chances[side][order].sum()])
+        assert set(drawn) == {"dense", "pruned"}
+        assert f"“{names[int(chances['dense'].argmax())]}”" in view.claim
+    assert list(typed.answer(many, "p0").table["answer"]) == names
+    assert typed.answer(many, "p0").figure.layout.height < 800
+    few = typed.answer(with_logits(run, [1.0] * 5, [2.0] * 5, labels=names[:5]), "p0")
+    assert list(few.figure.data[0].y) == names[:5]
 
 
 def test_unknown_sentences_and_heads_are_errors(run: Run) -> None:

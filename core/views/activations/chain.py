@@ -50,7 +50,7 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
     chances, labels = margins.answers(run, probe)
     weights, weight_axes = _weights(pair, link.region)
     felt, felt_layout = _felt(found, layer, link, tokens_of(run, probe))
-    bars = [{**bar, "xaxis": "x3", "yaxis": "y3"} for bar in margins.bars(run, chances, labels)]
+    bars = [{**bar, "xaxis": "x3", "yaxis": "y3"} for bar in margins.bars(run, *margins.leading(chances, labels))]
     titles = [_weights_title(pair, link.region), f"{map_title(name)}, {layer_words(layer)}", "The answer"]
     empty = ["" if weights else "No matrix is pruned here." if pair is None else "Neither weights nor mask were kept.",
              "" if felt else "Not kept.", "" if bars else "Not kept."]

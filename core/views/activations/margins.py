@@ -13,6 +13,7 @@ from core.views.drawing import maps, style
 from core.views.drawing.build import Part
 
 Chances = dict[str, NDArray[np.float64]]
+BARS = 5  # answers that a picture has room for
 
 
 def softmax(logits: list[float]) -> NDArray[np.float64]:
@@ -68,6 +69,17 @@ def heading(found: Chances, labels: list[str]) -> str:
         return claim(found, labels)
     first, second = (labels[int(c.argmax())] for c in (dense, pruned))
     return f"both models say “{first}”" if first == second else f"the answer flips from “{first}” to “{second}”"
+
+
+def leading(found: Chances, labels: list[str]) -> tuple[Chances, list[str]]:
+    """What a picture shows of *found*: all answers where there are few; of many those that either model holds for the
+    likeliest, the likeliest first, and the sum of the others."""
+    if len(labels) <= BARS or not found:
+        return found, labels
+    kept = np.argsort(-np.max(list(found.values()), axis=0), kind="stable")[:BARS - 1]
+    others = {side: 1.0 - float(chances[kept].sum()) for side, chances in found.items()}
+    return ({side: np.append(chances[kept], max(others[side], 0.0)) for side, chances in found.items()},
+            [*(labels[k] for k in kept), f"{len(labels) - len(kept)} others"])
 
 
 def bars(run: Run, found: Chances, labels: list[str]) -> list[Part]:

@@ -27,7 +27,8 @@ def answer(run: Run, probe: str) -> View:
     if set(found) != {"dense", "pruned"}:
         return words_only(claim)
     logits = _logits(run, probe)
-    bars = said.bars(run, found, labels)
+    shown, names = said.leading(found, labels)
+    bars = said.bars(run, shown, names)
     layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 40, "b": 44},
                     "legend": {"traceorder": "normal"},
                     "xaxis": {"domain": [0.0, 0.56 if labels else 1.0], "title": {"text": _unit(labels)}}
@@ -41,7 +42,7 @@ def answer(run: Run, probe: str) -> View:
                               "ticktext": ["−100", "0", "100"],
                               "title": {"text": "lead, percentage points"}},
                    "yaxis2": {"anchor": "x2", "autorange": "reversed", "showgrid": False}}
-    rows = 2 * max(len(labels), 1)
+    rows = 2 * max(len(names), 1)
     return View(claim, build(bars, layout, 110 + ROW * rows, legend=True), None, f"Answers of both models. {claim}",
                 _table(found, labels, logits), TRY,
                 heading=_heading(found, labels))
