@@ -77,6 +77,23 @@ def test_reads_every_glue_task(tmp_path: Path, task: str) -> None:
         assert data.train.labels.dtype == np.int64 and data.train.labels[1] == 1
 
 
+@pytest.mark.parametrize(("task", "held"), [("rte", "validation"), ("mnli", "validation_matched")])
+def test_reads_the_files_as_the_hub_keeps_them(tmp_path: Path, task: str, held: str) -> None:
+    plain = load_task(task, data_dir=both(tmp_path / "plain", task))
+    for k, rows in enumerate((range(4), range(4, 10))):
+        table = parquet.read_table(tmp_path / "plain" / task / "train.parquet").take(list(rows))
+        (tmp_path / "hub" / task).mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, tmp_path / "hub" / task / f"train-0000{k}-of-00002.parquet")
+    file = tmp_path / "hub" / task / f"{held}-00000-of-00001.parquet"
+    (tmp_path / "plain" / task / "validation.parquet").rename(file)
+    found = load_task(task, data_dir=tmp_path / "hub")
+    assert found.train.text == plain.train.text and found.train.labels.tolist() == plain.train.labels.tolist()
+    assert found.evaluation.text == plain.evaluation.text and found.split == "validation"
+    (tmp_path / "hub" / task / "train-00000-of-00002.parquet").unlink()
+    with pytest.raises(InputError, match=r"holds 1 of 2 files train-\*\. Expected all of them"):
+        load_task(task, data_dir=tmp_path / "hub")
+
+
 def test_folder_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSESCOPE_GLUE_DIR", str(both(tmp_path, "rte")))
     assert len(load_task("rte").train) == 10

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.tasks import Examples, TaskEntry
+from core.tasks.tables.folders import SHARD, all_there
 
 FOLDER_VARIABLE = "SPARSESCOPE_GLUE_DIR"
 HUB_DATASET = "nyu-mll/glue"
@@ -25,7 +26,7 @@ def read(entry: TaskEntry, data_dir: Path | None, need_validation: bool) -> tupl
     splits = ("train", "validation") if need_validation else ("train",)
     folder = _folder(data_dir)
     if folder is not None and (folder / entry.name).is_dir():
-        tables = [_from_file(entry, folder / entry.name / f"{split}.parquet") for split in splits]
+        tables = [_from_files(entry, _files(folder / entry.name, split)) for split in splits]
     else:
         tables = _from_hub(entry, splits, folder)
     return tables[0], tables[1] if need_validation else None
@@ -48,7 +49,25 @@ def _folder(data_dir: Path | None) -> Path | None:
     return folder
 
 
-def _from_file(entry: TaskEntry, file: Path) -> Examples:
+def _files(folder: Path, split: str) -> list[Path]:
+    """`<split>.parquet`, or the files in which the hub keeps it; MNLI's validation is the matched one."""
+    plain = folder / f"{split}.parquet"
+    found = sorted(path for name in (split, f"{split}_matched") for path in folder.glob(f"{name}-*.parquet")
+                   if SHARD.fullmatch(path.name, len(name)))
+    if plain.is_file() or not found:
+        return [plain]
+    all_there(folder, split, found)
+    return found
+
+
+def _from_files(entry: TaskEntry, files: list[Path]) -> Examples:
+    parts = [_columns(entry, file) for file in files]
+    where = files[0].name if len(files) == 1 else f"{files[0].name.partition('-')[0]} ({len(files)} files)"
+    return examples_of(entry, f"{entry.name}/{where}",
+                       {name: [value for part in parts for value in part[name]] for name in _wanted(entry)})
+
+
+def _columns(entry: TaskEntry, file: Path) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -67,7 +86,7 @@ def _from_file(entry: TaskEntry, file: Path) -> Examples:
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{where} cannot be read ({reason})", "a parquet file", "Fetch the file anew.") from None
-    return examples_of(entry, where, {name: table.column(name).to_pylist() for name in wanted})
+    return {name: table.column(name).to_pylist() for name in wanted}
 
 
 def _from_hub(entry: TaskEntry, splits: tuple[str, ...], folder: Path | None) -> list[Examples]:

@@ -107,7 +107,7 @@ def _part(home: Path, part: str) -> list[Path]:
     if len(ways) > 1:
         raise InputError(f"{_quoted(home)} holds {len(ways)} files {part}.*", "one of them", "Leave one of them.")
     if shards:
-        _all_there(home, part, shards)
+        all_there(home, part, shards)
     return ways[0] if ways else []
 
 
@@ -121,7 +121,8 @@ def _inside(folder: Path) -> list[Path]:
     return files
 
 
-def _all_there(home: Path, part: str, shards: Sequence[Path]) -> None:
+def all_there(home: Path, part: str, shards: Sequence[Path]) -> None:
+    """Refuse the files *shards* of a *part* when one of those that their names count is missing, or there twice."""
     numbers = [tuple(map(int, found.groups())) for path in shards if (found := SHARD.search(path.name))]
     count = numbers[0][1]
     if numbers != [(k, count) for k in range(count)]:
