@@ -201,6 +201,7 @@ def test_what_makes_a_score_doubtful_is_said() -> None:
     order = np.random.default_rng(0).permutation(11)
     unseen = 10 in order[9:]
     assert ("never learned: c" in " ".join(prepared(rare).remarks)) == unseen
+    assert "In one row only: c." in prepared(rare).remarks and "one row only" not in words
     alike = " ".join(prepared(with_labels(["Good", "good", "bad"] * 4)).remarks)
     assert "'Good', 'good' are classes of their own though they look alike" in alike
     assert "look alike" not in words

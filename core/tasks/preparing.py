@@ -71,6 +71,9 @@ class Prepared:
             nowhere = [name for name, train, held in counts if not train and not held]
             if nowhere:
                 out.append(f"Named by the file, and in no row: {listed(nowhere)}.")
+            alone = [name for name, train, held in counts if train + held == 1]
+            if alone:
+                out.append(f"In one row only: {listed(alone)}.")
             if self.metrics == ("f1",):
                 out.append(f"F1 is that of {self.labels[1]!r}.")
         seen = set(_keys(self.train))
