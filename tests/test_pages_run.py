@@ -94,7 +94,7 @@ def test_the_form_lives_in_the_link_and_says_the_command(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("query", "words"), [
     ({"seed": "first"}, "a whole number"), ({"pattern": "4:2"}, "did you mean"), ({"method": "adm"}, "Did you mean"),
     ({"knob.share": "9"}, "0.05 to 1.0"), ({"run": "nobody-knows"}, "There is no run"), ({"run": "../x"}, "no run id"),
-    ({"task": "x" * 100_000}, "Unknown task")])
+    ({"task": "x" * 100_000}, "is too long")])
 def test_mistakes_get_a_red_box_and_the_page_lives(monkeypatch: pytest.MonkeyPatch, empty_store: Store,
                                                    query: dict[str, str], words: str) -> None:
     app = open_page(monkeypatch, empty_store, "run", **query)

@@ -218,7 +218,7 @@ def test_a_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ({"task": "agreement", "lr": -1.0}, "between 0 and 1"),
     ({"task": "agreement", "pattern": "4:4"}, "keeps every weight"),
     ({"task": "agreement", "batch_size": 0}, "1 to 4096"),
-    ({"task": "agreement", "lr": "fast"}, "settings do not fit"),
+    ({"task": "agreement", "lr": "fast"}, "a number, between 0 and 1"),
     ({"task": "agreement", "knobs": {"rho": 1}}, "Did you mean"),
     ({"task": "agreement", "learning": 1}, "Unknown setting"),
     ({}, "No task")])

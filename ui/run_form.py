@@ -5,7 +5,6 @@ The link holds what differs from the form's defaults. Emptied, a box says the de
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -20,7 +19,7 @@ from core.models import MODELS
 from core.models.named import source_of
 from core.runs.records import RunSpec
 from core.sparsity.patterns import PATTERNS, parse_pattern
-from core.specs.settings import help_of
+from core.specs.settings import choices_of, help_of, kind_of, range_words
 from core.tasks import TASKS
 from core.tasks.own import registered
 from core.views.drawing import style
@@ -70,7 +69,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
         _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values() if _taken(said, k.example)},
                 said, help_of("pattern"), new=True)
         for name in FEW:
-            _text(name, said, _default(spec, name), help_of(name), width=110)
+            _text(name, said, _default(spec, name), _help(name), width=110)
     if model is not None and model.words:
         st.caption(links.plain(model.words))
     knobs = knobs_of(METHODS[said["method"]].knobs) if said["method"] in METHODS else ()
@@ -109,15 +108,20 @@ def _label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def _help(name: str) -> str:
+    """What a number is, and its range."""
+    words = range_words(name)
+    return f"{help_of(name)} {words[:1].upper()}{words[1:]}." + (" Empty: all." if name == "train_examples" else "")
+
+
 def _field(name: str, said: Mapping[str, str], spec: RunSpec | None) -> None:
-    kind = typing.get_type_hints(RunSpec)[name]
-    if typing.get_origin(kind) is Literal:
-        names = {value: value for value in typing.get_args(kind)}
+    if choices_of(name):
+        names = {value: value for value in choices_of(name)}
         _choice(name, _label(name), names, said, help_of(name), default=_default(spec, name))
-    elif kind is bool:
+    elif kind_of(name) is bool:
         _choice(name, _label(name), {"true": "yes", "false": "no"}, said, help_of(name), default=_default(spec, name))
     else:
-        _text(name, said, _default(spec, name), help_of(name).replace("  [default: all]", " Empty: all."))
+        _text(name, said, _default(spec, name), _help(name))
 
 
 def _knob(knob: Knob, said: Mapping[str, str]) -> None:

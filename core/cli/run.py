@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
@@ -19,33 +18,41 @@ from core.running.progress import Report
 from core.runs.records import STAGES, RunRecord, RunSpec
 from core.runs.store import Store, default_store
 from core.specs.resolving import resolve
-from core.specs.settings import help_of
+from core.specs.settings import choices_of, help_of, kind_of, range_words, read
 
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add one option per field of RunSpec, in its order. An option that is not given stays None."""
-    hints = typing.get_type_hints(RunSpec)
     for info in reversed(msgspec.structs.fields(RunSpec)):
-        command = _option(info, hints[info.name])(command)
+        command = _option(info)(command)
     return command
 
 
-def _option(info: Any, kind: Any) -> Callable[[Any], Any]:
+class Setting(click.ParamType):
+    """A field of RunSpec as an option, with the field's own reader: a value out of its range is refused here."""
+
+    def __init__(self, field: str) -> None:
+        self.field, self.name = field, {int: "integer", float: "float"}.get(kind_of(field), "text")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value. Raises InputError."""
+        return read(self.field, value)
+
+
+def _option(info: Any) -> Callable[[Any], Any]:
     flag, help_text = f"--{info.name.replace('_', '-')}", help_of(info.name)
     if info.name == "knobs":
         return click.option("--knob", "knobs", multiple=True, metavar="KEY=VALUE", help=help_text)
     if info.name == "freeze_embeddings":  # a flag each way: which one is the default depends on the model
         return click.option("--freeze-embeddings/--train-embeddings", "freeze_embeddings", default=None,
                             help=help_text)
-    if typing.get_origin(kind) is Literal:
-        shape: Any = click.Choice(typing.get_args(kind))
-    else:
-        shape = next(t for t in (*typing.get_args(kind), kind) if t is not type(None))
-    required = info.required
-    if not required and info.default is not None:
-        help_text += f"  [default: {info.default:g}]" if isinstance(info.default, float) else \
-            f"  [default: {info.default}]"
-    return click.option(flag, info.name, type=shape, required=required, help=help_text)
+    shape = click.Choice(choices_of(info.name)) if choices_of(info.name) else Setting(info.name)
+    notes = [range_words(info.name)]
+    if not info.required:
+        default = f"{info.default:g}" if isinstance(info.default, float) else info.default
+        notes.append(f"default: {'all' if default is None else default}")
+    help_text += f"  [{'; '.join(filter(None, notes))}]" if any(notes) else ""
+    return click.option(flag, info.name, type=shape, required=info.required, help=help_text)
 
 
 def given_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -20,6 +19,7 @@ from core.runs.disk import ELSEWHERE, in_words
 from core.runs.records import RunSpec
 from core.runs.store import Store, read_header, write_atomic
 from core.specs.resolving import resolve
+from core.specs.settings import read
 from core.tasks import TASKS
 
 MOST = 200  # tickets in the queue
@@ -29,10 +29,9 @@ MINE = 20  # of one viewer
 def given_of(said: Mapping[str, str]) -> dict[str, Any]:
     """Texts of a form as settings: a key is a field of RunSpec, or `knob.<name>`; an empty text is left out.
 
-    Raises InputError for a text that is not of its field's type, and for a knob's that is out of its range. The rest is
-    checked by `resolve`.
+    Raises InputError for a text that is not of its field's type or out of its range. The rest is checked by `resolve`.
     """
-    hints, out, knobs = typing.get_type_hints(RunSpec), {}, {}
+    out, knobs = {}, {}
     known = {knob.name: knob for knob in knobs_of(entry_of(said.get("method") or "admm").knobs)}
     for key, text in said.items():
         name = key.removeprefix("knob.")
@@ -41,20 +40,9 @@ def given_of(said: Mapping[str, str]) -> dict[str, Any]:
         if key.startswith("knob."):
             if name in known:
                 knobs[name] = known[name].read(text)
-        elif name in hints:
-            kind = hints[name]
-            if typing.get_origin(kind) is not Literal:
-                kind = next(t for t in (*typing.get_args(kind), kind) if t is not type(None))
-            out[name] = _typed(name, text, kind)
+        elif name in RunSpec.__struct_fields__ and name != "knobs":
+            out[name] = read(name, text.strip())
     return out | ({"knobs": knobs} if knobs else {})
-
-
-def _typed(name: str, text: str, kind: Any) -> Any:
-    try:
-        return msgspec.convert(text.strip(), kind, strict=False)
-    except msgspec.ValidationError:
-        wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "one of its choices")
-        raise InputError(f"{name} = {text[:60]!r}", wanted, "Correct it.") from None
 
 
 def checked(given: Mapping[str, Any]) -> RunSpec:

@@ -19,6 +19,7 @@ from core.runs.levels import RecordLevel
 from core.runs.model_names import last_part
 
 SCHEMA = 1
+MOST_EXAMPLES = 10_000_000  # more than any task has; a number beyond is a slip
 ID_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -52,11 +53,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_length: Annotated[int, said("Tokens per sequence; longer ones are cut.", "tokens", ge=4, le=8192)] = 128
     # The first of the seeded permutation of the training set; None = all of it.
     train_examples: Annotated[int | None, said(
-        "Train on this many examples, the same ones for every seed.  [default: all]", ge=1)] = None
+        "Train on this many examples, the same ones for every seed.",
+        ge=1, le=MOST_EXAMPLES)] = None
     dev_examples: Annotated[int, said(
-        "Score on this many examples held out of train, for choosing knobs; 0 = the validation set.", ge=0)] = 0
+        "Score on this many examples held out of train, for choosing knobs; 0 = the validation set.", ge=0,
+        le=MOST_EXAMPLES)] = 0
     calibration: Annotated[int, said(
-        "Training examples behind the layers' Gram matrices.", "examples", ge=0)] = 256
+        "Training examples behind the layers' Gram matrices.", "examples", ge=0, le=MOST_EXAMPLES)] = 256
     distill: Annotated[float, said(
         "Weight of the dense teacher's soft targets in the loss, 0 to 1.", ge=0, le=1)] = 0.0
     dropout: Annotated[float, said(
@@ -67,14 +70,17 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     # The method's own, resolved.
     knobs: Annotated[dict[str, bool | int | float | str], said(
         "A knob of the method; repeatable. `methods NAME` lists them.")] = {}
-    bits: Annotated[int, said("Put the weights on a grid of this many bits, 2 to 8; 0 = no grid.")] = 0
-    chunk: Annotated[int, said("Weights along the input that share one scale of the grid; 0 = a whole row.")] = 64
+    bits: Annotated[int, said(
+        "Put the weights on a grid of this many bits, 2 to 8; 0 = no grid.", "bits", ge=0, le=8)] = 0
+    chunk: Annotated[int, said(
+        "Weights along the input that share one scale of the grid; 0 = a whole row.", "weights", ge=0, le=65536)] = 64
     distill_hidden: Annotated[float, said(
         "Weight of the dense teacher's hidden states in the loss, 0 to 100.", ge=0, le=100)] = 0.0
     distill_attention: Annotated[float, said(
         "Weight of the dense teacher's attention in the loss, 0 to 100.", ge=0, le=100)] = 0.0
     eval_examples: Annotated[int, said(
-        "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.", ge=0)] = 0
+        "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.", ge=0,
+        le=MOST_EXAMPLES)] = 0
     # Like `record` no part of the digest: it decides only what is kept.
     film: Annotated[int, said(
         "Moments of ADMM kept as a film; 0 = as the record level says: 8 at full where the model is small.",

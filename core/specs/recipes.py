@@ -30,6 +30,7 @@ from core.errors import InputError, fault, unknown
 from core.runs.disk import refused, refused_by_system
 from core.runs.records import RunRecord, RunSpec, command_of
 from core.runs.store import HEADER, Store, read_header
+from core.specs.settings import read
 
 LARGEST = 10_000  # runs of one file: beyond it a list was multiplied by mistake
 FIELDS = typing.get_type_hints(RunSpec)
@@ -129,7 +130,10 @@ def expand(table: Mapping[str, Any], where: str = "the table") -> Iterator[Given
 def _value(path: tuple[str, ...], value: Any, where: str) -> Any:
     kind = bool | int | float | str if path[0] == "knobs" else FIELDS[path[0]]
     try:
-        return msgspec.convert(value, kind)
+        found = msgspec.convert(value, kind)
+        return found if path[0] == "knobs" else read(path[0], found)
+    except InputError as error:
+        raise InputError(f"{error.given} in {where}", error.expected, "Correct it.") from None
     except msgspec.ValidationError as error:
         raise InputError(f"{'.'.join(path)} = {str(value)[:80]!r} in {where} is of the wrong kind ({error})",
                          "a value as `python -m core run --help` says", "Correct it.") from None

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from msgspec import Meta
 
 from core import methods, tasks
 from core.errors import InputError, unknown
-from core.methods.knobs import knobs_to_spec, make_knobs, shown
+from core.methods.knobs import knobs_to_spec, make_knobs
 from core.models import MODELS
 from core.models.identity import settled
 from core.runs.levels import holds
-from core.runs.records import LATER, MODEL_DEFAULTS, RunSpec
+from core.runs.records import LATER, MODEL_DEFAULTS, MOST_EXAMPLES, RunSpec
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import parse_pattern
-from core.specs.settings import range_of, range_words
+from core.specs.settings import read
 from core.tasks.loading import entry_of
-
-HINTS = typing.get_type_hints(RunSpec)
 
 
 def resolve(given: Mapping[str, Any]) -> RunSpec:
@@ -30,29 +27,25 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     The defaults depend on the model (`MODEL_DEFAULTS`) and on the method: one-shot methods train for 0 epochs, and a
     dense run is named by its own training settings alone. No method's code is loaded: it needs torch.
     """
-    values = {k: v for k, v in given.items() if v is not None}
-    if "task" not in values:
+    asked = {k: v for k, v in given.items() if v is not None}
+    if "task" not in asked:
         raise InputError("No task was given", f"one of {', '.join(tasks.TASKS)}", "Add --task NAME.")
-    values["task"] = entry_of(str(values["task"])).name  # of an own task, the name with the digest of its data
-    known = set(RunSpec.__struct_fields__)
-    for name in values:
-        if name not in known:
-            raise unknown("setting", name, known)
-        try:
-            msgspec.convert(values[name], HINTS[name], strict=False)
-        except msgspec.ValidationError as error:
-            raise InputError(f"The settings do not fit ({name}: {error})", "the types of `python -m core run --help`",
-                             "Correct it.") from None
-    if "model" in values:
-        values["model"] = settled(str(values["model"]))  # of a folder, its whole path with the digest of its content
-    own = MODEL_DEFAULTS.get(values.get("model", ""), {})
-    values = {**own, **values}
-    entry = methods.entry_of(values.get("method", "admm"))
+    for name in asked:
+        if name not in RunSpec.__struct_fields__:
+            raise unknown("setting", name, RunSpec.__struct_fields__)
+    entry = methods.entry_of(read("method", asked.get("method", "admm")))
+    # Whatever decides nothing for this method has to be in its range all the same: it was typed for some reason.
+    asked = {name: read(name, value, _limits(name, entry)) for name, value in asked.items()}
+    asked["task"] = entry_of(asked["task"]).name  # of an own task, the name with the digest of its data
+    if "model" in asked:
+        asked["model"] = settled(asked["model"])  # of a folder, its whole path with the digest of its content
+    own = MODEL_DEFAULTS.get(asked.get("model", ""), {})
+    values = {**own, **asked}
     if entry.name == "dense":
         values = {**values, "pattern": "dense", "dense_epochs": 0.0, "dense_lr": 0.0, "calibration": 0, "distill": 0.0,
                   "knobs": {}, "film": 0, **LATER}
         for name in ("lr", "epochs"):
-            if name not in given and f"dense_{name}" in own:
+            if name not in asked and f"dense_{name}" in own:
                 values[name] = own[f"dense_{name}"]
         if _is_none(values, "epochs"):
             _refuse_headless(values, "epochs")
@@ -74,20 +67,20 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
         values["pattern"] = pattern.name
         values["knobs"] = knobs_to_spec(make_knobs(entry.knobs, values.get("knobs", {})))
         if entry.training == "never":
-            if values.get("epochs") not in (None, 0, 0.0) and "epochs" in given:
-                raise InputError(f"{entry.name} with {values['epochs']:g} epochs", "0 epochs: it is one-shot",
+            if asked.get("epochs"):
+                raise InputError(f"{entry.name} with {asked['epochs']:g} epochs", "0 epochs: it is one-shot",
                                  "Use asp to train under the magnitude mask.")
             values["epochs"] = 0.0
         elif entry.training == "optional":
-            values["epochs"] = given.get("epochs") or 0.0
+            values["epochs"] = asked.get("epochs", 0.0)
         if _is_none(values, "dense_epochs"):
             _refuse_headless(values, "dense-epochs")
             values["dense_lr"] = 1e-4
+        elif values.get("dense_lr") == 0:
+            raise InputError("dense_lr = 0.0", "between 0 and 1", "Change --dense-lr, or take --dense-epochs 0.")
         if not values.get("epochs", 4.0):
             values["lr"], values["distill"] = 1e-4, 0.0  # without training they decide nothing
             values["distill_hidden"] = values["distill_attention"] = 0.0
-    for name, value in values.items():
-        _check_range(name, value, entry)
     level = values.get("record", "masks")
     if values.get("film") and not holds(level, "masks"):
         raise InputError(f"A film of {values['film']} moments at the record level {level}", "masks, full or lab",
@@ -96,7 +89,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
 
 
 def _is_none(values: Mapping[str, Any], name: str) -> bool:
-    return name in values and msgspec.convert(values[name], float, strict=False) == 0
+    return values.get(name) == 0
 
 
 def _refuse_headless(values: Mapping[str, Any], option: str) -> None:
@@ -107,20 +100,13 @@ def _refuse_headless(values: Mapping[str, Any], option: str) -> None:
                          "a fine-tuned model, as a folder or a hub id", f"Train a head: --{option} 2.")
 
 
-def _check_range(name: str, value: Any, entry: methods.Entry) -> None:
-    limits = range_of(name)
-    if limits is None:
-        return
+def _limits(name: str, entry: methods.Entry) -> Meta | None:
+    """What *entry* asks more of a setting than its range; None for nothing."""
     if name == "epochs" and entry.training == "always" and entry.name != "dense":
-        limits = Meta(gt=0, le=limits.le)
+        return Meta(gt=0, le=1000)
     if name == "calibration" and entry.name != "dense":
-        limits = Meta(ge=1)
-    number = msgspec.convert(value, HINTS[name], strict=False)
-    try:
-        msgspec.convert(number, Annotated[type(number), limits])
-    except msgspec.ValidationError:
-        raise InputError(f"{name} = {shown(number)}", range_words(name, limits),
-                         f"Change --{name.replace('_', '-')}.") from None
+        return Meta(ge=1, le=MOST_EXAMPLES)
+    return None
 
 
 def dense_spec(spec: RunSpec) -> RunSpec:
