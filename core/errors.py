@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
+HERE = Path(__file__).parent
 SHOWN = 16  # names that a message lists at most
 
 
@@ -18,6 +20,15 @@ class InputError(ValueError):
     def __init__(self, given: str, expected: str, remedy: str) -> None:
         self.given, self.expected, self.remedy = given, expected, remedy
         super().__init__(f"{given}. Expected {expected}. {remedy}")
+
+
+def ours(error: BaseException) -> bool:
+    """Was *error* raised by a line of this package, and not by a library over what it was given to read? Then it is a
+    fault of ours, whatever a person gave: what we know to be wrong with it we say as an InputError."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and Path(trace.tb_frame.f_code.co_filename).is_relative_to(HERE)
 
 
 def fault(error: BaseException, command: str) -> str:

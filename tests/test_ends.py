@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.cli import COMMANDS
-from core.errors import InputError
+from core.errors import InputError, ours
+from core.models import loading
 from core.running import job, pipeline
 from core.runs.store import REPOSITORY, Store, read_header
 from tests import makers
@@ -173,3 +176,21 @@ def test_a_run_that_ends_badly_keeps_whose_fault_it_was(error: BaseException, wo
         monkeypatch.setattr(job, "_stages", lambda *_: None)
         assert pipeline.run(spec, store=empty_store, resume=True).status == "succeeded"
         assert not (folder / "fault.log").exists()  # it tells of nothing any more
+
+
+def test_our_own_fault_is_not_blamed_on_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that a library cannot read is the folder's fault; a line of ours that fails over a good one is not."""
+    good = next(REPOSITORY.glob("cached_runs/agreement-tiny-dense-*/checkpoint"))
+    bad = tmp_path / "bad"
+    shutil.copytree(good, bad)
+    config = json.loads((good / "config.json").read_text())
+    (bad / "config.json").write_text(json.dumps(config | {"hidden_act": "no-such-function"}))
+    with pytest.raises(InputError, match="bad' cannot be loaded"):
+        loading.load_model(str(bad), labels=2, seed=0)
+    monkeypatch.setattr(loading, "problem_type", None)
+    with pytest.raises(TypeError) as caught:
+        loading.load_model(str(good), labels=2, seed=0)
+    assert ours(caught.value) and not ours(KeyError("never raised"))
+    with pytest.raises(ValueError) as library:
+        msgspec.convert({}, int)
+    assert not ours(library.value)  # raised by a line of this test

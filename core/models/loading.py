@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.errors import InputError
+from core.errors import InputError, ours
 from core.models import MODELS, ModelEntry, class_names, identity, tokens, weights
 from core.models.library import problem_type, quiet_transformers
 from core.models.shrunk import register_folder
@@ -100,6 +100,8 @@ def _from_hub(name: str, entry: ModelEntry | None, wanted: Wanted) -> Loaded:
         except InputError:
             raise
         except Exception as error:  # the hub's client has no common base: OSError, httpx errors, its own kinds
+            if ours(error):
+                raise
             tried.append(f"{place} {hub_id!r} ({_first_line(error)})")
     raise InputError(f"Model {name[:80]!r} cannot be found: tried {'; '.join(tried)}", "one of them to hold the model",
                      remedy)
@@ -130,6 +132,8 @@ def _from_folder(folder: Path, wanted: Wanted, said: str) -> Loaded:
     except InputError:
         raise
     except Exception as error:  # whatever a foreign folder makes its readers say
+        if ours(error):
+            raise
         raise InputError(f"{shown} cannot be loaded ({_first_line(error)})", expected,
                          "Fetch or save it anew.") from None
 
