@@ -6,7 +6,8 @@ import os
 
 import streamlit as st
 
-from ui import queue_thread, turns
+from core.runs.roots import check_roots
+from ui import frame, queue_thread, turns
 from ui.pages import PAGES, ROOT
 
 # Idle torch threads sleep instead of spin: on a busy machine a live page would otherwise wait seconds for them.
@@ -21,4 +22,6 @@ for entry in PAGES.values():
     groups.setdefault(entry.group, []).append(page)
 chosen = st.navigation(groups, expanded=True)  # no page hides behind "View more"
 with turns.turn():
+    with frame.guarded():
+        check_roots()
     chosen.run()

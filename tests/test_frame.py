@@ -189,3 +189,15 @@ def test_matrices_in_words() -> None:
     assert style.matrix_words("bert.encoder.layer.0.attention.self.query") == "layer 1 · query"
     assert style.matrix_words("bert.encoder.layer.11.output.dense") == "layer 12 · FFN out"
     assert style.matrix_words("head.proj") == "head.proj"
+
+
+@pytest.mark.parametrize("page", ["overview", "runs", "run", "weights"])
+def test_a_place_that_is_no_folder_of_runs_is_a_red_box_on_a_living_page(good_store: Store, tmp_path: Path, page: str,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(tmp_path / "file"))
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(good_store.recorded))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90).run()
+    if page != "overview":
+        app.switch_page(PAGES[page].file).run()
+    assert not app.exception and "SPARSESCOPE" in app.error[0].value and len(app.main) > 2

@@ -112,7 +112,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pages": ("ui", "core.errors", "core.evidence", "core.runs", "core.views", "core.lab", "core.lessons",
               "core.inspecting", "core.live", "core.lab.sentence", "core.cost!", *COST,
               *NUMPY_SPARSITY, *LISTS),
-    "app": ("ui", "core.errors"),
+    "app": ("ui", "core.errors", "core.runs.roots"),
 }
 
 
