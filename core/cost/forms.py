@@ -63,7 +63,8 @@ def forms_of(run: Run, weights: Weights) -> tuple[list[Form], list[str]]:
     spec, dense, found, why = run.record.spec, Dense(), [], []
     found.append(written("dense", weights, dense))
     pattern = dense if spec.method == "dense" else pattern_of(run)
-    if pattern.budget.number is not None or pattern.budget.share is not None:
+    # Of whole units nothing is indexed: they are cut out, and the shrunk form is written instead.
+    if not pattern.coupled and (pattern.budget.number is not None or pattern.budget.share is not None):
         found.append(written("packed", weights, pattern))
     grid = grid_of(spec)
     if grid is not None:

@@ -24,6 +24,8 @@ from core.models.prunable import prunable
 from core.running.environment import environment
 from core.runs.bound import pattern_of
 from core.runs.store import Run, Store, now
+from core.sparsity.kinds import Dense
+from core.surgery import shrink_to
 
 BATCHES, LENGTHS, PASSES, WARM_UP = (1, 8, 32), (32, 128), 100, 10
 MOST = 1000  # passes
@@ -78,11 +80,17 @@ def _whole(run: Run, store: Store, asked: Asked, report: Callable[[str], None]) 
     if run.record.spec.method != "dense":
         dense, dense_from = _dense(run, store)
         models = {"dense": dense.model, "pruned": final.model}
+    pattern = pattern_of(run) if run.record.spec.method != "dense" else None
+    shapes: dict[str, tuple[int, int]] = {}
+    if pattern is not None and pattern.coupled:
+        models["shrunk"] = small = shrink_to(final.model, pattern)
+        smaller = weights_of(small)
+        made.append(forms.written("shrunk", smaller, Dense()))
+        shapes = {name: (w.shape[0], w.shape[1]) for name, w in smaller.matrices.items()}
     limit = int(final.tokenizer.model_max_length)
     settings, too_long = _settings(asked, limit)
     left_out += [f"{run.record.spec.model} reads at most {limit} tokens: length {n} was left out." for n in too_long]
     passes = [time_models(models, batch, length, asked, report) for batch, length in settings]
-    pattern = pattern_of(run) if run.record.spec.method != "dense" else None
     gpu: list[Passes] = []
     if pattern is not None and pattern.budget.number is not None:
         words = kernels.missing(pattern)
@@ -93,7 +101,8 @@ def _whole(run: Run, store: Store, asked: Asked, report: Callable[[str], None]) 
             gpu = [time_models(pair, batch, length, asked, report, "cuda") for batch, length in settings]
     return Cost(schema=SCHEMA, id=run.record.id, created=now(), environment=environment(), origin="checkpoint",
                 whole=True, forms=made, warm_up=asked.warm_up, passes=passes, gpu=gpu, left_out=left_out,
-                memory={name: memory_of(model) for name, model in models.items()}, dense_from=dense_from)
+                memory={name: memory_of(model) for name, model in models.items()}, dense_from=dense_from,
+                shapes=shapes)
 
 
 def _dense(run: Run, store: Store) -> tuple[Loaded, str]:

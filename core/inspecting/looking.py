@@ -47,8 +47,9 @@ def inspect(path: Path, names: str = "", pattern: Pattern | None = None) -> Repo
     rest = () if names else _rest(found.beside, [s for s in known if s.name not in looked])
     counts = [*(s.count for s in known), *(b.weights for b in found.beside)]
     total = None if None in counts else sum(n for n in counts if n is not None)
-    report = Report(checkpoint.path, len(checkpoint.files), checkpoint.size, matrices, rest,
-                    (*checkpoint.remarks, *words.remarks(matrices, rest)), pattern.name if pattern else "", (), total)
+    remarks = (*checkpoint.remarks, *words.shrunk(checkpoint.config), *words.remarks(matrices, rest))
+    report = Report(checkpoint.path, len(checkpoint.files), checkpoint.size, matrices, rest, remarks,
+                    pattern.name if pattern else "", (), total)
     return replace(report, verdict=words.verdict(report))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.inspecting.finding import SOME
 from core.inspecting.marlin import MARLIN
@@ -11,6 +12,9 @@ from core.inspecting.packed import AWQ, BITMASK, FP4, GPTQ, PACKED
 from core.inspecting.recognising import LOW_RANK
 from core.inspecting.report import Matrix, Report, Rest
 from core.inspecting.sources import CONV, PAIR, STACK, TURNED
+from core.runs.names import heads_and_width
+
+SHOWN = 24  # layers whose numbers are spelled out
 
 PHRASES = {
     "rows": "lose whole rows", "columns": "lose whole columns", "heads": "lose whole attention heads",
@@ -184,6 +188,20 @@ def _file(report: Report) -> str:
         return ""
     return f"Stored dense: the zeros take as much room as other weights, {megabytes(stored)} where " \
            f"{megabytes(compact)} would do."
+
+
+def shrunk(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a shrunk model's config.json says of its size, if it is one and says so."""
+    left, out = config.get("shrunk"), []
+    if not isinstance(left, Mapping):
+        return ()
+    for key, every in zip(("heads", "neurons"), heads_and_width(config), strict=True):
+        numbers = left.get(key)
+        if not isinstance(numbers, list) or not numbers or not all(type(n) is int and n >= 0 for n in numbers):
+            return ()
+        out.append(f"{', '.join(map(str, numbers[:SHOWN]))}{' ...' if len(numbers) > SHOWN else ''}"
+                   + (f" of {every}" if every else "") + f" {key}")
+    return (f"Shrunk: its layers have {' and '.join(out)} left. What is gone was cut out and takes no room.",)
 
 
 def remarks(matrices: Sequence[Matrix], rest: Sequence[Rest]) -> tuple[str, ...]:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from core.models.checkpoints import find_checkpoint
+from core.models.checkpoints import find_checkpoint, open_model
 from core.models.class_names import put_into
 from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
+from core.runs.bound import pattern_of
 from core.runs.disk import ELSEWHERE, copy_folder, in_words, refused_by_system, unwritten, whole_folder
 from core.runs.records import RunRecord, RunSpec
 from core.runs.signatures import writer_of
 from core.runs.store import CHECKPOINT, HEADER, Store
 from core.runs.writers import alone
 from core.specs.resolving import dense_spec, resolve
+from core.surgery import save, shrink_to
 
 __all__ = ["export", "find_checkpoint", "resolve", "run"]
 
@@ -110,8 +112,12 @@ def _refuse_another(record: RunRecord) -> None:
                          f'Wait for it, or, if it is dead, take "host" out of its {HEADER}.')
 
 
-def export(run_id: str, *, store: Store, to: Path) -> Path:
-    """Copy a run's final model to *to*, a Hugging Face folder. Raises InputError when its weights are not at hand."""
+def export(run_id: str, *, store: Store, to: Path, shrink: bool = False) -> Path:
+    """Copy a run's final model to *to*, a Hugging Face folder; with *shrink* without the units that it has nothing left
+    of, in smaller matrices.
+
+    Raises InputError when its weights are not at hand, and with *shrink* for a run that pruned no whole units.
+    """
     entry = store.find(run_id)
     if entry is None or entry.record is None:
         raise InputError(f"There is no readable run {run_id!r}", "a finished run", "See `python -m core list`.")
@@ -123,6 +129,10 @@ def export(run_id: str, *, store: Store, to: Path) -> Path:
         if to.is_dir() and any(to.iterdir()):
             raise InputError(f"{to} is not empty", "an empty or new folder", "Choose another --to.")
         with whole_folder(to, into=True) as building:
-            copy_folder(source, building)
+            if shrink:
+                run, loaded = store.open(run_id), open_model(entry.record, store)
+                save(shrink_to(loaded.model, pattern_of(run)), loaded.tokenizer, building)
+            else:
+                copy_folder(source, building)
             put_into(building, entry.record.labels)
     return to

@@ -40,6 +40,7 @@ _FEED_FORWARD = {  # and of any other name of a layer
     **dict.fromkeys(("gate_up_proj", "Wi"), "FFN gate and in"),
     "ffn": "FFN in",
 }
+_WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "n_inner")
 _COUNTS = ("num_attention_heads", "n_heads", "n_head", "num_heads")  # the keys of config.json, by family
 
 
@@ -97,9 +98,20 @@ def heads_of(matrix: str, shape: tuple[int, ...], config: Mapping[str, Any]) -> 
     # Of keys and values there may be fewer heads.
     counts = ("num_key_value_heads", *_COUNTS) if part in (KEY, VALUE) else _COUNTS
     count = next((config[name] for name in counts if config.get(name) is not None), None)
+    # Of a shrunk model (`core.models.shrunk`) every layer has as many as its matrices hold.
+    shrunk = config.get("shrunk")
+    if axis is not None and isinstance(shrunk, Mapping):
+        size = shrunk.get("head_size")
+        count = shape[axis] // size if type(size) is int and size > 0 and shape[axis] % size == 0 else None
     if axis is None or type(count) is not int or not 0 < count <= shape[axis] or shape[axis] % count:
         return None
     return count, axis
+
+
+def heads_and_width(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Heads and FFN neurons that every layer has by a config.json; None for what it does not say."""
+    found = [next((config[key] for key in keys if type(config.get(key)) is int), None) for keys in (_COUNTS, _WIDTHS)]
+    return found[0], found[1]
 
 
 def _layer(name: str) -> re.Match[str] | None:

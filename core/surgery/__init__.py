@@ -8,7 +8,8 @@ A *unit* is a head, an FFN neuron or, when all of its units go, a whole attentio
     mask(model, anatomy, kept)                  zeros in every matrix at once, biases too: it computes what is left
     problems(model, anatomy, kept)              is any of a removed unit left; are units half removed
     count(model, anatomy)                       units, weights and zeros, every unit counted once
-    small = shrink(model, anatomy, kept)        cut out: fewer heads and neurons a layer, the same logits
+    small = shrink(model, anatomy, kept)        cut out: fewer heads and neurons a layer, the same logits; `shrink_to`
+                                                cuts what a pruned model has nothing left of
     save(small, tokenizer, folder); load(folder)
 
 `load` registers what a shrunk folder needs, and then transformers' own Auto classes open it too (see
@@ -21,6 +22,7 @@ from __future__ import annotations
 from core.surgery.counting import Count, count, problems
 from core.surgery.finding import units
 from core.surgery.masking import biases, mask, quiet, quietly
-from core.surgery.shrinking import load, save, shrink
+from core.surgery.shrinking import load, save, shrink, shrink_to
 
-__all__ = ["Count", "biases", "count", "load", "mask", "problems", "quiet", "quietly", "save", "shrink", "units"]
+__all__ = ["Count", "biases", "count", "load", "mask", "problems", "quiet", "quietly", "save", "shrink", "shrink_to",
+           "units"]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
 from core.models.loading import Loaded, load_model, save_checkpoint
+from core.models.prunable import prunable
 from core.models.shrunk import FIELD, layout, register
+from core.sparsity.patterns import Pattern
 from core.sparsity.units import Anatomy, Kept
 from core.surgery.masking import mask
 
@@ -47,6 +49,19 @@ def shrink(model: Any, anatomy: Anatomy, kept: Kept) -> Any:
     if not gap <= CLOSE:
         raise _uncut(kind, f"its logits differ by {gap:.1e}")
     return small
+
+
+def shrink_to(model: Any, pattern: Pattern) -> Any:
+    """The model of all units of which *model*, pruned to *pattern*, has a weight left; see `shrink`.
+
+    Raises InputError for a pattern of single weights, too.
+    """
+    if not pattern.coupled:
+        raise InputError(f"A model at {pattern.name} cannot be shrunk: single weights leave every matrix its size",
+                         "a pattern of whole units, such as heads:0.5", "Export it without --shrink.")
+    anatomy = pattern.known()
+    return shrink(model, anatomy, anatomy.kept(
+        {name: layer.weight.detach().cpu().numpy() for name, layer in prunable(model).items()}))
 
 
 def _uncut(kind: str, why: str) -> InputError:
