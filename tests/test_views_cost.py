@@ -132,12 +132,12 @@ def test_bytes_by_part_and_the_count_beside_them(empty_store: Store) -> None:
     run = run_of(empty_store)
     view = sizes.picture(run, measured(empty_store, run, []))
     bars = {t.name: dict(zip(t.y, t.x, strict=True)) for t in view.figure.data}  # type: ignore[union-attr]
-    assert bars["weights"] == {"dense": 3000, "packed": 1500} and bars["which stay"]["packed"] == 100
+    assert bars["weights"] == {"dense": 3000, "packed": 1500} and bars["which ones stay"]["packed"] == 100
     assert sum(bars[name]["packed"] for name in bars if name != "as counted") == 2_650
     assert bars["as counted"] == {"dense": 4000, "packed": 2600}
     assert view.heading.replace("\u202f", " ") == "Packed, it takes 65.9 % of the dense bytes."
     assert "every file read back equal" in view.claim and "by more than 0 B" in view.claim
-    assert "packed 2.65 kB, of it weights 1.5 kB, which stay 100 B, never pruned 1 kB, header 50 B" in view.alt
+    assert "packed 2.65 kB, of it weights 1.5 kB, which ones stay 100 B, never pruned 1 kB, header 50 B" in view.alt
     assert view.figure.layout.xaxis.range[1] > 4_020  # type: ignore[union-attr]
 
 

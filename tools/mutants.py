@@ -53,6 +53,7 @@ ROOMS = {
     "runs": ["records", "store", "answers", "solved", "grams", "gridding", "keeping", "writers", "checking", "capture",
              "views_trace", "levels", "model_names", "model_identity",
              "digests_pinned", "counts_off_by_one"],
+    "cost": ["cost_packing", "cost_counted", "cost_measured", "views_cost"],
     "running": ["training", "distilling", "evaluating", "moments", "served", "recording", "dropout_kept_apart",
                 "kept_and_exported", "scores_recounted", "split_by_hand", "used_as_it_is",
                 f"{EVERY}[2:4-admm]", f"{EVERY}[1:4-magnitude]", f"{EVERY}[global:0.6-admm-layer]",

@@ -18,7 +18,8 @@ from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 34, 104  # pixels a row, and over and under them all
 AXIS = 0.62  # of the width: beside it stand the numbers
-COUNTED, FOUND = "counted", "written or measured"
+MARKS = 7  # of the axis, at most, before those between powers of two go
+KINDS = {"counted": (("counted",), "circle-open"), "written or measured": (("written", "measured"), "circle")}
 
 
 def picture(run: Run, stamp: Stamp) -> View:
@@ -31,7 +32,9 @@ def picture(run: Run, stamp: Stamp) -> View:
                           if run.record.spec.method == "dense" else "This run lists no matrices to count.")
     names = _names(found)
     low, high = _range(found)
-    ticks = [2.0**k for k in range(-4, 11) if low <= 2.0**k <= high]
+    ticks = [t for k in range(-4, 11) for t in (2.0**k, 1.5 * 2.0**k) if low <= t <= high]
+    if len(ticks) > MARKS:
+        ticks = [t for t in ticks if math.log2(t).is_integer()]
     figure = build(_traces(found, names), {
         "margin": {"l": 8, "r": 8, "t": 34, "b": 56},
         "xaxis": {"type": "log", "range": [math.log10(low), math.log10(high)], "domain": [0, AXIS], "tickvals": ticks,
@@ -89,7 +92,9 @@ def _traces(found: Sequence[Saving], names: Sequence[str]) -> list[Part]:
                      "customdata": [[s.form, s.how, s.dense, s.here] for s, _ in rows],
                      "hovertemplate": "<b>%{y}</b>, %{customdata[0]}: %{x:.3g}×<br>%{customdata[2]} dense, "
                                       "%{customdata[3]} here<br>%{customdata[1]}<extra></extra>"})
-    for words, symbol in ((COUNTED, "circle-open"), (FOUND, "circle")):
+    for words, (kinds, symbol) in KINDS.items():
+        if not any(s.how in kinds for s in found):
+            continue
         data.append({"type": "scatter", "mode": "markers", "x": [None], "y": [None], "name": words,
                      "marker": {"size": 12, "symbol": symbol, "color": style.GREY,
                                 "line": {"width": 2.5, "color": style.GREY}}})

@@ -35,7 +35,8 @@ def made(stamp: Stamp) -> str:
     if not cost.passes:
         return f"Sizes written on {cost.created[:10]} ({where}) from {ORIGINS[cost.origin]}."
     count = len(next(iter(cost.passes[0].micros.values())))
-    return f"Measured on {cost.created[:10]}: {where}; {count} passes of each model, in turn."
+    of = " of each model, in turn" if len(cost.passes[0].micros) > 1 else ""
+    return f"Measured on {cost.created[:10]}: {where}; {count} passes{of}."
 
 
 ORIGINS = {"checkpoint": "its checkpoint", "recorded weights": "the weights that the run keeps",
