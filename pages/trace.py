@@ -13,11 +13,14 @@ run = frame.pick_run("pruned", drawn=False)
 if run is not None:
     with frame.guarded():
         own = frame.cached(pictures, run)
-        for number, view in enumerate(own):
-            frame.show(view, f"own{number}")
+        places = st.columns([3, 2], gap="large") if len(own) == 2 else [st.container() for _ in own]
+        for number, (place, view) in enumerate(zip(places, own, strict=True)):
+            with place:
+                frame.show(view, f"own{number}")
         if not own and not trace_curves.has_admm(run):
             st.info("This run has no ADMM phase: there are no residuals and no rho. What it did log is shown.")
-    frame.draw(trace_curves.timeline, run, key="timeline")
+    if run.trace or not own:
+        frame.draw(trace_curves.timeline, run, key="timeline")
     left, right = st.columns(2, gap="large")
     with left:
         frame.draw(stages.waterfall, run, key="waterfall")

@@ -275,9 +275,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened() -> None:
             step_of(method, of, step)
     assert one.measures() == again.measures()
     first, second = one.told(), again.told()
-    assert set(first) == set(second) == {"step", "scores", *(f"{w}/{n}" for w in ("logits", "kept") for n in "ab")}
+    assert set(first) == set(second) == {"steps", "scores", *(f"{w}/{n}" for w in ("logits", "kept") for n in "ab")}
     assert all(np.array_equal(first[key], second[key]) for key in first)
-    assert first["step"].tolist() == [0, 3, 5] and first["kept/a"].shape == first["logits/a"].shape == (3, 3, 4)
+    assert first["steps"].tolist() == [0, 3, 5] and first["kept/a"].shape == first["logits/a"].shape == (3, 3, 4)
     masks = one.choose_masks()
     one.hard_prune(masks)
     assert one.phase == "refine" and one.served() is None and one.measures() == {}

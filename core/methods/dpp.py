@@ -266,7 +266,7 @@ class Dpp(TrainingMethod):
                 look[f"kept/{name}"] = self._draw(watched, DRAWS, generator).sum(
                     0, dtype=torch.uint8).cpu()
         if look:
-            look["step"] = torch.tensor(self.step, dtype=torch.int32)
+            look["steps"] = torch.tensor(self.step, dtype=torch.int32)
             self.looks.append(look)
         means = {"confidence": sure, "diversity": apart}
         return {key: float(np.mean(values)) for key, values in means.items() if values}
@@ -281,7 +281,7 @@ class Dpp(TrainingMethod):
         return torch.zeros_like(noisy, dtype=torch.bool).scatter_(2, order, True)
 
     def told(self) -> dict[str, NDArray[np.generic]]:
-        """Of tiles only, by look: step `[looks]`; logits/<matrix> and kept/<matrix>, how many of
+        """Of tiles only, by look: steps `[looks]`; logits/<matrix> and kept/<matrix>, how many of
         DRAWS masks keep a weight, `[looks, tiles, M]`. scores: of `samples`."""
         keys = self.looks[0] if self.looks else {}
         out: dict[str, NDArray[np.generic]] = {

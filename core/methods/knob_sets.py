@@ -81,7 +81,7 @@ class BesaKnobs(Knobs):
     passes: int = knob(
         2, "times that the calibration text goes through every encoder layer", 0, 100)
     sequences: int = knob(4, "sentences of a step", 1, 256)
-    lr: float = knob(0.02, "step of AdamW on the logits (published: Prodigy)", 1e-5, 10.0)
+    lr: float = knob(0.05, "step of AdamW on the logits (published: Prodigy)", 1e-5, 10.0)
     granularity: str = knob("row", "what has a share of its own", choices=("row", "matrix"))
     metric: str = knob(
         "wanda", "what weights are ranked by in their row: size times input norm, or size alone",

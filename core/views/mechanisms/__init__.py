@@ -14,6 +14,8 @@ from core.runs.store import Run
 from core.views.drawing.view import View
 
 PICTURES: dict[str, str] = {
+    "besa": "shares:pictures",
+    "dpp": "draws:pictures",
     "group-lasso": "heaps:pictures",
 }
 
