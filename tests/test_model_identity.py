@@ -57,6 +57,10 @@ def test_the_same_path_in_two_places_and_other_weights_in_one_are_other_runs(
         found.append(scored(cli))
     assert [score for _, _, score in found] == [1.0, 0.0, 0.0]
     assert len({run for run, _, _ in found}) == len({parent for _, parent, _ in found}) == 3
+    now = settled("m")
+    for given in ("m", now):  # the table is that of what the folder holds now
+        made = json.loads(cli("table", "--task", "own:rev", "--model", given, "--json").stdout)
+        assert made["model"] == now and [row["runs"] for row in made["rows"]] == [[found[2][1]], [found[2][0]]]
     planted_models.save(tmp_path / "a" / "m", WORDS, RIGHT)  # what was in it first
     assert scored(cli) == found[0]
     listed = [o["id"] for o in json.loads(cli("list", "--model", "m", "--method", "magnitude", "--json").stdout)]
@@ -71,6 +75,7 @@ def test_the_same_path_in_two_places_and_other_weights_in_one_are_other_runs(
     shutil.rmtree(tmp_path / "a")
     text = refused(cli(*shlex.split(again)[3:], "--resume"))
     assert "is gone" in text and text.count("\n") == 1
+    assert json.loads(cli("table", "--task", "own:rev", "--model", now, "--json").stdout)["rows"] == made["rows"]
 
 
 def test_a_folder_is_named_by_its_whole_path_and_what_is_in_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
