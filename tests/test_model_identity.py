@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_read_is_refused_in_words(folder: Path) -> None:
     strange = folder.parent / os.fsdecode(b"m\xff")
     shutil.copytree(folder, strange)
     with pytest.raises(InputError, match=r"'m.udcff' is no UTF-8 text"):
-        resolve({"task": "agreement", "model": str(strange)})
+        settled(str(strange))
     os.mkfifo(folder / "vocab.txt")  # would hold its reader for ever
     assert len(digest_of(folder)) == 8
     (folder / "merges.txt").symlink_to(folder / "gone")
