@@ -137,6 +137,7 @@ RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "dpp": {"share": (0.05, 1.0), "lr": (1e-6, 1.0), "noise": (0.0, 10.0), "warm": (0.0, 100.0),
             "tau_start": (0.01, 100.0), "tau_end": (0.01, 100.0), "entropy": (0.0, 100.0), "order": "value index",
             "certainty": "choice softmax", "samples": (0, 100)},
+    "policy-gradient": {"steps": (1, 100_000), "lr": (1e-6, 10.0), "window": (1, 1000), "push": (0.0, 10.0)},
     "taylor": {"score": "taylor magnitude", "level": "none layer"},
     "nxm-admm": {"rho": (1e-6, 1e3), "trains": "spec linears"},
     "admm": ADMM,

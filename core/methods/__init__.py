@@ -19,6 +19,7 @@ from core.methods.knob_sets import (
     GroupLassoKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
+    PolicyGradientKnobs,
     SparseGptKnobs,
     SrSteKnobs,
     TaylorKnobs,
@@ -112,6 +113,11 @@ METHODS: dict[str, Entry] = {
               "ADMM in training, while the feature maps are reshaped until whole regions of them "
               "go quiet.",
               "#c837c8", "pattern_admm:PatternAdmm", "always", PatternAdmmKnobs, grids=True),
+        Entry("policy-gradient", "Policy gradient",
+              "Heads and neurons get a probability of staying, which learns from the losses of "
+              "random masks, without back-propagation.",
+              "#4a7c8c", "policy_gradient:PolicyGradient", "optional", PolicyGradientKnobs,
+              prunes="units"),
         Entry("taylor", "Taylor importance of units",
               "Remove the heads and neurons that the loss would miss least, by a first-order "
               "estimate from its gradient.",

@@ -238,3 +238,15 @@ class TaylorKnobs(Knobs):
     level: str = knob(
         "none", "units of different layers are compared by their worth as it is, or in relation "
         "to the root mean square of their layer's", choices=("none", "layer"))
+
+
+@dataclass(frozen=True)
+class PolicyGradientKnobs(Knobs):
+    """Knobs of `policy-gradient`; the window is the published one."""
+
+    steps: int = knob(400, "steps of two masks each (published: 15 000)", 1, 100_000, "steps")
+    lr: float = knob(
+        0.05, "step of the probabilities (published: 0.002 to 0.006)", 1e-6, 10.0)
+    window: int = knob(5, "steps over which the baseline remembers the losses", 1, 1000, "steps")
+    push: float = knob(
+        0.0, "strength that drives probabilities to 0 and 1 (published: off)", 0.0, 10.0)

@@ -17,6 +17,7 @@ PICTURES: dict[str, str] = {
     "besa": "shares:pictures",
     "dpp": "draws:pictures",
     "group-lasso": "heaps:pictures",
+    "policy-gradient": "chances:pictures",
 }
 
 
