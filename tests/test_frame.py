@@ -201,3 +201,12 @@ def test_a_place_that_is_no_folder_of_runs_is_a_red_box_on_a_living_page(good_st
     if page != "overview":
         app.switch_page(PAGES[page].file).run()
     assert not app.exception and "SPARSESCOPE" in app.error[0].value and len(app.main) > 2
+
+
+def test_a_run_whose_layers_are_pruned_in_part_says_so_in_sight(empty_store: Store,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    part, note = "6 of the 9 weights of the layers are prunable; left out: *.experts.", "The checkpoint has no head."
+    for given, shown in (({"left_out": part, "notes": [note]}, [part, note]), ({"seed": 1}, [])):
+        run = makers.make_run(empty_store.recorded, **given)
+        said = [caption.value for caption in open_page(monkeypatch, empty_store, "occupancy", run=run).caption]
+        assert [text for text in (part, note) if links.plain(text) in said] == shown

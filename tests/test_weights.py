@@ -204,3 +204,10 @@ def test_head_and_pooler_may_be_missing_and_are_told_by_name(tmp_path: Path, sou
     for name, values in loaded.model.named_parameters():
         head = "pooler" in name or name.startswith("classifier")
         assert head == of_head(loaded.model, name) and torch.equal(values, state[name]) != head
+
+
+def test_the_folder_of_a_training_names_the_model_in_it(tmp_path: Path, sound: Path) -> None:
+    shutil.copytree(sound, tmp_path / "checkpoint-500")
+    for refuses in (lambda name: load_model(name, labels=2, seed=0), source_of):
+        with pytest.raises(InputError, match=r"no config\.json.*Name the folder that holds it, such as checkpoint-500\."):
+            refuses(str(tmp_path))

@@ -122,7 +122,7 @@ def _from_folder(folder: Path, wanted: Wanted, said: str) -> Loaded:
     shown = f"Model folder {str(folder)[-80:]!r}"
     weights.refuse_adapter(folder)
     if not (folder / "config.json").is_file():
-        raise InputError(f"{shown} has no config.json", expected, "Name the folder that holds it.")
+        raise InputError(f"{shown} has no config.json", expected, weights.inner_words(folder))
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{shown} has no weights in safetensors (pickled weights are not opened)", expected,
                          "Save it again with save_pretrained.")

@@ -17,7 +17,7 @@ from core.models import MODELS
 from core.models.class_names import listed, numbered, said_by
 from core.models.identity import located, settled
 from core.models.loading import HUB_ID
-from core.models.weights import refuse_adapter, refuse_packed
+from core.models.weights import inner_words, refuse_adapter, refuse_packed
 
 FILES = "a folder with config.json, model.safetensors and the tokenizer's files"
 LARGEST = 4 << 20  # bytes of a configuration
@@ -74,7 +74,7 @@ def _folder_words(folder: Path) -> str:
     refuse_adapter(folder)
     config = _json(folder / "config.json")
     if config is None:
-        raise InputError(f"{shown} has no config.json that can be read", FILES, "Name the folder that holds it.")
+        raise InputError(f"{shown} has no config.json that can be read", FILES, inner_words(folder))
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{shown} has no weights in safetensors (pickled weights are not opened)", FILES,
                          "Save it again with save_pretrained.")

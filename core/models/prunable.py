@@ -99,19 +99,25 @@ def prunable_words(model: Any, layers: Mapping[str, nn.Linear]) -> str:
             f"{', '.join(kinds[:SHOWN])}{more}.")
 
 
+def token_table(model: Any) -> nn.Module | None:
+    """The table of tokens, None where a model has none or does not tell it."""
+    from torch import nn
+
+    try:
+        table = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return table if isinstance(table, nn.Module) else None
+
+
 def embedding_part(model: Any) -> nn.Module:
     """What turns token ids into the vectors that the first layer reads: the part of the base model that holds the
     table of tokens, with its positions and norm; the table alone where it stands alone.
 
     Raises InputError when the model has no table.
     """
-    from torch import nn
-
-    try:
-        table = model.get_input_embeddings()
-    except (AttributeError, NotImplementedError):
-        table = None
-    if not isinstance(table, nn.Module):
+    table = token_table(model)
+    if table is None:
         raise InputError(f"{type(model).__name__} does not tell its token embeddings", "a transformer encoder",
                          "Add --train-embeddings.")
     _, layers = repeated_layers(model)

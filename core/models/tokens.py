@@ -9,9 +9,10 @@ import inspect
 from typing import Any
 
 from core.errors import InputError
+from core.models.prunable import token_table
 
 TYPES = "token_type_ids"
-ANY = 1 << 20  # tokens: as good as no limit
+ANY = 1 << 24  # tokens: as good as no limit
 
 
 def fit(tokenizer: Any, model: Any, source: str) -> None:
@@ -31,9 +32,9 @@ def fit(tokenizer: Any, model: Any, source: str) -> None:
 
 
 def _refuse_too_large(tokenizer: Any, model: Any, source: str) -> None:
-    table = model.get_input_embeddings()
-    rows = int(table.weight.shape[0])
-    largest, token = max((code, token) for token, code in tokenizer.get_vocab().items())
+    weight = getattr(token_table(model), "weight", None)
+    rows = ANY if weight is None else int(weight.shape[0])
+    largest, token = max(((code, token) for token, code in tokenizer.get_vocab().items()), default=(0, ""))
     if largest >= rows:
         raise InputError(f"The tokenizer of {source!r} is larger than its embeddings: token {token[:40]!r} has the "
                          f"number {largest}, they have {rows} rows", "a row for every token",

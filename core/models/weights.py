@@ -44,6 +44,12 @@ def refuse_adapter(folder: Path) -> None:
         raise InputError(f"Model folder {str(folder)[-80:]!r} holds an adapter ({ADAPTER})", WHOLE, MERGE)
 
 
+def inner_words(folder: Path) -> str:
+    """What to do about a *folder* without a configuration: it may be the one above the model's. No torch."""
+    inner = sorted(file.parent.name for file in folder.glob("*/config.json"))[-1:]
+    return f"Name the folder that holds it{', such as ' + inner[0][:80] if inner else ''}."
+
+
 def refuse_packed(source: str, config: Mapping[str, Any]) -> None:
     """Raises InputError for a model whose configuration says that its weights are packed or quantised. No torch."""
     for key in PACKED:

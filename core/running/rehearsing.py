@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.inside.capture import plain_attention
 from core.models.encoding import Encoded, collate
-from core.models.prunable import layer_count, layer_stack
+from core.models.prunable import layer_count, layer_stack, token_table
 
 ENCODER = "an encoder such as BERT"
 REMEDY = "Choose a model such as 'minilm-l6' or 'bert-base-uncased'."
@@ -76,7 +76,7 @@ def _refused(model: Any, what: str, expected: str) -> InputError:
 
 
 def _refuse_unknown(model: Any, batch: Mapping[str, Tensor]) -> None:
-    tables = {"input_ids": model.get_input_embeddings(), "token_type_ids": next(
+    tables = {"input_ids": token_table(model), "token_type_ids": next(
         (m for name, m in model.named_modules() if name.endswith("token_type_embeddings")), None)}
     for key, table in tables.items():
         rows = getattr(getattr(table, "weight", None), "shape", (None,))[0]
