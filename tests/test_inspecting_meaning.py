@@ -43,6 +43,18 @@ def test_masks_under_the_names_of_other_libraries(tmp_path: Path, weight: str, m
     only(write(tmp_path, in_module({weight: weights, mask: keep.astype(kind)})), weights * keep)
 
 
+@pytest.mark.parametrize(("weight", "beside"), [
+    ("weight_orig", {"weight_u": (64,), "weight_v": (64,)}), ("weight_v", {"weight_g": (64, 1)}),
+    ("parametrizations.weight.original1", {"parametrizations.weight.original0": (64, 1)})])
+def test_norms_of_weights_scale_them_and_leave_their_zeros(tmp_path: Path, weight: str,
+                                                           beside: dict[str, tuple[int, ...]]) -> None:
+    parts = {weight: nm(2, 4)} | {name: np.ones(shape, np.float32) for name, shape in beside.items()}
+    report = inspect(write(tmp_path, in_module(parts)))
+    assert report.verdict[0] == "The one matrix of the layers (all parameters) obeys 2:4."
+    parts[weight] = np.ones((64, 64), np.bool_)
+    assert not inspect(write(tmp_path, in_module(parts))).matrices
+
+
 def test_a_mask_alone_and_a_weight_without_its_mask(tmp_path: Path) -> None:
     report = inspect(write(tmp_path / "a", in_module({"weight_mask": np.ones((64, 64), np.float32)})))
     assert not report.matrices and report.parameters == 0
@@ -103,6 +115,29 @@ def test_a_stack_of_experts_is_many_matrices(tmp_path: Path, config: dict[str, A
     assert inspect(folder, "*down_proj[2]").matrices[0].found.pattern == "1:4"
 
 
+def test_a_stack_under_any_name_is_no_convolution(tmp_path: Path) -> None:
+    planted = np.stack([nm(2, 4, 16, 16, seed=k) for k in range(4)])
+    found = matrices_of(write(tmp_path, {"layers.0.ffn.weight": planted}))
+    np.testing.assert_array_equal(np.stack([found[f"layers.0.ffn[{k}]"] for k in range(4)]), planted)
+
+
+def test_query_key_and_value_in_one_matrix_are_told_apart_where_they_differ(tmp_path: Path) -> None:
+    fused = np.concatenate([nm(2, 4), noise(), nm(1, 4)])
+    report = inspect(write(tmp_path, {"layers.0.attn.qkv.weight": fused, "layers.1.attn.qkv.weight": nm(2, 4, 192)}))
+    assert report.remarks == (
+        "layers.0.attn.qkv is three matrices in one: query obeys 2:4, key is dense, value obeys 1:4.",)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_config_promises_is_held_against_what_is_found(tmp_path: Path, inside: bool) -> None:
+    said: dict[str, Any] = {"sparsity_config": {"format": "dense", "sparsity_structure": "2:4"}}
+    config = {"quantization_config": said} if inside else said
+    kept = {"layers.0.a.weight": nm(2, 4)}
+    assert not inspect(write(tmp_path, kept, config)).remarks
+    assert inspect(write(tmp_path, kept | {"layers.1.a.weight": noise()}, config)).remarks == (
+        "config.json promises 2:4: 1 of 2 matrices of the layers are otherwise.",)
+
+
 def test_convolutions_are_judged_along_their_input_channels(tmp_path: Path) -> None:
     planted = nm(2, 4, 16 * 9, 8).reshape(16, 3, 3, 8)
     point = nm(2, 4, 32, 16)
@@ -141,12 +176,29 @@ def test_low_rank_updates_are_said_to_be_that(tmp_path: Path) -> None:
     name = "base_model.model.bert.encoder.layer.0.attention.self.query"
     low = {f"{name}.lora_A.weight": noise(4, 64), f"{name}.lora_B.weight": np.zeros((64, 4), np.float32)}
     report = inspect(write(tmp_path / "a", low))
-    assert report.verdict == ("An adapter: 2 tensors of low-rank updates. The layers that they change are not in it.",)
+    assert report.verdict == ("An adapter: 2 tensors of low-rank updates. The model's own layers are not in it.",)
     report = inspect(write(tmp_path / "b", low | {f"{name}.base_layer.weight": nm(2, 4)}))
     assert [m.name for m in report.matrices] == [f"{name}.base_layer"]
     assert report.verdict[0] == "The one matrix of the layers (88.9 % of the parameters) obeys 2:4."
     assert report.remarks == ("Low-rank updates lie beside the weights: merged into them, they would fill their "
                               "zeros.",)
+
+
+def test_small_layers_of_an_adapter_are_said_to_be_that(tmp_path: Path) -> None:
+    name = "bert.encoder.layer.0.output.adapters.task"
+    small = {f"{name}.adapter_down.0.weight": noise(8, 64), "classifier.weight": noise(2, 64)}
+    report = inspect(write(tmp_path, small))
+    assert report.verdict[0] == \
+        "An adapter: 1 tensor of small layers of an adapter. The model's own layers are not in it."
+    assert report.verdict[1] == "Not sparse: 0.0 % zeros in the 1 matrix (20.0 % of the parameters)."
+
+
+@pytest.mark.parametrize(("kept", "places"), [("weight.packed", "weight.meta"), ("weight_values", "weight_indices"),
+                                              ("weight_compressed", "weight_bitmask"), ("packed", "meta")])
+def test_what_stays_without_its_zeros_is_not_taken_for_a_dense_matrix(tmp_path: Path, kept: str, places: str) -> None:
+    report = inspect(write(tmp_path, in_module({kept: noise(64, 32), places: np.ones((64, 4), np.int16)})))
+    assert report.verdict == (
+        "Nothing can be said of its one matrix: it is not read (what stays, its places beside it).",)
 
 
 def test_what_is_packed_and_not_read_is_named_and_never_called_dense(tmp_path: Path) -> None:

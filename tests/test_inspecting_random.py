@@ -46,7 +46,7 @@ LEAVES: dict[str, tuple[list[str], list[list[int]]]] = {
     "parametrizations.weight.0.mask": (["F32"], [[64, 32]]),
     "rel_attn.q": (["F32"], [[32, 4, 8]]), "rel_attn.o": (["F32"], [[32, 4, 8]]), "weight_u": (["F32"], [[64]]),
     "values": (["F32"], [[9]]), "crow_indices": (["I64"], [[9]]), "col_indices": (["I64"], [[9]]),
-    "": (["F32"], [[8, 8]])}
+    "packed": (["F32", "I8"], [[64, 16]]), "attn.qkv.weight": (["F32"], [[24, 8], [25, 8]]), "": (["F32"], [[8, 8]])}
 FAMILIES = [["weight", "bias"], ["weight", "weight_scale", "weight_zero_point"], ["weight", "SCB"], ["weight", "mask"],
             ["weight_orig", "weight_mask"], ["weight_orig", "weight_u"], ["weight", "weight_mask"],
             ["bitmask", "shape", "compressed", "row_offsets"], ["weight_packed", "weight_shape", "weight_scale"],
@@ -56,7 +56,8 @@ FAMILIES = [["weight", "bias"], ["weight", "weight_scale", "weight_zero_point"],
             ["B_24", "B_meta", "s"], ["weight", "weight.absmax"], ["weight._data", "weight._scale"],
             ["gate_up_proj", "down_proj"], ["down_proj_blocks", "down_proj_scales"], ["lora_A.weight", "lora_B.weight"],
             ["parametrizations.weight.original", "parametrizations.weight.0.mask"], ["rel_attn.q", "rel_attn.o"],
-            ["values", "crow_indices", "col_indices"], ["kernel", ""]]
+            ["values", "crow_indices", "col_indices"], ["kernel", ""], ["packed", "meta"],
+            ["attn.qkv.weight", "bias"]]
 MODULES = ["model.layers.0.mlp.fc", "h.1.attn.c_attn", "h.1.mlp.c_fc", "model.layers.10.mlp.experts", "embeddings.word",
            "classifier", "layers.0.conv", "a\x1b[31m<b>", ""]
 SIDES = st.one_of(st.sampled_from([0, 1, 2, 3, 4, 8, 31, 32, 64]), st.integers(0, 40))
@@ -64,6 +65,7 @@ WORDS = st.one_of(st.none(), st.booleans(), st.integers(-3, 1 << 70), st.floats(
                   st.sampled_from(["gptq", "awq", "gpt2", "gpt_oss", "eetq", "gptq_v2"]), st.just([]), st.just({}))
 CONFIGS = st.one_of(st.none(), st.fixed_dictionaries({}, optional={
     "model_type": WORDS, "hidden_size": WORDS, "num_attention_heads": WORDS, "text_config": WORDS,
+    "sparsity_config": st.one_of(WORDS, st.fixed_dictionaries({"sparsity_structure": st.sampled_from(["2:4", 3])})),
     "quantization_config": st.one_of(WORDS, st.fixed_dictionaries({}, optional={
         "quant_method": WORDS, "bits": WORDS, "checkpoint_format": WORDS,
         "config_groups": st.one_of(WORDS, st.dictionaries(st.text(max_size=2), st.one_of(

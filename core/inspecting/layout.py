@@ -29,7 +29,8 @@ _XLNET = re.compile(r"(?:^|\.)rel_attn\.([qkvro])$")
 # Tables of two and more dimensions that no input is multiplied with.
 _NONE = re.compile(r"(?:^|[._])(?:bias|A_log|running_(?:mean|var)|\w+_token|gamma|beta|lambda\w*|position_ids"
                    r"|inv_freq|rel_pos\w*|\w+_bias_table|\w+_emb|\w+_embed)$")
-KERNEL = 16  # a third dimension up to this, under a name of no expert, is a window of a convolution
+# A third dimension of these, under a name of no expert, is a window of a convolution.
+WINDOWS = (1, 2, 3, 4, 5, 7, 9, 11, 13, 15)
 POSITIONS = 1 << 12  # of a window of a convolution: more is a picture, not a window
 
 
@@ -62,7 +63,7 @@ class Layouts:
             return stack(array, turn=self._experts_turned(name, shape))
         if min(shape[:2]) == 1 or place_of(array.name) == "embeddings":
             return []
-        if len(shape) > 3 or shape[2] <= KERNEL or _CONVOLVES.search(name):
+        if len(shape) > 3 or shape[2] in WINDOWS or _CONVOLVES.search(name):
             return [convolution(array)] if math.prod(shape[2:]) <= POSITIONS else []
         return stack(array, turn=False) if place_of(array.name) == "layers" else []
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.inspecting import words
-from core.inspecting.finding import SOME, Finding, find, judge
+from core.inspecting.finding import SOME, Finding, Mask, find, judge
 from core.inspecting.folder import Checkpoint, open_checkpoint
 from core.inspecting.header import Tensor
 from core.inspecting.levels import grid_of
@@ -25,6 +25,7 @@ from core.sparsity.patterns import Pattern, Unstructured
 from core.sparsity.storage import FLOAT, storage_of
 
 LARGEST = 1 << 28  # weights of a matrix that is looked into: its mask and counts then take some 3 GB
+_FUSED = re.compile(r"(?:^|\.)(?:qkv|qkv_proj|Wqkv|c_attn|in_proj(?:_weight)?)$")  # NeoX and BLOOM mix them by heads
 TOO_LARGE = "too large to look into"
 
 
@@ -47,7 +48,8 @@ def inspect(path: Path, names: str = "", pattern: Pattern | None = None) -> Repo
     rest = () if names else _rest(found.beside, [s for s in known if s.name not in looked])
     counts = [*(s.count for s in known), *(b.weights for b in found.beside)]
     total = None if None in counts else sum(n for n in counts if n is not None)
-    remarks = (*checkpoint.remarks, *words.shrunk(checkpoint.config), *words.remarks(matrices, rest))
+    remarks = (*checkpoint.remarks, *words.shrunk(checkpoint.config), *words.remarks(matrices, rest),
+               *words.promises(checkpoint.config, matrices))
     report = Report(checkpoint.path, len(checkpoint.files), checkpoint.size, matrices, rest, remarks,
                     pattern.name if pattern else "", (), total)
     return replace(report, verdict=words.verdict(report))
@@ -80,7 +82,15 @@ def _look(source: Source, checkpoint: Checkpoint, pattern: Pattern | None) -> Ma
     gone = mask.size - int(mask.sum())
     grid = source.grid if source.eps is None else grid_of(read, source.shape, source.eps)
     return Matrix(source.name, source.place, source.dtype, source.shape, gone, found, grid, wild, source.size,
-                  _compact(source, found, gone), asked, source.forms, faint)
+                  _compact(source, found, gone), asked, source.forms, faint, _thirds(mask, source, found))
+
+
+def _thirds(mask: Mask, source: Source, found: Finding) -> tuple[str, ...]:
+    """The patterns of query, key and value that lie one above the other in a matrix, where the whole obeys none."""
+    if found.rule is not None or mask.shape[0] % 3 or not _FUSED.search(source.name):
+        return ()
+    parts = tuple(find(part, source.name).pattern for part in np.split(mask, 3))
+    return parts if any(p != found.pattern for p in parts) else ()
 
 
 def _rounding(source: Source) -> float:

@@ -19,7 +19,8 @@ from core.inspecting.numbers import BITS_OF, INTEGERS, integers
 from core.inspecting.sources import Array, Source, codes, masked, plain
 from core.runs.names import place_of
 
-MASKS, SCALES, LOW_RANK, OTHER = "masks", "scales and notes of a format", "low-rank updates", "norms, biases and other"
+MASKS, SCALES, OTHER = "masks", "scales and notes of a format", "norms, biases and other"
+LOW_RANK, ADAPTER = "low-rank updates", "small layers of an adapter"
 EMBEDDINGS, WHOLE = "embeddings", "whole numbers that are no weights"
 SCORED = "weights with scores: which of them stay is decided when the model runs"
 _SCALE = re.compile(
@@ -28,6 +29,7 @@ _SCALE = re.compile(
     r"|input_scale\w*|x_(?:min|max)|weight_integer|bias_integer|fc_scaling_factor|act_scaling_factor|_pre_quant_scale)$")
 _LOW_RANK = re.compile(r"(?:^|[._])(?:lora[._](?:A|B|E|down|up|mid|embedding_A|embedding_B|magnitude_vector)"
                        r"|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?|vera_lambda_[bd]|ia3_l|oft_[rs]|boft_[rs])(?:[._]|$)")
+_ADAPTER = re.compile(r"(?:^|\.)(?:adapters?|adapter_(?:down|up)\w*)\.")
 _MASK = re.compile(r"(?:^|[._])mask$")
 # Quantisers whose codes lie in an order of their own kernels: their whole numbers are not one weight each.
 SHUFFLED = ("eetq", "hqq", "aqlm", "vptq", "quip", "spqr", "higgs", "bitnet", "fp_quant")
@@ -80,8 +82,9 @@ class _Sorter:
             for suffix, taken in SUFFIXES.items():
                 if name in self.left and name.endswith(suffix):
                     taken(self, name.removesuffix(suffix))
-        for name in [n for n in self.left if _LOW_RANK.search(n)]:
-            self.put(LOW_RANK, self.left[name], parameters=True)
+        for kind, named in ((LOW_RANK, _LOW_RANK), (ADAPTER, _ADAPTER)):
+            for name in [n for n in self.left if named.search(n)]:
+                self.put(kind, self.left[name], parameters=True)
         for name in list(self.left):
             if name in self.left:
                 self._masked(name)
@@ -120,7 +123,8 @@ class _Sorter:
         module = head + dot
         if leaf.endswith("_orig"):
             true = module + leaf.removesuffix("_orig")
-            if self.get(f"{true}_u") and not self.get(f"{true}_mask"):  # spectral norm: one scale for the whole matrix
+            # Spectral norm: one scale for the whole matrix, and no mask.
+            if f"{true}_u" in self.left and f"{true}_mask" not in self.left and weight.dtype in BITS_OF:
                 self.put(SCALES, *[t for n in ("_u", "_v") if (t := self.get(true + n))])
                 self.arrays.append(replace(plain(weight), name=true))
                 self.left.pop(name)
@@ -286,13 +290,28 @@ def _half_quadratic(s: _Sorter, base: str) -> None:
     s.blind("packed (hqq)", (s.left[f"{base}W_q"],), None)
 
 
+def _kept(s: _Sorter, base: str) -> None:
+    """What stays of a matrix, with its places in a tensor beside it, in an order that no format known here has."""
+    if f"{base}bitmask" in s.left and base.endswith("."):  # compressed-tensors: its own marks lead to it
+        return
+    weight = s.get(*[base + end for end in KEPT])
+    places = s.get(*[base + end for end in ("meta", "metadata", "indices", "bitmask")])
+    if weight is not None and places is not None:
+        s.blind("what stays, its places beside it", (weight, places), None)
+
+
 def _rows_of_indices(s: _Sorter, base: str) -> None:
     parts = [t for n in ("values", "crow_indices", "col_indices") if (t := s.get(f"{base}.{n}"))]
     if len(parts) == 3:
         s.blind("sparse rows (CSR)", parts, None)
 
 
+def _before(mark: str) -> Callable[[_Sorter, str], None]:
+    return lambda s, base: _kept(s, base + mark)
+
+
+KEPT = ("packed", "values", "compressed")
 SUFFIXES: dict[str, Callable[[_Sorter, str], None]] = {  # the tensor that gives a format away -> who takes it
     ".bitmask": _bitmask, ".weight_packed": _weight_packed, ".qweight": _qweight, "_blocks": _blocks,
     ".B_24": _marlin, ".B": _marlin, ".absmax": _bitsandbytes, "W_q": _half_quadratic,
-    ".crow_indices": _rows_of_indices}
+    ".crow_indices": _rows_of_indices} | {mark + end: _before(mark) for mark in "._" for end in KEPT}

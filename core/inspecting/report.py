@@ -36,6 +36,7 @@ class Matrix:
     asked: Asked | None = None
     forms: tuple[str, ...] = ()  # how it is stored, where it is not simply there: "weight x mask", "input x output"
     faint: int = 0  # values that are nearly zero, and not zero
+    thirds: tuple[str, ...] = ()  # patterns of query, key and value, where they lie in one matrix and differ
 
     @property
     def sparsity(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from core.inspecting.finding import SOME
 from core.inspecting.marlin import MARLIN
 from core.inspecting.packed import AWQ, BITMASK, FP4, GPTQ, PACKED
-from core.inspecting.recognising import LOW_RANK
+from core.inspecting.recognising import ADAPTER, LOW_RANK
 from core.inspecting.report import Matrix, Report, Rest
 from core.inspecting.sources import CONV, PAIR, STACK, TURNED
 from core.runs.names import heads_and_width
@@ -20,6 +21,7 @@ PHRASES = {
     "rows": "lose whole rows", "columns": "lose whole columns", "heads": "lose whole attention heads",
     "unstructured": "have zeros in no pattern", "dense": "are dense", "all zero": "are zero throughout",
 }
+ONE = {"lose": "loses", "have": "has", "are": "is", "obey": "obeys"}
 FORMS = {  # how matrices are stored -> what was done to judge them
     PAIR: "weights with a mask, their product judged", TURNED: "input × output, judged turned round",
     STACK: "layers of a stack, each judged alone", CONV: "kernels, judged along their input channels",
@@ -66,10 +68,10 @@ NOTHING = "No matrix of numbers that can be read: there is nothing to judge."
 
 def _updates(report: Report) -> str:
     """A file of low-rank updates is no model: the layers that they change lie elsewhere."""
-    low = next((r for r in report.rest if r.kind == LOW_RANK), None)
-    if low is None or any(m.place == "layers" for m in report.matrices):
+    found = [f"{many(r.tensors, 'tensor')} of {r.kind}" for r in report.rest if r.kind in (LOW_RANK, ADAPTER)]
+    if not found or any(m.place == "layers" for m in report.matrices):
         return ""
-    return f"An adapter: {many(low.tensors, 'tensor')} of low-rank updates. The layers that they change are not in it."
+    return f"An adapter: {', '.join(found)}. The model's own layers are not in it."
 
 
 def _nothing(report: Report) -> str:
@@ -134,14 +136,22 @@ def _patterns(judged: Sequence[Matrix], report: Report) -> list[str]:
 
 def _obeys(pattern: str, broken: bool, number: int, judged: Sequence[Matrix]) -> str:
     """What *number* matrices with this finding do: "obey 2:4", "loses whole rows"."""
-    phrase = PHRASES.get(pattern) or (f"lose whole {pattern}" if pattern.endswith("blocks") else f"obey {pattern}")
+    phrase = _is(pattern) if number == 1 else _are(pattern)
     verb, _, rest = phrase.partition(" ")
-    verb = {"lose": "loses", "have": "has", "are": "is", "obey": "obeys"}[verb] if number == 1 else verb
     if not broken:
-        return f"{verb} {rest}"
+        return phrase
     bad = [m.found for m in judged if m.found.pattern == pattern and m.found.violations]
     groups = many(sum(f.groups for f in bad), "block" if pattern.endswith("blocks") else "group")
     return f"nearly {verb} {rest} ({many(sum(f.violations for f in bad), 'violation')} in {groups})"
+
+
+def _are(pattern: str) -> str:
+    return PHRASES.get(pattern) or (f"lose whole {pattern}" if pattern.endswith("blocks") else f"obey {pattern}")
+
+
+def _is(pattern: str) -> str:
+    verb, _, rest = _are(pattern).partition(" ")
+    return f"{ONE[verb]} {rest}"
 
 
 def _rest(report: Report) -> str:
@@ -215,6 +225,21 @@ def remarks(matrices: Sequence[Matrix], rest: Sequence[Rest]) -> tuple[str, ...]
     out += [f"{m.name} holds {many(m.faint, 'value')} that {'is' if m.faint == 1 else 'are'} nearly zero, under a "
             "millionth of the largest beside them: not zero, and not counted as zeros."
             for m in matrices if m.faint >= SOME * m.shape[0] * m.shape[1]]
+    out += [f"{m.name} is three matrices in one: " + ", ".join(f"{part} {_is(pattern)}" for part, pattern in zip(
+        ("query", "key", "value"), m.thirds, strict=True)) + "." for m in matrices if m.thirds]
     out += [f"{m.name} obeys {m.found.along_output} along its outputs: perhaps it is stored the other way round."
             for m in matrices if m.found.along_output and ":" not in m.found.pattern]
     return tuple(out)
+
+
+def promises(config: Mapping[str, Any], matrices: Sequence[Matrix]) -> tuple[str, ...]:
+    """What config.json says of N:M (compressed-tensors' `sparsity_config`), where matrices of the layers differ."""
+    inner = config.get("quantization_config")
+    said = [c.get("sparsity_config") for c in (config, inner) if isinstance(c, dict)]
+    pattern = next((s.get("sparsity_structure") for s in said if isinstance(s, dict)), None)
+    layers = [m for m in matrices if m.place == "layers"]
+    if not isinstance(pattern, str) or not re.fullmatch("[0-9]{1,2}:[0-9]{1,2}", pattern):
+        return ()
+    other = sum(m.found.pattern != pattern or m.found.violations > 0 for m in layers)
+    return (f"config.json promises {pattern}: {other} of {many(len(layers), 'matrix')} of the layers are otherwise.",) \
+        if other else ()
