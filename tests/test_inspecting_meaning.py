@@ -149,14 +149,16 @@ def test_convolutions_are_judged_along_their_input_channels(tmp_path: Path) -> N
     assert {m.found.pattern for m in inspect(folder).matrices} == {"2:4"}
 
 
-def test_xlnet_s_attention_lies_in_three_dimensions(tmp_path: Path) -> None:
+def test_attention_of_xlnet_and_funnel_lies_in_three_dimensions(tmp_path: Path) -> None:
     query, output = nm(2, 4, 64, 32), nm(2, 4, 32, 64)
     found = matrices_of(write(tmp_path, {"transformer.layer.0.rel_attn.q": query.T.reshape(32, 4, 16),
                                          "transformer.layer.0.rel_attn.o": output.reshape(32, 4, 16),
+                                         "funnel.encoder.blocks.0.0.attention.r_kernel": query.T.reshape(32, 4, 16),
                                          "transformer.layer.0.rel_attn.r_r_bias": noise(4, 16)}))
+    np.testing.assert_array_equal(found["funnel.encoder.blocks.0.0.attention.r_kernel"], query)
     np.testing.assert_array_equal(found["transformer.layer.0.rel_attn.q"], query)
     np.testing.assert_array_equal(found["transformer.layer.0.rel_attn.o"], output)
-    assert len(found) == 2
+    assert len(found) == 3
 
 
 # -- what is not judged ------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ _EXPERTS = re.compile(r"expert|(?:^|[._])moe(?:[._]|$)")
 _INWARD = re.compile(r"(?:gate_up_proj|gate_proj|up_proj|gate_up|w1|w3|v1|fc1|wi|wi_0|wi_1|input_linear)$")
 _OUTWARD = re.compile(r"(?:down_proj|w2|fc2|wo|output_linear)$")
 _CONVOLVES = re.compile(r"(?:^|[._])conv")
-_XLNET = re.compile(r"(?:^|\.)rel_attn\.([qkvro])$")
+_BY_HEADS = re.compile(r"(?:^|\.)(?:rel_attn\.[qkvr]|r_kernel)$")  # XLNet, Funnel: [in, heads, of a head]
+_FROM_HEADS = re.compile(r"(?:^|\.)rel_attn\.o$")  # XLNet: [out, heads, of a head]
 # Tables of two and more dimensions that no input is multiplied with.
 _NONE = re.compile(r"(?:^|[._])(?:bias|A_log|running_(?:mean|var)|\w+_token|gamma|beta|lambda\w*|position_ids"
                    r"|inv_freq|rel_pos\w*|\w+_bias_table|\w+_emb|\w+_embed)$")
@@ -55,10 +56,9 @@ class Layouts:
             return [(turned if self._turned(name, shape) else as_matrix)(array)]
         if name.endswith(".kernel"):  # Flax: the outputs are last, whatever is before them
             return [turned(array)] if len(shape) == 4 else []
-        if len(shape) == 3 and (xlnet := _XLNET.search(name)):
-            if xlnet[1] == "o":
-                return [as_matrix(array, (shape[0], shape[1] * shape[2]))]
-            return [turned(array, (shape[0], shape[1] * shape[2]))]
+        if len(shape) == 3 and (_BY_HEADS.search(name) or _FROM_HEADS.search(name)):
+            whole = (shape[0], shape[1] * shape[2])
+            return [as_matrix(array, whole) if _FROM_HEADS.search(name) else turned(array, whole)]
         if len(shape) == 3 and _EXPERTS.search(name):
             return stack(array, turn=self._experts_turned(name, shape))
         if min(shape[:2]) == 1 or place_of(array.name) == "embeddings":
