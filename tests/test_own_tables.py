@@ -2,85 +2,19 @@
 
 from __future__ import annotations
 
-import csv as csv_module
 import gzip
 import io
-import json
-import os
-import resource
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
 from core.errors import InputError
-from core.tasks.tables import columns_of, files, head, limits, read
-from core.tasks.tables.files import TableFile, open_table, table_file
-from tests.own_tables import csv, jsonl, prepared, with_labels
-
-ROWS: list[dict[str, Any]] = [
-    {"text": '<script>alert("1")</script>', "note": "=2+5", "label": "pos"},
-    {"text": 'a "quoted", word', "note": "", "label": "neg"},
-    {"text": "two\nlines", "note": "é ñ 你好", "label": "pos"},
-    {"text": "a; semicolon | a bar\tand a tab", "note": "x", "label": "neg"},
-    *({"text": f"row {k}", "note": "x", "label": "neg"} for k in range(8)),
-]
-
-
-def ipc(rows: list[dict[str, Any]], **options: Any) -> bytes:
-    sink, table = pa.BufferOutputStream(), pa.Table.from_pylist(rows)
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def packed_parquet(rows: list[dict[str, Any]]) -> bytes:
-    made = io.BytesIO()
-    pd.DataFrame(rows).to_parquet(made, index=False)
-    return made.getvalue()
-
-
-def lines(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-def comma(rows: list[dict[str, Any]], **options: Any) -> bytes:
-    return pd.DataFrame(rows).to_csv(index=False, **options).encode()
-
-
-BOM = b"\xef\xbb\xbf"
-WRITERS: dict[str, Any] = {  # by pandas, pyarrow and json, which are not what reads CSV and JSON here
-    "t.csv": comma,
-    "t.tsv": lambda rows: comma(rows, sep="\t"),
-    "bars.csv": lambda rows: comma(rows, sep="|"),
-    "semicolons.csv": lambda rows: comma(rows, sep=";"),
-    "tabs.csv": lambda rows: comma(rows, sep="\t"),
-    "CRLF.CSV": lambda rows: comma(rows, lineterminator="\r\n"),
-    "mac.csv": lambda rows: comma(rows, lineterminator="\r", quoting=csv_module.QUOTE_ALL),
-    "bom.csv": lambda rows: BOM + comma(rows),
-    "quoted.csv": lambda rows: comma(rows, quoting=csv_module.QUOTE_ALL),
-    "t.jsonl": lines,
-    "t.ndjson": lines,
-    "lines.json": lines,
-    "crlf.jsonl": lambda rows: lines(rows).replace(b"\n", b"\r\n"),
-    "list.json": lambda rows: json.dumps(rows, indent=1).encode(),
-    "bom.json": lambda rows: BOM + json.dumps(rows).encode(),
-    "list.jsonl": lambda rows: json.dumps(rows).encode(),
-    "t.parquet": packed_parquet,
-    "t.arrow": ipc,
-    "t.csv.gz": lambda rows: gzip.compress(comma(rows)),
-    "t.jsonl.gz": lambda rows: gzip.compress(lines(rows)),
-    "t.parquet.gz": lambda rows: gzip.compress(packed_parquet(rows)),
-    "gzip by content.csv": lambda rows: gzip.compress(comma(rows)[:40]) + gzip.compress(comma(rows)[40:]),
-}
-
-
-def written(rows: list[dict[str, Any]], name: str) -> TableFile:
-    return table_file(name, WRITERS[name](rows))
+from core.tasks.tables import columns_of, head, limits, read
+from core.tasks.tables.files import TableFile, table_file
+from tests.own_tables import ROWS, WRITERS, comma, csv, ipc, jsonl, prepared, with_labels, written
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -293,51 +227,6 @@ def test_what_is_wrong_with_a_table_is_said_in_one_line(what: str) -> None:
         prepared(make())
     assert words in str(caught.value)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
-
-
-def test_limits_on_size_and_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(files, "LARGEST", 100)
-    (tmp_path / "t.csv").write_bytes(b"x" * 101)
-    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"x" * 101))
-    for name in ("t.csv", "t.csv.gz"):
-        with pytest.raises(InputError, match="is larger than"):
-            open_table(tmp_path / name)
-    monkeypatch.setattr(files, "LARGEST", 50_000)
-    monkeypatch.setattr(limits, "ROWS", 9)
-    for name in WRITERS:
-        with pytest.raises(InputError, match=r"rows\. Expected at most 9"):
-            prepared(written(ROWS, name))
-
-
-def test_a_small_file_cannot_unpack_into_all_memory() -> None:
-    """A text of a million characters, said 5000 times, is 5 GB when spelled out, and some kilobytes on disk."""
-    column = pa.DictionaryArray.from_arrays(pa.array([1, 0] * 2500, pa.int32()), ["x" * 1_000_000, "short"])
-    table, made = pa.table({"text": column, "label": pa.array(["a", "b"] * 2500)}), io.BytesIO()
-    parquet.write_table(table, made, compression="zstd", store_schema=False)
-    stream = pa.BufferOutputStream()
-    with pa.ipc.new_stream(stream, table.schema) as writer:
-        writer.write_table(table)
-    views = pa.BufferOutputStream()
-    with pa.ipc.new_stream(views, pa.schema([("text", pa.string_view())])) as writer:
-        writer.write_table(pa.table({"text": pa.array(["x" * 1_000_000], pa.string_view())}))
-    for name, data, words in (
-            ("t.parquet", made.getvalue(), "more than 100 million characters"),
-            ("t.arrow", stream.getvalue().to_pybytes(), "more than 100 million characters"),
-            ("t.arrow", views.getvalue().to_pybytes(), "'text' holds texts as views"),
-            ("t.csv", gzip.compress(b"text,label\n" + b"x" * 200_000_000), "is larger than 50 MB")):
-        assert len(data) < 2_000_000
-        began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with pytest.raises(InputError, match=words):
-            prepared(table_file(name, data))
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began < 400_000  # kilobytes
-
-
-def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait for ever
-    for path, words in ((tmp_path / "pipe.csv", "no file"), (tmp_path / "gone.csv", "no file"),
-                        (Path("a\0.csv"), "no file|no path"), (Path("x" * 5000 + ".csv"), "cannot be read|no file")):
-        with pytest.raises(InputError, match=words):
-            open_table(path)
 
 
 @pytest.mark.parametrize("metric", ["f1", "pearson"])

@@ -23,7 +23,15 @@ def columns_of_schema(file: TableFile, schema: Any) -> list[Column]:
     if len(schema) > COLUMNS:
         raise InputError(f"{file.name} has {len(schema)} columns", f"at most {COLUMNS}", "Keep fewer of them.")
     classes = class_names(schema)
-    return [_column(file, k, column, classes) for k, column in enumerate(schema, 1)]
+    return [_named_column(file, k, column, classes) for k, column in enumerate(schema, 1)]
+
+
+def _named_column(file: TableFile, place: int, column: Any, classes: dict[str, tuple[str, ...]]) -> Column:
+    try:
+        return _column(file, place, column, classes)
+    except UnicodeDecodeError:
+        what = f"{file.name}: the name of column {place}, or one inside it, is not UTF-8"
+        return Column(f"column {place}", InputError(what, "a name in UTF-8", "Rename it."))
 
 
 def _column(file: TableFile, place: int, column: Any, classes: dict[str, tuple[str, ...]]) -> Column:
