@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 if __name__ == "__main__":
     for number in (0, 1, 2):  # a closed one would be the next file that is opened, and get what libraries print
@@ -10,6 +11,8 @@ if __name__ == "__main__":
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")  # of a closed one there is no stream
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
     try:
         from core.cli.group import leave, main, say_fault
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from tests import makers
 
 LONG, DEEP = "x" * 5000, "a/" * 3000
 ODD = "\u202egnp.\u00fc\u6f22\U0001f600 \x1b[2J\n'"
-RUN, DENSE, TABLE, HOME = "{run}", "{dense}", "{table}", "{home}"
+RUN, DENSE, TABLE = "{run}", "{dense}", "{table}"
 ADD = ("task", "add", "mine")
 COLUMNS = ("--text", "text", "--label", "label")
 TINY = ("run", "--task", "agreement", "--model", "tiny")
@@ -24,7 +24,7 @@ TINY = ("run", "--task", "agreement", "--model", "tiny")
 CASES: list[tuple[tuple[str, ...], int, str]] = [
     # What is not there, is something else, or leads nowhere
     *[((command, name, *rest), 2, "") for command, rest in (
-        ("show", ()), ("export", ("--to", "new")), ("evaluate", ()), ("keep", ()))
+        ("show", ()), ("cost", ()), ("export", ("--to", "new")), ("evaluate", ()), ("keep", ()))
       for name in ("", " ", LONG, DEEP, ODD, "..", "../..", "-", "{file}/x")],
     *[(("check", name), 2, "") for name in ("", " ", LONG, DEEP, ODD, "-", "{file}", "{file}/x", "{loop}", "{pipe}")],
     *[(("inspect", name), 2, "") for name in (
@@ -51,10 +51,11 @@ CASES: list[tuple[tuple[str, ...], int, str]] = [
     *[((*TINY, "--progress-file", name), 2, "") for name in ("", LONG, "{folder}", "{file}/x", "none/x")],
     *[(("run", "--task", "cola", "--model", "tiny", "--data-dir", name), 2, "") for name in (
         "", LONG, ODD, "none", "{file}", "{loop}", "~nobody-here")],
-    *[((name,), 2, "Did you mean") for name in ("lst", "shwo", LONG[:60] + "list")[:2]],
+    *[((name,), 2, "Did you mean") for name in ("lst", "shwo")],
     *[(words, 2, "") for words in (("",), (LONG,), (ODD,), ("--none",), ("list", "--none"), ("list", "too", "many"),
                                    ("show",), ("export", RUN), ("list", "--task"), ("methods", "none"), ("methods", ""),
-                                   ("bench", "none"), ("bench", ""), ("models", "x"), ("table", "--task", ""),
+                                   ("bench", "none"), ("bench", ""),
+                                   ("cost", RUN, "--passes", "0"), ("cost",), ("models", "x"), ("table", "--task", ""),
                                    ("table", "--quantity", "none"), ("table", "--task", "cola", "--against", "none"),
                                    ("table", "--task", "cola", "--pattern", ""), ("inspect", RUN, "--pattern", "9:4"),
                                    ("keep", RUN, "--as", "everything"), ("task",), ("task", "none"), ("task", "add"),

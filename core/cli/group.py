@@ -141,6 +141,6 @@ def leave(end: SystemExit) -> NoReturn:
     """End this process at once, as *end* asks: taking torch apart would take a second or two more, when all is written
     already."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, AttributeError):  # nobody listens any more, or never did: a closed stream is None
+        with suppress(OSError):  # nobody listens any more
             stream.flush()
     os._exit(end.code if isinstance(end.code, int) else end.code is not None)
