@@ -78,7 +78,7 @@ def test_what_opens_recorded_pages_imports_nothing_heavy() -> None:
 # alone, not what is inside the package: the lists of names without the code behind them.
 NUMPY_SPARSITY = ("core.sparsity!", "core.sparsity.patterns", "core.sparsity.occupancy", "core.sparsity.verify",
                   "core.sparsity.library", "core.sparsity.library_pattern", "core.sparsity.grids",
-                  "core.sparsity.storage", "core.sparsity.units")
+                  "core.sparsity.storage", "core.sparsity.units", "core.sparsity.verify_units")
 LISTS = ("core.tasks.loading", "core.methods!", "core.methods.cards", "core.methods.knobs", "core.tasks!")
 RESULTS = ("core.lab!", "core.lab.results_plane", "core.lab.results_group", "core.lab.results_layer")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {

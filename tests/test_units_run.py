@@ -29,6 +29,8 @@ from core.runs.records import RunRecord
 from core.runs.store import CHECKPOINT, Store, read_header, write_arrays, write_header
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.storage import storage_of_record
+from core.views.patterns.certificate import certificate
+from tests.opening import open_page, said
 from tests.test_surgery import logits, loud
 
 SMALL = {"task": "agreement", "model": "tiny", "train_examples": 64, "dev_examples": 40, "dense_epochs": 1,
@@ -55,6 +57,29 @@ def test_the_run_says_what_is_left_and_the_check_agrees(made: tuple[Store, RunRe
     gone = [name for name, w in state.items() if name.endswith("weight") and w.ndim == 2 and not w.any()]
     # Its last bias stayed zero through the training.
     assert gone and all(not state[name.replace("weight", "bias")].any() for name in gone)
+
+
+@pytest.mark.parametrize("page", ["occupancy", "weights", "activations", "accuracy", "compare", "cost"])
+def test_pages_show_a_run_of_units(page: str, made: tuple[Store, RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a matrix that is gone as a whole: nothing breaks, nothing is nan."""
+    store, record = made
+    assert record.units is not None
+    gone = next(m.name for m in record.matrices if m.density == 0.0)
+    app = open_page(monkeypatch, store, page, run=record.id, matrix=gone)
+    words = said(app) + " ".join(str(text.value) for text in app.markdown)
+    assert not app.error and "nan" not in words.split()
+    if page == "occupancy":
+        heads, neurons = sum(record.units.heads), sum(record.units.neurons)
+        assert f"{heads} of 8 heads and {neurons} of 512 neurons are left" in words
+
+
+def test_the_certificate_is_counted_module_by_module(made: tuple[Store, RunRecord]) -> None:
+    store, record = made
+    assert record.units is not None
+    table = certificate(store.open(record.id)).table
+    left = [n for pair in zip(record.units.heads, record.units.neurons, strict=True) for n in pair]
+    assert table["left"].tolist() == left and table["units"].tolist() == [4, 256, 4, 256]
+    assert table["half removed"].tolist() == [0] * 4 and set(table["from"]) == {"mask"}
 
 
 def write(store: Store, run_id: str, change: Callable[[dict[str, Any], RunRecord], None]) -> list[str]:

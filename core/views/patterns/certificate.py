@@ -15,7 +15,7 @@ from core.sparsity.verify import Violation, verify
 from core.views.drawing import style
 from core.views.drawing.build import words_only
 from core.views.drawing.view import View
-from core.views.patterns import groups
+from core.views.patterns import groups, unit_certificate
 from core.views.weights.pair import whole
 
 Counts = NDArray[np.int64]
@@ -25,6 +25,8 @@ def certificate(run: Run) -> View:
     """Every matrix of the run against its pattern: groups, violations. Counted from the masks, where they were kept;
     else from the kept counts; else as the header says. The table says which."""
     pattern = pattern_of(run)
+    if pattern.coupled and run.record.units is not None:
+        return unit_certificate.certificate(run, pattern)
     rows = []
     for entry in run.record.matrices:
         source, held, bad = _source(run, entry, pattern)

@@ -201,6 +201,9 @@ def _small(source: np.ndarray, stays: np.ndarray) -> str:
 def _spread(source: np.ndarray, stays: np.ndarray) -> str:
     """The claim of a histogram, from the dense sizes of what went and what stayed."""
     size = np.abs(source)
+    if not stays.any():
+        return f"Everything went: half of it was under {float(np.median(size)):.2g} in size, the largest weight is " \
+               f"{float(size.max()):.2g}."
     typical, kept = float(np.median(size[~stays])), float(np.median(size[stays]))
     largest = float(size[~stays].max())
     smaller = float((size[stays] < largest).mean())
