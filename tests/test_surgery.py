@@ -138,6 +138,33 @@ def test_other_families_are_cut_saved_and_loaded(family: str, tmp_path: Path) ->
     assert [p.name for p in (tmp_path / "small").glob("*.py")] == []  # no code travels
 
 
+def test_gates_of_one_and_zero_are_units_kept_and_removed_and_between_them_a_slope() -> None:
+    model = loud(tiny_model(2))
+    anatomy, layers = surgery.units(model), prunable(model)
+    kept = drawn(anatomy, 0.6, (3,))
+    masked = copy.deepcopy(model)
+    surgery.mask(masked, anatomy, kept)
+    before = logits(model)
+    gates = [torch.tensor(k, dtype=torch.float32) for k in kept]
+    with surgery.gated(layers, anatomy, gates):
+        assert float((logits(model) - logits(masked)).abs().max()) <= CLOSE
+    assert torch.equal(logits(model), before)
+    # The slope of one logit at a gate of 1, by central differences in float64.
+    model.double()
+    gates = [torch.ones(m.units, dtype=torch.float64, requires_grad=True) for m in anatomy.modules]
+    with surgery.gated(layers, anatomy, gates):
+        model(**batch()).logits[2, 1].backward()
+    for place, unit in ((0, 2), (1, 77), (2, 0)):
+        ends = []
+        for step in (1e-5, -1e-5):
+            moved = [g.detach().clone() for g in gates]
+            moved[place][unit] += step
+            with surgery.gated(layers, anatomy, moved):
+                ends.append(float(logits(model)[2, 1]))
+        slope = gates[place].grad
+        assert slope is not None and float(slope[unit]) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-8)
+
+
 def test_a_shrunk_model_trains_and_is_saved_again(tmp_path: Path) -> None:
     model = loud(tiny_model(2))
     anatomy = surgery.units(model)

@@ -72,7 +72,7 @@ def _solution(ready: Prepared, method: Method, calibration: Calibration, magnitu
     if isinstance(method, BlockMethod):
         return solve_by_block(ready, method, calibration, journal)
     if isinstance(method, UnitMethod):
-        return choose(ready, method, calibration, magnitude, journal)
+        return choose(ready, method, calibration, journal)
     solver: LayerMethod
     if isinstance(method, LayerMethod):
         solver = method

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from core.inside.blocks import Block, in_steps, solve_blocks
@@ -21,8 +19,8 @@ from core.running.progress import Progress
 from core.running.recording import kept_energy
 from core.running.training import task_loss
 from core.runs import solved
-from core.sparsity.patterns import Pattern, Unstructured
-from core.sparsity.units import Kept
+from core.sparsity.patterns import Unstructured
+from core.surgery import masks_of
 
 Solution = dict[str, LayerResult]  # by matrix
 
@@ -78,8 +76,7 @@ def solve_by_block(ready: Prepared, method: BlockMethod, calibration: Calibratio
                      in_steps(calibration.batches, method.sequences), one, method.follow)
         ready.put(ready.dense)
     return {name: solution[name] for name in ready.dense}
-def choose(ready: Prepared, method: UnitMethod, calibration: Calibration, magnitude: dict[str, Tensor],
-           journal: Journal) -> Solution:
+def choose(ready: Prepared, method: UnitMethod, calibration: Calibration, journal: Journal) -> Solution:
     """Choose units with *method*: the dense weights under the masks of what is kept.
 
     The model is left with the dense weights and biases.
@@ -98,7 +95,7 @@ def choose(ready: Prepared, method: UnitMethod, calibration: Calibration, magnit
             lambda done, total, note: journal.report(Progress("solve", done, total, note))))
         ready.model.load_state_dict(before)
         ready.model.zero_grad(set_to_none=True)
-        masks = masks_of(ready.pattern, found.kept, magnitude)
+        masks = masks_of(ready.pattern, found.kept, ready.layers)
         for name, mask in masks.items():
             solved.add(journal.folder, name, float(mask.float().mean()), kept_energy(ready.dense[name], mask))
     journal.worth = {f"worth/{m.noun}/{m.layer}": worth.astype(np.float32)
@@ -106,13 +103,6 @@ def choose(ready: Prepared, method: UnitMethod, calibration: Calibration, magnit
     if found.trace:
         journal.trace.replace({**row, "phase": "choosing"} for row in found.trace)
     return {name: LayerResult(w * masks[name], masks[name]) for name, w in ready.dense.items()}
-
-
-def masks_of(pattern: Pattern, kept: Kept, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The masks of all matrices of *like*, on its devices, for the units *kept*; a matrix without units stays whole."""
-    found = pattern.known().masks(kept)
-    return {name: torch.from_numpy(found[name]).to(mask.device) if name in found
-            else torch.ones_like(mask, dtype=torch.bool) for name, mask in like.items()}
 
 
 def own_scores(ready: Prepared, solution: Solution) -> dict[str, float]:

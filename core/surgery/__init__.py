@@ -5,6 +5,8 @@ A *unit* is a head, an FFN neuron or, when all of its units go, a whole attentio
     anatomy = units(model)                      which units there are; refuses a model whose heads cannot be found
     pattern = parse_pattern("heads:0.5").joined(anatomy)
     kept = pattern.choose(worth)                worth: a number a unit; what stays, one truth a unit
+    masks_of(pattern, kept, layers)             the masks of all matrices, as methods give them
+    with gated(layers, anatomy, gates): ...     every unit turned down by a gate while the model runs
     mask(model, anatomy, kept)                  zeros in every matrix at once, biases too: it computes what is left
     problems(model, anatomy, kept)              is any of a removed unit left; are units half removed
     count(model, anatomy)                       units, weights and zeros, every unit counted once
@@ -21,8 +23,9 @@ from __future__ import annotations
 
 from core.surgery.counting import Count, count, problems
 from core.surgery.finding import units
-from core.surgery.masking import biases, mask, quiet, quietly
+from core.surgery.gating import gated
+from core.surgery.masking import biases, mask, masks_of, quiet, quietly
 from core.surgery.shrinking import load, save, shrink, shrink_to
 
-__all__ = ["Count", "biases", "count", "load", "mask", "problems", "quiet", "quietly", "save", "shrink", "shrink_to",
-           "units"]
+__all__ = ["Count", "biases", "count", "gated", "load", "mask", "masks_of", "problems", "quiet", "quietly", "save",
+           "shrink", "shrink_to", "units"]

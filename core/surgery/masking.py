@@ -31,6 +31,16 @@ def mask(model: Any, anatomy: Anatomy, kept: Kept) -> None:
                 layers[name].bias.masked_fill_(~torch.from_numpy(stays[name]).to(layers[name].bias.device), 0.0)
 
 
+def masks_of(pattern: Pattern, kept: Kept, layers: Mapping[str, nn.Linear]) -> dict[str, Tensor]:
+    """The masks `[out, in]` (bool, on their devices) of all *layers* for the units *kept* of a coupled *pattern*; a
+    matrix that belongs to no unit stays whole."""
+    import torch
+
+    found = pattern.known().masks(kept)
+    return {name: torch.from_numpy(found[name]).to(layer.weight.device) if name in found
+            else torch.ones_like(layer.weight, dtype=torch.bool) for name, layer in layers.items()}
+
+
 def biases(pattern: Pattern, layers: Mapping[str, nn.Linear], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """By matrix with a bias that loses entries: 1 where an entry `[out]` stays, 0 where it goes with its unit.
 
