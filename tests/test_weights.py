@@ -209,5 +209,5 @@ def test_head_and_pooler_may_be_missing_and_are_told_by_name(tmp_path: Path, sou
 def test_the_folder_of_a_training_names_the_model_in_it(tmp_path: Path, sound: Path) -> None:
     shutil.copytree(sound, tmp_path / "checkpoint-500")
     for refuses in (lambda name: load_model(name, labels=2, seed=0), source_of):
-        with pytest.raises(InputError, match=r"no config\.json.*Name the folder that holds it, such as checkpoint-500\."):
+        with pytest.raises(InputError, match=r"no config\.json.*the folder that holds it, such as checkpoint-500\."):
             refuses(str(tmp_path))

@@ -61,7 +61,8 @@ def chances(run: Run, steps: NDArray[np.int64], found: dict[str, NDArray[np.floa
                                   "domain": [i * width + (0.03 if i else 0), (i + 1) * width - 0.01]}
         layout[f"yaxis{axis}"] = {"showgrid": False, "zeroline": False, "range": [0, 1], "anchor": f"x{axis}",
                                   "tickvals": [0, 0.5, 1],
-                                  **({} if i else {"title": {"text": "probability of staying"}})}
+                                  **({"showticklabels": False} if i else
+                                     {"title": {"text": "probability of staying"}})}
         layout["annotations"].append({"text": f"{style.count(int(counts[0].sum()))} {kind}", "showarrow": False,
                                       "x": i * width + width / 2, "xref": "paper", "y": 1.0, "yref": "paper",
                                       "yanchor": "bottom", "font": {"size": 15}})

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.runs.store import Run
-from core.sparsity.pattern import Pattern
+from core.sparsity.patterns import Pattern
 from core.sparsity.verify_units import parts_of
 from core.views.drawing import style
 from core.views.drawing.build import words_only
