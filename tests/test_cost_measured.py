@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from core.cost import kernels, records
+from core.cost import forms, kernels, records, summary
 from core.cost.container import read
 from core.cost.measuring import Asked, measure, time_models, weights_of
 from core.cost.records import Cost, Passes
+from core.cost.summary import left_flops
 from core.errors import InputError
 from core.models.checkpoints import open_model
+from core.running import pipeline
 from core.runs.store import REPOSITORY, Store
 from core.sparsity.patterns import parse_pattern
 from tests import makers
@@ -75,6 +77,39 @@ def test_the_model_that_is_written_is_the_checkpoint(measured: tuple[Store, Cost
     state = model.state_dict()
     assert back.other and all(torch.equal(torch.from_numpy(v), state[n]) for n, v in back.other.items())
     assert all(torch.equal(torch.from_numpy(v), state[f"{n}.weight"]) for n, v in back.matrices.items())
+
+
+@pytest.fixture(scope="module")
+def shrunk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
+    """A run of a hardly trained tiny that lost whole heads and neurons."""
+    store = Store(CACHED, tmp_path_factory.mktemp("shrunk"))
+    spec = {"task": "agreement", "model": "tiny", "method": "taylor", "pattern": "units:0.6", "epochs": 0,
+            "train_examples": 64, "dense_epochs": 1, "calibration": 16, "record": "full"}
+    return store, pipeline.run(pipeline.resolve(spec), store=store).id
+
+
+def test_a_structured_run_is_written_and_timed_shrunk(shrunk: tuple[Store, str]) -> None:
+    store, run_id = shrunk
+    run = store.open(run_id)
+    cost, units = measure(run, store, Asked((2,), (8,), 6, 0)), run.record.units
+    assert units is not None and [(f.name, f.same) for f in cost.forms] == [("dense", True), ("shrunk", True)]
+    # A head of 16 has rows of three matrices and columns of one, 64 wide; a neuron a row and a column.
+    left = 16 * 4 * 64 * sum(units.heads) + 2 * 64 * sum(units.neurons)
+    assert 0 < left <= 0.4 * 98304 and sum(a * b for a, b in cost.shapes.values()) == left
+    small = cost.forms[1]
+    assert small.parts["other"] + 4 * left == small.size - small.parts["header"] == cost.memory["shrunk"]
+    assert set(cost.passes[0].micros) == {"dense", "pruned", "shrunk"}
+    assert cost.memory["pruned"] == cost.memory["dense"]
+    # Once from the shapes that are left, once from the rows of zeros that the header counts.
+    assert left_flops(run.record, cost, 8) == left_flops(run.record, None, 8)
+
+
+def test_without_its_checkpoint_the_matrices_of_a_structured_run_are_cut(shrunk: tuple[Store, str]) -> None:
+    store, run_id = shrunk
+    whole, weights = measure(store.open(run_id), store, Asked((1,), (4,), 6, 0)), forms.recorded(store.open(run_id))
+    assert weights is not None
+    made, _ = forms.forms_of(store.open(run_id), weights[0])
+    assert made[1].name == "shrunk" and made[1].parts["values"] == summary.own_bytes(whole.forms[1])
 
 
 class Slow(torch.nn.Module):

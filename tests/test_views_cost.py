@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from core.cost import records
 from core.cost.records import Cost, Form, Passes
-from core.runs.store import Run, Store
+from core.runs.store import HEADER, Run, Store
 from core.views.cost import savings, sizes, source, times
 from core.views.cost.source import Stamp
 from tests import makers
 from tests.costs import planted, small
+from tests.damage import change_header
 from tests.opening import charts, open_page, said
 
 MATRICES = 2 * (4 * 64 * 64 + 2 * 64 * 256)  # weights of the makers' matrices
@@ -92,6 +94,11 @@ def test_an_interval_is_drawn_where_passes_differ(empty_store: Store) -> None:
 
 def test_shrunk_matrices_are_counted_from_their_own_shapes(empty_store: Store) -> None:
     run = run_of(empty_store)
+    spec = json.loads((run.path / HEADER).read_text())["spec"]
+    change_header(run.path, spec=spec | {"pattern": "units:0.5"})  # its masks are of no units, and nobody looks at them
+    run = empty_store.open(run.record.id)
+    assert {row["form"] for row in rows(savings.picture(run, UNMEASURED)).values()} == {"shrunk"}
+    assert [row["form"] for row in sizes.picture(run, UNMEASURED).table.to_dict("records")] == ["dense", "shrunk"]
     shapes = {m.name: (m.shape[0] // 2, m.shape[1]) for m in run.record.matrices}
     stamp = measured(empty_store, run, [planted(8, 32, 5000, pruned=1.0, shrunk=1.9)], shapes=shapes)
     found = rows(savings.picture(run, stamp))
@@ -114,17 +121,17 @@ def test_time_beside_what_flops_promise(empty_store: Store) -> None:
     stamp = measured(empty_store, run, [planted(8, 32, 4000, pruned=1.0), planted(1, 32, 1000, pruned=1.0)])
     view = times.picture(run, stamp)
     marks = {t.name: t for t in view.figure.data}  # type: ignore[union-attr]
-    assert list(marks) == ["dense", "pruned, zeros multiplied", "what pruned FLOPs promise"]
+    assert list(marks) == ["dense", "pruned, zeros multiplied", "what its FLOPs promise"]
     assert list(marks["dense"].y) == [1.2, 4.8]  # milliseconds; the fewest tokens first
     assert list(marks["dense"].error_y.array) == pytest.approx([0.1, 0.4])  # the upper quartile of the paces is 1.3
     dense, attention = 2 * 32 * MATRICES, 2 * 32 * 32 * (64 + 64) * 2
     ratio = (dense + attention) / (dense / 2 + attention)
-    assert list(marks["what pruned FLOPs promise"].y) == pytest.approx([1.2 / ratio, 4.8 / ratio])
+    assert list(marks["what its FLOPs promise"].y) == pytest.approx([1.2 / ratio, 4.8 / ratio])
     assert list(view.figure.layout.xaxis.ticktext) == ["1 × 32", "8 × 32"]  # type: ignore[union-attr]
     low, high = (10**v for v in view.figure.layout.yaxis.range)  # type: ignore[union-attr]
     assert low < 1.2 / ratio and high > 5.2
     assert view.heading == f"FLOPs promise {ratio:.3g}×; dense kernels multiply the zeros too."
-    assert "8 × 32 tokens: dense 4.8 ms, pruned 4.8 ms, promised to pruned" in view.alt
+    assert "8 × 32 tokens: dense 4.8 ms, pruned 4.8 ms, promised by FLOPs" in view.alt
     assert list(view.table["times faster"].dropna()) == [1, 1]
 
 

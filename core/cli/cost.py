@@ -31,7 +31,7 @@ def time_table(run: Run, cost: Cost) -> str:
         for model, micros in passes.micros.items():
             spread = summary.quartiles(micros)
             ratio = summary.timed(passes, model).times if model in summary.RUNS_AS else None
-            fewer = summary.promised(run.record, cost, passes, model) if model in summary.RUNS_AS else None
+            fewer = summary.promised(run.record, cost, passes) if model in summary.RUNS_AS else None
             rows.append([passes.batch, passes.length, where + model, *(f"{v / 1000:.3f}" for v in (
                 spread.value, spread.low, spread.high)),
                 "" if ratio is None else f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
@@ -43,7 +43,8 @@ def time_table(run: Run, cost: Cost) -> str:
 def told(run: Run, cost: Cost) -> str:
     """The whole measurement in words and tables."""
     env = cost.environment
-    blocks = [f"{run.record.id}: {env.processor}, {env.threads} threads, torch {env.packages.get('torch', '?')}",
+    threads = f"{env.threads} thread{'' if env.threads == 1 else 's'}"
+    blocks = [f"{run.record.id}: {env.processor}, {threads}, torch {env.packages.get('torch', '?')}",
               size_table(cost)]
     if cost.passes:
         count = len(next(iter(cost.passes[0].micros.values())))

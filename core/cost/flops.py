@@ -43,11 +43,15 @@ def dense_flops(shapes: Iterable[tuple[str, tuple[int, int]]], length: int) -> F
     return Flops(matrices, attention)
 
 
-def sparse_flops(matrices: Iterable[Matrix], length: int) -> Flops:
-    """What is left where no zero of a matrix is multiplied. Attention's own products have no weights: they stay."""
+def sparse_flops(matrices: Iterable[Matrix], length: int, whole_rows: bool = False) -> Flops:
+    """What is left where no zero of a matrix is multiplied.
+
+    Attention's own products have no weights: they stay, unless the zeros are *whole_rows* of query and value. Those are
+    removed heads, and their products go with them.
+    """
     listed = list(matrices)
-    dense = dense_flops([(m.name, m.shape) for m in listed], length)
-    return Flops(2 * length * sum(nonzeros(m) for m in listed), dense.attention)
+    shapes = [(m.name, (nonzeros(m) // m.shape[1] if whole_rows else m.shape[0], m.shape[1])) for m in listed]
+    return Flops(2 * length * sum(nonzeros(m) for m in listed), dense_flops(shapes, length).attention)
 
 
 def nonzeros(matrix: Matrix) -> int:

@@ -29,6 +29,7 @@ from core.sparsity.grids import Grid
 from core.sparsity.kinds import Dense
 from core.sparsity.pattern import Pattern
 from core.sparsity.storage import storage_of
+from core.sparsity.units import Anatomy
 
 
 def written(name: FormName, weights: Weights, pattern: Pattern, grid: Grid | None = None) -> Form:
@@ -58,13 +59,18 @@ def _equal(before: Mapping[str, Floats], after: Mapping[str, Floats]) -> bool:
         v.shape == after[k].shape and np.array_equal(bits(v), bits(after[k])) for k, v in before.items())
 
 
-def forms_of(run: Run, weights: Weights) -> tuple[list[Form], list[str]]:
-    """The forms that the final model of *run* can have, dense first; and in words what could not be written."""
-    spec, dense, found, why = run.record.spec, Dense(), [], []
-    found.append(written("dense", weights, dense))
+def forms_of(run: Run, weights: Weights, small: Weights | None = None) -> tuple[list[Form], list[str]]:
+    """The forms that the final model of *run* can have, dense first; and in words what could not be written.
+
+    *small*: the model of a run that pruned whole units, with these cut out; without it, its matrices alone are cut.
+    """
+    spec, dense = run.record.spec, Dense()
+    found, why = [written("dense", weights, dense)], list[str]()
     pattern = dense if spec.method == "dense" else pattern_of(run)
-    # Of whole units nothing is indexed: they are cut out, and the shrunk form is written instead.
-    if not pattern.coupled and (pattern.budget.number is not None or pattern.budget.share is not None):
+    if pattern.coupled:
+        # What is left needs no index: a shape says it.
+        return [*found, written("shrunk", small or cut(weights, pattern.known()), dense)], why
+    if pattern.budget.number is not None or pattern.budget.share is not None:
         found.append(written("packed", weights, pattern))
     grid = grid_of(spec)
     if grid is not None:
@@ -73,6 +79,16 @@ def forms_of(run: Run, weights: Weights) -> tuple[list[Form], list[str]]:
         except InputError as error:
             why.append(f"The quantised form was not written: {error}")
     return found, why
+
+
+def cut(weights: Weights, anatomy: Anatomy) -> Weights:
+    """The matrices of *weights* without the rows and columns of units of which nothing is left."""
+    kept = anatomy.kept({n: weights.kept(n) for n in weights.matrices})
+    out = dict(weights.matrices)
+    for module, stays in zip(anatomy.modules, kept, strict=True):
+        wide = module.wide(stays)
+        out |= {name: out[name][wide] for name in module.rows} | {module.columns: out[module.columns][:, wide]}
+    return Weights({name: weight for name, weight in out.items() if weight.size}, weights.other)
 
 
 def with_recorded(run: Run, weights: Weights) -> Weights:

@@ -74,25 +74,25 @@ def _whole(run: Run, store: Store, asked: Asked, report: Callable[[str], None]) 
     if asked.threads:
         torch.set_num_threads(asked.threads)
     final = open_model(run.record, store)
-    report("writing every form to a file")
-    made, left_out = forms.forms_of(run, forms.with_recorded(run, weights_of(final.model)))
+    pattern = pattern_of(run) if run.record.spec.method != "dense" else Dense()
     models, dense_from = {"dense": final.model}, run.record.id
     if run.record.spec.method != "dense":
         dense, dense_from = _dense(run, store)
         models = {"dense": dense.model, "pruned": final.model}
-    pattern = pattern_of(run) if run.record.spec.method != "dense" else None
     shapes: dict[str, tuple[int, int]] = {}
-    if pattern is not None and pattern.coupled:
-        models["shrunk"] = small = shrink_to(final.model, pattern)
-        smaller = weights_of(small)
-        made.append(forms.written("shrunk", smaller, Dense()))
-        shapes = {name: (w.shape[0], w.shape[1]) for name, w in smaller.matrices.items()}
+    small: Weights | None = None
+    if pattern.coupled:
+        models["shrunk"] = shrink_to(final.model, pattern)
+        small = weights_of(models["shrunk"])
+        shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in small.matrices.items()}
+    report("writing every form to a file")
+    made, left_out = forms.forms_of(run, forms.with_recorded(run, weights_of(final.model)), small)
     limit = int(final.tokenizer.model_max_length)
     settings, too_long = _settings(asked, limit)
     left_out += [f"{run.record.spec.model} reads at most {limit} tokens: length {n} was left out." for n in too_long]
     passes = [time_models(models, batch, length, asked, report) for batch, length in settings]
     gpu: list[Passes] = []
-    if pattern is not None and pattern.budget.number is not None:
+    if pattern.budget.number is not None:
         words = kernels.missing(pattern)
         left_out += [words] if words else []
         if not words:
@@ -100,9 +100,8 @@ def _whole(run: Run, store: Store, asked: Asked, report: Callable[[str], None]) 
                     "2:4 kernels": kernels.on_gpu(final.model, sparse=True)}
             gpu = [time_models(pair, batch, length, asked, report, "cuda") for batch, length in settings]
     return Cost(schema=SCHEMA, id=run.record.id, created=now(), environment=environment(), origin="checkpoint",
-                whole=True, forms=made, warm_up=asked.warm_up, passes=passes, gpu=gpu, left_out=left_out,
-                memory={name: memory_of(model) for name, model in models.items()}, dense_from=dense_from,
-                shapes=shapes)
+                whole=True, forms=made, shapes=shapes, warm_up=asked.warm_up, passes=passes, gpu=gpu, left_out=left_out,
+                memory={name: memory_of(model) for name, model in models.items()}, dense_from=dense_from)
 
 
 def _dense(run: Run, store: Store) -> tuple[Loaded, str]:

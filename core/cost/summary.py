@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.cost.flops import dense_flops, nonzeros, sparse_flops
-from core.cost.records import Cost, Form, Passes
+from core.cost.records import Cost, Form, FormName, Passes
 from core.runs.records import RunRecord
+from core.sparsity.parsing import parse_pattern
 from core.sparsity.storage import FLOAT, Storage, storage_of_record
 from core.statistics.interval import Interval
 from core.statistics.medians import median, quartiles
@@ -48,20 +49,17 @@ def savings(record: RunRecord, cost: Cost | None) -> list[Saving]:
     kept = sum(nonzeros(m) for m in record.matrices)
     if not kept or record.spec.method == "dense":
         return []
-    out = []
+    out, form = [], "shrunk" if structured(record) else "packed"
     if kept < weights:
-        out.append(_exact("Weights that are not zero", "packed", weights, kept, "counted", count_words))
+        out.append(_exact("Weights that are not zero", form, weights, kept, "counted", count_words))
     out += _written(cost) if cost is not None else _counted(record)
     length = max((p.length for p in cost.passes), default=TOKENS) if cost is not None else TOKENS
     dense = dense_flops([(m.name, m.shape) for m in record.matrices], length).total
     name = f"FLOPs, {length} tokens"
     if kept < weights:
-        out.append(_exact(name, "packed", dense, sparse_flops(record.matrices, length).total, "counted", flop_words))
+        out.append(_exact(name, form, dense, left_flops(record, cost, length), "counted", flop_words))
     if cost is None:
         return out
-    if cost.shapes:
-        left = dense_flops(cost.shapes.items(), length).total
-        out.append(_exact(name, "shrunk", dense, left, "counted", flop_words))
     out += [_exact("Memory while it runs", RUNS_AS[model], cost.memory["dense"], size, "measured", byte_words)
             for model, size in cost.memory.items() if model in RUNS_AS]
     return out + [timed(p, model) for p in ends(cost.passes) for model in p.micros if model in RUNS_AS] + [
@@ -87,11 +85,27 @@ def ends(passes: Sequence[Passes]) -> list[Passes]:
     return ordered[:1] + (ordered[-1:] if len(ordered) > 1 else [])
 
 
-def promised(record: RunRecord, cost: Cost, passes: Passes, model: str) -> float:
-    """How many times fewer FLOPs than dense *model* needs in this setting, its zeros left out."""
+def form_of(record: RunRecord) -> FormName:
+    """The smallest form that a pruned run can be counted in from its header."""
+    return "shrunk" if structured(record) else "quantised" if record.spec.bits else "packed"
+
+
+def structured(record: RunRecord) -> bool:
+    """Did the run prune whole heads, neurons or modules, which can be cut out?"""
+    return parse_pattern(record.spec.pattern).coupled
+
+
+def left_flops(record: RunRecord, cost: Cost | None, length: int) -> int:
+    """Operations for one sequence, zeros left out: of the shrunk shapes where they are known."""
+    if cost is not None and cost.shapes:
+        return dense_flops(cost.shapes.items(), length).total
+    return sparse_flops(record.matrices, length, structured(record)).total
+
+
+def promised(record: RunRecord, cost: Cost, passes: Passes) -> float:
+    """How many times fewer FLOPs than dense the final model needs in this setting, its zeros left out."""
     dense = dense_flops([(m.name, m.shape) for m in record.matrices], passes.length).total
-    left = (dense_flops(cost.shapes.items(), passes.length).total if model == "shrunk"
-            else sparse_flops(record.matrices, passes.length).total)
+    left = left_flops(record, cost, passes.length)
     return dense / left if left else math.nan
 
 
@@ -118,12 +132,12 @@ def _written(cost: Cost) -> list[Saving]:
 
 def _counted(record: RunRecord) -> list[Saving]:
     found: Storage = storage_of_record(record)
-    form = "quantised" if record.spec.bits else "packed"
+    form = form_of(record)
     own = _exact("Bytes of the pruned matrices", form, FLOAT * found.weights // 8, -(-found.bits // 8), "counted",
                  byte_words)
-    if found.other is None or found.model_bits is None:
+    if record.other_weights is None or found.model_bits is None:
         return [own]
-    whole = FLOAT * (found.weights + found.other) // 8
+    whole = FLOAT * (found.weights + record.other_weights) // 8
     return [own, _exact("Bytes of the whole file", form, whole, -(-found.model_bits // 8), "counted", byte_words)]
 
 

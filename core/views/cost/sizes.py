@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from core.cost.records import Cost
-from core.cost.summary import byte_words
+from core.cost.summary import byte_words, form_of
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.sparsity.storage import FLOAT, storage_of_record
@@ -45,14 +45,13 @@ def bars_of(record: RunRecord, cost: Cost | None) -> list[Bar]:
     if cost is not None:
         return [Bar(f.name, f.parts, f.counted / 8, f.same) for f in cost.forms]
     found = storage_of_record(record)
-    other = {"other": found.other * FLOAT / 8} if found.other is not None else {}
-    dense = Bar("dense", {"values": found.weights * FLOAT / 8, **other})
+    before, after = ({} if n is None else {"other": n * FLOAT / 8} for n in (record.other_weights, found.other))
+    dense = Bar("dense", {"values": found.weights * FLOAT / 8, **before})
     if record.spec.method == "dense":
         return [dense]
     counted = {"codes" if record.spec.bits else "values": found.values, "index": found.indices,
                "scales": found.scales, "library": found.library}
-    return [dense, Bar("quantised" if record.spec.bits else "packed",
-                       {k: v / 8 for k, v in counted.items() if v} | other)]
+    return [dense, Bar(form_of(record), {k: v / 8 for k, v in counted.items() if v} | after)]
 
 
 def picture(run: Run, stamp: Stamp) -> View:

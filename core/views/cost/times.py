@@ -31,12 +31,11 @@ def picture(run: Run, stamp: Stamp) -> View:
     passes = sorted(cost.passes, key=lambda p: (p.batch * p.length, p.length))
     models = [m for m in ("dense", *RUNS_AS) if m in passes[0].micros]
     spreads = {m: [quartiles(p.micros[m]) for p in passes] for m in models}
-    fewer = {m: [promised(run.record, cost, p, m) for p in passes] for m in models[1:]}
-    hoped = {m: [d.value / times for d, times in zip(spreads["dense"], fewer[m], strict=True)] for m in fewer}
+    fewer = [promised(run.record, cost, p) for p in passes] if models[1:] else []
+    hoped = [d.value / times for d, times in zip(spreads["dense"], fewer, strict=False)]
     data = [_marks(m, i, len(models), passes, spreads[m]) for i, m in enumerate(models)]
-    data += [_diamonds(m, models.index(m), len(models), values) for m, values in hoped.items()]
-    ends = [v / 1000 for m in models for s in spreads[m] for v in (s.low, s.high)]
-    ends += [v / 1000 for values in hoped.values() for v in values]
+    data += [_diamonds(models[-1], len(models), hoped)] if hoped else []
+    ends = [v / 1000 for m in models for s in spreads[m] for v in (s.low, s.high)] + [v / 1000 for v in hoped]
     room = (max(ends) / min(ends)) ** 0.08 + 0.02
     low, high = min(ends) / room, max(ends) * room
     ticks = [v for k in range(-3, 6) for v in (10.0**k, 3 * 10.0**k) if low <= v <= high]
@@ -73,23 +72,24 @@ def _marks(model: str, k: int, of: int, passes: list[Passes], spreads: list[Inte
                              "half of all passes: %{customdata[2]} to %{customdata[3]}<extra></extra>"}
 
 
-def _diamonds(model: str, k: int, of: int, values: list[float]) -> Part:
-    return {"type": "scatter", "mode": "markers", "name": f"what {model} FLOPs promise",
-            "x": [i + _place(k, of) for i in range(len(values))], "y": [v / 1000 for v in values],
+def _diamonds(model: str, of: int, values: list[float]) -> Part:
+    """What the FLOPs of *model*, the last of each setting's marks, promise."""
+    return {"type": "scatter", "mode": "markers", "name": "what its FLOPs promise",
+            "x": [i + _place(of - 1, of) for i in range(len(values))], "y": [v / 1000 for v in values],
             "marker": {"size": 13, "symbol": "diamond-open", "color": _colour(model), "line": {"width": 2.5}},
             "hovertemplate": "promised by FLOPs: %{y:.3g} ms<extra></extra>"}
 
 
-def heading(passes: list[Passes], spreads: dict[str, list[Interval]], fewer: dict[str, list[float]]) -> str:
+def heading(passes: list[Passes], spreads: dict[str, list[Interval]], fewer: list[float]) -> str:
     """The largest setting in a sentence with one number."""
     last = passes[-1]
-    if "shrunk" in fewer:
+    if "shrunk" in spreads:
         return f"Smaller matrices are faster by {timed(last, 'shrunk').factor}: nothing is left to multiply."
-    if "pruned" not in fewer:
+    if "pruned" not in spreads:
         return f"The longest pass takes {time_words(spreads['dense'][-1].value)}."
     if timed(last, "pruned").times.low > NOTICED:
         return f"The longest pass is {timed(last, 'pruned').factor} as fast as dense."
-    return f"FLOPs promise {fewer['pruned'][-1]:.3g}×; dense kernels multiply the zeros too."
+    return f"FLOPs promise {fewer[-1]:.3g}×; dense kernels multiply the zeros too."
 
 
 def _claim(run: Run, cost: Cost, passes: list[Passes], spreads: dict[str, list[Interval]]) -> str:
@@ -100,16 +100,16 @@ def _claim(run: Run, cost: Cost, passes: list[Passes], spreads: dict[str, list[I
             if model in RUNS_AS:
                 t = timed(p, model).times
                 text += (f", {model} {time_words(spreads[model][i].value)}, {t.value:.3f}× [{t.low:.3f}, {t.high:.3f}] "
-                         f"as fast, where FLOPs promise {promised(run.record, cost, p, model):.3g}×")
+                         f"as fast, where FLOPs promise {promised(run.record, cost, p):.3g}×")
         parts.append(text)
     return "; ".join(parts) + (f". {WHY} And a pass is more than multiplications: it reads weights, adds, normalises, "
                                "and is called from Python." if len(spreads) > 1 else ".")
 
 
-def _alt(passes: list[Passes], spreads: dict[str, list[Interval]], hoped: dict[str, list[float]]) -> str:
+def _alt(passes: list[Passes], spreads: dict[str, list[Interval]], hoped: list[float]) -> str:
     listed = "; ".join(
         f"{setting(p)}: " + ", ".join(f"{m} {time_words(spreads[m][i].value)}" for m in spreads)
-        + "".join(f", promised to {m} {time_words(values[i])}" for m, values in hoped.items())
+        + (f", promised by FLOPs {time_words(hoped[i])}" if hoped else "")
         for i, p in enumerate(passes))
     return f"Median time of a pass by sequences and tokens. {listed}."
 
@@ -124,5 +124,5 @@ def _table(run: Run, cost: Cost, passes: list[Passes], spreads: dict[str, list[I
                          "lower quartile": s.low / 1000, "upper quartile": s.high / 1000,
                          "times faster": ratio and ratio.value, "low": ratio and ratio.low,
                          "high": ratio and ratio.high,
-                         "times fewer FLOPs": promised(run.record, cost, p, model) if ratio else None})
+                         "times fewer FLOPs": promised(run.record, cost, p) if ratio else None})
     return pd.DataFrame(rows)
