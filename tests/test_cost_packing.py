@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from core.cost.container import Weights, read, write
@@ -17,7 +18,8 @@ from core.cost.packing import from_bits, pack, to_bits
 from core.errors import InputError
 from core.runs.gridded import expand
 from core.sparsity.grids import Grid
-from core.sparsity.patterns import parse_pattern
+from core.sparsity.patterns import PATTERNS, parse_pattern
+from core.sparsity.select import select_all
 from tests.making import select
 
 SHAPES = {"first": (4, 16), "second": (8, 32)}
@@ -150,6 +152,21 @@ def test_what_is_written_is_what_storage_counts_up_to_header_and_padding(text: s
     form = written("packed", planted(text, grid), parse_pattern(text), grid)
     content = 8 * (form.size - form.parts["header"])
     assert 0 <= content - form.counted < 8 * 10  # at most ten tensors, each filled up to a byte
+
+
+@pytest.mark.parametrize("text", [kind.example for kind in PATTERNS.values()])
+def test_every_pattern_of_the_list_can_be_written(text: str, tmp_path: Path) -> None:
+    """Also one that is added later: what `select` leaves of it is what comes back."""
+    rng = np.random.default_rng(1)
+    raw = {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+    pattern = parse_pattern(text).bound(raw)
+    if pattern.coupled:  # its file is that of smaller matrices: see the test of a structured run
+        assert pattern.budget.share is not None
+        return
+    masks = select_all(pattern, {name: torch.from_numpy(np.abs(weight)) for name, weight in raw.items()})
+    keep = {name: mask.numpy() != 0 for name, mask in masks.items()}
+    form = written("packed", Weights({n: w * keep[n] for n, w in raw.items()}, {}, keep), pattern)
+    assert form.same and 0 <= 8 * (form.size - form.parts["header"]) - form.counted < 8 * 10
 
 
 @pytest.mark.parametrize("each", ["", ":each"])

@@ -104,7 +104,17 @@ def test_shrunk_matrices_are_counted_from_their_own_shapes(empty_store: Store) -
     found = rows(savings.picture(run, stamp))
     assert found["FLOPs, 32 tokens shrunk"]["times less"] == 2
     assert savings.picture(run, stamp).heading == "Shrunk, the longest pass is 1.9× as fast as dense."
-    assert times.picture(run, stamp).heading.startswith("Smaller matrices are faster by 1.9×")
+    assert times.picture(run, stamp).heading == "Smaller matrices make it 1.9× as fast: no zero is left to multiply."
+    stamp = measured(empty_store, run, [planted(8, 32, 5000, pruned=1.0, shrunk=0.9)], shapes=shapes)
+    assert times.picture(run, stamp).heading == "Even shrunk, the longest pass is only 0.9× as fast."
+
+
+def test_kernels_of_a_gpu_have_rows_of_their_own(empty_store: Store) -> None:
+    run = run_of(empty_store)
+    fast = planted(32, 128, 10_000, **{"2:4 kernels": 1.4})
+    view = savings.picture(run, measured(empty_store, run, [planted(32, 128, 90_000, pruned=1.0)], gpu=[fast]))
+    assert rows(view)["Time on a GPU, 32 × 128 tokens 2:4 kernels"]["times less"] == pytest.approx(1.4, abs=1e-3)
+    assert view.heading.endswith("a pass is no faster.")  # of the model that runs on this machine's processor
 
 
 def test_a_dense_run_is_what_others_are_held_against(empty_store: Store) -> None:
@@ -181,7 +191,19 @@ def test_the_page_without_a_measurement_counts_and_says_how_to_measure(
     lines = app.code[-1].value.splitlines()
     assert lines[0].startswith("python -m core run --task")
     assert lines[1].startswith("python -m core cost agreement-tiny")
-    assert "its bytes are counted" in said(app)
+    assert "its bytes are counted" in said(app) and "These were measured" not in said(app)
+
+
+def test_the_page_leads_from_a_run_without_a_measurement_to_those_with_one(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = small_store.open(makers.run_named(small_store, method="magnitude"))
+    measured(small_store, run, [planted(1, 32, 1000, pruned=1.0)])
+    records.save(small_store.recorded, small("a-run-that-is-gone"))
+    assert records.known(small_store) == ["a-run-that-is-gone", run.record.id]
+    other = makers.run_named(small_store, method="asp", pattern="1:4")
+    app = open_page(monkeypatch, small_store, "cost", run=other)
+    assert "These were measured" in said(app) and "Magnitude, one-shot · 2:4" in said(app).replace("\\", "")
 
 
 def test_the_page_shows_a_measurement(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,12 @@ def place_of(store: Store, run_id: str) -> Path | None:
     return None
 
 
+def known(store: Store) -> list[str]:
+    """Ids of all runs with a measurement, recorded or made here, in their order."""
+    folders = [root / FOLDER for root in (store.live, store.recorded) if not (root / FOLDER).is_symlink()]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.json") if ID_RULE.fullmatch(path.stem)})
+
+
 def file_of(root: Path, run_id: str) -> Path:
     """Where *root* keeps the measurement of *run_id*. Raises InputError when it is no run id."""
     if not ID_RULE.fullmatch(run_id) or ".." in run_id:

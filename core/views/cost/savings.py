@@ -10,6 +10,7 @@ import pandas as pd
 from core.cost.records import Cost
 from core.cost.summary import RUNS_AS, Saving, savings
 from core.runs.store import Run
+from core.statistics.interval import Interval
 from core.views.cost.source import COLOURS, NOTICED, WHY, Stamp, cost_at
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
@@ -85,8 +86,7 @@ def _traces(found: Sequence[Saving], names: Sequence[str]) -> list[Part]:
                      "line": {"width": 9, "color": colour}, "opacity": 0.45, "showlegend": False})
         data.append({"type": "scatter", "mode": "markers", "x": [s.times.value for s, _ in rows],
                      "y": [n for _, n in rows], "name": form,
-                     "error_x": whiskers([s.times for s, _ in rows], thickness=2, width=6, color=colour,
-                                         visible=any(s.times.low < s.times.high for s, _ in rows)),
+                     "error_x": _bars([s.times for s, _ in rows], colour),
                      "marker": {"size": 13, "color": colour, "line": {"width": 2.5, "color": colour},
                                 "symbol": ["circle-open" if s.how == "counted" else "circle" for s, _ in rows]},
                      "customdata": [[s.form, s.how, s.dense, s.here] for s, _ in rows],
@@ -99,6 +99,13 @@ def _traces(found: Sequence[Saving], names: Sequence[str]) -> list[Part]:
                      "marker": {"size": 12, "symbol": symbol, "color": style.GREY,
                                 "line": {"width": 2.5, "color": style.GREY}}})
     return data
+
+
+def _bars(times: Sequence[Interval], colour: str) -> Part:
+    """Whiskers of what is uncertain; none, not even one of no length, where a number is exact."""
+    out = whiskers(times, thickness=2, width=6, color=colour, visible=any(t.low < t.high for t in times))
+    return out | {side: [v if t.low < t.high else None for v, t in zip(out[side], times, strict=True)]
+                  for side in ("array", "arrayminus")}
 
 
 def _ends(s: Saving) -> str:

@@ -84,7 +84,9 @@ def heading(passes: list[Passes], spreads: dict[str, list[Interval]], fewer: lis
     """The largest setting in a sentence with one number."""
     last = passes[-1]
     if "shrunk" in spreads:
-        return f"Smaller matrices are faster by {timed(last, 'shrunk').factor}: nothing is left to multiply."
+        found = timed(last, "shrunk")
+        return (f"Smaller matrices make it {found.factor} as fast: no zero is left to multiply."
+                if found.times.low > NOTICED else f"Even shrunk, the longest pass is only {found.factor} as fast.")
     if "pruned" not in spreads:
         return f"The longest pass takes {time_words(spreads['dense'][-1].value)}."
     if timed(last, "pruned").times.low > NOTICED:
