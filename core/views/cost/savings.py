@@ -10,7 +10,6 @@ import pandas as pd
 from core.cost.records import Cost
 from core.cost.summary import RUNS_AS, Saving, savings
 from core.runs.store import Run
-from core.statistics.interval import Interval
 from core.views.cost.source import COLOURS, NOTICED, WHY, Stamp, cost_at
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
@@ -84,14 +83,10 @@ def _traces(found: Sequence[Saving], names: Sequence[str]) -> list[Part]:
             bars_y += [n, n, None]
         data.append({"type": "scatter", "mode": "lines", "x": bars_x, "y": bars_y, "hoverinfo": "skip", "name": form,
                      "line": {"width": 9, "color": colour}, "opacity": 0.45, "showlegend": False})
-        data.append({"type": "scatter", "mode": "markers", "x": [s.times.value for s, _ in rows],
-                     "y": [n for _, n in rows], "name": form,
-                     "error_x": _bars([s.times for s, _ in rows], colour),
-                     "marker": {"size": 13, "color": colour, "line": {"width": 2.5, "color": colour},
-                                "symbol": ["circle-open" if s.how == "counted" else "circle" for s, _ in rows]},
-                     "customdata": [[s.form, s.how, s.dense, s.here] for s, _ in rows],
-                     "hovertemplate": "<b>%{y}</b>, %{customdata[0]}: %{x:.3g}×<br>%{customdata[2]} dense, "
-                                      "%{customdata[3]} here<br>%{customdata[1]}<extra></extra>"})
+        # Apart, as a whisker of no length would still be drawn.
+        unsure = [(s, n) for s, n in rows if s.times.low < s.times.high]
+        exact = [row for row in rows if row not in unsure]
+        data += [_marks(form, colour, part, first=part is (exact or unsure)) for part in (exact, unsure) if part]
     for words, (kinds, symbol) in KINDS.items():
         if not any(s.how in kinds for s in found):
             continue
@@ -101,11 +96,16 @@ def _traces(found: Sequence[Saving], names: Sequence[str]) -> list[Part]:
     return data
 
 
-def _bars(times: Sequence[Interval], colour: str) -> Part:
-    """Whiskers of what is uncertain; none, not even one of no length, where a number is exact."""
-    out = whiskers(times, thickness=2, width=6, color=colour, visible=any(t.low < t.high for t in times))
-    return out | {side: [v if t.low < t.high else None for v, t in zip(out[side], times, strict=True)]
-                  for side in ("array", "arrayminus")}
+def _marks(form: str, colour: str, rows: Sequence[tuple[Saving, str]], first: bool) -> Part:
+    times = [s.times for s, _ in rows]
+    return {"type": "scatter", "mode": "markers", "x": [t.value for t in times], "y": [n for _, n in rows],
+            "name": form, "legendgroup": form, "showlegend": first,
+            "error_x": whiskers(times, thickness=2, width=6, color=colour, visible=times[0].low < times[0].high),
+            "marker": {"size": 13, "color": colour, "line": {"width": 2.5, "color": colour},
+                       "symbol": ["circle-open" if s.how == "counted" else "circle" for s, _ in rows]},
+            "customdata": [[s.form, s.how, s.dense, s.here] for s, _ in rows],
+            "hovertemplate": "<b>%{y}</b>, %{customdata[0]}: %{x:.3g}×<br>%{customdata[2]} dense, "
+                             "%{customdata[3]} here<br>%{customdata[1]}<extra></extra>"}
 
 
 def _ends(s: Saving) -> str:
