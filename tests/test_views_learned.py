@@ -74,7 +74,8 @@ def data_of(view: View) -> list[dict[str, Any]]:
 def test_the_shares_stand_where_they_were_planted(tmp_path: Path) -> None:
     view, _ = pictures(told(tmp_path, "besa", shares))
     claim = view.claim.replace("\u202f", " ")
-    assert "value of layer 2 learned to spare most, 75 %, and key of layer 2 least, 25 %" in claim
+    assert view.heading == "The learned shares lie up to 50.0 points apart."
+    assert "value of layer 2 learned to spare most, 75 %, and key of layer 2 least, 25 %, 50.0 points apart" in claim
     assert claim in view.alt.replace("\u202f", " ")
     dots = [part for part in data_of(view) if part["mode"] == "markers"]
     half = [0.5, 0.5]
@@ -152,4 +153,4 @@ def test_the_page_shows_both_pictures_first(tmp_path: Path, monkeypatch: pytest.
                    run=run.record.id)
     assert not at.exception and not at.error
     assert [s.value for s in at.subheader][:2] == ["11 of 12 open tiles have become certain.",
-                                                   "Drawn masks end up 95\u202f% alike."]
+                                                   "Two drawn masks end up 5\u202f% apart."]

@@ -112,7 +112,7 @@ def draws(run: Run) -> View:
     return View(claim, figure, None, f"A line over {len(rows)} looks. {claim}", table,
                 "With --knob certainty=softmax, the published entropy, the line stays up at 2:4: it knows one winner "
                 "of a tile.",
-                heading=f"Drawn masks end up {style.percent(1 - last)} alike.")
+                heading=f"Two drawn masks end up {style.percent(last)} apart.")
 
 
 def _scores(run: Run) -> str:

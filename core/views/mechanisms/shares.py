@@ -88,16 +88,17 @@ def shares(run: Run) -> View:
                    revision=run.record.id)
     most, least = max(found, key=lambda s: s.whole), min(found, key=lambda s: s.whole)
     spread = [float(np.quantile(np.concatenate([s.rows for s in found]), q)) for q in (0.05, 0.95)]
+    apart = f"{100 * (most.whole - least.whole):.1f}"
     claim = (f"At {style.percent(target)} zeros in all, {_name(most)} learned to spare most, "
-             f"{style.percent(most.whole)}, and {_name(least)} least, {style.percent(least.whole)}; of single rows "
-             f"nine in ten lie between {style.percent(spread[0])} and {style.percent(spread[1])}.")
+             f"{style.percent(most.whole)}, and {_name(least)} least, {style.percent(least.whole)}, {apart} points "
+             f"apart; of single rows nine in ten lie between {style.percent(spread[0])} and "
+             f"{style.percent(spread[1])}.")
     return View(claim, figure, None,
                 f"{len(parts)} panels of {len(layers)} layers: the share of zeros, a dot a matrix, a bar for its rows. "
                 + claim, _table(found, target),
                 "Look for the panel whose dots leave the broken line together: that part of a layer can spare more, "
                 "or less, wherever it is.",
-                heading=f"Between {style.percent(least.whole)} ({_name(least)}) and {style.percent(most.whole)} "
-                        f"({_name(most)}) of a matrix goes.")
+                heading=f"The learned shares lie up to {apart} points apart.")
 
 
 def _panel(found: list[Shares], axis: str, first: bool) -> list[Part]:
@@ -170,7 +171,7 @@ def errors(run: Run) -> View:
                           for i, (a, b) in enumerate(whole, 1)])
     return View(claim, figure, None, f"{len(whole)} lines over {longest} steps. {claim}", table,
                 "The text is what it learned on: a score on other text says whether it helps.",
-                heading=f"The layers' outputs are off by {style.percent(abs(gain), 2)} "
+                heading=f"The layers' outputs are off by {style.percent(abs(gain))} "
                         f"{'less' if gain >= 0 else 'more'}.")
 
 
