@@ -75,7 +75,7 @@ def shares(run: Run) -> View:
         axis = "x" if at == 0 else f"x{at + 1}"
         layout[axis.replace("x", "xaxis")] = {
             "domain": [at * room + 0.006, (at + 1) * room - 0.006], "range": [low, high], "tickformat": ".0%",
-            "tickvals": [target - 0.8 * reach, target + 0.8 * reach], "tickangle": 0, "anchor": "y", "zeroline": False}
+            "tickvals": [target - 0.5 * reach, target + 0.5 * reach], "tickangle": 0, "anchor": "y", "zeroline": False}
         notes.append({"text": part.replace("attention ", "attention<br>"), "showarrow": False, "font": {"size": 15},
                       "x": (at + 0.5) * room, "xref": "paper", "y": 1, "yref": "paper", "yanchor": "bottom"})
         lines.append({"type": "line", "xref": axis, "x0": target, "x1": target, "yref": "paper", "y0": 0, "y1": 1,
@@ -131,7 +131,8 @@ def _table(found: list[Shares], target: float) -> pd.DataFrame:
 
 def errors(run: Run) -> View:
     """The error of every layer's output over its steps, as a share of that which the uniform share makes on the same
-    text: a running mean, a line a layer, the darker the deeper; at the end the error over all the text.
+    text: a running mean, a line a layer, the stronger the deeper (the legend names both ends); at the end the error
+    over all the text.
 
     Raises InputError for arrays that are missing or damaged.
     """
@@ -144,7 +145,8 @@ def errors(run: Run) -> View:
         if f"method/error/{number}" in run.keys and (course := _course(run, number)) is not None:
             longest = max(longest, len(course))
             data.append({"type": "scatter", "mode": "lines", "x": list(range(1, len(course) + 1)), "y": course,
-                         "name": f"layer {number}", "line": {"color": colour, "width": 2.5},
+                         "name": f"layer {number}", "showlegend": number in (1, len(whole)),
+                         "line": {"color": colour, "width": 2.5},
                          "hovertemplate": f"layer {number}, step %{{x}}: %{{y:.1%}}<extra></extra>"})
         ends.append({"type": "scatter", "mode": "markers", "x": [longest * 1.03], "y": [float(ratios[number - 1])],
                      "showlegend": number == len(whole), "name": "all the text, in the end",
