@@ -99,7 +99,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.statistics": (),
     "core.cost": ("core.errors", "core.runs", "core.statistics", "core.models", "core.surgery",
                   "core.running.environment", "core.sparsity.parsing", "core.sparsity.pattern", "core.sparsity.kinds",
-                  "core.sparsity.budget", *NUMPY_SPARSITY),
+                  "core.sparsity.budget", "core.sparsity.units", *NUMPY_SPARSITY),
     "core.evidence": ("core.errors", "core.runs", "core.statistics", "core.sparsity.parsing", *NUMPY_SPARSITY, *LISTS),
     "core.views": ("core.errors", "core.evidence", "core.inspecting", "core.runs.names", "core.runs",
                    "core.specs.settings", "core.statistics", "core.cost!", *COST, *NUMPY_SPARSITY, *LISTS, *RESULTS),
