@@ -180,6 +180,9 @@ def test_a_run_that_keeps_nothing_of_its_matrices_is_refused_with_the_command(em
     assert "There is no checkpoint" in text and "Make it here: python -m core run" in text
     assert "is failed" in refused(cli("cost", makers.make_run(empty_store.live, status="failed")))
     assert "Unknown run" in refused(cli("cost", "nobody"))
+    here = makers.make_run(empty_store.live, seed=5)
+    assert "is no recorded run" in refused(cli("cost", here, "--record"))
+    assert not (empty_store.recorded / records.FOLDER).exists() and not (empty_store.live / records.FOLDER).exists()
 
 
 def test_this_machine_s_measurement_hides_the_recorded_one(empty_store: Store) -> None:

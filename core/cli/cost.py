@@ -10,6 +10,7 @@ import click
 from core.cli.browse import find_run
 from core.cli.output import echo_json, json_option, printable, table
 from core.cost import records, summary
+from core.errors import InputError
 from core.runs.store import Run, default_store
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def cost_command(run: str, batch: tuple[int, ...], length: tuple[int, ...], pass
     """
     store = default_store()
     opened = find_run(store, run)
+    if record and not (store.recorded / opened.record.id).is_dir():
+        raise InputError(f"{opened.record.id} is no recorded run", f"a run under {store.recorded.name}/ for --record",
+                         "Keep it first (python -m core keep RUN), or leave --record out.")
     from core.cost.measuring import BATCHES, LENGTHS, Asked, measure
 
     asked = Asked(batch or BATCHES, length or LENGTHS, passes, warm_up, threads)
