@@ -139,6 +139,7 @@ def time_models(models: Mapping[str, Any], batch: int, length: int, asked: Asked
 
     report(f"timing {batch} x {length} tokens: {', '.join(models)}")
     words = min(int(m.config.vocab_size) for m in models.values())
+    # The first ids of a vocabulary are special tokens: padding, or the end of a text, in the middle of one.
     drawn = np.random.default_rng(0).integers(min(5, words - 1), words, (batch, length))
     ids = torch.from_numpy(drawn).to(device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
