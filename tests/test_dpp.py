@@ -21,9 +21,10 @@ STEPS = 12
 
 def method_on(pattern: str, layers: dict[str, nn.Linear], steps: int = STEPS, **knobs: object) -> Dpp:
     method: Dpp = build("dpp", {"share": 1.0, **knobs})
-    method.prepare(layers, Context(
-        pattern=parse_pattern(pattern), total_steps=steps, stats={}, solution={}, lr=lambda step: 0.1,
-        dense={name: m.weight.detach().clone() for name, m in layers.items()}))
+    dense = {name: m.weight.detach().clone() for name, m in layers.items()}
+    bound = parse_pattern(pattern).bound({name: weight.numpy() for name, weight in dense.items()})
+    method.prepare(layers, Context(pattern=bound, total_steps=steps, stats={}, solution={}, lr=lambda step: 0.1,
+                                   dense=dense))
     return method
 
 
@@ -185,11 +186,9 @@ def test_masks_are_drawn_as_without_replacement(kept: int) -> None:
 
 @pytest.mark.parametrize("pattern", ["2:4", "1:4", "4:8", "unstructured:0.6", "block:2x2:0.5", "library:2x2:2:3"])
 def test_every_draw_obeys_the_pattern_and_draws_differ(pattern: str) -> None:
-    bound = parse_pattern(pattern).bound({n: m.weight.detach().numpy() for n, m in layers().items()})
     of = layers()
-    method: Dpp = build("dpp", {"share": 1.0, "noise": 1.0})
-    method.prepare(of, Context(pattern=bound, total_steps=STEPS, stats={}, solution={}, lr=lambda step: 0.1,
-                               dense={name: m.weight.detach().clone() for name, m in of.items()}))
+    method = method_on(pattern, of, noise=1.0)
+    bound = method.pattern
     before = {name: d.clone() for name, d in method.logits.items()}
     seen = set()
     for step in range(6):
@@ -284,3 +283,25 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened() -> None:
     resumed = method_on("2:4", whole)
     resumed.load_state({key: value.clone() for key, value in one.state().items()})
     assert torch.equal(resumed.masks["a"], masks["a"])
+
+
+@pytest.mark.parametrize(("pattern", "kept"), [("2:4", 2), ("library:2x2:2:3", 4), ("block:2x2:0.5", 4), ("3:8", 3)])
+def test_the_entropy_parts_as_many_as_stay(pattern: str, kept: int) -> None:
+    """Alone at work, it opens a gap in a tile, or in a row of eight, below as many logits as stay: there, and not one
+    place further up."""
+    of = layers()
+    method = method_on(pattern, of, 40, entropy=1.0, lr=0.1, noise=0.5)
+    width = method.tile or 8
+
+    def gaps(at: int) -> Tensor:
+        ordered = method.logits["a"].reshape(-1, width).sort(dim=1, descending=True).values
+        return ordered[:, at - 1] - ordered[:, at]
+
+    before = gaps(kept), gaps(kept - 1)
+    for step in range(40):
+        method.before_forward(step)
+        for m in of.values():
+            m.weight.grad = torch.zeros_like(m.weight)
+        method.after_backward(step)
+    assert float((gaps(kept) - before[0]).min()) > 1.0
+    assert float((gaps(kept - 1) - before[1]).abs().mean()) < 0.6 * float((gaps(kept) - before[0]).mean())

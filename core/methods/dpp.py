@@ -97,7 +97,8 @@ def soft_slope(scores: Tensor, mask: Tensor, of_mask: Tensor, tau: float, by_val
         left = left & ~taken
         ahead.masked_fill_(taken, lowest)
         weight = torch.where(taken, weight * trace, weight)
-    return out.div_(tau).T
+    # Laid out as D is: fused Adam goes through memory, not through places.
+    return out.div_(tau).T.contiguous()
 
 
 def entropy_slope(logits: Tensor) -> Tensor:
@@ -166,6 +167,11 @@ class Dpp(TrainingMethod):
         """*values* `[out, in]` as groups `[groups, n]`: tiles, else rows."""
         return values.reshape(-1, self.tile or values.shape[1])
 
+    def _kept(self, width: int) -> int:
+        """How many of a group of *width* weights stay; of a row that is none, as many as on
+        average."""
+        return max(round(self.pattern.density * width), 1)
+
     def _start(self, weight: Tensor) -> Tensor:
         sizes = self._rows(weight.abs())
         middle, spread = sizes.mean(1, keepdim=True), sizes.std(1, keepdim=True)
@@ -197,8 +203,8 @@ class Dpp(TrainingMethod):
             slope = self._slope(self.scores.pop(name), mask, grad * module.weight.data, tau)
             if k.entropy:
                 rows = self._rows(self.logits[name])
-                more = entropy_slope(rows) if k.certainty == "softmax" else choice_slope(
-                    rows, self.pattern.budget.kept(rows.shape[1]), k.noise or 1.0)
+                more = entropy_slope(rows) if k.certainty == "softmax" else \
+                    choice_slope(rows, self._kept(rows.shape[1]), k.noise or 1.0)
                 slope += more.view_as(slope).mul_(k.entropy / len(mask))
             self.logits[name].grad = slope
             grad.mul_(mask)
@@ -211,7 +217,7 @@ class Dpp(TrainingMethod):
         if self.tile is not None:
             slope = soft_slope(self._rows(scores), self._rows(mask), self._rows(of_mask), tau,
                                self.knobs.order == "value")
-            return slope.reshape(scores.shape)
+            return slope.view_as(scores)
         kept = int(mask.sum())
         # The least that stays by its own score: of whole blocks some of it may go, and others stay.
         inside = highest(scores.reshape(-1), kept).view_as(mask)
@@ -287,7 +293,7 @@ class Dpp(TrainingMethod):
         M]`."""
         many = rows.expand(count, -1, -1)
         noisy = gumbel(many.contiguous(), generator).mul_(self.knobs.noise).add_(many)
-        kept = self.pattern.budget.kept(rows.shape[1])
+        kept = self._kept(rows.shape[1])
         order = noisy.argsort(dim=2, descending=True)[:, :, :kept]
         return torch.zeros_like(noisy, dtype=torch.bool).scatter_(2, order, True)
 
@@ -321,7 +327,7 @@ class Dpp(TrainingMethod):
             self.seen[name] = state[f"seen/{name}"].bool().to(logits.device)
             if f"step/{name}" in state:
                 self.optimizer.state[logits] = {
-                    key: state[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+                    key: state[f"{key}/{name}"].to(logits.device) for key in ("step", "exp_avg", "exp_avg_sq")}
         looks: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith("look/"):
