@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import InputError
-from core.models.loading import Loaded, load_model
+from core.models.loading import Loaded, load_model, save_checkpoint
 from core.models.named import source_of
 from core.models.tiny import tiny_tokenizer
 from core.models.weights import of_head
@@ -181,6 +181,10 @@ def test_what_is_no_part_of_the_model_leaves_its_weights_alone(tmp_path: Path, s
     assert loaded.drawn == ()
     found = dict(loaded.model.named_parameters())
     assert found.keys() == state.keys() and all(torch.equal(v, state[k]) for k, v in found.items())
+    # What is saved of it is read by transformers itself, whatever names it was read under here.
+    save_checkpoint(loaded.model, loaded.tokenizer, tmp_path / "saved")
+    again = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    assert all(torch.equal(v, state[k]) for k, v in again.named_parameters())
 
 
 def test_half_precision_is_read_as_the_numbers_that_it_holds(tmp_path: Path, sound: Path) -> None:

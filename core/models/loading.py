@@ -158,7 +158,10 @@ def _load(source: str, wanted: Wanted, only_cache: bool, said: str) -> Loaded:
                              "Choose an encoder model.")
         prefix = weights.prefix_of(model, info)
         if prefix:
-            model, info = open_it(key_mapping={f"^{re.escape(prefix)}": ""})
+            opened, info = open_it(key_mapping={f"^{re.escape(prefix)}": ""})
+            # A model keeps the names that it was read under and would be saved under them: a new one does not.
+            model = type(opened)(opened.config).eval()
+            model.load_state_dict(opened.state_dict())
         lacking = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
         if whole and lacking:
             raise InputError(f"{name!r} lacks {len(lacking)} weights ({lacking[0]!r} first)",
