@@ -14,7 +14,8 @@ from core.errors import InputError
 from core.inside.blocks import Block, in_steps, solve_blocks
 from core.inside.sequential import Call
 from core.methods import build
-from core.methods.besa import Shares, candidates_of, exact, reachable
+from core.methods.besa import Shares, exact
+from core.methods.knob_sets import BesaKnobs
 from core.runs.checks import told_check
 from core.runs.records import Matrix
 from core.sparsity.patterns import parse_pattern
@@ -50,6 +51,10 @@ def block_of(module: Branches, count: int = 6, seed: int = 1) -> Block:
                  {"a": norms, "b": norms})
 
 
+def candidates(target: float, how: str) -> Tensor:
+    return torch.tensor(BesaKnobs(candidates=how).shares(target), dtype=torch.float64)
+
+
 # -- the shares ----------------------------------------------------------------------------------------------------
 
 
@@ -68,16 +73,16 @@ def test_the_worked_example() -> None:
 
 
 def test_it_starts_at_the_target_and_is_bounded_by_the_smoothing() -> None:
-    published = candidates_of(0.5, "published")
+    published = candidates(0.5, "published")
     assert published.tolist() == pytest.approx([1 - k / 100 for k in range(101)])
-    assert torch.equal(published, candidates_of(0.5, "centred"))
+    assert torch.equal(published, candidates(0.5, "centred"))
     for width in (384, 1536, 10):
         assert Shares(torch.rand(3, width), published, True, True).counts().tolist() == [width // 2] * 3
-    assert reachable(published, True) == pytest.approx((0.3763, 0.6237), abs=1e-4)
-    assert reachable(published, False) == (0.0, 1.0)
+    assert BesaKnobs(candidates="published").reach(0.9) == pytest.approx((0.3763, 0.6237), abs=1e-4)
+    assert BesaKnobs(candidates="published", smooth=False).reach(0.9) == (0.0, 1.0)
     # In this order no logits go further: those of the lower shares all the way down, of the upper all the way up.
-    shares = Shares(torch.rand(1, 10), candidates_of(0.8, "centred"), True, True)
-    low, high = reachable(shares.candidates, True)
+    shares = Shares(torch.rand(1, 10), candidates(0.8, "centred"), True, True)
+    low, high = BesaKnobs().reach(0.8)
     assert low < 0.8 < high and high - 0.8 == pytest.approx(0.8 - low) == pytest.approx(0.2 * 2 * 0.12368, abs=1e-4)
     best = 0.0
     for split in range(102):
@@ -88,7 +93,7 @@ def test_it_starts_at_the_target_and_is_bounded_by_the_smoothing() -> None:
 
 def test_the_soft_keep_does_not_fall_with_the_rank() -> None:
     generator = torch.Generator().manual_seed(3)
-    shares = Shares(torch.rand(1, 12, generator=generator), candidates_of(0.5, "published"), True, True)
+    shares = Shares(torch.rand(1, 12, generator=generator), candidates(0.5, "published"), True, True)
     shares.beta.data = torch.randn(1, 101, generator=generator)
     prob = shares.probabilities()
     one = torch.eye(12).unsqueeze(1)
@@ -247,6 +252,14 @@ def test_what_cannot_be_learned_is_said_in_one_sentence(knobs: dict[str, Any], p
         build("besa", knobs).solve_block(block_of(Branches(8)), parse_pattern(pattern))
     build("besa", {"passes": 0, "candidates": "published", "smooth": False}).solve_block(
         block_of(Branches(8)), parse_pattern("global:0.7"))
+
+
+def test_what_cannot_be_learned_is_said_before_a_run_begins(cli: Any) -> None:
+    given = ("run", "--task", "agreement", "--model", "tiny", "--method", "besa", "--pattern")
+    for rest, words in ((("global:0.7", "--knob", "candidates=published"), "0.376 to 0.624"),
+                        (("unstructured:0.5", "--knob", "granularity=matrix"), "Choose global:0.5")):
+        result = cli(*given, *rest)
+        assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:

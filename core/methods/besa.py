@@ -38,7 +38,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import InputError
 from core.inside.blocks import Block
 from core.inside.statistics import LayerStats
 from core.methods.base import BlockMethod, LayerResult, check_finite
@@ -50,7 +49,6 @@ from core.sparsity.patterns import Pattern
 from core.sparsity.select import select
 
 PENALTY = 5.0  # of the published scripts
-STEPS = 100  # candidates lie this many steps apart, as published
 # Of a weight. A share times a width is cut to a whole number, and must not lose one to rounding:
 # probabilities in float32 add up to 1 but for some 1e-6, so that half of 384 may become 191.9998.
 SLACK = 1e-3
@@ -107,33 +105,6 @@ class Shares:
             by_rank = by_rank.sum(0, keepdim=True)
         running = torch.nn.functional.pad(by_rank.cumsum(dim=1), (1, 0))
         return running[:, self.cut].neg_()
-
-
-def candidates_of(target: float, how: str) -> Tensor:
-    """The candidate shares, falling from the highest: all of 0 to 1, or as far around *target* as
-    there is room on both sides."""
-    reach = min(target, 1.0 - target) if how == "centred" else 0.5
-    middle = target if how == "centred" else 0.5
-    steps = torch.arange(STEPS, -1, -1, dtype=torch.float64) / STEPS
-    return middle - reach + 2.0 * reach * steps
-
-
-def reachable(candidates: Tensor, smooth: bool) -> tuple[float, float]:
-    """The lowest and the highest alpha that logits over *candidates* can come to.
-
-    Smoothed, the logits of a softmax lie in 0..1, so that no probability is more than e times
-    another: at the highest alpha those of the upper shares are e times those of the lower.
-    """
-    if not smooth:
-        return float(candidates[-1]), float(candidates[0])
-    e, best = np.e, []
-    for rising in (candidates, candidates.flip(0)):
-        # `upper`: how many at the front have the larger weight. The best split is among all.
-        ahead, whole = rising.cumsum(0), rising.sum()
-        number = torch.arange(1, len(rising) + 1, dtype=torch.float64)
-        means = ((e - 1.0) * ahead + whole) / ((e - 1.0) * number + len(rising))
-        best.append(float(means.max() if rising is candidates else means.min()))
-    return best[1], best[0]
 
 
 def exact(sorted_metrics: list[Tensor], counts: list[Tensor], target: int) -> list[Tensor]:
@@ -211,8 +182,8 @@ class Besa(BlockMethod):
         """The masks that the block has learned, exact in number."""
         k, target = self.knobs, pattern.sparsity
         together = pattern.scope == "model"
-        candidates = candidates_of(target, k.candidates)
-        self._check(pattern, candidates)
+        k.fit_pattern(pattern)
+        candidates = torch.tensor(k.shares(target), dtype=torch.float64)
         shares = {name: Shares(metric, candidates, k.granularity == "row", k.smooth)
                   for name, metric in metrics.items()}
         course = self._learn(block, shares, target, together)
@@ -233,20 +204,6 @@ class Besa(BlockMethod):
         course.end = self._errors(block, masks)
         self.courses.append(course)
         return masks
-
-    def _check(self, pattern: Pattern, candidates: Tensor) -> None:
-        k, target = self.knobs, pattern.sparsity
-        low, high = reachable(candidates, k.smooth)
-        if not low <= target <= high:
-            raise InputError(
-                f"A share of {target:g} zeros with candidates = {k.candidates!r} and smoothing",
-                f"{low:.3f} to {high:.3f}: no smoothed share can come further",
-                "Add --knob candidates=centred, or --knob smooth=false.")
-        if pattern.scope != "model" and k.granularity == "matrix":
-            raise InputError(
-                f"granularity = 'matrix' with pattern {pattern.name!r}",
-                "a pattern that leaves a matrix its share to learn",
-                f"Choose global:{target:g}, or --knob granularity=row.")
 
     def _learn(self, block: Block, shares: dict[str, Shares], target: float, together: bool,
                ) -> _Course:

@@ -327,7 +327,8 @@ class Dpp(TrainingMethod):
             self.seen[name] = state[f"seen/{name}"].bool().to(logits.device)
             if f"step/{name}" in state:
                 self.optimizer.state[logits] = {
-                    key: state[f"{key}/{name}"].to(logits.device) for key in ("step", "exp_avg", "exp_avg_sq")}
+                    key: state[f"{key}/{name}"].to(logits.device)
+                    for key in ("step", "exp_avg", "exp_avg_sq")}
         looks: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith("look/"):

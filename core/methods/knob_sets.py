@@ -7,10 +7,12 @@ a spec that is read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from core.errors import InputError
 from core.methods.knobs import Knobs, inputs_knob, knob
+from core.sparsity.patterns import Pattern
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,43 @@ class BesaKnobs(Knobs):
     inputs: str = inputs_knob(
         "pruned", "what an encoder layer is to reproduce: its dense output on what comes through "
         "the layers already pruned, or the dense model's own")
+
+    def fit_pattern(self, pattern: Pattern) -> None:
+        if pattern.budget.share is None or not pattern.grouping.single:
+            return  # nothing is learned
+        low, high = self.reach(pattern.sparsity)
+        if not low <= pattern.sparsity <= high:
+            raise InputError(
+                f"A share of {pattern.sparsity:g} zeros with candidates = {self.candidates!r} and "
+                "smoothing", f"{low:.3f} to {high:.3f}: no smoothed share can come further",
+                "Add --knob candidates=centred, or --knob smooth=false.")
+        if pattern.scope != "model" and self.granularity == "matrix":
+            raise InputError(
+                f"granularity = 'matrix' with pattern {pattern.name!r}",
+                "a pattern that leaves a matrix its share to learn",
+                f"Choose global:{pattern.sparsity:g}, or --knob granularity=row.")
+
+    def shares(self, target: float) -> list[float]:
+        """The candidate shares of zeros, falling: all of 0 to 1, or as far around *target* as there
+        is room on both sides."""
+        middle = target if self.candidates == "centred" else 0.5
+        room = min(middle, 1.0 - middle)
+        # A hundred steps, as published.
+        return [middle - room + 2.0 * room * step / 100 for step in range(100, -1, -1)]
+
+    def reach(self, target: float) -> tuple[float, float]:
+        """The lowest and the highest share that logits over the candidates can come to.
+
+        Smoothed, the logits of a softmax lie in 0..1, so that no probability is more than e times
+        another: at the ends some shares are e times as likely as the rest.
+        """
+        shares = self.shares(target)
+        if not self.smooth:
+            return shares[-1], shares[0]
+        more = math.e - 1.0
+        means = [(more * sum(likely) + sum(shares)) / (more * len(likely) + len(shares))
+                 for n in range(1, len(shares)) for likely in (shares[:n], shares[-n:])]
+        return min(means), max(means)
 
 
 @dataclass(frozen=True)

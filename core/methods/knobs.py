@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from core.errors import InputError, unknown
+from core.sparsity.patterns import Pattern
 
 Value = bool | int | float | str
 V = TypeVar("V", bound=Value)
@@ -102,6 +103,10 @@ class Knobs:
     def fit_together(self) -> None:
         """Raise InputError for values that are fine one by one, but not together. Called with all
         of them read."""
+
+    def fit_pattern(self, pattern: Pattern) -> None:
+        """Raise InputError for values that *pattern* leaves no room for. Called before a run
+        begins."""
 
 
 def knobs_of(kind: type[Knobs]) -> tuple[Knob, ...]:

@@ -65,7 +65,9 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
                 raise InputError(f"Pattern {pattern.name!r} keeps every weight", "a pattern that prunes, or a grid",
                                  "Choose 2:4, add --bits 8, or take --method dense.")
         values["pattern"] = pattern.name
-        values["knobs"] = knobs_to_spec(make_knobs(entry.knobs, values.get("knobs", {})))
+        knobs = make_knobs(entry.knobs, values.get("knobs", {}))
+        knobs.fit_pattern(pattern)
+        values["knobs"] = knobs_to_spec(knobs)
         if entry.training == "never":
             if asked.get("epochs"):
                 raise InputError(f"{entry.name} with {asked['epochs']:g} epochs", "0 epochs: it is one-shot",
