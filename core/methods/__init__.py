@@ -19,6 +19,7 @@ from core.methods.knob_sets import (
     GroupLassoKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
+    PipKnobs,
     PolicyGradientKnobs,
     SparseGptKnobs,
     SrSteKnobs,
@@ -122,6 +123,10 @@ METHODS: dict[str, Entry] = {
               "Remove the heads and neurons that the loss would miss least, by a first-order "
               "estimate from its gradient.",
               "#a0522d", "taylor:Taylor", "optional", TaylorKnobs, prunes="units"),
+        Entry("pip", "PIP",
+              "Round by round, remove the heads and neurons whose gradients cannot tell the model "
+              "from itself under noise.",
+              "#7a6a1f", "pip:Pip", "optional", PipKnobs, prunes="units"),
     )
 }
 

@@ -289,3 +289,13 @@ class PolicyGradientKnobs(Knobs):
     window: int = knob(5, "steps over which the baseline remembers the losses", 1, 1000, "steps")
     push: float = knob(
         0.0, "strength that drives probabilities to 0 and 1 (published: off)", 0.0, 10.0)
+
+
+@dataclass(frozen=True)
+class PipKnobs(Knobs):
+    """Knobs of `pip`; all values are ours."""
+
+    eps: float = knob(
+        0.1, "size of the noise on the embeddings, in their standard deviations", 1e-4, 10.0)
+    rounds: int = knob(5, "rounds of scoring and removing", 1, 50)
+    least: float = knob(0.1, "share of its neurons that every layer keeps at least", 0.0, 1.0)
