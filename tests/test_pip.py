@@ -17,7 +17,10 @@ from core.methods.pip import Pip, left, two_views
 from core.running.pipeline import resolve, run
 from core.runs.checks.folder_check import check
 from core.runs.store import Store
+from core.views.mechanisms import pictures
+from core.views.mechanisms import two_views as drawn
 from tests.test_units_run import SMALL, context
+from tests.test_views_mechanisms import told as kept_by
 
 
 def by_hand(told: UnitContext, eps: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -147,3 +150,40 @@ def test_a_whole_run_keeps_its_rounds_and_passes_the_check(pattern: str, epochs:
     gone = opened.array("method/gone/head/1")
     assert gone is not None and gone.max() <= 3
     assert record.units is not None and record.units.heads[0] == int((gone == 0).sum())
+    assert len(pictures(opened)) == 2
+
+
+# -- its pictures ---------------------------------------------------------------------------------------------------
+
+def planted() -> dict[str, np.ndarray]:
+    """Two layers of three heads and one of four neurons, two rounds."""
+    return {"gone/head/1": np.array([0, 1, 2], np.uint8), "gone/head/2": np.array([0, 0, 1], np.uint8),
+            "plain/head/1": np.array([0.1, 1, 1.9]), "plain/head/2": np.array([1, 1.5, 0.5]),
+            "score/head/1": np.array([[1.5, 0.01, 0.9], [2, 0, 0.3]]),
+            "score/head/2": np.array([[1, 1.9, 0.0], [1.2, 0.8, 0]]),
+            "gone/neuron/1": np.array([1, 0, 0, 0], np.uint8), "plain/neuron/1": np.array([0.2, 1, 1, 2.0]),
+            "score/neuron/1": np.array([[0.5, 1, 1, 1.5], [0, 1, 1, 1]])}
+
+
+def test_lines_end_where_units_left_and_both_orders_are_compared(tmp_path: Path) -> None:
+    first, second = pictures(kept_by(tmp_path, "pip", planted()))
+    text = (first.heading + first.claim).replace("\u202f", " ")
+    assert "3 of 6 attention heads leave, and 25 % of the neurons." in text
+    stay, leave, ends = first.figure.to_dict()["data"][:3]
+    assert list(leave["x"]) == [1, None, 1, 2, None, 1, None] and list(ends["x"]) == [1, 2, 1]
+    assert list(leave["y"])[2:4] == pytest.approx([np.log10(0.9), np.log10(0.3)]) and leave["y"][5] == drawn.LOW
+    assert list(ends["text"]) == ["head 2 of layer 1", "head 3 of layer 1", "head 3 of layer 2"]
+    assert stay["y"][:2] == pytest.approx([np.log10(1.5), np.log10(2)])
+    assert first.table["leave"].tolist() == [2, 1, 1, 0] and first.table["left"].tolist() == [4, 3, 3, 3]
+    # The three of the lowest plain importance: head 1 of layer 1, head 3 and one of the two ties.
+    assert "would have removed 66.7 % of the attention heads and 100 %" in second.claim.replace("\u202f", " ")
+    assert "pure chance would be 50 % and 25 %" in second.claim.replace("\u202f", " ")
+    for view in (first, second):
+        assert view.figure.layout.yaxis.range == (drawn.LOW - 0.1, drawn.HIGH + 0.1) and view.alt and len(view.table)
+
+
+@pytest.mark.parametrize("wrong", [{"gone/head/1": np.array([0, 3, 2], np.uint8)}, {"plain/head/2": np.ones(4)},
+                                   {"score/head/2": np.ones((3, 3))}, {"score/neuron/1": np.full((2, 4), np.nan)}])
+def test_scores_that_do_not_fit_are_refused(tmp_path: Path, wrong: dict[str, np.ndarray]) -> None:
+    with pytest.raises(InputError, match=r"do not fit together|no usable"):
+        pictures(kept_by(tmp_path, "pip", planted() | wrong))
