@@ -140,6 +140,8 @@ RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "policy-gradient": {"steps": (1, 100_000), "lr": (1e-6, 10.0), "window": (1, 1000), "push": (0.0, 10.0)},
     "taylor": {"score": "taylor magnitude", "level": "none layer"},
     "pip": {"eps": (1e-4, 10.0), "rounds": (1, 50), "least": (0.0, 1.0)},
+    "identity-prior": {"share": (0.05, 1.0), "strength": (0.0, 10.0), "spectral": (0.0, 10.0),
+                       "memory": (0.0, 0.9999), "skip": "true false"},
     "nxm-admm": {"rho": (1e-6, 1e3), "trains": "spec linears"},
     "admm": ADMM,
     "pattern-admm": ADMM | {"strength": (0.0, 100.0), "maps": "ffn attention block all", "layers": "* encoder.layer.3",

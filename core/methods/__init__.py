@@ -17,6 +17,7 @@ from core.methods.knob_sets import (
     BesaKnobs,
     DppKnobs,
     GroupLassoKnobs,
+    IdentityPriorKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
     PipKnobs,
@@ -127,6 +128,11 @@ METHODS: dict[str, Entry] = {
               "Round by round, remove the heads and neurons whose gradients cannot tell the model "
               "from itself under noise.",
               "#7a6a1f", "pip:Pip", "optional", PipKnobs, prunes="units"),
+        Entry("identity-prior", "Identity prior",
+              "Pull heads, attentions and FFNs towards the identity while training, and remove "
+              "those that have come closest.",
+              "#4a5fb0", "identity_prior:IdentityPrior", "always", IdentityPriorKnobs,
+              prunes="units"),
     )
 }
 

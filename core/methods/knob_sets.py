@@ -299,3 +299,18 @@ class PipKnobs(Knobs):
         0.1, "size of the noise on the embeddings, in their standard deviations", 1e-4, 10.0)
     rounds: int = knob(5, "rounds of scoring and removing", 1, 50)
     least: float = knob(0.1, "share of its neurons that every layer keeps at least", 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class IdentityPriorKnobs(Knobs):
+    """Knobs of `identity-prior`; all values are ours."""
+
+    share: float = knob(
+        2 / 3, "share of the steps until the masks are final: the first half of them pulls, the "
+        "second removes; the rest refines", 0.05, 1.0)
+    strength: float = knob(1e-2, "weight of the function norms in the loss (lambda)", 0.0, 10.0)
+    spectral: float = knob(
+        0.9, "the most a matrix's spectral norm may be, in its dense one's; 0 = not held", 0.0,
+        10.0)
+    memory: float = knob(0.99, "factor of the running mean of the function norms", 0.0, 0.9999)
+    skip: bool = knob(False, "let a layer lose all that the pattern may remove of it")
