@@ -134,6 +134,8 @@ RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "sr-ste": {"decay": (0.0, 1.0), "form": "gradient weights"},
     "group-lasso": {"share": (0.05, 1.0), "strength": (0.0, 10.0), "form": "penalty proximal", "dose": (0.0, 100.0),
                     "refreshes": (1, 100)},
+    "mlpruning": {"share": (0.05, 1.0), "start": (0.0, 10.0), "lr": (0.0, 10.0), "strength": (0.0, 1e6),
+                  "blocks": (0.0, 0.9), "size": (2, 256)},
     "dpp": {"share": (0.05, 1.0), "lr": (1e-6, 1.0), "noise": (0.0, 10.0), "warm": (0.0, 100.0),
             "tau_start": (0.01, 100.0), "tau_end": (0.01, 100.0), "entropy": (0.0, 100.0), "order": "value index",
             "certainty": "choice softmax", "samples": (0, 100)},

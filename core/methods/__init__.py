@@ -18,6 +18,7 @@ from core.methods.knob_sets import (
     DppKnobs,
     GroupLassoKnobs,
     IdentityPriorKnobs,
+    MlPruningKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
     PipKnobs,
@@ -99,6 +100,10 @@ METHODS: dict[str, Entry] = {
               "A penalty on the norms of whole groups drives the weak ones to zero; they are cut, "
               "and the rest is trained on.",
               "#b04a4a", "group_lasso:GroupLasso", "always", GroupLassoKnobs),
+        Entry("mlpruning", "MLPruning",
+              "Every attention and FFN learns how many of its heads and neurons stay, under one "
+              "budget for the model.",
+              "#3b9b4a", "mlpruning:MlPruning", "always", MlPruningKnobs, prunes="units"),
         Entry("dpp", "DPP",
               "Draw the kept weights of every group by chance, and learn which draws pay, until "
               "chance has nothing left to say.",

@@ -165,6 +165,27 @@ class GroupLassoKnobs(Knobs):
 
 
 @dataclass(frozen=True)
+class MlPruningKnobs(Knobs):
+    """Knobs of `mlpruning`; strength is the published one."""
+
+    share: float = knob(
+        0.6, "share of the steps that learn what stays; the rest refines under the final mask",
+        0.05, 1.0)
+    start: float = knob(
+        3.0, "where every threshold starts: sigmoid(start) of the units stay at first (published: "
+        "10)", 0.0, 10.0)
+    lr: float = knob(
+        0.0, "largest learning rate of scores and thresholds (published: 0.01); 0: as large as the "
+        "way to the pattern needs", 0.0, 10.0)
+    strength: float = knob(
+        2e4, "weight of the budget's penalty when nothing is pruned yet", 0.0, 1e6)
+    blocks: float = knob(
+        0.0, "share of the blocks of what is left that a second step removes (0: no second step)",
+        0.0, 0.9)
+    size: int = knob(16, "rows and columns of a block", 2, 256)
+
+
+@dataclass(frozen=True)
 class DppKnobs(Knobs):
     """Knobs of `dpp`."""
 
