@@ -19,6 +19,7 @@ PICTURES: dict[str, str] = {
     "group-lasso": "heaps:pictures",
     "policy-gradient": "chances:pictures",
     "pip": "two_views:pictures",
+    "mlpruning": "shrinking:pictures",
 }
 
 
