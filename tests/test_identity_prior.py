@@ -17,7 +17,7 @@ from core import surgery
 from core.errors import InputError
 from core.inside.residual import Residuals, head_sizes, size
 from core.methods.base import Context
-from core.methods.identity_prior import IdentityPrior, Part, power, removed
+from core.methods.identity_prior import KINDS, IdentityPrior, Part, power, removed
 from core.methods.knob_sets import IdentityPriorKnobs
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model
@@ -26,8 +26,10 @@ from core.running.pipeline import resolve, run
 from core.runs.checks.folder_check import check
 from core.runs.store import Store
 from core.sparsity.patterns import parse_pattern
+from core.views.mechanisms import identities, pictures
 from tests.test_surgery import batch, logits, loud
 from tests.test_units_run import SMALL
+from tests.test_views_mechanisms import told as kept_by
 
 
 def begin(model: Any, pattern: str = "units:0.5", steps: int = 12, **knobs: Any) -> IdentityPrior:
@@ -235,6 +237,7 @@ def test_a_whole_run_meets_its_budget_and_passes_the_check(pattern: str, tmp_pat
     assert [m.name for m in record.matrices] == list(prunable(tiny_model(3)))
     for i, at in enumerate(gone):
         assert ((relative[:, i] == 0) == ((at >= 0) & (steps >= at))).all()
+    assert len(pictures(opened)) == 2
 
 
 def test_a_killed_run_ends_where_it_would_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,3 +261,46 @@ def test_a_killed_run_ends_where_it_would_have(tmp_path: Path, monkeypatch: pyte
     one, two = (s.open(r.id).arrays() for s, r in zip(stores, (whole, again), strict=True))
     assert set(one) == set(two) and all(np.array_equal(one[k], two[k]) for k in one)
     assert whole.results == again.results
+
+
+# -- its pictures ---------------------------------------------------------------------------------------------------
+
+def planted(matrices: int) -> dict[str, np.ndarray]:
+    """Two heads and an FFN of layer 1; head 2 goes at step 10."""
+    sigma = np.tile(np.array([[2.0], [1.8], [1.9]]), (1, matrices))
+    sigma[1, 0], sigma[2, 1] = 1.0, 1.5
+    return {"parts": np.array([[1, 0, 1], [1, 0, 2], [1, 2, 0]], np.int32), "gone": np.array([-1, 10, -1], np.int32),
+            "steps": np.array([0, 10, 20], np.int32), "sigma": sigma,
+            "relative": np.array([[0.4, 0.1, 0.6], [0.3, 0.0, 0.5], [0.2, 0.0, 0.4]])}
+
+
+def test_modules_turn_grey_when_they_go_and_norms_stand_where_they_were_planted(tmp_path: Path) -> None:
+    matrices = kept_by(tmp_path / "first", "identity-prior", {}).record.matrices
+    run = kept_by(tmp_path, "identity-prior", planted(len(matrices)))
+    first, second = pictures(run)
+    text = (first.heading + first.claim).replace("\u202f", " ")
+    assert "1 of 3 modules become the identity." in text and "1 of 2 heads and 0 of 1 FFN become the identity" in text
+    assert "they added 10 % of what they read, those that stay 50 %, and in the end 30 %" in text
+    heat, cover = (np.asarray(trace.z) for trace in first.figure.data[:2])
+    assert heat.shape == (2 + identities.WHOLE, 3) and np.isnan(heat[1]).tolist() == [False, True, True]
+    assert np.isnan(cover[1]).tolist() == [True, False, False] and np.isnan(cover[[0, 2]]).all()
+    assert heat[2:] == pytest.approx(np.tile([0.6, 0.5, 0.4], (identities.WHOLE, 1)))
+    assert first.figure.data[0].zmin == 0 and first.figure.data[0].zmax == identities.FULL
+    assert first.table["identity from step"].tolist()[1] == 10 and "3 modules at 3 looks" in first.alt
+    assert "above 90 % of its dense spectral norm" in second.claim.replace("\u202f", " ")
+    assert second.figure.data[0].x[0] == 2.0 and second.figure.data[1].x[0] == 1.0
+    assert len(second.table) == len(run.record.matrices) and second.figure.layout.xaxis.range[1] == 1.08 * 2.0
+
+
+def test_the_pictures_kinds_are_the_methods() -> None:
+    assert identities.KINDS == KINDS
+
+
+@pytest.mark.parametrize("wrong", [{"gone": np.zeros(2, np.int32)}, {"steps": np.array([0, 0, 1], np.int32)},
+                                   {"relative": np.full((3, 3), np.nan)}, {"sigma": np.ones((3, 1))},
+                                   {"parts": np.array([[1, 9, 1]] * 3, np.int32)}])
+def test_norms_that_do_not_fit_are_refused(tmp_path: Path, wrong: dict[str, np.ndarray]) -> None:
+    matrices = kept_by(tmp_path / "first", "identity-prior", {}).record.matrices
+    run = kept_by(tmp_path, "identity-prior", planted(len(matrices)) | wrong)
+    with pytest.raises(InputError, match=r"fit|no usable"):
+        pictures(run)

@@ -18,6 +18,7 @@ PICTURES: dict[str, str] = {
     "dpp": "draws:pictures",
     "group-lasso": "heaps:pictures",
     "policy-gradient": "chances:pictures",
+    "identity-prior": "identities:pictures",
     "pip": "two_views:pictures",
     "mlpruning": "shrinking:pictures",
 }
