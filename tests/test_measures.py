@@ -74,7 +74,8 @@ def test_the_recorded_runs_speak_of_known_metrics_and_phases_only(records: list[
     assert {p for r in records for p in r.timing.phases} == set(WORK) - {"start"}
     assert {m.phase for r in records for m in r.moments} <= set(MOMENT)
     phases = {row["phase"] for r in records for row in STORE.open(r.id).trace}
-    assert phases == set(TRACE)
+    # Phases of methods of which no run with a trace of them is recorded yet.
+    assert phases <= set(TRACE) and {"dense", "layer-wise", "admm", "refine", "moving"} <= phases
 
 
 def phases_returned(file: ast.Module) -> Iterator[str]:

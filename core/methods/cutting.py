@@ -69,7 +69,7 @@ def cut(mask: Tensor, size: int, start: float) -> Cut:
 
 
 def _numbered(stays: Tensor, size: int) -> tuple[Tensor, int]:
-    """By row: the number of its row of blocks, for what does not stay that of them all; and that."""
+    """By row: the number of its row of blocks, of what does not stay that of them all; and that."""
     count = -(-int(stays.sum()) // size)
     place = (stays.cumsum(0) - 1) // size
     return torch.where(stays, place, count), count

@@ -27,6 +27,9 @@ TRACE: dict[str, str] = {
     "penalty": "training under the penalty",
     "refine": "refinement under the mask",
     "drawing": "drawing masks",
+    "units": "training under gates on units",
+    "blocks": "training under gates on blocks",
+    "prior": "pulling modules to the identity",
     "moving": "training, the mask moves",
 }
 
