@@ -224,7 +224,8 @@ def test_without_a_grid_nothing_is_swapped_nor_served() -> None:
 
 @pytest.mark.parametrize(("given", "words"), [
     ({"bits": 1}, "A grid of 1 bits. Expected 2 to 8 bits"), ({"bits": 9}, "bits = 9. Expected 0 to 8 bits"),
-    ({"bits": 4, "chunk": -1}, "chunk = -1. Expected 0 to 65536 weights"), ({"bits": 4, "method": "wanda"}, "wanda with 4 bits")])
+    ({"bits": 4, "chunk": -1}, "chunk = -1. Expected 0 to 65536 weights"),
+    ({"bits": 4, "method": "wanda"}, "wanda with 4 bits")])
 def test_a_grid_that_cannot_be_is_said_in_plain_words(given: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         resolve({"task": "agreement", "model": "tiny", "method": "magnitude", "pattern": "2:4", **given})

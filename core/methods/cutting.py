@@ -69,7 +69,8 @@ def cut(mask: Tensor, size: int, start: float) -> Cut:
 
 
 def _numbered(stays: Tensor, size: int) -> tuple[Tensor, int]:
-    """By row: the number of its row of blocks, of what does not stay that of them all; and that."""
+    """By row: the number of its row of blocks, that of them all where it does not stay; and that
+    one."""
     count = -(-int(stays.sum()) // size)
     place = (stays.cumsum(0) - 1) // size
     return torch.where(stays, place, count), count

@@ -171,8 +171,8 @@ def thresholds(run: Run, steps: NDArray[np.int64], courses: list[Course]) -> Vie
                            "threshold": float(c.threshold[k, i])}
                           for k, s in enumerate(steps) for c in courses for i in range(c.shares.shape[1])])
     return View(claim, figure, None, f"{len(ends)} lines over {len(steps)} looks. {claim}", table,
-                "What keeps them together is the budget, what parts them the loss. A line below the broken one is a "
-                "layer that can spare more than the others.",
+                "The stronger a line, the deeper its layer. The budget keeps them together, the loss parts them: what "
+                "lies below the broken line can spare more than the rest.",
                 heading=f"The thresholds end between {style.percent(ends[low])} and {style.percent(ends[high])}.")
 
 
