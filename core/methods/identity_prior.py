@@ -48,8 +48,8 @@ KINDS = ("head", "attention", "FFN")
 
 @dataclass(frozen=True)
 class Part:
-    """What can become the identity: *unit* of the module in *place*, or all (None). cost: what
-    it counts in the pattern's budget."""
+    """What can become the identity: *unit* of the module in *place*, or all of it (None). cost:
+    what it counts in the pattern's budget."""
 
     place: int
     unit: int | None
@@ -60,7 +60,9 @@ class Part:
 
 
 def parts_of(pattern: Coupled) -> list[Part]:
-    """What *pattern* lets go, in the model's order. Raises InputError for a pattern of neurons.
+    """What *pattern* lets go, in the order of the model.
+
+    Raises InputError for a pattern of neurons.
     """
     if pattern.what == "neurons":
         raise InputError(f"identity-prior with the pattern {pattern.name}",
@@ -301,8 +303,8 @@ class IdentityPrior(TrainingMethod):
         return {"left": round(anatomy.left(self.kept(self.there)) / anatomy.weights, 6)}
 
     def told(self) -> dict[str, NDArray[np.generic]]:
-        """parts `[parts, 3]`: layer, place in KINDS, head (0: the whole); gone `[parts]`: the
-        step in which one went, -1 for what stays; steps `[looks]`; norm and relative `[looks,
+        """parts `[parts, 3]`: layer, place in KINDS, head (0: the whole module); gone `[parts]`:
+        the step in which one went, -1 for what stays; steps `[looks]`; norm and relative `[looks,
         parts]`: N, and mean |F(x)| over mean |x|; sigma `[3, matrices]`: of the dense model, right
         before the hard prune, in the end."""
         rows = [(p.layer, KINDS.index(p.kind), 0 if p.unit is None else p.unit + 1)

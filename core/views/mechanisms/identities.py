@@ -14,11 +14,11 @@ from core.runs.names import layer_of, part_of
 from core.runs.store import Run
 from core.runs.told import kept
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, legend_below, swatch
+from core.views.drawing.build import Part, build, legend_below, shared_title, swatch
 from core.views.drawing.view import View
 
 KINDS = ("head", "attention", "FFN")  # of `core.methods.identity_prior`, which needs torch; a test holds them equal
-FULL = 0.5  # of the stream: where a cell is at its darkest
+FULL = 1.0  # as much as it reads: where a cell is at its darkest
 TALL, HEIGHT = 560, 430
 WHOLE = 3  # rows of an attention or FFN where a head has one
 STAGES = ("dense", "before the masks are fixed", "in the end")
@@ -116,7 +116,7 @@ def modules(run: Run) -> View:
          "identity from step": int(found.gone[i]) if found.gone[i] >= 0 else None} for i in range(len(found.gone))])
     return View(f"{claim}.", figure, None,
                 f"{len(found.gone)} modules at {len(found.steps)} looks, steps {found.steps[0]} to {found.steps[-1]}; "
-                f"dark: adds half of what it reads; grey: removed. {claim}.", table,
+                f"dark: adds as much as it reads; grey: removed. {claim}.", table,
                 "Make the run again with --knob strength=0 and compare: without the prior nothing is pulled down.",
                 heading=f"{counts[0]} become the identity." if len(counts) == 1 else
                         f"{int((~stay).sum())} of {len(stay)} modules become the identity.")
@@ -133,6 +133,7 @@ def sigmas(run: Run) -> View:
     layers = np.array([layer_of(m.name) or 0 for m in matrices])
     parts = list(dict.fromkeys(part_of(m.name) for m in matrices))
     high = 1.08 * float(values.max())
+    step = max(1, int(0.7 * high))  # the one tick that a narrow panel has room for
     layout: Part = {"yaxis": {"tickvals": sorted(set(layers.tolist())), "showgrid": False, "zeroline": False,
                               "range": [int(layers.max()) + 0.6, int(layers.min()) - 0.6],
                               "title": {"text": "layer"}}}
@@ -143,8 +144,9 @@ def sigmas(run: Run) -> View:
     for at, part in enumerate(parts):
         axis = "x" if at == 0 else f"x{at + 1}"
         layout[axis.replace("x", "xaxis")] = {"domain": [at * room + 0.006, (at + 1) * room - 0.006], "anchor": "y",
-                                              "range": [-0.04 * high, high], "nticks": 4, "zeroline": False}
-        notes.append({"text": part.replace("attention ", "attention<br>"), "showarrow": False, "font": {"size": 15},
+                                              "range": [-0.04 * high, high], "tickvals": [0, step], "zeroline": False}
+        notes.append({"text": part.replace("attention output", "output").replace(" ", "<br>"), "showarrow": False,
+                      "font": {"size": 14},
                       "x": (at + 0.5) * room, "xref": "paper", "y": 1, "yref": "paper", "yanchor": "bottom"})
         mine = np.flatnonzero([part_of(m.name) == part for m in matrices])
         for row, (words, (symbol, colour)) in enumerate(zip(STAGES, looks, strict=True)):
@@ -153,6 +155,7 @@ def sigmas(run: Run) -> View:
                          "showlegend": at == 0, "marker": {"size": 11, "symbol": symbol, "color": colour,
                                                            "line": {"width": 2, "color": colour}},
                          "hovertemplate": f"layer %{{y}}, {words}: sigma %{{x:.2f}}<extra></extra>"})
+    notes.append(shared_title("spectral norm"))
     figure = build(data, {**layout, "annotations": notes, "legend": legend_below(),
                           "margin": {"l": 56, "r": 12, "t": 48, "b": 92}}, HEIGHT, legend=True, revision=run.record.id)
     left = np.flatnonzero([m.density > 0 for m in matrices])

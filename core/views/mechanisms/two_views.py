@@ -15,7 +15,7 @@ from core.runs.arrays import METHOD
 from core.runs.store import Run
 from core.runs.told import kept
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, legend_below
+from core.views.drawing.build import Part, build, legend_below, shared_title
 from core.views.drawing.view import View
 
 LOW, HIGH = -2.5, 1.0  # powers of ten of a score in relation to its layer's mean: the fixed range
@@ -101,7 +101,7 @@ def _panels(found: list[Units], title: str, x: Callable[[], Part]) -> tuple[Part
         axes.append("x" if at == 0 else f"x{at + 1}")
         ends = [at / len(found) + (0.02 if at else 0), (at + 1) / len(found) - (0.02 if at + 1 < len(found) else 0)]
         layout[axes[-1].replace("x", "xaxis")] = {"domain": ends, "anchor": "y", "zeroline": False, **x()}
-        notes.append({"text": f"{style.count(len(units.gone))} {NOUNS[units.noun]}", "showarrow": False,
+        notes.append({"text": f"{style.count(len(units.gone))} {units.noun}s", "showarrow": False,
                       "font": {"size": 15}, "x": sum(ends) / 2, "xref": "paper", "y": 1, "yref": "paper",
                       "yanchor": "bottom"})
     return layout | {"annotations": notes, "legend": legend_below(),
@@ -156,7 +156,8 @@ def beside(run: Run, found: list[Units]) -> View:
     """A panel a kind of unit: the first round's score over plain first-order importance, both relative to the layer's
     mean, a point a unit. In the words: how many of those that left the other would have removed."""
     layout, axes = _panels(found, "score of the two views", lambda: {
-        "title": {"text": "plain importance |Σ w g|"}, "range": [LOW - 0.1, HIGH + 0.1], **TICKS})
+        "range": [LOW - 0.1, HIGH + 0.1], "tickvals": [-2, 0], "ticktext": ["0.01", "1"]})
+    layout["annotations"].append(shared_title("plain importance |Σ w g|"))
     data: list[Part] = []
     for units, axis in zip(found, axes, strict=True):
         some = units.some(POINTS)
