@@ -50,6 +50,14 @@ def small(**given: object) -> RunSpec:
     return resolve(values)
 
 
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.without])
+def test_a_pattern_that_means_nothing_to_a_method_is_refused_before_anything_is_made(method: str) -> None:
+    for kind in METHODS[method].without:
+        with pytest.raises(InputError, match=f"{method} with the pattern {kind}:0.25.*other than {kind}"):
+            small(method=method, pattern=f"{kind}:0.25")
+        assert (method, f"{kind}:0.25") not in PAIRS
+
+
 @pytest.mark.parametrize(("method", "pattern"), PAIRS)
 def test_every_method_on_every_pattern_leaves_a_run_that_checks(store: Store, method: str, pattern: str) -> None:
     record = run(small(method=method, pattern=pattern), store=store)

@@ -48,6 +48,8 @@ class Entry:
     block: bool = False
     # Single weights, or whole heads, neurons and modules (`core.sparsity.coupled`)?
     prunes: Literal["weights", "units", "both"] = "weights"
+    # Kinds of pattern, of those it prunes to, that mean nothing to it: the first word of each.
+    without: tuple[str, ...] = ()
 
     @property
     def by_layer(self) -> bool:
@@ -61,7 +63,8 @@ class Entry:
 
     def takes(self, pattern: Pattern) -> bool:
         """Can it prune to *pattern*: to weights, or to units?"""
-        return self.prunes == "both" or (self.prunes == "units") == pattern.coupled
+        return pattern.name.partition(":")[0] not in self.without and (
+            self.prunes == "both" or (self.prunes == "units") == pattern.coupled)
 
 
 METHODS: dict[str, Entry] = {
@@ -103,7 +106,8 @@ METHODS: dict[str, Entry] = {
         Entry("mlpruning", "MLPruning",
               "Every attention and FFN learns how many of its heads and neurons stay, under one "
               "budget for the model.",
-              "#3b9b4a", "mlpruning:MlPruning", "always", MlPruningKnobs, prunes="units"),
+              "#3b9b4a", "mlpruning:MlPruning", "always", MlPruningKnobs,
+              prunes="units", without=("modules",)),
         Entry("dpp", "DPP",
               "Draw the kept weights of every group by chance, and learn which draws pay, until "
               "chance has nothing left to say.",
@@ -132,12 +136,12 @@ METHODS: dict[str, Entry] = {
         Entry("pip", "PIP",
               "Round by round, remove the heads and neurons whose gradients cannot tell the model "
               "from itself under noise.",
-              "#7a6a1f", "pip:Pip", "optional", PipKnobs, prunes="units"),
+              "#7a6a1f", "pip:Pip", "optional", PipKnobs, prunes="units", without=("modules",)),
         Entry("identity-prior", "Identity prior",
               "Pull heads, attentions and FFNs towards the identity while training, and remove "
               "those that have come closest.",
               "#4a5fb0", "identity_prior:IdentityPrior", "always", IdentityPriorKnobs,
-              prunes="units"),
+              prunes="units", without=("neurons",)),
     )
 }
 
@@ -146,8 +150,12 @@ def check_pattern(entry: Entry, pattern: Pattern) -> None:
     """Raise InputError when the method *entry* cannot prune to *pattern*: weights, or units."""
     if entry.takes(pattern):
         return
-    wanted = "units" if pattern.coupled else "weights"
-    able = [e.name for e in METHODS.values() if e.target and e.prunes in ("both", wanted)]
+    able = [e.name for e in METHODS.values() if e.target and e.takes(pattern)]
+    kind = pattern.name.partition(":")[0]
+    if kind in entry.without:
+        raise InputError(f"{entry.name} with the pattern {pattern.name}",
+                         f"a pattern of units other than {kind}",
+                         f"Choose units:0.5, or one of {', '.join(able)}.")
     other = "single weights such as 2:4" if pattern.coupled else "whole units such as heads:0.5"
     raise InputError(f"{entry.name} with the pattern {pattern.name}",
                      "a method that prunes " + ("units" if pattern.coupled else "single weights"),
