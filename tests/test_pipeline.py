@@ -47,6 +47,8 @@ def small(**given: object) -> RunSpec:
     values = {**SMALL, **given}
     if METHODS[str(values.get("method", "admm"))].training == "never":
         values.pop("epochs")
+    if values.get("method") == "policy-gradient":  # 800 passes by default
+        values["knobs"] = {"steps": 40}
     return resolve(values)
 
 
