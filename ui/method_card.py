@@ -23,16 +23,18 @@ def show(card: MethodCard, alone: bool = False) -> None:
         if alone:
             left, right = st.columns([11, 9], gap="large")
             with left:
-                st.html(_body(card) + _remark(card) + _parts(card, ("prunes", "cost", "source", "differs")))
+                st.html(_idea(card) + formula.block(card.text.formula) + _remark(card)
+                        + _parts(card, ("prunes", "cost", "source", "differs")))
             with right:
                 st.html(_runs(card.rows, len(card.rows)) + _claims(card, len(card.claims)))
                 _ways(card)
                 st.html(_knobs(card))
             return
-        st.html(_body(card))
-        with st.expander("Cost, source, knobs, runs", type="compact"):
-            st.html(_remark(card) + _parts(card, ("prunes", "cost", "source", "differs")) + _knobs(card)
-                    + _claims(card, FEWER) + _runs(card.rows, FEW))
+        st.html(_idea(card))
+        with st.expander("Formula, cost, source, knobs, runs", type="compact"):
+            st.html(formula.block(card.text.formula) + _remark(card)
+                    + _parts(card, ("prunes", "cost", "source", "differs")) + _knobs(card) + _claims(card, FEWER)
+                    + _runs(card.rows, FEW))
             _ways(card)
 
 
@@ -52,8 +54,8 @@ def _head(card: MethodCard) -> str:
             f"<span>{escape(card.training)}</span></div></div>")
 
 
-def _body(card: MethodCard) -> str:
-    return f'<p class="method">{escape(card.idea)}</p>{formula.block(card.text.formula)}'
+def _idea(card: MethodCard) -> str:
+    return f'<p class="method">{escape(card.idea)}</p>'
 
 
 def _remark(card: MethodCard) -> str:
