@@ -172,7 +172,8 @@ def test_every_file_ends_in_a_report_or_in_a_sentence(raw: bytes, config: Any, p
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(400)
+@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files(), CONFIGS, PATTERNS, NAMES)
 def test_very_many_files_do_on_the_page_too(raw: bytes, config: Any, pattern: str, names: str) -> None:
     look(raw, config, pattern, names, page=True)
