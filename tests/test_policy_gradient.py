@@ -94,9 +94,9 @@ def test_a_masked_pass_computes_what_a_model_with_those_units_set_to_zero_does()
     rng = np.random.default_rng(3)
     policy = Policy(of)
     kept = rng.random(len(policy.s)) < 0.6
-    with torch.no_grad(), policy.masked() as masks:
+    with torch.no_grad(), policy.masked(np.ones_like(kept)):
         whole = [float(of.loss(i)) for i in range(2)]
-        masks.set(kept)
+    with torch.no_grad(), policy.masked(kept):
         masked = [float(of.loss(i)) for i in range(2)]
     with torch.no_grad():
         assert whole == [float(of.loss(i)) for i in range(2)]

@@ -29,8 +29,8 @@ Cost: two forward passes a step, and the memory of inference.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.methods.base import UnitContext, UnitMethod, UnitResult
 from core.methods.knob_sets import PolicyGradientKnobs
-from core.sparsity.units import Module
+from core.surgery import gated
 
 Floats = NDArray[np.float64]
 TINY = 1e-7  # keeps the root of s (1 - s) from zero
@@ -62,14 +62,14 @@ class PolicyGradient(UnitMethod):
         looks = sorted({round(k.steps * i / LOOKS) for i in range(LOOKS + 1)})
         self._begin(policy)
         baseline, trace = math.nan, []
-        with torch.no_grad(), policy.masked() as masks:
+        with torch.no_grad():
             for step in range(k.steps):
                 batch = step % len(context.batches)
                 drawn = [rng.random(len(policy.s)) < policy.s for _ in range(MASKS)]
                 losses = []
                 for one in drawn:
-                    masks.set(one)
-                    losses.append(float(context.loss(batch)))
+                    with policy.masked(one):
+                        losses.append(float(context.loss(batch)))
                 fine = [i for i, loss in enumerate(losses) if math.isfinite(loss)]
                 if not fine:
                     raise InputError(f"Every mask of step {step + 1} has a loss that is no number",
@@ -207,39 +207,10 @@ class Policy:
         return tuple(m.weights * s for m, s in
                      zip(self.anatomy.modules, self.units(self.s), strict=True))
 
-    @contextmanager
-    def masked(self) -> Iterator[Masks]:
-        """Inside this context the model computes under a mask, at first that of everything."""
-        masks = Masks(self)
-        handles = [self.context.layers[m.columns].register_forward_pre_hook(masks.hook(i, m))
-                   for i, m in enumerate(self.anatomy.modules)]
-        try:
-            yield masks
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-class Masks:
-    """What is multiplied into the input of every matrix that units lie in as columns."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self.now: list[Tensor] = []
-        self.set(np.ones(len(policy.s), np.bool_))
-
-    def set(self, kept: NDArray[np.bool_]) -> None:
-        """Take the units *kept*, `[all]`."""
-        modules = self.policy.anatomy.modules
-        self.now = [torch.from_numpy(m.wide(k).astype(np.float32))
-                    for m, k in zip(modules, self.policy.units(kept), strict=True)]
-
-    def hook(self, index: int, module: Module) -> Any:
-        """The hook of the matrix that module *index* ends with."""
-        def masked(layer: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-            return given[0] * self.now[index].to(given[0]), *given[1:]
-
-        return masked
+    def masked(self, kept: NDArray[np.bool_]) -> AbstractContextManager[None]:
+        """Inside this context the model computes what is left with the units *kept*, `[all]`."""
+        gates = [torch.from_numpy(k.astype(np.float32)) for k in self.units(kept)]
+        return gated(self.context.layers, self.anatomy, gates)
 
 
 @torch.no_grad()
