@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from core.live import probing, standby, workers
+from core.live import polling, probing, standby, workers
 from core.live.tickets import Ticket
 from core.runs.signatures import ticks_of
 from core.runs.store import REPOSITORY, Store
@@ -23,8 +24,10 @@ LIMIT = 90.0  # seconds: loading torch on a busy machine
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Standbys may be kept, and none is left over."""
+    """Standbys may be kept, none is left over, and nobody else in this process keeps one: a page that another test
+    opened left a thread behind that tends a queue."""
     monkeypatch.delenv("SPARSESCOPE_SPARE", raising=False)
+    monkeypatch.setattr(polling, "standby", SimpleNamespace(keep=lambda free: None))
     monkeypatch.setattr(standby, "_wanted", 0.0)
     yield
     standby.drop()
