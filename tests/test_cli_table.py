@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.cli.table import markdown
@@ -64,3 +65,19 @@ def test_the_core_table_is_every_glue_task_and_its_gaps(cli: Any, store: Store) 
     (("--task", "mrpc", "--model", "tiny", "--against", "adm"), "Did you mean")])
 def test_what_cannot_be_shown_is_refused(cli: Any, store: Store, words: tuple[str, ...], says: str) -> None:
     assert says in refused(cli("table", *words))
+
+
+def test_the_list_says_how_far_a_run_is_from_dense(cli: Any, store: Store) -> None:
+    said = {o["id"]: o for o in json.loads(cli("list", "--intervals", "--json").stdout)}
+    lines = {line.split()[0]: line for line in cli("list", "--intervals").stdout.splitlines()}
+    assert "points against dense" in lines["id"] and "points against dense" not in cli("list").stdout
+    pruned = [cell for cell in cells(store.entries()) if cell.record.spec.method != "dense"]
+    assert len(pruned) > 2
+    for cell in pruned:
+        value, low, high = said[cell.record.id]["against_dense"]
+        right = [np.argmax(c.answers.logits, axis=1) == c.answers.labels for c in (cell, cell.dense)]
+        assert low <= value <= high
+        if cell.metric == "accuracy":
+            assert value == pytest.approx(right[0].mean() - right[1].mean())
+        assert f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−") in lines[cell.record.id]
+    assert {"against_dense" in said[r.id] for r in store.records() if r.spec.method == "dense"} == {False}

@@ -19,6 +19,7 @@ from core.runs.names import layer_name
 from core.runs.records import RunRecord
 from core.runs.signatures import away
 from core.runs.store import Entry, Run, Store, default_store
+from core.statistics.interval import Interval
 
 
 def listing(store: Store, task: str | None = None, model: str | None = None, method: str | None = None) -> list[Entry]:
@@ -41,38 +42,60 @@ def _names_of(model: str) -> list[str]:
     return [model, *([] if found is None else [str(found[0])])]
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry, intervals: bool = False) -> list[Any]:
     r = entry.record
     assert r is not None
     final, dense = (r.results.final, r.results.dense) if r.results else (None, None)
     pattern = "" if r.spec.method == "dense" else r.spec.pattern
-    return [r.id, r.spec.task, r.spec.model, r.spec.method, pattern, final, dense, r.sparsity if r.matrices else None,
-            f"{r.status} {away(r, entry.path)}".rstrip(), "recorded" if entry.recorded else "live"]
+    apart = against_dense(entry) if intervals else None
+    return [r.id, r.spec.task, r.spec.model, r.spec.method, pattern, final, dense,
+            *([signed_interval(SCORE, apart) if apart else ""] if intervals else []),
+            r.sparsity if r.matrices else None, f"{r.status} {away(r, entry.path)}".rstrip(),
+            "recorded" if entry.recorded else "live"]
+
+
+def against_dense(entry: Entry) -> Interval | None:
+    """How far a run's score is from its dense model's; None for a dense model, and where answers are missing."""
+    if entry.record is None or entry.record.spec.method == "dense":
+        return None
+    try:
+        return of_run(default_store().open(entry.id))
+    except InputError:  # damaged since it was listed
+        return None
+
+
+def _known(entry: Entry) -> dict[str, list[float]]:
+    apart = against_dense(entry)
+    return {} if apart is None else {"against_dense": [apart.value, apart.low, apart.high]}
 
 
 @click.command("list")
 @click.option("--task", help="Only runs of this task.")
 @click.option("--model", help="Only runs of this model.")
 @click.option("--method", help="Only runs of this method.")
+@click.option("--intervals", is_flag=True,
+              help="Say how far each is from dense, with its 95 % interval over the examples. Takes some seconds.")
 @json_option
-def list_command(task: str | None, model: str | None, method: str | None, as_json: bool) -> None:
+def list_command(task: str | None, model: str | None, method: str | None, intervals: bool, as_json: bool) -> None:
     """List the runs, newest first.
 
     Folders that cannot be read are listed with the reason.
 
     \b
     Example:
-      python -m core list --task cola --method admm
+      python -m core list --task cola --method admm --intervals
     """
     entries = listing(default_store(), task, model, method)
     good, bad = [e for e in entries if e.record], [e for e in entries if e.record is None]
     if as_json:
-        echo_json([record_object(e.record, e.recorded) for e in good if e.record]
+        echo_json([record_object(e.record, e.recorded) | (_known(e) if intervals else {}) for e in good if e.record]
                   + [{"id": e.id, "status": "damaged", "reason": e.damage, "recorded": e.recorded} for e in bad])
         return
     if good:
         headers = ["id", "task", "model", "method", "pattern", "final", "dense", "sparsity", "status", "from"]
-        click.echo(table(headers, [_row(e) for e in good]))
+        if intervals:
+            headers.insert(7, "points against dense")
+        click.echo(table(headers, [_row(e, intervals) for e in good]))
     elif not bad:
         click.echo("No runs" + (" match." if task or model or method else " yet. See `python -m core run --help`."))
     for e in bad:
