@@ -20,7 +20,7 @@ class Curves {
   fit(width, height) {
     this.sheet.size(width, height);
     this.still.size(width, height);
-    this.left = Math.min(118, width * 0.36);
+    this.left = this.margin(width);
     this.right = width - (this.panel.strips.some((strip) => strip.key) ? 24 : 10);
     this.top = this.film.header.phases.length ? TEXT + 6 : 2;
     // A strip of two curves is higher: its margin holds two numbers.
@@ -193,6 +193,15 @@ class Curves {
       context.fillStyle = this.film.colours.text;
       context.fillText(words, 8, y + (n + 1) * (TEXT + 5));
     });
+  }
+
+  // Room left of the curves: for the widest name with its widest value beside it, never more than half.
+  margin(width) {
+    this.sheet.font(this.film.colours, TEXT);
+    const wide = (text) => this.sheet.context.measureText(text).width;
+    const needed = this.panel.strips.filter((strip) => !strip.key).flatMap((strip) => strip.lines.map((line) =>
+      wide(line.name) + Math.max(...line.y.map((value) => wide(said(value, strip.form))))));
+    return Math.min(Math.max(Math.min(118, width * 0.36), 28 + Math.max(0, ...needed)), width / 2);
   }
 
   pair(context, name, line, strip, y, at) {
