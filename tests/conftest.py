@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,15 @@ from tests.damage import damage_all
 # A test cannot pull the plug, so it need not wait for the disk: half of a small run's time was that. Those that ask
 # what happens when a disk is full put a failing one in.
 os.fsync = lambda file: None  # type: ignore[assignment]
+
+
+def pytest_collection_finish() -> None:
+    """Whoever opens pages looks once for packages with Streamlit components, not at every opening: it reads the
+    metadata of everything installed, and took longer than the page."""
+    if "streamlit" in sys.modules:
+        from streamlit.components.v2 import manifest_scanner
+
+        manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture
