@@ -9,11 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
     path
-    for top in ("core", "pages", "ui", "benchmarks", "tests", "tools", "app.py")
+    for top in ("core", "sparsescope", "pages", "ui", "benchmarks", "tests", "tools", "app.py")
     for path in ([ROOT / top] if top.endswith(".py") else (ROOT / top).rglob("*.py"))
     if path.exists()
 )
-SHIPPED = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("core", "pages", "ui", "app.py")]
+SHIPPED = [path for path in SOURCES
+           if path.relative_to(ROOT).parts[0] in ("core", "sparsescope", "pages", "ui", "app.py")]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 

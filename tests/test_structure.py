@@ -59,7 +59,8 @@ LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
-         "core.running.progress", "core.specs", "core.statistics", "core.evidence", *COST, "ui", "pages", "app")
+         "core.running.progress", "core.specs", "core.statistics", "core.evidence", *COST, "ui", "pages", "app",
+         "sparsescope.recorded")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -113,6 +114,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
               "core.inspecting", "core.live", "core.lab.sentence", "core.cost!", *COST,
               *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors", "core.runs.roots"),
+    "sparsescope": ("core.errors", "core.methods!", "core.running.in_memory", "core.running.progress", "core.runs",
+                    "core.views"),
 }
 
 

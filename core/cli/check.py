@@ -11,21 +11,8 @@ from core.cli.browse import find_run
 from core.cli.output import echo_json, json_option, printable
 from core.errors import InputError
 from core.runs.checks.folder_check import CheckReport, check
-from core.runs.store import Run, Store, default_store
-
-
-def open_path(path: Path, store: Store) -> Run:
-    """Open the run folder *path*, wherever it lies; its parent is looked for beside it, then in *store*.
-
-    Raises InputError when it cannot be read, or is a link.
-    """
-    folder = path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
-    run = Store(recorded=folder.parent, live=folder.parent).open(folder.name)
-    if run.parent is None and run.record.parent:
-        entry = store.find(run.record.parent)
-        if entry is not None and entry.record is not None:
-            run.parent = Run(entry.record, entry.path, entry.recorded)
-    return run
+from core.runs.opening import open_path
+from core.runs.store import Store, default_store
 
 
 def report_on(name: str, store: Store) -> CheckReport | None:

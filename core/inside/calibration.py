@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.inside.arguments import first_argument
 from core.inside.statistics import LayerStats
-from core.models.encoding import collate, encode
+from core.models.encoding import Encoded, collate, encode
 from core.runs.records import RunSpec
 from core.tasks import Examples
 
@@ -34,10 +35,15 @@ def labelled_text_of(train: Examples, spec: RunSpec, tokenizer: Any, pad_id: int
     """The same with the labels `[batch]` of every batch."""
     order = np.random.default_rng([spec.seed, 1]).permutation(len(train))
     texts = encode(tokenizer, train.take(order[: spec.calibration]), spec.max_length)
-    index = np.argsort(texts.lengths, kind="stable")
-    parts = [index[i : i + BATCH] for i in range(0, len(index), BATCH)]
+    parts = by_length(texts)
     return ([collate(texts, part, pad_id) for part in parts],
             [torch.from_numpy(np.asarray(texts.labels)[part]) for part in parts])
+
+
+def by_length(texts: Encoded) -> list[NDArray[np.int64]]:
+    """The indices of *texts* in batches of similar length, the shortest first."""
+    index = np.argsort(texts.lengths, kind="stable")
+    return [index[i : i + BATCH] for i in range(0, len(index), BATCH)]
 
 
 @torch.no_grad()

@@ -146,6 +146,12 @@ METHODS: dict[str, Entry] = {
 }
 
 
+def one_shot() -> list[str]:
+    """The methods that need neither training nor labels, in the order of the list."""
+    return [name for name, entry in METHODS.items()
+            if entry.target and entry.training != "always" and entry.prunes != "units"]
+
+
 def check_pattern(entry: Entry, pattern: Pattern) -> None:
     """Raise InputError when the method *entry* cannot prune to *pattern*: weights, or units."""
     if entry.takes(pattern):

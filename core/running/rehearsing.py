@@ -42,7 +42,7 @@ def rehearse(model: Any, texts: Encoded, pad: int, outputs: int) -> Rehearsed:
     batch = {key: value.to(device) for key, value in collate(texts, order[[0, -1]], pad).items()}
     _refuse_unknown(model, batch)
     with _stages_of(model) as seen:
-        logits = _asked(model, batch).logits
+        logits = asked(model, batch).logits
     if tuple(logits.shape) != (2, outputs):
         raise _refused(model, f"answers 2 examples with logits of the shape {list(logits.shape)}", f"[2, {outputs}]")
     if not bool(logits.isfinite().all()):
@@ -57,8 +57,11 @@ def rehearse(model: Any, texts: Encoded, pad: int, outputs: int) -> Rehearsed:
     return Rehearsed(_heads(model, alone))
 
 
-def _asked(model: Any, batch: Mapping[str, Tensor], **what: bool) -> Any:
-    """The model's outputs. Whatever a foreign model raises is a model that cannot be used here."""
+def asked(model: Any, batch: Mapping[str, Tensor], read: str = "two examples of the task", **what: bool) -> Any:
+    """The outputs of *model* for *batch*, which is in words what it is to *read*.
+
+    Raises InputError for whatever a foreign model raises: it is a model that cannot be used here.
+    """
     # Some models (BigBird) rebuild parts of themselves for short texts: what is new in them does not rest yet.
     model.eval()
     try:
@@ -67,7 +70,7 @@ def _asked(model: Any, batch: Mapping[str, Tensor], **what: bool) -> Any:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise  # the machine's fault, not the model's
         said = (str(error).strip().splitlines() or [""])[0][:160]
-        raise _refused(model, f"cannot read two examples of the task ({type(error).__name__}: {said})",
+        raise _refused(model, f"cannot read {read} ({type(error).__name__}: {said})",
                        ENCODER) from error
 
 
@@ -111,7 +114,7 @@ def _stages_of(model: Any) -> Iterator[list[tuple[str, Sequence[int]]]]:
 def _heads(model: Any, batch: Mapping[str, Tensor]) -> int:
     """The attention heads of a layer; the recording needs what each layer puts out and where its heads look."""
     with plain_attention(model):
-        out = _asked(model, batch, output_hidden_states=True, output_attentions=True)
+        out = asked(model, batch, output_hidden_states=True, output_attentions=True)
     tokens, layers = batch["input_ids"].shape[1], layer_count(model)
     states, looks = getattr(out, "hidden_states", None) or (), getattr(out, "attentions", None) or ()
     if len(states) <= layers or any(s.ndim != 3 or s.shape[1] != tokens for s in states):

@@ -15,9 +15,15 @@ from core.runs.store import Run
 @dataclass
 class HeldRun(Run):
     """A run whose arrays are in memory, in the units in which they are shown: activations and attention are float32,
-    not codes. `path` names a folder that need not exist."""
+    not codes; `rows` are its trace. `path` names a folder that need not exist."""
 
     held: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
+    rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    @property
+    def trace(self) -> list[dict[str, Any]]:
+        """The logged steps."""
+        return self.rows
 
     @property
     def keys(self) -> frozenset[str]:
