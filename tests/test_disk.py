@@ -147,8 +147,9 @@ def test_what_is_written_is_what_was_there(store: Store) -> None:
     held = tree(store.live / run / "checkpoint")
     _export(store, "a/b/new")
     made = tree(store.live.parent / "a/b/new")
-    # The configuration alone is not copied as it is: it is given the names of the run's classes.
+    # The configuration alone is not copied as it is: it is given the names of the run's classes. The card is new.
     assert set(json.loads(made.pop("config.json"))["label2id"]) == set(store.open(run).record.labels)
+    assert run in made.pop("README.md").decode()
     assert made == {k: v for k, v in held.items() if k != "config.json"} and held["extra/vocab.txt"] == b"a\nb"
     _checkpoint(store)
     assert set(tree(store.live / run / "checkpoint")) == {"model.safetensors", "config.json", "vocab.json"}
@@ -163,7 +164,7 @@ def test_a_mounted_or_linked_folder_stays_the_one_it_is(store: Store, tmp_path: 
     _export(store, "link")
     assert place.stat().st_ino == number and (tmp_path / "link").is_symlink()
     assert (place / "model.safetensors").exists() and {p.name for p in place.iterdir()} == {
-        "model.safetensors", "config.json", "extra"}
+        "model.safetensors", "config.json", "extra", "README.md"}
 
 
 def _file(place: Path) -> None:

@@ -102,6 +102,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
                   "core.running.environment", "core.sparsity.parsing", "core.sparsity.pattern", "core.sparsity.kinds",
                   "core.sparsity.budget", "core.sparsity.units", *NUMPY_SPARSITY),
     "core.evidence": ("core.errors", "core.runs", "core.statistics", "core.sparsity.parsing", *NUMPY_SPARSITY, *LISTS),
+    "core.publishing": ("core.errors", "core.evidence", "core.runs", "core.models!", "core.statistics", *NUMPY_SPARSITY,
+                    *LISTS),
     "core.views": ("core.errors", "core.evidence", "core.inspecting", "core.runs.names", "core.runs",
                    "core.specs.settings", "core.statistics", "core.cost!", *COST, *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.evidence", "core.sparsity.parsing", "core.demo", "core.runs", "core.views",

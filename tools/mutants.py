@@ -54,7 +54,7 @@ ROOMS = {
              "views_trace", "levels", "model_names", "model_identity",
              "digests_pinned", "counts_off_by_one"],
     "cost": ["cost_packing", "cost_counted", "cost_measured", "views_cost"],
-    "running": ["training", "distilling", "evaluating", "moments", "served", "recording", "dropout_kept_apart",
+    "running": ["training", "distilling", "evaluating", "moments", "served", "recording", "dropout_kept_apart", "api",
                 "kept_and_exported", "scores_recounted", "split_by_hand", "used_as_it_is", "rehearsing",
                 f"{EVERY}[2:4-admm]", f"{EVERY}[1:4-magnitude]", f"{EVERY}[global:0.6-admm-layer]",
                 "tests/test_pipeline.py::test_a_diverging_run_says_so_and_is_a_record",

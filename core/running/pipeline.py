@@ -12,6 +12,7 @@ from typing import Any
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint, open_model
 from core.models.class_names import put_into
+from core.publishing import card
 from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
@@ -113,8 +114,8 @@ def _refuse_another(record: RunRecord) -> None:
 
 
 def export(run_id: str, *, store: Store, to: Path, shrink: bool = False) -> Path:
-    """Copy a run's final model to *to*, a Hugging Face folder; with *shrink* without the units that it has nothing left
-    of, in smaller matrices.
+    """Copy a run's final model to *to*, a Hugging Face folder with a model card; with *shrink* without the units that
+    it has nothing left of, in smaller matrices.
 
     Raises InputError when its weights are not at hand, and with *shrink* for a run that pruned no whole units.
     """
@@ -129,10 +130,12 @@ def export(run_id: str, *, store: Store, to: Path, shrink: bool = False) -> Path
         if to.is_dir() and any(to.iterdir()):
             raise InputError(f"{to} is not empty", "an empty or new folder", "Choose another --to.")
         with whole_folder(to, into=True) as building:
+            run = store.open(run_id)
             if shrink:
-                run, loaded = store.open(run_id), open_model(entry.record, store)
+                loaded = open_model(entry.record, store)
                 save(shrink_to(loaded.model, pattern_of(run)), loaded.tokenizer, building)
             else:
                 copy_folder(source, building)
             put_into(building, entry.record.labels)
+            card.write(run, building, shrink)
     return to
