@@ -97,6 +97,11 @@ PAGES: dict[str, PageEntry] = {
 }
 
 
+def tab_title(title: str) -> str:
+    """What the browser's tab of a page says: twenty tabs of one name could not be told apart."""
+    return f"{title} · SparseScope"
+
+
 def enter() -> None:
     """Make sure that a page runs under `app.py`'s navigation.
 
