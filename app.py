@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from core.runs.roots import check_roots
 from ui import frame, queue_thread, turns
 from ui.pages import PAGES, ROOT, tab_title
-from ui.starting import opened
+from ui.starting import life
 from ui.wire import Wire
 
 
@@ -38,4 +38,4 @@ def show() -> None:
 if __name__ == "__main__":
     show()
 else:
-    app = st.App(__file__, middleware=[Middleware(Wire)], lifespan=opened)
+    app = st.App(__file__, middleware=[Middleware(Wire)], lifespan=life)

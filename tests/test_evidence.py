@@ -23,6 +23,8 @@ from core.evidence.tables import patterns, table
 from core.evidence.ways import key_of
 from core.runs.store import Store
 from core.statistics.interval import Interval
+from core.statistics.resampling import resamples
+from core.statistics.scoring import weighted_scores
 from tests import makers
 from tests.planting import logits_of, plant
 from tests.sources import ROOT
@@ -80,6 +82,20 @@ def test_a_run_without_answers_or_without_its_dense_parent_s_is_no_cell(empty_st
     makers.make_run(empty_store.recorded, parent=dense[0], method="magnitude", answers=False)
     plant(empty_store.recorded, logits_of(rights(0.8), LABELS), 1 - LABELS, parent=dense[0], method="sr-ste")
     assert sorted(c.record.id for c in read(empty_store)) == sorted([dense[0], whole])
+
+
+def test_cells_that_are_drawn_together_have_each_its_own_scores(empty_store: Store) -> None:
+    dense = planted(empty_store, (0, 1))
+    add(empty_store, dense, 0.7)
+    other = planted(empty_store, (0,), task="entailment")
+    add(empty_store, other, 0.6, task="entailment")
+    found = read(empty_store)
+    found[0].draws("score")
+    assert {c.record.spec.task for c in found if c._draws} == {found[0].record.spec.task}  # its mates, no other task
+    for cell in found:
+        alone = weighted_scores(cell.metric, cell.answers.logits, cell.answers.labels, resamples(N))
+        assert np.array_equal(cell.draws("score"), alone)
+    assert len({cell.draws("score").tobytes() for cell in found}) == len(found)
 
 
 def test_a_difference_is_paired_example_by_example(empty_store: Store) -> None:

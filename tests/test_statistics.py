@@ -20,7 +20,7 @@ from core.statistics.interval import Interval, around
 from core.statistics.measures import METRICS
 from core.statistics.paired import mcnemar, mean_difference, of_draws, score_difference
 from core.statistics.resampling import means, resamples
-from core.statistics.scoring import weighted_scores
+from core.statistics.scoring import weighted_scores, weighted_scores_of_all
 from core.statistics.seeds import Draws, over_seeds, over_tasks, seed_noise
 
 RNG = np.random.default_rng(5)
@@ -47,6 +47,32 @@ def test_a_weighted_score_is_that_of_the_examples_written_out(metric: str) -> No
         for row, score in zip(counts.astype(int), found, strict=True):
             known = values_of(np.repeat(logits, row, axis=0), np.repeat(labels, row))
             assert score == pytest.approx(np.mean([known[name] for name in METRICS[metric].measures]), abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_many_models_at_once_have_the_scores_of_each_alone_to_the_last_bit(metric: str,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    _, labels = answers(metric, 60, RNG)
+    models = [answers(metric, 60, RNG)[0] for _ in range(5)]
+    models[1] = models[1] * np.nan
+    if METRICS[metric].fits == "classes":
+        models[3] = np.pad(models[3], ((0, 0), (0, 2)), constant_values=-9)  # a head with outputs that no label has
+    counts = resamples(60, 120, 1)
+    alone = [weighted_scores(metric, logits, labels, counts) for logits in models]
+    for size in (1, 2, 64):  # however they are cut into pieces
+        monkeypatch.setattr("core.statistics.scoring.AT_ONCE", size)
+        monkeypatch.setattr("core.statistics.scoring.CHUNK", 7 * size)
+        for one, many in zip(alone, weighted_scores_of_all(metric, models, labels, counts), strict=True):
+            assert one.tobytes() == many.tobytes()
+    assert np.isnan(alone[1]).all() and np.isfinite(alone[3]).all()
+
+
+def test_a_correlation_tells_a_small_difference_from_none() -> None:
+    labels = np.arange(6.0)
+    far = (1e8 + np.array([0, 0, 0, 0, 0, 1.0]))[:, None]  # beside their size these values hardly differ
+    counts = np.array([[1, 1, 1, 1, 1, 1], [2, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 6]], np.float32)
+    found = weighted_scores("pearson", far, labels, counts)
+    assert found[0] == pytest.approx(np.corrcoef(far[:, 0], labels)[0, 1], abs=1e-6) and list(found[1:]) == [0, 0]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.evidence.cells import cells
+from core.evidence.quantities import SCORE
 from core.evidence.single import Versus
 from core.runs import partial
 from core.runs.signatures import writer_of
@@ -118,6 +119,13 @@ def cached_cells(make: Callable[..., T], *args: Any) -> T:
     """`make(cells, *args)` over the answers that the runs of the store keep (`core.evidence.cells`), kept until a
     header changes. The answers are read once."""
     return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, cached_entries(cells))
+
+
+def work_ahead() -> None:
+    """Work out what every page that judges methods needs, the scores in all resamples: the first visitor of a server
+    would wait for it."""
+    for cell in cached_entries(cells):
+        cell.draws(SCORE)
 
 
 def cached_evidence(make: Callable[..., T], *args: Any) -> T:

@@ -1,7 +1,8 @@
-"""Where somebody sits at the machine, the dashboard opens in their browser as soon as the server is there."""
+"""What a server does by itself once it is there: it opens a browser, and works ahead while nobody waits."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,10 +11,18 @@ import streamlit as st
 from streamlit.cli_util import open_browser
 from streamlit.web.server.server_util import get_display_address, get_url
 
+from ui import cache
+
+CALM = 5.0  # seconds: the first picture of the first visitor comes first
+
 
 @asynccontextmanager
-async def opened(_app: object) -> AsyncIterator[dict[str, Any] | None]:
-    """A server's life: what `streamlit run` does for a script alone, it leaves to an app."""
-    if not st.get_option("server.headless"):
+async def life(_app: object) -> AsyncIterator[dict[str, Any] | None]:
+    """A server's life, from its start to its end."""
+    if not st.get_option("server.headless"):  # `streamlit run` leaves this to an app
         open_browser(get_url(get_display_address(st.get_option("server.address") or "localhost")))
+    ahead = threading.Timer(CALM, cache.work_ahead)
+    ahead.daemon = True
+    ahead.start()
     yield None
+    ahead.cancel()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.evidence.quantities import constant_of, drawn_of, suits, value_of
+from core.evidence.quantities import SCORE, constant_of, drawn_of, suits, value_of
 from core.runs.answers import Answers, read
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run
 from core.statistics.resampling import resamples
+from core.statistics.scoring import weighted_scores_of_all
 
 VALIDATION = "validation"  # the split that counts; knobs are chosen on others
 
@@ -26,6 +27,7 @@ class Cell:
 
     def __init__(self, record: RunRecord, answers: Answers, dense: Cell | None = None) -> None:
         self.record, self.answers, self.dense = record, answers, dense or self
+        self.mates: Sequence[Cell] = (self,)  # all cells of the task on the same examples
         self._values: dict[str, float] = {}
         self._draws: dict[str, NDArray[np.float64]] = {}
 
@@ -56,8 +58,14 @@ class Cell:
         if len(self.answers) < 2:
             return np.full(2, np.nan)
         if quantity not in self._draws:
-            self._draws[quantity] = drawn_of(quantity, self.metric, self.dense.answers, self.answers,
-                                             resamples(len(self.answers)))
+            counts = resamples(len(self.answers))
+            if quantity == SCORE:  # of all mates at once: that takes a fraction of the time
+                scores = weighted_scores_of_all(self.metric, [c.answers.logits for c in self.mates],
+                                                self.answers.labels, counts)
+                for cell, drawn in zip(self.mates, scores, strict=True):
+                    cell._draws[SCORE] = drawn
+            else:
+                self._draws[quantity] = drawn_of(quantity, self.dense.answers, self.answers, counts)
         return self._draws[quantity]
 
     def constant(self, quantity: str) -> float:
@@ -116,7 +124,12 @@ def _of_one_split(found: list[Cell]) -> list[Cell]:
     for cell in found:
         splits.setdefault(_place(cell), Counter())[_split(cell)] += 1
     chosen = {place: max(counts, key=lambda s: (s[0] == VALIDATION, counts[s], s)) for place, counts in splits.items()}
-    return [cell for cell in found if _split(cell) == chosen[_place(cell)]]
+    kept = [cell for cell in found if _split(cell) == chosen[_place(cell)]]
+    mates: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in kept:
+        cell.mates = mates.setdefault((*_place(cell), cell.metric), [])
+        cell.mates.append(cell)
+    return kept
 
 
 def _place(cell: Cell) -> tuple[str, str]:

@@ -79,13 +79,9 @@ def value_of(quantity: str, metric: str, dense: Answers, answers: Answers) -> fl
     return float(per_example_of(quantity, dense, answers).mean())
 
 
-def drawn_of(quantity: str, metric: str, dense: Answers, answers: Answers,
-             counts: NDArray[np.float32]) -> NDArray[np.float64]:
-    """`[B]`: the quantity in every resample; *counts* `[B, n]` says how often each stands in it."""
-    if quantity == SCORE:
-        return weighted_scores(metric, answers.logits, answers.labels, counts)
-    values = per_example_of(quantity, dense, answers)
-    return means(values, counts)
+def drawn_of(quantity: str, dense: Answers, answers: Answers, counts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """`[B]`: the quantity in every resample; *counts* `[B, n]` says how often each stands in it. Not for the score."""
+    return means(per_example_of(quantity, dense, answers), counts)
 
 
 def constant_of(quantity: str, metric: str, dense: Answers) -> float:
