@@ -33,7 +33,7 @@ def over_error(task: str) -> None:
         if task in (AVERAGE, name):
             with frame.guarded():
                 constant = frame.cached_cells(floor, name, model)
-                frame.show(frame.cached_over(error_and_score.panel, name, model, constant), f"error-{name}-{model}",
+                frame.show(frame.cached_evidence(error_and_score.drawn, name, model, constant), f"error-{name}-{model}",
                            frame.cached_over(error_and_score.small_print, name, model))
 
 

@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from itertools import permutations
 
 import msgspec
+import numpy as np
 import pytest
 
+from core.evidence.cells import Cell
+from core.evidence.single import Versus
 from core.methods import METHODS
+from core.runs.answers import Answers
 from core.runs.records import Matrix, RunRecord, RunSpec, Scores
 from core.runs.store import Store
 from core.statistics.ranks import rank_correlation
 from core.views.scores import error_and_score
 from tests.opening import charts, open_page, said
+from tests.planting import logits_of
 
 ONE_SHOT = ("magnitude", "wanda", "sparsegpt", "admm-layer")
 ZEROS = {"2:4": 0.5, "4:8": 0.5, "1:4": 0.75, "3:4": 0.25}
@@ -124,6 +129,25 @@ def test_a_confound_is_not_taken_for_an_effect() -> None:
     close = [record(method, "2:4", 0.1 + 0.1 * i, 0.60 + 0.001 * i) for i, method in enumerate(ONE_SHOT)]
     # 0.003 is noise at n = 1000
     assert error_and_score.at_one_pattern(error_and_score.marks(close, "agreement", "tiny")) == (1, 1)
+
+
+@pytest.mark.parametrize(("elsewhere", "level"), [(0, False), (150, True)])
+def test_with_answers_two_runs_are_level_by_their_paired_difference(elsewhere: int, level: bool) -> None:
+    """The least error is right on 888 of 1000, another run on 900, a difference that lies inside the band. Where the
+    900 hold the 888, twelve examples against none decide; where each is right on 150 of its own, chance would do."""
+    labels, right = np.zeros(1000, np.int16), np.arange(1000) < 900
+    least = right.copy()
+    least[888:900] = False
+    least[:elsewhere] = False
+    best = right.copy()
+    best[150:150 + elsewhere] = False
+    assert best.sum() - least.sum() == 12
+    runs = [record("wanda", "2:4", 0.1, float(least.mean())), record("magnitude", "2:4", 0.2, float(best.mean()))]
+    known = Versus(Cell(r, Answers(logits_of(said, labels), labels))
+                   for r, said in zip(runs, (least, best), strict=True))
+    found = error_and_score.marks(runs, "agreement", "tiny")
+    assert error_and_score.at_one_pattern(found) == (1, 1)
+    assert error_and_score.at_one_pattern(found, known) == (int(level), 1)
 
 
 def test_what_has_no_error_or_was_trained_is_no_mark() -> None:

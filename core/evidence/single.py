@@ -29,6 +29,12 @@ class Versus:
             self._known[run_id] = against_dense(cell)
         return self._known[run_id]
 
+    def apart(self, run_id: str, other: str) -> Interval | None:
+        """The score of *run_id* minus that of *other*, both of one task, paired example by example. None where one of
+        them keeps no answers or they answer other examples."""
+        one, two = self._cells.get(run_id), self._cells.get(other)
+        return None if one is None or two is None or not one.answers.same_examples(two.answers) else _apart(one, two)
+
 
 def against_dense(cell: Cell) -> Interval:
     """The score of one run minus its dense model's, paired example by example."""

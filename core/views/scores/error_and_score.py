@@ -13,6 +13,7 @@ from statistics import mean
 
 import pandas as pd
 
+from core.evidence.single import Versus
 from core.runs.records import RunRecord
 from core.statistics.ranks import by_chance, rank_correlation
 from core.views.drawing import style
@@ -66,12 +67,18 @@ def mean_error(record: RunRecord) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def panel(records: Sequence[RunRecord], task: str, model: str, floor: float | None = None) -> View:
+def drawn(records: Sequence[RunRecord], versus: Versus, task: str, model: str, floor: float | None) -> View:
+    """`panel`, where answers are at hand."""
+    return panel(records, task, model, floor, versus)
+
+
+def panel(records: Sequence[RunRecord], task: str, model: str, floor: float | None = None,
+          versus: Versus | None = None) -> View:
     """Score over reconstruction error, a mark a one-shot run: its method's colour, its pattern's shape.
 
     x: the mean over the matrices of the share of their output that was lost, logarithmic. y: the task's main metric.
-    The grey line is dense, the band around it what counts as equal (`core.statistics.noise`). The broken line, *floor*,
-    is the best constant answer.
+    The grey line is dense, the band around it two standard errors of its score. The broken line, *floor*, is the best
+    constant answer. *versus* knows the paired differences of runs that keep answers; others are judged by the band.
     """
     found = marks(records, task, model)
     dots = [m.point for m in found]
@@ -103,9 +110,10 @@ def panel(records: Sequence[RunRecord], task: str, model: str, floor: float | No
                   "title": {"text": f"{ERROR_WORDS}, mean over matrices (log)"}},
         "yaxis": {"range": [low - room, high + room], "title": {"text": style.metric_words(results.metric)}},
     }, HEIGHT, legend=True, revision=f"errors/{task}/{model}")
-    return View(_claim(found, task), figure, None, _alt(found, task, model), _table(found),
+    claim = _claim(found, task, versus)
+    return View(claim, figure, None, _alt(found, task, model), _table(found),
                 "Compare marks of one shape: the same pattern, so the same number of zeros, by different methods.",
-                heading=style.lead(_claim(found, task), " (rank", ";"))
+                heading=style.lead(claim, " (rank", ";"))
 
 
 def _trace(own: Sequence[Mark], method: str, symbols: dict[str, str]) -> Part:
@@ -121,7 +129,7 @@ def _trace(own: Sequence[Mark], method: str, symbols: dict[str, str]) -> Part:
                          "%{customdata[3]} calibration examples<br>%{customdata[4]}<extra></extra>"}
 
 
-def _claim(found: Sequence[Mark], task: str) -> str:
+def _claim(found: Sequence[Mark], task: str, versus: Versus | None) -> str:
     """What the panel says: does the order of the errors tell the order of the scores, over all and at one pattern?"""
     r = rank_correlation([m.error for m in found], [m.point.score for m in found])
     title, runs = style.task_title(task), len(found)
@@ -136,18 +144,19 @@ def _claim(found: Sequence[Mark], task: str) -> str:
     else:
         often = "nearly always" if abs(r) >= STRONG else "often"
         text = f"{title}: a lower error {often} came with a {'better' if r < 0 else 'worse'} score ({said})"
-    held, groups = at_one_pattern(found)
+    held, groups = at_one_pattern(found, versus)
     if groups:
-        text += (f"; at the same pattern the lowest error scored best, or within noise of it, in {held} of "
+        text += (f"; at the same pattern the lowest error scored best, or level with the best, in {held} of "
                  f"{groups} {'pattern' if groups == 1 else 'patterns'}")
     return text + "."
 
 
-def at_one_pattern(found: Sequence[Mark]) -> tuple[int, int]:
-    """(in how many patterns the run with the lowest error has the best score or is within noise of it, of how many).
+def at_one_pattern(found: Sequence[Mark], versus: Versus | None = None) -> tuple[int, int]:
+    """(in how many patterns the run with the lowest error has the best score or is level with it, of how many).
 
     Counted are patterns with at least two methods. More zeros mean a larger error *and* a lower score, whatever the
-    method: only runs of one pattern say whether the error itself matters.
+    method: only runs of one pattern say whether the error itself matters. Level: the 95 % interval of the paired
+    difference holds 0; without answers, closer than two standard errors of the dense score.
     """
     held = groups = 0
     for pattern in dict.fromkeys(m.point.words for m in found):
@@ -155,21 +164,24 @@ def at_one_pattern(found: Sequence[Mark]) -> tuple[int, int]:
         if len({m.point.method for m in own}) < 2:
             continue
         least = min(own, key=lambda m: m.error).point
+        best = max((m.point for m in own), key=lambda p: p.score)
+        apart = versus.apart(least.id, best.id) if versus is not None else None
         groups += 1
-        held += max(m.point.score for m in own) - least.score <= least.noise
+        held += best.score - least.score <= least.noise if apart is None else apart.high >= 0
     return held, groups
 
 
 def small_print(records: Sequence[RunRecord], task: str, model: str) -> str:
-    """What stands under a panel: what the error is, and what counts as noise on either axis."""
+    """What stands under a panel: what the error is, and what counts as level on either axis."""
     found = marks(records, task, model)
     half, runs = mean(m.point.noise for m in found), len(found)
     examples = sorted({m.calibration for m in found})
     text = " or ".join(style.count(n) for n in examples)
     return (f"Error: the share of a layer's output that is lost on {text} calibration examples, taken from the "
-            f"training set; the mean over all pruned matrices. Scores closer than {half:.3f} are equal within noise; "
-            f"a rank correlation of {runs} unrelated runs easily reaches ±{min(by_chance(runs), 1.0):.2f}. More zeros "
-            "mean a larger error and a lower score by any method: compare within one pattern.")
+            "training set; the mean over all pruned matrices. Two runs are level where the 95 % interval of their "
+            f"paired difference holds 0. Grey band: two standard errors of the dense score, ±{half:.3f}. A rank "
+            f"correlation of {runs} unrelated runs easily reaches ±{min(by_chance(runs), 1.0):.2f}. More zeros mean a "
+            "larger error and a lower score by any method: compare within one pattern.")
 
 
 def _alt(found: Sequence[Mark], task: str, model: str) -> str:
