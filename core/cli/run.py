@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from core.cli.output import echo_json, json_option, printable, record_object, table
+from core.cli.output import echo_json, json_option, note, printable, record_object, table
 from core.cli.places import THREADS, Place, check_folder
 from core.cli.progress import reporter, stoppable
 from core.errors import InputError
@@ -19,6 +20,8 @@ from core.runs.records import STAGES, RunRecord, RunSpec
 from core.runs.store import Store, default_store
 from core.specs.resolving import resolve
 from core.specs.settings import choices_of, help_of, kind_of, range_words, read
+
+TRACKING = ".tracking"  # of the live root: no run's folder begins with a dot
 
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,8 +97,9 @@ def set_threads(threads: int | None) -> None:
 
 
 def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, again: bool, store: Store,
-            report: Report) -> RunRecord:
-    """Resolve what was typed and run it. The twin of `core.running.pipeline.run`.
+            report: Report, track: tuple[str, ...] = (), track_dir: Path | None = None) -> RunRecord:
+    """Resolve what was typed and run it. The twin of `core.running.pipeline.run`. *track*: trackers that hear the
+    trace, which keep their files in *track_dir*.
 
     What can be seen to be no use is refused before torch is loaded and before a folder of the run is there.
     """
@@ -104,9 +108,17 @@ def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, aga
     source_of(spec.model)
     if data_dir is not None:
         check_folder(data_dir)
-    from core.running import pipeline
+    from core.running import pipeline, tracking
 
-    return pipeline.run(spec, store=store, data_dir=data_dir, resume=resume, again=again, report=report, given=given)
+    carry_out = partial(pipeline.run, spec, store=store, data_dir=data_dir, resume=resume, again=again, report=report,
+                        given=given)
+    if not track:
+        return carry_out()
+    with tracking.tracked(spec, list(dict.fromkeys(track)), track_dir or store.live / TRACKING) as curves:
+        record = carry_out(heard=curves)
+    if curves.problem:
+        note(f"Note: tracking stopped {curves.problem}; the run is whole.")
+    return record
 
 
 def score_table(record: RunRecord) -> str:
@@ -134,10 +146,15 @@ def summary(record: RunRecord) -> str:
 @click.option("--again", is_flag=True, help="Make the run again though it exists.")
 @click.option("--progress-file", type=Place(dir_okay=False),
               help="Write where the run stands into this file, as JSON, while it goes on.")
+@click.option("--track", multiple=True, metavar="TRACKER",
+              help="Send the training curves to this tracker of accelerate too, e.g. tensorboard; repeatable. The run "
+                   "stays the same bit for bit.")
+@click.option("--track-dir", type=Place(file_okay=False),
+              help="Where trackers keep their files; default: .tracking among the live runs.")
 @click.option("--threads", type=THREADS, help="Processor cores that torch may use.")
 @json_option
-def run_command(data_dir: Path | None, resume: bool, again: bool, progress_file: Path | None, threads: int | None,
-                as_json: bool, **options: Any) -> None:
+def run_command(data_dir: Path | None, resume: bool, again: bool, progress_file: Path | None, track: tuple[str, ...],
+                track_dir: Path | None, threads: int | None, as_json: bool, **options: Any) -> None:
     """Train, prune, evaluate and record one model.
 
     The dense parent is made first when it is not on this machine. A finished run of the same settings is not made
@@ -150,7 +167,8 @@ def run_command(data_dir: Path | None, resume: bool, again: bool, progress_file:
     """
     set_threads(threads)
     with stoppable(), reporter(file=progress_file) as report:
-        record = run_one(options, data_dir=data_dir, resume=resume, again=again, store=default_store(), report=report)
+        record = run_one(options, data_dir=data_dir, resume=resume, again=again, store=default_store(), report=report,
+                         track=track, track_dir=track_dir)
     if as_json:
         echo_json(record_object(record))
     else:

@@ -23,6 +23,7 @@ from core.running.training import Diverged
 from core.runs.records import SCHEMA, RunRecord, RunSpec
 from core.runs.signatures import sign, unsign
 from core.runs.store import HEADER, now, read_header
+from core.runs.traces import Heard
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ class Parent:
 
 def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report, *, shared: Shared,
               data_dir: Path | None = None, resume: bool = False, created: str | None = None,
-              given: Mapping[str, Any] | None = None) -> RunRecord:
+              given: Mapping[str, Any] | None = None, heard: Heard | None = None) -> RunRecord:
     """All stages of *spec* in order, into *folder*, which is made once everything is loaded and of use; from then on
     the header tells at any moment how far it got.
 
     *parent*: None for a dense run. *shared*: what runs before it have worked out, and where this one adds to it.
     *resume*: go on from the resume file of a killed run, if it got as far as writing one; the run then keeps the moment
-    *created* at which it first began.
+    *created* at which it first began. *heard*: is told every row of the trace.
     """
     resuming = resume and (folder / RESUME).exists()
     record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", spec=spec,
@@ -49,7 +50,7 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
                        environment=environment(),
                        parent=None if parent is None else parent.run_id)
     sign(record)
-    journal = Journal(folder, record, report, resuming, shared)
+    journal = Journal(folder, record, report, resuming, shared, heard)
     begun = (folder / HEADER).exists()
     try:
         ready = _load(spec, parent, data_dir, shared, journal)

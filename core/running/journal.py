@@ -18,20 +18,22 @@ from core.running.snapshots import Snapshots
 from core.runs.disk import refused_by_system
 from core.runs.records import RunRecord
 from core.runs.store import write_atomic, write_header
-from core.runs.traces import TraceFile
+from core.runs.traces import Heard, TraceFile
 
 RESUME = "resume.safetensors"
 FAULT = "fault.log"
 
 
 class Journal:
-    """Handed from stage to stage of one run, each of which adds to it. *resuming*: a killed run is continued."""
+    """Handed from stage to stage of one run, each of which adds to it. *resuming*: a killed run is continued. *heard*:
+    is told every row of the trace."""
 
-    def __init__(self, folder: Path, record: RunRecord, report: Report, resuming: bool, shared: Shared) -> None:
+    def __init__(self, folder: Path, record: RunRecord, report: Report, resuming: bool, shared: Shared,
+                 heard: Heard | None = None) -> None:
         self.folder, self.record, self.report, self.resuming, self.shared = folder, record, report, resuming, shared
         self.scores: dict[str, float] = {}  # by stage, as the fields of `core.runs.records.Scores`
         self.worth: dict[str, np.ndarray] = {}  # of every unit, by module, to a method that chooses units
-        self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder, shared), TraceFile(folder)
+        self.snapshots, self.moments, self.trace = Snapshots(folder), Moments(folder, shared), TraceFile(folder, heard)
         if not resuming:
             self.snapshots.clear()  # of an attempt that is not gone on with: nobody shall take it for this one
 

@@ -21,6 +21,7 @@ from core.runs.disk import ELSEWHERE, copy_folder, in_words, refused_by_system, 
 from core.runs.records import RunRecord, RunSpec
 from core.runs.signatures import writer_of
 from core.runs.store import CHECKPOINT, HEADER, Store
+from core.runs.traces import Heard
 from core.runs.writers import alone
 from core.specs.resolving import dense_spec, resolve
 from core.surgery import save, shrink_to
@@ -30,20 +31,21 @@ __all__ = ["export", "find_checkpoint", "resolve", "run"]
 
 def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bool = False, again: bool = False,
         report: Report | None = None, given: Mapping[str, Any] | None = None,
-        shared: Shared | None = None) -> RunRecord:
+        shared: Shared | None = None, heard: Heard | None = None) -> RunRecord:
     """Carry *spec* out into `store.live/<run id>` and return its record.
 
     A finished run of the same spec is returned as it is, unless *again*. An unfinished one continues bit for bit with
     *resume*. *shared*: one for all runs of a sweep, so that what they have in common is worked out once; the results
-    are the same bit for bit. Raises InputError for what a person can mend; on any other failure the folder's status
-    says failed, with the reason, and the error goes on.
+    are the same bit for bit. *heard*: is told every row of this run's trace, and none of its dense parent's. Raises
+    InputError for what a person can mend; on any other failure the folder's status says failed, with the reason, and
+    the error goes on.
     """
     record = _record(spec, store)
     if record is not None and record.status == "succeeded" and not again:
         return record
     with _writing(spec, store):
         return _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}),
-                    Shared() if shared is None else shared)
+                    Shared() if shared is None else shared, heard)
 
 
 def _record(spec: RunSpec, store: Store) -> RunRecord | None:
@@ -70,7 +72,7 @@ def _of_the_run(error: OSError, store: Store) -> bool:
 
 
 def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again: bool, report: Report,
-         given: dict[str, Any], shared: Shared) -> RunRecord:
+         given: dict[str, Any], shared: Shared, heard: Heard | None = None) -> RunRecord:
     """The same, as the only writer of its folder."""
     folder = store.live / spec.run_id
     record = _record(spec, store)
@@ -86,7 +88,7 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
             shutil.rmtree(folder)
     parent = None if spec.method == "dense" else _parent(dense_spec(spec), store, data_dir, report, shared)
     return carry_out(spec, parent, folder, report, shared=shared, data_dir=data_dir, resume=resume,
-                     created=None if record is None else record.created, given=given)
+                     created=None if record is None else record.created, given=given, heard=heard)
 
 
 def _parent(spec: RunSpec, store: Store, data_dir: Path | None, report: Report, shared: Shared) -> Parent:

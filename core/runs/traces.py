@@ -8,27 +8,33 @@ last batch), confidence and diversity (of drawn masks), lr, seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from core.runs.store import TRACE, write_atomic
 
+Heard = Callable[[Mapping[str, Any]], None]
+
 
 class TraceFile:
-    """The trace of the run folder *folder*, for writing."""
+    """The trace of the run folder *folder*, for writing. *heard* is told every row too."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / TRACE
+    def __init__(self, folder: Path, heard: Heard | None = None) -> None:
+        self.file, self.heard = folder / TRACE, heard or (lambda row: None)
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row."""
         with self.file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
+        self.heard(row)
 
     def replace(self, rows: Iterable[dict[str, Any]] = ()) -> None:
         """Start again with *rows*."""
-        write_atomic(self.file, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        kept = list(rows)
+        self._write(kept)
+        for row in kept:
+            self.heard(row)
 
     def cut(self, step: int) -> None:
         """Forget what was logged after *step*: the checkpoint that a run continues from."""
@@ -40,4 +46,7 @@ class TraceFile:
                 continue  # half a line, from the moment of the kill
             if isinstance(row, dict) and row.get("step", step + 1) <= step:
                 rows.append(row)
-        self.replace(rows)
+        self._write(rows)  # all of them were heard when they came
+
+    def _write(self, rows: Iterable[dict[str, Any]]) -> None:
+        write_atomic(self.file, "".join(json.dumps(row) + "\n" for row in rows).encode())
