@@ -77,14 +77,14 @@ class Report:
 
     def __str__(self) -> str:
         errors = [matrix.error for matrix in self.matrices if matrix.error is not None]
-        mean = f", mean output error {sum(errors) / len(errors):.3f}" if errors else ""
+        mean = f", mean output error {sum(errors) / len(errors):.2g}" if errors else ""
         exactly = f"all obey {self.pattern} exactly" if self.exact else f"not all obey {self.pattern}"
         head = f"{self.method}: {len(self.matrices)} matrices, {self.sparsity:.1%} zeros, {exactly}{mean}."
         return " ".join([head, *self.notes])
 
     def _repr_html_(self) -> str:
         """The table, as a notebook shows it."""
-        numbers = {"sparsity": "{:.1%}".format, "error": "{:.3f}".format, "kept energy": "{:.3f}".format,
+        numbers = {"sparsity": "{:.1%}".format, "error": "{:.2g}".format, "kept energy": "{:.3f}".format,
                    "moved": "{:.3f}".format}
         shown = self.table.to_html(index=False, border=0, formatters=numbers, na_rep="–")
         return f"<p>{html.escape(str(self))}</p>{shown}"

@@ -44,7 +44,7 @@ class View:
     def titled(self, figure: go.Figure) -> go.Figure:
         """A copy of *figure* with the claim over it, and room for that."""
         lines = textwrap.wrap(self.heading or self.claim, 88)
-        room = 30 + 24 * len(lines)
+        room = 24 * len(lines)
         layout = figure.layout
         return type(figure)(figure).update_layout(
             title={"text": html.escape("\n".join(lines)).replace("\n", "<br>"), "x": 0.01, "y": 1, "yanchor": "top",
