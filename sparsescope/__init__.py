@@ -4,8 +4,8 @@
 
     result = sparsescope.prune(model, tokenizer, texts, pattern="2:4", method="admm-layer")
     result                                       # every matrix: shape, zeros, exact?, error
-    result.view("before-after")                  # one matrix before and after: a Plotly figure
-    sparsescope.view("cola-minilm-l6-admm-2of4-e4-s0-0123abcd", "trace")
+    result.view("weights.maps")                  # one matrix before and after: a Plotly figure
+    sparsescope.view("cola-minilm-l6-admm-2of4-e4-s0-0123abcd", "trace.timeline")
 
 What a person can mend is raised as `InputError`: what was given, what was expected, what to do. Importing this package
 loads no torch; `prune` does. The engine is `core`, whose names may change; those of this package stay.

@@ -44,16 +44,17 @@ def load_run(run: str | Path) -> Run:
     return open_named(run, default_store())
 
 
-def view(run: Run | str | Path, name: str, matrix: str | None = None) -> View:
+def view(run: Run | str | Path, name: str, matrix: str | None = None, **choices: str) -> View:
     """Draw the view *name* (see `views`) of *run*: an opened one, a run id or a run folder.
 
     *matrix*: which one, for the views of a matrix, by its name in the model's state dict without `.weight`; the first
-    when it is left out. The view shows itself in a notebook; `figure` is its Plotly figure, `claim` the sentence that
+    when it is left out. *choices*: what a view lets one choose ("weights.model": figure="error", "moved", "energy" or
+    "sparsity"). The view shows itself in a notebook; `figure` is its Plotly figure, `claim` the sentence that
     it shows, `alt` its text for who cannot see it, `table` its numbers.
 
-    Raises InputError for a run, a view or a matrix that there is not, and for damaged arrays.
+    Raises InputError for a run, a view, a matrix or a choice that there is not, and for damaged arrays.
     """
-    return view_of(run if isinstance(run, Run) else load_run(run), name, matrix)
+    return view_of(run if isinstance(run, Run) else load_run(run), name, matrix, **choices)
 
 
 def views() -> dict[str, str]:

@@ -104,9 +104,9 @@ class Pruned:
     report: Report
     run: Run = field(repr=False)
 
-    def view(self, name: str, matrix: str | None = None) -> View:
+    def view(self, name: str, matrix: str | None = None, **choices: str) -> View:
         """Draw the view *name*: see `sparsescope.view`. Raises InputError."""
-        return view_of(self.run, name, matrix)
+        return view_of(self.run, name, matrix, **choices)
 
     def __str__(self) -> str:
         return str(self.report)

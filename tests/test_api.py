@@ -194,20 +194,20 @@ def test_every_view_of_the_list_draws_a_result_or_a_recorded_run(pruned: sparses
     assert sparsescope.views().keys() == VIEWS.keys()
     for name in VIEWS:
         # Results have no scores.
-        drawn = sparsescope.view(SOLVED, name) if name == "accuracies" else pruned.view(name)
+        drawn = sparsescope.view(SOLVED, name) if name == "trace.waterfall" else pruned.view(name)
         bundle = drawn._repr_mimebundle_()
         assert drawn.claim in bundle["text/plain"], name
-        kind = "text/html" if name == "certificate" else \
+        kind = "text/html" if name == "occupancy.certificate" else \
             "application/vnd.plotly.v1+json" if drawn.figure is not None else "image/png"
         assert bundle.keys() == {"text/plain", kind}, name
-    assert pruned.view("accuracies").figure is None
+    assert pruned.view("trace.waterfall").figure is None
 
 
 def test_the_figure_in_a_notebook_holds_the_weights_before_and_after(pruned: sparsescope.Pruned, dense: Any) -> None:
     name = "bert.encoder.layer.1.attention.self.value"
-    shown = pruned.view("before-after", name)._repr_mimebundle_()["application/vnd.plotly.v1+json"]
+    shown = pruned.view("weights.maps", name)._repr_mimebundle_()["application/vnd.plotly.v1+json"]
     assert "went" in shown["layout"]["title"]["text"]
-    figure = pruned.view("before-after", name).figure
+    figure = pruned.view("weights.maps", name).figure
     maps = [np.asarray(trace["z"]) for trace in figure.data if trace.type == "heatmap" and trace.colorbar.thickness]
     before = dense.get_submodule(name).weight.detach().numpy()
     after = pruned.model.get_submodule(name).weight.detach().numpy()
@@ -225,7 +225,7 @@ def test_two_results_of_one_spec_are_two_runs(dense: Any, tokenizer: Any, pruned
     again = sparsescope.prune(other, tokenizer, TEXTS, iterations=4, stages=1)
     assert again.run.record.id != pruned.run.record.id
     name = "bert.encoder.layer.0.output.dense"
-    first, second = (np.nanmax(r.view("before-after", name).figure.data[0].z) for r in (pruned, again))
+    first, second = (np.nanmax(r.view("weights.maps", name).figure.data[0].z) for r in (pruned, again))
     assert second == pytest.approx(2 * first, rel=1e-6)
 
 
@@ -251,15 +251,20 @@ def test_recorded_runs_are_listed_and_opened_by_id_and_by_folder(good_store: Sto
         sparsescope.load_run(found.id[:-1])
     with pytest.raises(InputError, match="There is no folder"):
         sparsescope.load_run(tmp_path / "nothing")
-    for name, matrix, words in (("tiles", None, "Did you mean 'tile'?"), ("trace", "a", "Leave the matrix out"),
-                                ("tile", "layer.9", "Unknown matrix")):
+    for name, matrix, words in (("weights.tiles", None, "Did you mean 'weights.tile'?"),
+                                ("trace.timeline", "a", "Leave the matrix out"),
+                                ("weights.tile", "layer.9", "Unknown matrix")):
         with pytest.raises(InputError, match=words):
             sparsescope.view(opened, name, matrix)
+    with pytest.raises(InputError, match="Unknown figure 'errors'"):
+        sparsescope.view(opened, "weights.model", figure="errors")
+    with pytest.raises(InputError, match="no choices"):
+        sparsescope.view(opened, "trace.timeline", figure="error")
 
 
 def test_the_page_of_the_api_names_all_of_it() -> None:
     page = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
     assert [name for name in sparsescope.__all__ if f"`{name}" not in page] == []
-    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", page, flags=re.M))
+    rows = dict(re.findall(r"^\| `([a-z.]+)` \| (.+) \|$", page, flags=re.M))
     assert {name: rows.get(name) for name in VIEWS} == sparsescope.views()
     assert all(f"`{name}`" in page for name in sparsescope.methods())
