@@ -38,7 +38,9 @@ CASES: list[tuple[tuple[str, ...], int, str]] = [
     *[(("task", "remove", name), 2, "") for name in ("", LONG, ODD, "..", "none")],
     *[(("export", DENSE, "--to", to), 2, "") for to in ("", " ", LONG, "{file}", "{file}/x", "{folder}", "{loop}",
                                                         "{loop}/x", "{dangling}", "{dangling}/x", "~nobody-here/x")],
+    *[(("export", DENSE, "--push", name), 2, "Correct --push") for name in ("", LONG, ODD, "..", "a/b/c", "-", "a b")],
     # Names of lists
+    *[((*TINY, "--track", name), 2, "") for name in ("", LONG, ODD, "tensorbord")],
     *[((*TINY[:1], "--task", name), 2, "") for name in ("", LONG, ODD, "..", "own:", "own:none", "agreemnt")],
     *[((*TINY[:3], "--model", name), 2, "") for name in ("", " ", LONG, ODD, "..", "{file}", "{folder}", "{loop}",
                                                          "{dangling}", "{home}", "a//b", "http://a/b", "~nobody-here")],
@@ -49,6 +51,7 @@ CASES: list[tuple[tuple[str, ...], int, str]] = [
                                                     "rho_end=-1", "none=1", f"{LONG}=1", "dual=2")],
     *[((*TINY, "--threads", text), 2, "") for text in ("0", "-1", "1e9", "1000000000", "nan", "", "many", "9" * 5000)],
     *[((*TINY, "--progress-file", name), 2, "") for name in ("", LONG, "{folder}", "{file}/x", "none/x")],
+    *[((*TINY, "--track", "tensorboard", "--track-dir", name), 2, "") for name in ("", LONG, "{file}", "{file}/x")],
     *[(("run", "--task", "cola", "--model", "tiny", "--data-dir", name), 2, "") for name in (
         "", LONG, ODD, "none", "{file}", "{loop}", "~nobody-here")],
     *[((name,), 2, "Did you mean") for name in ("lst", "shwo")],
