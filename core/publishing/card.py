@@ -44,21 +44,22 @@ def write(run: Run, folder: Path, shrunk: bool) -> None:
 
 def text(run: Run, folder: Path, shrunk: bool) -> str:
     """The whole card, metadata first."""
-    parts = (f"---\n{metadata(run.record)}\n---", _head(run.record), _use(run.record, shrunk), _scores(run),
+    parts = (f"---\n{metadata(run.record)}\n---", _head(run.record, shrunk), _use(run.record, shrunk), _scores(run),
              _sparsity(run, folder, shrunk), _verified(run), _made(run.record), _limits(run.record))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _head(record: RunRecord) -> str:
+def _head(record: RunRecord, shrunk: bool) -> str:
     spec, model = record.spec, model_names.title_of(record.spec.model)
-    trained = f"fine-tuned on {tasks.title_of(spec.task)}"
+    trained = f"{'trained' if model == 'tiny' else 'fine-tuned'} on {tasks.title_of(spec.task)}"
     if spec.method == "dense":
         return f"# {model}, dense\n\n`{model}` {trained}; nothing is pruned."
     entry = methods.METHODS[spec.method]
     name = f"{spec.pattern}, {spec.bits} bits" if spec.bits else spec.pattern
     total = sum(m.shape[0] * m.shape[1] for m in record.matrices)
+    fate = "gone" if shrunk else "zero"
     return (f"# {model}, {name} by {entry.title}\n\n`{model}` {trained} and pruned: {record.sparsity:.1%} of the "
-            f"{total:,} weights in {len(record.matrices)} linear layers are zero. {entry.idea}")
+            f"{total:,} weights in {len(record.matrices)} linear layers are {fate}. {entry.idea}")
 
 
 def _use(record: RunRecord, shrunk: bool) -> str:
