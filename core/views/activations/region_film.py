@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from core.errors import InputError, unknown
 from core.runs.phases import MOMENT
-from core.runs.records import Moment
+from core.runs.records import Moment, RunRecord
 from core.runs.regions import MAPS, QUIET, region_norms
 from core.runs.store import ARRAYS, HEADER, Run, file_times
 from core.views.activations.kept_sentence import TOKENS, Floats, both, probe_of
@@ -20,6 +21,7 @@ from core.views.drawing import style
 from core.views.weights.pair import Recent
 
 BLOCK = "block"
+TRAINING = "training"  # a moment in the training of a method without ADMM
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Film:
 def moment_words(moment: Moment) -> str:
     """A moment as a scrubber and an axis name it: "ADMM, step 120"."""
     name = MOMENT.get(moment.phase, moment.phase)
-    return f"{name}, step {style.count(moment.step)}" if moment.phase in ("admm", "refine") else name
+    return f"{name}, step {style.count(moment.step)}" if moment.phase in ("admm", TRAINING, "refine") else name
 
 
 def map_title(name: str) -> str:
@@ -130,7 +132,7 @@ def film(run: Run, probe: str, name: str) -> Film:
 
 def _watched(run: Run, probe: str, name: str) -> Film | None:
     """The film that the run kept, or None when it kept nothing of this map and sentence."""
-    layers, moments = tuple(range(1, run.record.layers + 1)), tuple(run.record.moments)
+    layers, moments = tuple(range(1, run.record.layers + 1)), tuple(_named(run.record, m) for m in run.record.moments)
     key = f"region/{{}}/{name}/{probe}/{{}}".format
     held = run.several(key(m.k, layer) for m in moments for layer in layers)
     if not held:
@@ -144,6 +146,12 @@ def _watched(run: Run, probe: str, name: str) -> Film | None:
     norms = tuple(tuple(None if (v := held.get(key(m.k, layer))) is None else v[:TOKENS].astype(np.float32)
                         for layer in layers) for m in moments)
     return _scaled(Film(name, layers, moments, norms, (), (), True))
+
+
+def _named(record: RunRecord, moment: Moment) -> Moment:
+    """*moment*; of a method without ADMM, what its header calls that phase is plain training."""
+    plain = moment.phase == "admm" and "admm" not in record.spec.method
+    return msgspec.structs.replace(moment, phase=TRAINING) if plain else moment
 
 
 def _pieced(run: Run, probe: str, name: str) -> Film:
