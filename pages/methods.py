@@ -16,10 +16,10 @@ if name:
     with frame.guarded():
         method_card.show(frame.cached_evidence(method_table.card, name), alone=True)
 else:
-    found = frame.cached_evidence(method_table.costs)
-    if found is None:
+    tables = [frame.cached_evidence(method_table.costs, units) for units in (False, True)]
+    if not any(tables):
         frame.empty()
-    else:
+    for found in filter(None, tables):
         st.subheader(links.plain(found.claim), anchor=False)
         method_card.compare(found)
         st.caption(links.plain(found.note))

@@ -63,7 +63,8 @@ def card(records: Sequence[RunRecord], versus: Versus, name: str) -> MethodCard:
         rows = [Row(r.id, style.task_title(r.spec.task), "dense", _budget(r),
                     style.score(r.results.final) if r.results else "–", "–", True) for r in shown]
     trace = next((r.id for r in shown if r.snapshots or r.spec.epochs > 0), shown[0].id if shown else None)
-    return MethodCard(name, entry.title, entry.colour, TRAINING[entry.training], idea_of(text), text,
+    kind = "heads and neurons · " if entry.prunes == "units" else ""
+    return MethodCard(name, entry.title, entry.colour, f"{kind}{TRAINING[entry.training]}", idea_of(text), text,
                       knobs_of(entry.knobs), tuple(claims(name)), tuple(rows),
                       bool(entry.target) and entry.by_layer, trace if entry.target else None)
 
@@ -115,12 +116,15 @@ class Costs:
     note: str
 
 
-def costs(records: Sequence[RunRecord], versus: Versus) -> Costs | None:
+def costs(records: Sequence[RunRecord], versus: Versus, units: bool = False) -> Costs | None:
     """The comparison on the task, model and pattern that most methods have a run of (a real task before a synthetic
-    one). One run a method and kind of budget: the one that turns no knob, with the lowest seed. None without any."""
+    one). One run a method and kind of budget: the one that turns no knob, with the lowest seed. None without any.
+
+    *units*: of runs that remove whole heads and neurons; else of all others.
+    """
     kinds: dict[tuple[str, str, str], list[RunRecord]] = defaultdict(list)
     for r in records:
-        if scored(r) and not r.spec.bits:
+        if scored(r) and not r.spec.bits and (units == (r.units is not None)):
             kinds[r.spec.task, r.spec.model, r.spec.pattern].append(r)
     if not kinds:
         return None
