@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from core.evidence.cells import ids_of, left_out
-from core.evidence.lines import kinds
+from core.evidence.lines import kind_of, kinds
 from core.evidence.places import AVERAGE, averaged, places, richest
 from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.tables import patterns
@@ -20,6 +20,7 @@ from ui import frame, links
 OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit", "pattern", "against", "model"))
 RATIO, ERROR = "ratio", "error"
 VIEWS = {RATIO: "Score over ratio", ERROR: "Score over error"}
+FEW = 4  # lines in colour where none is of the story
 VALIDATION = (
     "Scores are of GLUE's validation sets, which the field has looked at often. On examples that nobody had seen, "
     "trained runs at 1:4 scored 3 to 4 points lower and magnitude at 2:4 scored 6 points lower; the order of ADMM over "
@@ -81,7 +82,7 @@ def _lit(names: Mapping[str, str]) -> tuple[str, ...]:
     """The lines in colour, chosen in a box (`?lit=asp,admm`); those of the story when none is."""
     said = OWN.get("lit")
     wanted = said.split(",")[:40] if said else list(chart.STORY)
-    default = [key for key in names if key in chart.STORY] or list(names)[:1]
+    default = [key for key in names if key in chart.STORY] or list(names)[:FEW]
     now = [key for key in names if key in wanted] or default
     links.widget("several", "accuracy.lit", "In colour", now,
                  lambda chosen: OWN.put("lit", ",".join(chosen), ",".join(default)), names=names)
@@ -94,8 +95,9 @@ def of_forest(asked: chart.Asked) -> tuple[str, str]:
     if not there:
         return "", DENSE
     with st.container(horizontal=True, vertical_alignment="center"):
+        mine = [pattern for pattern in there if kind_of(pattern) == asked.kind]
         pattern = OWN.choose("pattern", "Pattern", there, width=160, quiet=True,
-                             default="2:4" if "2:4" in there else there[0])
+                             default="2:4" if "2:4" in mine else [*mine, *there][0])
         names = frame.cached_cells(forest.references, asked.tasks, asked.model, pattern, asked.quantity)
         against = OWN.choose("against", "Held against", list(names), width=280, quiet=True, kind="reference",
                              words=lambda key: f"against {names[key]}")
