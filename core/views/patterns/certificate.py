@@ -56,7 +56,10 @@ def certificate(run: Run) -> View:
         claim += "every block is whole or gone."
     else:
         claim += f"the pattern asks for no groups; {style.percent(run.record.sparsity)} of all weights are zero."
-    return words_only(claim, table, f"{faults} in {style.count(total)} groups." if rows else "")
+    noun = kind.partition(" of ")[0]
+    heading = f"{faults} in {style.count(total)} {noun}." if pattern.grouping.cell is not None or bad else \
+        f"{style.percent(run.record.sparsity)} of all weights are zero; the pattern has no groups."
+    return words_only(claim, table, heading if rows else "")
 
 
 def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | None, int]:

@@ -99,6 +99,12 @@ def class_names(size: int) -> list[str]:
     return ["0", *(f"≤ {-(-k * size // FEW)}" for k in range(1, FEW + 1))]
 
 
+def few(pattern: Pattern) -> list[int]:
+    """The classes that stand in a legend for more than it can hold: the ends, the quarters, and what is allowed."""
+    top = len(class_names(size_of(pattern))) - 1
+    return sorted({0, top // 4, top // 2, 3 * top // 4, top, allowed_class(pattern) or 0})
+
+
 def classes(histogram: NDArray[np.integer]) -> NDArray[np.int64]:
     """Put how many groups hold 0, 1, 2 ... entries into the classes of `class_names`."""
     size = len(histogram) - 1

@@ -141,8 +141,7 @@ def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int],
                      "showscale": False, "x0": (c - 1) / 2, "dx": c * step[1], "y0": (r - 1) / 2, "dy": r * step[0],
                      "xaxis": f"x{mark}", "yaxis": f"y{mark}",
                      "hovertemplate": "output %{y}, inputs around %{x}<br>%{z} count<extra></extra>"})
-    few = {0, top // 4, top // 2, 3 * top // 4, top, groups.allowed_class(pattern) or 0}
-    data += [swatch(f"{names[k]} of {size}", tones[k]) for k in (range(top + 1) if top <= 8 else sorted(few))]
+    data += [swatch(f"{names[k]} of {size}", tones[k]) for k in (range(top + 1) if top <= 8 else groups.few(pattern))]
     return build(data, {**layout, "annotations": notes}, 470, legend=True, revision=keep)
 
 
@@ -183,15 +182,17 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
                      "marker": {"color": tone, "line": {"width": 0}}, "textposition": "inside",
                      "insidetextfont": {"color": ink},
                      "text": [style.percent(v, 2) if v >= 0.06 and len(shares) <= NUMBERED else "" for v in heights],
-                     "insidetextanchor": "middle", "textangle": 0,
+                     "insidetextanchor": "middle", "textangle": 0, "showlegend": len(names) <= 9,
                      "hovertemplate": f"%{{x}}: %{{y:.1%}} of the groups hold {name}<extra></extra>"})
+    if len(names) > 9:
+        data += [swatch(names[k], groups.palette(pattern)[k]) for k in groups.few(pattern)]
     figure = build(data, {
         "barmode": "stack", "bargap": 0.25, "margin": {"b": 104},
         "legend": {**legend_below(), "title": {"text": "entries in the group "}, "traceorder": "normal"},
         "xaxis": _moments(list(shares)),
         "yaxis": {"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%",
                   "title": {"text": "share of the groups"}},
-    }, 460, legend=len(names) <= 9, revision=f"{run.record.id}/{matrix}")
+    }, 460, legend=True, revision=f"{run.record.id}/{matrix}")
     table = pd.DataFrame({"entries in the group": names} | {k: groups.classes(h) for k, h in columns.items()})
     claim = _history_claim(columns, pattern)
     alt = f"Stacked shares of groups by what they hold: {', '.join(columns)}. {claim}"
