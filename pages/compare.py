@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.compare import differences, flip_dots, flips, same_matrix, sides
+from core.views.compare import differences, flip_dots, flips, same_matrix, sides, units_beside
 from ui import comparing, frame, links
 from ui.cache import cached_across
 
 
 def maps(runs: Sequence[Run]) -> None:
     """The same matrix in every run, and against the reference."""
+    if not any(frame.drawable(run.record) for run in runs):
+        st.caption("None of these runs kept its matrices.")
+        return
     bar = st.container(horizontal=True, gap="medium", vertical_alignment="bottom")
     with bar:
         matrix = comparing.pick_matrix(runs)
@@ -55,6 +58,8 @@ def answers(runs: Sequence[Run]) -> None:
 frame.opening("compare")
 runs = comparing.pick()
 if runs:
+    if units_beside.wanted(runs):
+        comparing.draw(units_beside.beside, runs, key="units")
     with frame.guarded():
         maps(runs)
     comparing.heads(runs)

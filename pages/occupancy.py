@@ -5,10 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.patterns import certificate, occupancy_map
+from core.views.patterns import certificate, occupancy_map, unit_shares, units_left
 from ui import frame, links
 
 OWN = links.Own("occupancy", ("share",))
+
+
+def threshold(default: int, of: str = "matrix") -> int:
+    """The slider that says which dense weights count."""
+    return OWN.slide("share", "Largest dense weights that count", 1, 100, form="%d %%", default=default,
+                     help=f"No dense weight is exactly zero. One counts when it is among the largest of its {of}; the "
+                          "slider starts at the share that the pattern keeps.")
 
 
 def page(run: Run, matrix: str) -> None:
@@ -18,10 +25,7 @@ def page(run: Run, matrix: str) -> None:
             st.warning(links.plain(line))
     maps, knob = st.container(), st.container()
     with knob:
-        share = OWN.slide("share", "Largest dense weights that count", 1, 100, form="%d %%",
-                          default=occupancy_map.usual_share(run, matrix),
-                          help="No dense weight is exactly zero. One counts when it is among the largest of its "
-                               "matrix; the slider starts at the share that the pattern keeps.")
+        share = threshold(occupancy_map.usual_share(run, matrix))
     with maps:
         frame.draw(occupancy_map.group_maps, run, matrix, share, key="groups")
     frame.draw(certificate.certificate, run, key="certificate")
@@ -29,9 +33,23 @@ def page(run: Run, matrix: str) -> None:
     frame.draw(occupancy_map.strip, run, key="strip")
 
 
+def units(run: Run) -> None:
+    """A run that removed whole heads and neurons has no groups: what is left of every layer, then of one module."""
+    frame.draw(certificate.certificate, run, key="certificate")
+    matrix = frame.pick_matrix(run)
+    if matrix is not None:
+        shares, knob = st.container(), st.container()
+        with knob:
+            share = threshold(unit_shares.usual(run), "attention or FFN")
+        with shares:
+            frame.draw(unit_shares.unit_shares, run, matrix, share, key="groups")
+
+
 frame.opening("occupancy")
-run = frame.pick_run()
-matrix = None if run is None else frame.pick_matrix(run)
-if run is not None and matrix is not None:
+run = frame.pick_run(units=True)
+if run is not None:
     with frame.guarded():
-        page(run, matrix)
+        if units_left.of_units(run.record):
+            units(run)
+        elif (matrix := frame.pick_matrix(run)) is not None:
+            page(run, matrix)

@@ -8,8 +8,8 @@ from ui import first_screen, frame
 
 frame.opening("overview")
 first_screen.old_link()
-st.subheader(first_screen.SENTENCE, anchor=False)
 run = frame.featured()
+st.subheader(first_screen.sentence(run), anchor=False)
 if run is None:
     frame.empty()
     first_screen.ways(None)

@@ -9,7 +9,8 @@ from core.views.patterns import library_block, library_cost, library_map
 from core.views.patterns import library_source as source
 from ui import frame, links
 
-OWN = links.Own("patterns", ("block", "learned", "supports", "support", "down", "across"))
+KNOBS = ("block", "learned", "supports", "support", "down", "across")
+OWN = links.Own("patterns", (*KNOBS, "dense"))
 
 
 def page(run: Run, matrix: str) -> None:
@@ -53,12 +54,27 @@ def page(run: Run, matrix: str) -> None:
         frame.draw(library_block.ranking, run, *choice, down, across, key="ranking")
 
 
+def other(run: Run, words: str) -> bool:
+    """What a run of whole units has in place of a library; whether one of its dense weights is asked for all the same.
+
+    A link that names a knob of the library asks for it.
+    """
+    st.subheader(words, anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        frame.link("weights", "What is left of it", run=run.record.id)
+        frame.link("occupancy", "Its certificate", run=run.record.id)
+    if any(key in st.query_params for key in KNOBS):
+        OWN.put("dense", "true", "false")
+    return OWN.switch("dense", "Learn a library from its dense weights all the same", drops=KNOBS)
+
+
 frame.opening("patterns")
-run = frame.pick_run("any")
-matrix = None if run is None else frame.pick_matrix(run)
-if run is not None and matrix is not None:
+run = frame.pick_run("any", units=True)
+if run is not None:
     with frame.guarded():
-        if words := source.nothing_to_learn(run):
-            st.info(words)
-        else:
-            page(run, matrix)
+        words = source.no_library(run)
+        if not words or other(run, words):
+            if lacking := source.nothing_to_learn(run):
+                st.info(lacking)
+            elif (matrix := frame.pick_matrix(run)) is not None:
+                page(run, matrix)

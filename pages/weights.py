@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
+from core.views.patterns import units_left, units_map
 from core.views.weights import before_after, modelmap, moving, pair, tile
 from ui import comparing, film, frame, links
 from ui.weight_knobs import OWN, finer, older, position
@@ -64,8 +65,14 @@ def page(run: Run, matrix: str) -> None:
 
 
 frame.opening("weights")
-run = frame.pick_run()
-matrix = None if run is None else frame.pick_matrix(run)
-if run is not None and matrix is not None:
+run = frame.pick_run(units=True)
+matrix = None if run is None or not frame.drawable(run.record) else frame.pick_matrix(run)
+if run is not None:
+    if units_left.of_units(run.record):
+        frame.draw(units_map.units_map, run, matrix or "", key="units")
     with frame.guarded():
-        page(run, matrix)
+        if matrix is not None:
+            page(run, matrix)
+        elif not frame.drawable(run.record):
+            st.caption("This run kept its answers and what is left of its units, not its matrices.")
+            comparing.link_around(run)

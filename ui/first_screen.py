@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.methods import METHODS
 from core.runs.store import Run
 from core.views.catalogue import overview
 from core.views.drawing import style
 from core.views.film import opening
+from core.views.patterns.units_left import of_units
 from ui import film, frame, links
 
 SENTENCE = ("ADMM keeps two copies of every weight: one learns, one obeys the pattern, and a memory pulls them "
@@ -16,9 +18,23 @@ MOVED = ("task", "method", "pattern")  # filters of the list of runs, which was 
 LETTERS = 80  # of an old link's filter: what is longer names nothing
 
 
+def sentence(run: Run | None) -> str:
+    """What the method of *run* does."""
+    method = "admm" if run is None else run.record.spec.method
+    return SENTENCE if "admm" in method or method not in METHODS else METHODS[method].idea
+
+
 def play(run: Run) -> None:
-    """The film of one matrix of *run*, playing by itself; what it shows, and which run it is."""
+    """The film of one matrix of *run*, playing by itself; what it shows, and which run it is. Of a run that removed
+    whole units, the map of what is left."""
     with frame.guarded():
+        if of_units(run.record):
+            # pandas only where it is needed: the pinned run's film does without
+            from core.views.patterns.units_map import units_map
+
+            frame.show(frame.cached(units_map, run), "overview")
+            st.caption(links.plain(_name(run)))
+            return
         found = frame.cached(opening.film, run)
         if found is None:
             st.info("This run kept no moments to play.")
@@ -49,7 +65,7 @@ def ways(run: Run | None) -> None:
         frame.link("lesson", "Learn how in 10 minutes")
     with st.container(horizontal=True, gap="medium"):
         if run is not None:
-            frame.link("watch", "Explore", run=run.record.id)
+            frame.link("weights" if of_units(run.record) else "watch", "Explore", run=run.record.id)
         frame.link("run", "Run your own")
 
 

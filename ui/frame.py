@@ -26,6 +26,7 @@ from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
+from core.views.patterns.units_left import of_units
 from ui import cache, damaged, keys, lesson_strip, links
 from ui.cache import cached, cached_cells, cached_evidence, cached_over, entries, own, store
 from ui.css import CSS
@@ -71,15 +72,18 @@ def guarded() -> Iterator[None]:
 # -- the bar on top ----------------------------------------------------------------------------------------------
 
 
-def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm", drawn: bool = True) -> Run | None:
+def pick_run(kind: Literal["pruned", "any"] = "pruned", method: str = "admm", drawn: bool = True,
+             units: bool = False) -> Run | None:
     """Draw the bar with task and run (`?run=`), and return the run chosen. *method*: whose runs teach most here;
-    *drawn*: only runs that keep something of their matrices.
+    *drawn*: only runs that keep something of their matrices; *units*: those too that say only how many of their heads
+    and neurons are left.
 
     None, with words on the page, when there is no run to choose. A bad, unknown or damaged `?run=` gets a red box; the
     page goes on with the default run.
     """
     found = [e.record for e in entries() if e.record is not None and e.record.status != "queued"]
-    records = [r for r in found if (not drawn or drawable(r)) and (kind == "any" or r.spec.method != "dense")]
+    records = [r for r in found if (not drawn or drawable(r) or (units and of_units(r)))
+               and (kind == "any" or r.spec.method != "dense")]
     asked = _asked()
     if asked is not None and asked.status != "queued" and all(r.id != asked.id for r in records):
         st.info(f"{links.plain(asked.id)} {_why_not(asked)} Choose a run below.")
@@ -112,7 +116,8 @@ def featured() -> Run | None:
     """The run that the first page shows: the link's, or the pinned one. None when there is none."""
     asked = _asked()
     records = [e.record for e in entries()
-               if e.record is not None and e.record.spec.method != "dense" and drawable(e.record)]
+               if e.record is not None and e.record.spec.method != "dense" and (
+                   drawable(e.record) or of_units(e.record))]
     if not records:
         return None
     with guarded():

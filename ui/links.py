@@ -130,14 +130,19 @@ class Choices(ABC):
         self.put(key, str(value), str(default))
         return value, str(default)
 
-    def switch(self, key: str, label: str, *, help: str | None = None) -> bool:
-        """A switch, off by default; on, the link says `?key=true`."""
+    def switch(self, key: str, label: str, *, help: str | None = None, drops: Sequence[str] = ()) -> bool:
+        """A switch, off by default; on, the link says `?key=true`. Switched off, it forgets *drops*."""
         def put(on: bool) -> None:
             self.put(key, str(on).lower(), "false")
 
+        def switched(on: bool) -> None:
+            put(on)
+            if not on:
+                self.forget(*drops)
+
         on = (self.get(key) or "").lower() == "true"
         put(on)
-        widget("switch", f"{self.name}.{key}", label, on, put, help=help)
+        widget("switch", f"{self.name}.{key}", label, on, switched, help=help)
         return on
 
     def typed(self, key: str, default: str, parse: Callable[[str], T]) -> T:

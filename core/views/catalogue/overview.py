@@ -31,10 +31,11 @@ def numbers(record: RunRecord, apart: Interval | None = None) -> list[Number]:
     results = record.results
     if results is None or results.dense is None:
         return out
+    what = "heads and neurons" if record.units is not None else "weights"
     metric = f"{style.metric_words(results.metric)}, {style.count(results.n_eval)} examples"
     for words, value, note in (
             (f"Score kept by {style.method_title(record.spec.method)}", results.final, metric),
-            ("Score kept by one-shot magnitude", results.one_shot, "the smallest weights cut at once")):
+            ("Score kept by one-shot magnitude", results.one_shot, f"the smallest {what} cut at once")):
         if value is not None:
             said = f"{style.score(value)} of dense's {style.score(results.dense)}: {note}"
             if apart is not None and value == results.final:

@@ -29,7 +29,8 @@ def finished(record: RunRecord) -> bool:
 def telling(records: Iterable[RunRecord], around: RunRecord | None = None, own: Container[str] = ()) -> list[str]:
     """The runs that teach most: magnitude, ASP and ADMM on one pattern of one task and model, the first as reference.
 
-    With *around*, of its task, model, pattern and grid, and itself among them; else 2:4 wherever those three keep most
+    With *around*, of its task, model, pattern and grid, and itself among them (where none of the three prunes to that
+    pattern, the methods that do); else 2:4 wherever those three keep most
     of what can be looked at. Of several runs of a method the one that keeps most, and among those the newest; one of
     *own*, the ids made on this machine, only where none is recorded. Where the three are not there, whatever finished
     runs there are; fewer than two when the store has no more.
@@ -39,7 +40,8 @@ def telling(records: Iterable[RunRecord], around: RunRecord | None = None, own: 
         spec = around.spec
         near = [r for r in done if (r.spec.task, r.spec.model) == (spec.task, spec.model)]
         pattern, bits = (spec.pattern, spec.bits) if spec.method != "dense" else ("2:4", 0)
-        found = [r.id for r in _trio(near, pattern, bits, own)]
+        found = [r.id for r in _trio(near, pattern, bits, own)] or [
+            r.id for r in _each_method(near, pattern, bits, own) if r.id != around.id][:MOST - 1]
         if around.id not in found and finished(around):
             found = [*found, around.id] if around.spec.method != "dense" else [around.id, *found]
         return _filled(found[:MOST], near, own)
@@ -57,8 +59,14 @@ def _kept(record: RunRecord) -> int:
 
 
 def _trio(records: Sequence[RunRecord], pattern: str, bits: int, own: Container[str]) -> list[RunRecord]:
+    return _each_method(records, pattern, bits, own, TELLING)
+
+
+def _each_method(records: Sequence[RunRecord], pattern: str, bits: int, own: Container[str],
+                 names: Iterable[str] = METHODS) -> list[RunRecord]:
+    """A run of each of the methods *names* that has one."""
     out = []
-    for method in TELLING:
+    for method in names:
         alike = [r for r in records if (r.spec.method, r.spec.pattern, r.spec.bits) == (method, pattern, bits)]
         out += [max(alike, key=lambda r: (r.id not in own, _kept(r), r.created, r.id))] if alike else []
     return out

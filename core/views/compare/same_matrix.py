@@ -73,10 +73,12 @@ def panels(runs: Sequence[Run], matrix: str, zoom: bool = False, row: int = 0, c
         top = 1.0 if first is None else maps.limit_of(maps.means_over(np.abs(first), *part.step))
         drawn = [maps.Panel(_head(side), b, "sequential", top, why=side.why or _lacks(side), unit="mean |w|")
                  for side, b in zip(found, blocks, strict=True)]
-    figure = maps.draw(drawn, part.axes, height=HEIGHT, keep=f"{matrix}/{part.axes.start}/{part.step}")
     rows = [{"run": side.title, "record": run.record.id, "zeros": _zeros(side), "kept energy": energy(side),
              "shown": _what(side)} for side, run in zip(found, runs, strict=True)]
     claim = _claim(where, found)
+    if all(panel.values is None for panel in drawn):
+        return words_only(f"{where[0].upper()}{where[1:]}: these runs kept nothing of it.", pd.DataFrame(rows))
+    figure = maps.draw(drawn, part.axes, height=HEIGHT, keep=f"{matrix}/{part.axes.start}/{part.step}")
     grain = "" if part.near else f" Each cell is the mean of |w| over {part.step[0]} × {part.step[1]} weights."
     alt = f"{len(found)} maps of {where}, {shape[0]} × {shape[1]} weights.{grain} {claim}"
     colours = f"colours run to ±{top:.2g}" if part.near else f"colours run from 0 to {top:.2g}"
@@ -88,9 +90,13 @@ def panels(runs: Sequence[Run], matrix: str, zoom: bool = False, row: int = 0, c
 
 def _head(side: Side) -> str:
     """A panel's title: the run, and what stands in where its weights were not kept."""
-    note = "" if side.weights is not None or side.why else \
+    note = "" if side.weights is not None or side.why or _nothing(side) else \
         "dense under its mask" if side.masked is not None else "its mask" if side.mask is not None else "means"
     return html.escape(side.title) + (f"<br><span style='font-size:12px'>{note}</span>" if note else "")
+
+
+def _nothing(side: Side) -> bool:
+    return side.shown is None and side.mask is None and side.means is None
 
 
 def _what(side: Side) -> str:
@@ -103,7 +109,7 @@ def _what(side: Side) -> str:
         return "the dense weights under its mask: its own were not kept"
     if side.mask is not None:
         return "its mask; over blocks the mean of |w|: weights were not kept"
-    return _lacks(side) if side.means is None else "the mean of |w| over blocks: neither weights nor mask were kept"
+    return _lacks(side) if _nothing(side) else "the mean of |w| over blocks: neither weights nor mask were kept"
 
 
 def _lacks(side: Side) -> str:

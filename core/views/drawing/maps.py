@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from core.runs.names import layer_of, part_of
 from core.views.drawing import style
+from core.views.drawing.bands import Bands, rules
 from core.views.drawing.build import Part, build, legend_below, map_axis, shared_title, swatch
 
 Floats = NDArray[np.float32]
@@ -117,6 +118,16 @@ class Axes:
     step: tuple[int, int] = (1, 1)  # rows and columns in one cell
     rows: list[str] = field(default_factory=list)
     cols: list[str] = field(default_factory=list)
+    bands: Bands | None = None
+
+    def title(self, side: int) -> str:
+        """The title of the rows' axis (0) or the columns' (1)."""
+        plain = self.x if side else self.y
+        return plain if self.bands is None else self.bands.title(side, plain)
+
+    def banded(self, side: int) -> Part:
+        """The ticks of an axis that counts bands."""
+        return {} if self.bands is None else self.bands.axis(side)
 
 
 def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False, keep: str = "",
@@ -136,16 +147,18 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
     layout: Part = {"margin": margin, "legend": {**legend_below(), "x": 1, "xanchor": "right"}}
     one, apart = _one_bar(panels), stacked or len(panels) == 1 or bool(axes.cols)
     if not apart:
-        notes.append(shared_title(axes.x))
+        notes.append(shared_title(axes.title(1)))
     for i, (panel, (x, y)) in enumerate(zip(panels, spans, strict=True)):
         mark = "" if i == 0 else str(i + 1)
         edge, bottom = stacked or i == 0, not stacked or i == len(panels) - 1
         layout[f"xaxis{mark}"] = map_axis(
             domain=x, anchor=f"y{mark}", showticklabels=bottom, nticks=FEW, **_ticks(axes.cols, tick, -60),
-            **_follows("x", i), title={"text": axes.x if bottom and apart else "", "standoff": 4})
+            **axes.banded(1), **_follows("x", i),
+            title={"text": axes.title(1) if bottom and apart else "", "standoff": 4})
         layout[f"yaxis{mark}"] = map_axis(
-            domain=y, anchor=f"x{mark}", showticklabels=edge, nticks=FEW, **_ticks(axes.rows, tick), **_follows("y", i),
-            title={"text": axes.y if edge else "", "standoff": 4}, **({} if i else {"autorange": "reversed"}))
+            domain=y, anchor=f"x{mark}", showticklabels=edge, nticks=FEW, **_ticks(axes.rows, tick), **axes.banded(0),
+            **_follows("y", i), title={"text": axes.title(0) if edge else "", "standoff": 4},
+            **({} if i else {"autorange": "reversed"}))
         note = {"showarrow": False, "x": sum(x) / 2, "xref": "paper", "yref": "paper", "xanchor": "center",
                 "yanchor": "middle", "font": {"size": 15}}
         notes.append({**note, "text": panel.title, "y": y[1], "yanchor": "bottom"})
@@ -159,6 +172,7 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
         beside = (x, y) if one is None else (MIDDLE, MIDDLE)
         data.append({**_heat(panel, axes), **place, "showscale": panel.bar if one is None else i == one,
                      "colorbar": {**_bar(panel), **_bar_place(*beside, stacked)}})
+        boxes += rules(axes.bands, f"x{mark}", f"y{mark}")
         if tile is not None:
             boxes.append({"type": "rect", "xref": f"x{mark}", "yref": f"y{mark}", "x0": tile[1].start - 0.5,
                           "x1": tile[1].stop - 0.5, "y0": tile[0].start - 0.5, "y1": tile[0].stop - 0.5,

@@ -132,13 +132,16 @@ def _maps(reel: Reel, found: Filmed, cut: Cut) -> tuple[Part, _Held]:
                                   note="what they disagree on",
                                   alt=f"The gap between W and Z, range 0 to {found.limit:.2g}",
                                   say=("output", "input", "|W − Z|"), **shown))
-    return row(column("w"), column("z"), column("gap"), column("split", "occupancy", least=210)), held
+    counts = ("split",) if found.pattern.coupled else ("split", "occupancy")
+    return row(column("w"), column("z"), column("gap"), column(*counts, least=210)), held
 
 
 def _counted(reel: Reel, found: Filmed) -> None:
-    """The histogram of W, kept and gone, and how many large weights the groups hold: of the whole matrix."""
+    """The histogram of W, kept and gone, and how many large weights the groups hold: of the whole matrix. Of a pattern
+    of heads and neurons a matrix has no groups."""
     reel.add("split", split(reel, found))
-    reel.add("occupancy", fullness(reel, found))
+    if not found.pattern.coupled:
+        reel.add("occupancy", fullness(reel, found))
 
 
 def split(reel: Reel, found: Filmed) -> Part:

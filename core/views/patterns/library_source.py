@@ -199,6 +199,15 @@ def nothing_to_learn(run: Run) -> str:
             "those of tiny and of CoLA keep theirs.")
 
 
+def no_library(run: Run) -> str:
+    """Words for a run that removed whole heads, neurons or blocks: it has no library of small patterns; else ""."""
+    pattern = parse_pattern(run.record.spec.pattern)
+    if run.record.spec.method == "dense" or not (pattern.coupled or pattern.whole):
+        return ""
+    what = "heads and neurons" if pattern.coupled else f"{pattern.grouping.noun}s"
+    return f"This run removed whole {what}: it has no library of small patterns."
+
+
 def supports(run: Run, matrix: str, shape: Shape, learned: str) -> NDArray[np.bool_]:
     """The supports that a library may hold `[<= MOST, size]`, commonest first; of RUN, those recorded.
 

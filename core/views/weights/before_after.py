@@ -5,13 +5,18 @@ Kept weights are stored as int8 codes, one scale a row: differences under about 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from core.runs.store import Run
 from core.views.drawing import maps, style
+from core.views.drawing.bands import Bands
 from core.views.drawing.view import View
+from core.views.patterns import units_left
 from core.views.patterns.groups import exactness
+from core.views.patterns.units_left import Left
 from core.views.weights.pair import FINAL, WHAT, Pair, What, load, moment_words
 
 ROUNDING = 0.01  # relative change that int8 codes cannot tell from none
@@ -106,6 +111,7 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
     near = zoom or maps.drawn_whole(pair.entry.shape)
     cut = maps.window(pair.entry.shape, row, column, pair.pattern.multiple)
     start, step = (cut[0].start, cut[1].start), (1, 1)
+    units = units_left.of_matrix(run, matrix)
     names, box = _titles(pair), maps.tile_at(pair.entry.shape, row, column, pair.pattern.multiple)
     if near and pair.after is not None:
         drawn = _single(pair, names, cut, finer)
@@ -116,11 +122,52 @@ def panels(run: Run, matrix: str, moment: str = FINAL, what: What = "w", zoom: b
         start, (step, parts) = (0, 0), pair.blocks()
         drawn = _as_blocks(names, parts, " ".join(pair.notes) or "Not kept.")
     single = pair.after is not None or pair.mask is not None
-    figure = maps.draw(drawn, maps.Axes("input", "output", start, step), height=440, tile=box if single else None,
+    axes = maps.Axes("input", "output", start, step)
+    heading, claim, said = _heading(pair), sentence(pair), ""
+    if units is not None:
+        heading, said = _units_heading(pair, *units), f"{units_words(pair, *units)} "
+        axes, drawn = _by_unit(axes, *units, cut if near else None), _without(drawn, units[0])
+    figure = maps.draw(drawn, axes, height=440, tile=box if single else None,
                        keep=f"{pair.record.id}/{pair.entry.name}/{start}/{step}")
     view_of = [pair.before, pair.after, pair.third]
-    return View(sentence(pair), figure, None, _alt(pair, step), _table(names, view_of), _try(pair, step, near),
-                heading=_heading(pair))
+    return View(f"{said}{claim}", figure, None, _alt(pair, step, said), _table(names, view_of),
+                _try(pair, step, near), heading=heading)
+
+
+# -- a matrix made of heads or neurons ---------------------------------------------------------------------------
+
+def _units_heading(pair: Pair, left: Left, side: int) -> str:
+    """How many of the units that the matrix lies in are left."""
+    where, m = style.matrix_words(pair.entry.name), left.module
+    where = f"{where[0].upper()}{where[1:]}"
+    return f"{where}: {style.count(left.count)} of {style.count(m.units)} {m.noun}s are left." if left.count else \
+        f"{where} is gone, with all {style.count(m.units)} {m.noun}s of its layer."
+
+
+def units_words(pair: Pair, left: Left, side: int) -> str:
+    """What of the matrix is one unit, and what became of them."""
+    m = left.module
+    lies = f"{m.size} {'columns' if side else 'rows'}" if m.size > 1 else f"one {'column' if side else 'row'}"
+    others = f"the other {len(m.rows)} matrices" if len(m.rows) > 1 else "the other matrix"
+    gone = "" if left.count else f" All of them went: the {m.title} is removed, and what comes in goes out unchanged."
+    return f"A {m.noun} is {lies} of this matrix, and goes from {others} of its module too.{gone}"
+
+
+def _by_unit(axes: maps.Axes, left: Left, side: int, cut: tuple[slice, slice] | None) -> maps.Axes:
+    """*axes* with the bounds of units that are wider than a row or a column; *cut*: the window, None for all of it."""
+    m = left.module
+    if m.size == 1:
+        return axes
+    drawn = slice(0, m.units * m.size) if cut is None else cut[side]
+    return replace(axes, bands=Bands(m.noun, side, m.size, m.units, drawn.stop, drawn.start))
+
+
+def _without(drawn: list[maps.Panel], left: Left) -> list[maps.Panel]:
+    """Where all of a matrix is gone, words stand for the map of nothing."""
+    if left.count or len(drawn) < 2:
+        return drawn
+    words = f"Gone, with all {style.count(left.module.units)} {left.module.noun}s."
+    return [drawn[0], maps.Panel("After", None, why=words)]
 
 
 def _single(pair: Pair, names: list[str], cut: tuple[slice, slice], finer: bool) -> list[maps.Panel]:
@@ -136,7 +183,10 @@ def _single(pair: Pair, names: list[str], cut: tuple[slice, slice], finer: bool)
 def _as_blocks(names: list[str], parts: list[maps.Floats | None], missing: str) -> list[maps.Panel]:
     known = next((p for p in parts if p is not None), None)
     limit = 1.0 if known is None else maps.limit_of(known)
-    return [maps.Panel(name, part, "diverging" if i == 2 else "sequential", limit, why=missing, unit="mean |w|")
+    # A mean of abs(w) that is exactly zero: every weight of the block is.
+    gone = None if parts[1] is None or (parts[1] != 0).all() else (parts[1] == 0).astype(np.uint8)
+    return [maps.Panel(name, part, "diverging" if i == 2 else "sequential", limit, why=missing, unit="mean |w|",
+                       pruned=gone if i else None)
             for i, (name, part) in enumerate(zip(names, parts, strict=True))]
 
 
@@ -148,12 +198,13 @@ def _titles(pair: Pair) -> list[str]:
             "W − Z" if pair.what == "u" else f"Difference: {pair.what.upper()} − before"]
 
 
-def _alt(pair: Pair, step: tuple[int, int]) -> str:
+def _alt(pair: Pair, step: tuple[int, int], units: str = "") -> str:
     rows, cols = pair.entry.shape
     grain = "" if step == (1, 1) else f", drawn as means of |w| over blocks of {step[0]} × {step[1]}"
-    held = "" if pair.mask is None else f" {style.percent(zeros(pair))} zero; {exactness(pair.mask, pair.pattern)}."
+    held = "" if pair.mask is None else f" {style.percent(zeros(pair))} zero" + (
+        "." if pair.pattern.coupled else f"; {exactness(pair.mask, pair.pattern)}.")
     head = f"Maps of {style.matrix_words(pair.entry.name)}, {rows} × {cols} weights{grain}"
-    return f"{head}: {', '.join(_titles(pair))}.{held} {' '.join(pair.notes)}".strip()
+    return f"{head}: {', '.join(_titles(pair))}.{held} {units}{' '.join(pair.notes)}".strip()
 
 
 def _table(names: list[str], parts: list[maps.Floats | None]) -> pd.DataFrame:
