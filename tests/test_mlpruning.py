@@ -288,7 +288,6 @@ def test_a_killed_run_goes_on_with_the_same_gates(stop: int, knobs: dict[str, An
 
 
 @pytest.mark.parametrize(("given", "words"), [
-    ({"pattern": "modules:0.25"}, "mlpruning with the pattern modules:0.25"),
     ({"lr": 0.01}, r"Thresholds that start at 3 cannot reach 0\.00, where units:0\.5 is met, in 7 steps"),
     ({"start": 10.0, "lr": 0.2}, "cannot reach"),
     ({"pattern": "units:0.2", "lr": 1.0, "blocks": 0.9}, r"reach -2\.20, where blocks = 0\.9 is met, in 4 steps"),

@@ -132,7 +132,6 @@ def test_a_layer_that_never_tells_the_views_apart_keeps_one_head_and_a_tenth_of_
 
 
 @pytest.mark.parametrize(("pattern", "knobs", "words"), [
-    ("modules:0.25", {}, "pip with the pattern modules:0.25. Expected a pattern of heads, neurons or units"),
     ("neurons:0.95", {}, "Expected a share of at most 0.8984: a layer keeps one head and 10% of its neurons"),
     ("units:0.9", {"least": 0.5}, "Expected a share of at most 0.5833")])
 def test_what_a_layer_must_keep_rules_out_is_said(pattern: str, knobs: dict[str, Any], words: str) -> None:

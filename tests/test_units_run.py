@@ -190,6 +190,9 @@ def test_single_weights_cannot_be_shrunk(made: tuple[Store, RunRecord], tmp_path
 @pytest.mark.parametrize(("given", "words"), [
     ({"method": "wanda", "pattern": "heads:0.5"},
      "wanda with the pattern heads:0.5. Expected a method that prunes units. Choose one of .*taylor"),
+    *(({"method": name, "pattern": f"{kind}:0.25"}, f"{name} with the pattern {kind}:0.25. Expected a pattern of units "
+       f"other than {kind}. Choose units:0.5, or one of .*policy-gradient, taylor")
+      for name, kind in (("pip", "modules"), ("mlpruning", "modules"), ("identity-prior", "neurons"))),
     ({"pattern": "2:4"}, "taylor with the pattern 2:4. Expected a method that prunes single weights"),
     ({"pattern": "heads:0.5", "bits": 4}, "taylor with 4 bits")])
 def test_methods_and_patterns_that_do_not_fit_are_refused_before_any_work(given: dict[str, Any], words: str) -> None:

@@ -60,14 +60,9 @@ class Part:
 
 
 def parts_of(pattern: Coupled) -> list[Part]:
-    """What *pattern* lets go, in the order of the model.
-
-    Raises InputError for a pattern of neurons.
-    """
-    if pattern.what == "neurons":
-        raise InputError(f"identity-prior with the pattern {pattern.name}",
-                         "a pattern of heads, modules or units: a neuron is no residual module",
-                         "Choose units:0.5, or a method that removes neurons.")
+    """What *pattern* lets go, in the order of the model."""
+    # A neuron is no residual module.
+    assert pattern.what != "neurons"  # METHODS says so
     found = []
     for place, m in enumerate(pattern.known().modules):
         whole = m.units * m.weights

@@ -69,14 +69,11 @@ class MlPruning(TrainingMethod):
 
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Open every module's gate wide. Raises InputError for a schedule whose thresholds cannot
-        reach their targets, and for a pattern of modules."""
+        reach their targets."""
         super().prepare(layers, context)
         k, pattern = self.knobs, context.pattern
-        assert isinstance(pattern, Coupled)  # METHODS says so
-        if pattern.what == "modules":
-            raise InputError(f"mlpruning with the pattern {pattern.name}",
-                             "heads or neurons: it leaves one at least to every module",
-                             "Choose heads:, neurons: or units: with the same share.")
+        # It leaves a head or a neuron at least to every module.
+        assert isinstance(pattern, Coupled) and pattern.what != "modules"  # METHODS says so
         self.pattern, self.anatomy = pattern, pattern.known()
         self.modules = [m for m in self.anatomy.modules if m.noun in NOUNS[pattern.what]]
         by_weight = pattern.what == "units"

@@ -46,7 +46,7 @@ class Pip(UnitMethod):
     def choose(self, context: UnitContext) -> UnitResult:
         """See `UnitMethod.choose`.
 
-        Raises InputError for modules, and for a share that what must stay of a layer rules out.
+        Raises InputError for a share that what must stay of a layer rules out.
         """
         pattern, rounds = cast(Coupled, context.pattern), self.knobs.rounds
         anatomy = pattern.known()
@@ -75,10 +75,8 @@ class Pip(UnitMethod):
     def _must_stay(self, pattern: Coupled) -> list[int]:
         """By module: how many of its units stay at least."""
         anatomy, what = pattern.known(), pattern.what
-        if what == "modules":
-            raise InputError(f"pip with the pattern {pattern.name}",
-                             "a pattern of heads, neurons or units: a layer keeps some of each",
-                             "Choose units:0.25, or a method that removes whole modules.")
+        # A layer keeps some of each.
+        assert what != "modules"  # METHODS says so
         stay = [1 if m.noun == "head" else max(1, int(np.ceil(self.knobs.least * m.units)))
                 for m in anatomy.modules]
         judged = [(m, n) for m, n in zip(anatomy.modules, stay, strict=True)
