@@ -13,7 +13,6 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import InputError
 from core.methods import METHODS
-from core.methods import heaps as counted
 from core.runs.store import Run, Store
 from core.views.mechanisms import PICTURES, heaps, pictures
 from core.views.scores import trace_curves
@@ -59,10 +58,6 @@ def test_the_two_heaps_are_drawn_where_they_were_planted(tmp_path: Path) -> None
     assert view.table["under a tenth of the threshold"].tolist() == pytest.approx([0.0, 0.3, 0.3])
     assert view.table["no norm left"].tolist() == pytest.approx([0.0, 0.0, 0.3])
     assert view.table["groups"].tolist() == [40, 40, 40]
-
-
-def test_the_bins_of_the_picture_are_those_that_were_counted() -> None:
-    assert (heaps.LOW, heaps.HIGH, heaps.BINS, heaps.QUIET) == (counted.LOW, counted.HIGH, counted.BINS, counted.QUIET)
 
 
 @pytest.mark.parametrize("wrong", [

@@ -1,10 +1,7 @@
 """How the norms of groups are spread while a penalty acts on them: looks at all matrices together,
 each a count by size.
 
-Sizes are in units of the matrix's own threshold, the norm under which the pattern's share of its
-groups lies in the dense model: 1 is where a group is about to be cut. They are counted by powers of
-ten, in bins of equal width between 10^LOW and 10^HIGH; the first column counts what is below, exact
-zeros among them, the last what is above.
+Sizes and bins: `core.runs.heaps`. Of the threshold 1 is where a group is about to be cut.
 """
 
 from __future__ import annotations
@@ -16,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.runs.heaps import BINS, HIGH, LOW, QUIET
 from core.sparsity.patterns import Pattern
 
-LOW, HIGH, BINS = -3.0, 1.0, 48
 LOOKS = 32
-QUIET = 0.1  # of the threshold
 
 
 class Heaps:

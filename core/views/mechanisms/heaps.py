@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.runs.arrays import METHOD
+from core.runs.heaps import BINS, HIGH, LOW, QUIET
 from core.runs.store import Run
 from core.views.drawing import style
 from core.views.drawing.build import build
 from core.views.drawing.view import View
 
-LOW, HIGH, BINS = -3.0, 1.0, 48  # of `core.methods.heaps`, which needs torch; a test holds them equal
-QUIET = 0.1  # of the threshold
 TALL = 400  # pixels
 FULL = 0.12  # share of the groups at which a cell is at its darkest
 
