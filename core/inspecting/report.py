@@ -20,13 +20,19 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """One matrix `[out, in]` of the checkpoint."""
+class Named:
+    """What is known of a matrix `[out, in]` before and after it was looked into."""
 
     name: str
     place: str  # layers, embeddings or head
     dtype: str
     shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Matrix(Named):
+    """One matrix of the checkpoint."""
+
     zeros: int
     found: Finding
     grid: tuple[int, int] | None  # (bits, chunk; 0 = a whole row)

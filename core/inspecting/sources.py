@@ -15,6 +15,7 @@ import numpy as np
 
 from core.inspecting.header import SIZES, Tensor
 from core.inspecting.numbers import BITS_OF, Rows, Values, integers, values
+from core.inspecting.report import Named
 from core.runs.names import matrix_name, place_of
 
 PAIR, TURNED, STACK, CONV = "weight x mask", "input x output", "one of a stack", "convolution"
@@ -41,13 +42,9 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Source:
-    """One matrix `[out, in]`, before it is looked into."""
+class Source(Named):
+    """One matrix, before it is looked into."""
 
-    name: str
-    place: str  # layers, embeddings or head
-    dtype: str
-    shape: tuple[int, int]
     size: int  # bytes in the file
     bits: int  # of one value
     open: Callable[[], Rows]
