@@ -47,6 +47,7 @@ def chances(run: Run, steps: NDArray[np.int64], found: dict[str, NDArray[np.floa
     data: list[Part] = []
     layout: Part = {"annotations": [], "margin": {"t": 34}}
     width = 1.0 / len(found)
+    spans = [[i * width + (0.04 if i else 0), (i + 1) * width - 0.02] for i in range(len(found))]
     for i, (kind, counts) in enumerate(found.items()):
         axis = "" if i == 0 else str(i + 1)
         bins = counts.shape[1]
@@ -58,14 +59,14 @@ def chances(run: Run, steps: NDArray[np.int64], found: dict[str, NDArray[np.floa
                          "tickvals": [0.0, FULL], "ticktext": ["0", f"{FULL:.0%} or more"]},
             "hovertemplate": "step %{x}<br>probability about %{y:.2f}<br>%{z:.1%} of the " + kind + "<extra></extra>"})
         layout[f"xaxis{axis}"] = {"title": {"text": "step"}, "showgrid": False, "anchor": f"y{axis}",
-                                  "domain": [i * width + (0.03 if i else 0), (i + 1) * width - 0.01]}
+                                  "domain": spans[i], "nticks": 4}
         layout[f"yaxis{axis}"] = {"showgrid": False, "zeroline": False, "range": [0, 1], "anchor": f"x{axis}",
                                   "tickvals": [0, 0.5, 1],
                                   **({"showticklabels": False} if i else
                                      {"title": {"text": "probability of staying"}})}
         layout["annotations"].append({"text": f"{style.count(int(counts[0].sum()))} {kind}", "showarrow": False,
-                                      "x": i * width + width / 2, "xref": "paper", "y": 1.0, "yref": "paper",
-                                      "yanchor": "bottom", "font": {"size": 15}})
+                                      "x": sum(spans[i]) / 2, "xref": "paper", "xanchor": "center", "y": 1.0,
+                                      "yref": "paper", "yanchor": "bottom", "font": {"size": 15}})
     figure = build(data, layout, TALL, revision=run.record.id)
     units = sum(float(counts[0].sum()) for counts in found.values())
     sure = [sum(float(decided(counts)[at] * counts[at].sum()) for counts in found.values()) / units for at in (0, -1)]

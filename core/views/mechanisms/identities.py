@@ -137,27 +137,31 @@ def sigmas(run: Run) -> View:
     layout: Part = {"yaxis": {"tickvals": sorted(set(layers.tolist())), "showgrid": False, "zeroline": False,
                               "range": [int(layers.max()) + 0.6, int(layers.min()) - 0.6],
                               "title": {"text": "layer"}}}
-    looks = (("circle-open", style.GREY), ("diamond", style.rgba(style.NEGATIVE, 0.9)),
-             ("circle", style.colour("identity-prior")))
+    # Where two lie on each other, the one drawn later is the smaller: all three can be seen.
+    looks = (("circle-open", 14, style.GREY), ("diamond", 11, style.rgba(style.NEGATIVE, 0.9)),
+             ("circle", 6, style.colour("identity-prior")))
     data: list[Part] = []
     notes, room = [], 1 / len(parts)
     for at, part in enumerate(parts):
         axis = "x" if at == 0 else f"x{at + 1}"
         layout[axis.replace("x", "xaxis")] = {"domain": [at * room + 0.006, (at + 1) * room - 0.006], "anchor": "y",
-                                              "range": [-0.04 * high, high], "tickvals": [0, step], "zeroline": False}
+                                              "range": [-0.1 * high, high], "tickvals": [0, step],
+                                              "zeroline": False}
         notes.append({"text": part.replace("attention output", "output").replace(" ", "<br>"), "showarrow": False,
                       "font": {"size": 14},
-                      "x": (at + 0.5) * room, "xref": "paper", "y": 1, "yref": "paper", "yanchor": "bottom"})
+                      "x": (at + 0.5) * room, "xref": "paper", "xanchor": "center", "y": 1, "yref": "paper",
+                      "yanchor": "bottom"})
         mine = np.flatnonzero([part_of(m.name) == part for m in matrices])
-        for row, (words, (symbol, colour)) in enumerate(zip(STAGES, looks, strict=True)):
+        for row, (words, (symbol, size, colour)) in enumerate(zip(STAGES, looks, strict=True)):
             data.append({"type": "scatter", "mode": "markers", "x": values[row, mine].tolist(),
                          "y": layers[mine].tolist(), "xaxis": axis, "name": words, "legendgroup": words,
-                         "showlegend": at == 0, "marker": {"size": 11, "symbol": symbol, "color": colour,
-                                                           "line": {"width": 2, "color": colour}},
+                         "showlegend": at == 0, "cliponaxis": False,
+                         "marker": {"size": size, "symbol": symbol, "color": colour,
+                                    "line": {"width": 2, "color": colour}},
                          "hovertemplate": f"layer %{{y}}, {words}: sigma %{{x:.2f}}<extra></extra>"})
     notes.append(shared_title("spectral norm"))
     figure = build(data, {**layout, "annotations": notes, "legend": legend_below(),
-                          "margin": {"l": 56, "r": 12, "t": 48, "b": 92}}, HEIGHT, legend=True, revision=run.record.id)
+                          "margin": {"l": 56, "r": 12, "t": 48, "b": 122}}, HEIGHT, legend=True, revision=run.record.id)
     left = np.flatnonzero([m.density > 0 for m in matrices])
     ratios = values[1] / np.where(values[0] > 0, values[0], 1.0)
     held, end = float(ratios[left].max()), float((values[2] / np.where(values[0] > 0, values[0], 1.0))[left].mean())

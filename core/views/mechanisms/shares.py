@@ -22,6 +22,7 @@ from core.views.drawing.view import View
 REACH = 0.30  # of the way to 0 or 1, whichever is nearer: a little more than a smoothed share can go
 SMOOTH = 16  # steps of a running mean: those of one text alone jump
 HEIGHT = 430
+LEAST = 5e-4  # a smaller change of the error is none
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def shares(run: Run) -> View:
             "domain": [at * room + 0.006, (at + 1) * room - 0.006], "range": [low, high], "tickformat": ".0%",
             "tickvals": [target - 0.5 * reach, target + 0.5 * reach], "tickangle": 0, "anchor": "y", "zeroline": False}
         notes.append({"text": part.replace("attention ", "attention<br>"), "showarrow": False, "font": {"size": 15},
-                      "x": (at + 0.5) * room, "xref": "paper", "y": 1, "yref": "paper", "yanchor": "bottom"})
+                      "x": (at + 0.5) * room, "xref": "paper", "xanchor": "center", "y": 1, "yref": "paper",
+                      "yanchor": "bottom"})
         lines.append({"type": "line", "xref": axis, "x0": target, "x1": target, "yref": "paper", "y0": 0, "y1": 1,
                       "layer": "below", "line": {"color": style.GREY, "width": 2, "dash": "dash"}})
         data += _panel([s for s in found if s.part == part], axis, first=at == 0)
@@ -89,7 +91,9 @@ def shares(run: Run) -> View:
     most, least = max(found, key=lambda s: s.whole), min(found, key=lambda s: s.whole)
     spread = [float(np.quantile(np.concatenate([s.rows for s in found]), q)) for q in (0.05, 0.95)]
     apart = f"{100 * (most.whole - least.whole):.1f}"
-    claim = (f"At {style.percent(target)} zeros in all, {_name(most)} learned to spare most, "
+    claim = (f"At {style.percent(target)} zeros in all, every matrix has the uniform share: it learned nothing, or "
+             "made no pass over the text." if not float(apart) else
+             f"At {style.percent(target)} zeros in all, {_name(most)} learned to spare most, "
              f"{style.percent(most.whole)}, and {_name(least)} least, {style.percent(least.whole)}, {apart} points "
              f"apart; of single rows nine in ten lie between {style.percent(spread[0])} and "
              f"{style.percent(spread[1])}.")
@@ -98,7 +102,8 @@ def shares(run: Run) -> View:
                 + claim, _table(found, target),
                 "Look for the panel whose dots leave the broken line together: that part of a layer can spare more, "
                 "or less, wherever it is.",
-                heading=f"The learned shares lie up to {apart} points apart.")
+                heading=f"The learned shares lie up to {apart} points apart." if float(apart) else
+                        "Every matrix kept the uniform share.")
 
 
 def _panel(found: list[Shares], axis: str, first: bool) -> list[Part]:
@@ -165,7 +170,10 @@ def errors(run: Run) -> View:
         "yaxis": {"title": {"text": "error of the layer's output"}, "tickformat": ".0%",
                   "range": [0.98 * lowest, 1.06]}}, HEIGHT, legend=True, revision=run.record.id)
     gain = 1.0 - float(ratios.mean())
-    claim = (f"With the learned shares the layers' outputs are off by {style.percent(abs(gain))} "
+    learned = abs(gain) >= LEAST
+    claim = (f"With the shares in the end the layers' outputs are as far off as with the uniform one: "
+             f"{style.percent(float(whole[:, 1].mean()))} of their size." if not learned else
+             f"With the learned shares the layers' outputs are off by {style.percent(abs(gain))} "
              f"{'less' if gain >= 0 else 'more'} than with the uniform one (mean over {len(whole)} layers, on the "
              f"calibration text): from {style.percent(float(whole[:, 0].mean()))} of their size to "
              f"{style.percent(float(whole[:, 1].mean()))}.")
@@ -174,7 +182,7 @@ def errors(run: Run) -> View:
     return View(claim, figure, None, f"{len(whole)} lines over {longest} steps. {claim}", table,
                 "The text is what it learned on: a score on other text says whether it helps.",
                 heading=f"The layers' outputs are off by {style.percent(abs(gain))} "
-                        f"{'less' if gain >= 0 else 'more'}.")
+                        f"{'less' if gain >= 0 else 'more'}." if learned else "The error is that of the uniform share.")
 
 
 def _course(run: Run, number: int) -> NDArray[np.float64] | None:

@@ -39,6 +39,11 @@ class Course:
     end: NDArray[np.int64]
 
     @property
+    def words(self) -> str:
+        """"1 536 neurons"."""
+        return f"{style.count(self.units)} {WORDS[self.noun]}"
+
+    @property
     def shares(self) -> NDArray[np.float64]:
         """sigmoid(t), `[looks, layers]`."""
         return np.asarray(1.0 / (1.0 + np.exp(-self.threshold)))
@@ -107,7 +112,7 @@ def shrinking(run: Run, steps: NDArray[np.int64], courses: list[Course]) -> View
                 share = count / course.units
                 # The input is below: an FFN stands on its attention, and a layer on the one before it.
                 middle = (layer - 1) * (1 + GAP) + (height / 2 if course.noun == "head" else 1 - height / 2)
-                words = f"layer {layer}, {title}: {count} of {course.units} {WORDS[course.noun]}"
+                words = f"layer {layer}, {title}: {style.count(count)} of {course.words}"
                 for bar, width in ((data[0], 1.0), (part, share)):
                     bar["x"].append(width)
                     bar["base"].append(at * STRIDE + (1 - width) / 2)
@@ -125,13 +130,13 @@ def shrinking(run: Run, steps: NDArray[np.int64], courses: list[Course]) -> View
                   "tickvals": [i * (1 + GAP) + 0.5 for i in range(layers)],
                   "ticktext": [f"layer {i}" for i in range(1, layers + 1)]},
     }, HEIGHT, legend=True, revision=run.record.id)
-    ends = [f"{int(c.end.min())} to {int(c.end.max())} of {c.units} {WORDS[c.noun]}" for c in courses]
+    ends = [f"{style.count(int(c.end.min()))} to {style.count(int(c.end.max()))} of {c.words}" for c in courses]
     widest = max(courses, key=lambda c: (c.end.max() - c.end.min()) / c.units)
     most, least = int(widest.end.argmax()) + 1, int(widest.end.argmin()) + 1
     claim = f"A layer ends with {' and with '.join(ends)}; all of them learned it under one budget."
-    heading = (f"Every layer keeps {int(widest.end[0])} of {widest.units} {WORDS[widest.noun]}." if most == least else
-               f"Layer {most} keeps {int(widest.end.max())} of {widest.units} {WORDS[widest.noun]}, "
-               f"layer {least} only {int(widest.end.min())}.")
+    heading = (f"Every layer keeps {style.count(int(widest.end[0]))} of {widest.words}." if most == least else
+               f"Layer {most} keeps {style.count(int(widest.end.max()))} of {widest.words}, "
+               f"layer {least} only {style.count(int(widest.end.min()))}.")
     alt = (f"The model of {layers} layers drawn at {count} moments, its bars as wide as what is left. {heading} "
            + " ".join(f"Of its {WORDS[c.noun]} the layers keep, from the first, {', '.join(map(str, c.end.tolist()))}."
                       for c in courses))

@@ -102,8 +102,8 @@ def _panels(found: list[Units], title: str, x: Callable[[], Part]) -> tuple[Part
         ends = [at / len(found) + (0.02 if at else 0), (at + 1) / len(found) - (0.02 if at + 1 < len(found) else 0)]
         layout[axes[-1].replace("x", "xaxis")] = {"domain": ends, "anchor": "y", "zeroline": False, **x()}
         notes.append({"text": f"{style.count(len(units.gone))} {units.noun}s", "showarrow": False,
-                      "font": {"size": 15}, "x": sum(ends) / 2, "xref": "paper", "y": 1, "yref": "paper",
-                      "yanchor": "bottom"})
+                      "font": {"size": 15}, "x": sum(ends) / 2, "xref": "paper", "xanchor": "center", "y": 1,
+                      "yref": "paper", "yanchor": "bottom"})
     return layout | {"annotations": notes, "legend": legend_below(),
                      "margin": {"l": 72, "r": 12, "t": 36, "b": 104}}, axes
 

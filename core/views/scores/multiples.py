@@ -42,8 +42,9 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
                                     "tickvals": [0.25, 0.5, 0.75],
                                     "anchor": f"y{suffix}"}
         layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "showticklabels": k == 0} | ({"matches": "y"} if k else {})
-        notes.append({"x": start + width / 2, "xref": "paper", "y": 1.0, "yref": "paper", "yanchor": "bottom",
-                      "text": f"<b>{style.task_title(task)}</b>", "showarrow": False, "font": {"size": 15}})
+        notes.append({"x": start + width / 2, "xref": "paper", "xanchor": "center", "y": 1.0, "yref": "paper",
+                      "yanchor": "bottom", "text": f"<b>{style.task_title(task)}</b>", "showarrow": False,
+                      "font": {"size": 15}})
         for line in by_task[task]:
             data.append(_trace(line, suffix, scale, quantity, first=line.key not in seen))
             seen.add(line.key)

@@ -205,10 +205,8 @@ def _converged(run: Run) -> str:
                 f"{style.count(int(moving[-1]['flips']))} entries flipped between the last two logged steps, "
                 f"{style.count(int(max(row['flips'] for row in moving)))} when most did.")
     if last is None:
-        before = [row for row in run.trace if row.get("phase") != "refine" and finite(row.get("step"))]
-        when = f"after {style.count(int(before[-1]['step']))} steps" if before else "from the start"
-        return (f"{style.method_title(run.record.spec.method)} has no ADMM phase: its mask is fixed {when}, "
-                "and only loss and score move.")
+        moves = "." if any(finite(row.get("flips")) for row in run.trace) else ", and only loss and score move."
+        return f"{style.method_title(run.record.spec.method)} has no ADMM phase: its mask is fixed {_fixed(run)}{moves}"
     primal = last["primal"]
     verdict = "W had all but reached the pattern" if primal <= TARGET else "W was still on its way to the pattern"
     stopped = "" if not finite(last.get("flips")) else (
@@ -216,8 +214,16 @@ def _converged(run: Run) -> str:
     return f"At the hard prune the primal residual was {primal:.2g}: {verdict}{stopped}."
 
 
+def _fixed(run: Run) -> str:
+    """When the mask of a run without ADMM is fixed."""
+    before = [row for row in run.trace if row.get("phase") != "refine" and finite(row.get("step"))]
+    return f"after {style.count(int(before[-1]['step']))} steps" if before else "from the start"
+
+
 def _heading(run: Run) -> str:
     last = at_hard_prune(run.trace)
+    if last is None and not any(row.get("phase") == "moving" for row in run.trace):
+        return f"{style.method_title(run.record.spec.method)}: the mask is fixed {_fixed(run)}."
     return "" if last is None else \
         f"At the hard prune W was {style.percent(last['primal'], 2)} of its size away from the pattern."
 
