@@ -280,17 +280,30 @@ class TrainingMethod:
                                 list(self._biases.values()))
 
     def told(self) -> dict[str, NDArray[np.generic]]:
-        """What no other method has to tell of the run, for a picture of its own: small arrays by
-        key, kept at every record level as `method/<key>`. Asked once, when the run ends."""
+        """What no other method has to tell of the run, for a picture of its own.
+
+        Arrays by key, finite and of numpy's own number types; they are kept at every record level
+        as `method/<key>`, so let them stay small: looks at evenly spaced steps, counts in bins, not
+        a tensor a step. Shapes and units belong into the docstring of the method's own `told`. Asked
+        once, when the run ends; what it needs until then must survive a kill (`state`). {} where
+        there is nothing to tell: then the method has no picture.
+        """
         return {}
 
     def samples(self) -> list[dict[str, Tensor]]:
-        """Masks for whose scores the method asks right before the hard prune; the answers come to
-        `sampled`. Most methods have one mask only, and ask for none."""
+        """Masks for whose scores the method asks right before the hard prune: whole sets, by
+        matrix, bool `[out, in]`, each under the pattern; the answers come to `sampled`.
+
+        Every set is scored as `pruned` would serve it, on the run's evaluation examples: the scores
+        are there to be told, and may not choose the masks. Each costs an evaluation. To ask may not
+        move the training on: draw from a generator of the method's own. Most methods have one mask
+        only, and ask for none.
+        """
         return []
 
     def sampled(self, scores: list[float]) -> None:
-        """The scores of `samples`, in their order."""
+        """The *scores* of `samples`, in their order: the task's main metric, the higher the better.
+        Called with [] where none were asked for."""
 
     def measures(self) -> dict[str, float]:
         """rho, primal, dual, flips, moved: what the trace should know of this moment."""

@@ -105,8 +105,14 @@ class Knobs:
         of them read."""
 
     def fit_pattern(self, pattern: Pattern) -> None:
-        """Raise InputError for values that *pattern* leaves no room for. Called before a run
-        begins."""
+        """Raise InputError for values that *pattern* leaves no room for: knobs that are well by
+        themselves (`fit_together`) and cannot be met under this pattern.
+
+        Called once, when a spec is resolved: before a run begins, a job is queued, or a form sends
+        it. So it may load no method's code, and knows the pattern by its text alone: neither what
+        it learns from a model (`Pattern.bound`) nor the units it is joined to. What only the model
+        shows is refused in the method, before its first step.
+        """
 
 
 def knobs_of(kind: type[Knobs]) -> tuple[Knob, ...]:
