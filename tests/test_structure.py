@@ -59,8 +59,8 @@ LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
-         "core.running.progress", "core.specs", "core.statistics", "core.evidence", *COST, "ui", "pages", "app",
-         "sparsescope.recorded")
+         "core.running.progress", "core.specs", "core.statistics", "core.evidence", "core.lessons", "core.decks",
+         *COST, "ui", "pages", "app")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -96,6 +96,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.lab": ("core.errors", "core.demo", "core.runs", "core.sparsity", "core.methods", "core.inside", "core.models",
                  "core.tasks", "core.surgery"),
     "core.lessons": ("core.errors",),
+    "core.decks": ("core.errors", "core.lessons"),
     "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress",
                   *NUMPY_SPARSITY, *LISTS),
     "core.statistics": (),
@@ -108,7 +109,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.views": ("core.errors", "core.evidence", "core.inspecting", "core.runs.names", "core.runs",
                    "core.specs.settings", "core.statistics", "core.cost!", *COST, *NUMPY_SPARSITY, *LISTS, *RESULTS),
     "ui": ("core.errors", "core.evidence", "core.sparsity.parsing", "core.demo", "core.runs", "core.views",
-           "core.lessons", "core.lab!", "core.specs.settings",
+           "core.lessons", "core.decks", "core.lab!", "core.specs.settings",
            "core.lab.reading_group", "core.inspecting", "core.live", "core.models!", "core.models.named",
            "core.lab.sentence", "core.tasks.probes", "core.tasks.own", "core.tasks.preparing", "core.tasks.labels",
            "core.tasks.tables",
