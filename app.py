@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from core.runs.roots import check_roots
-from ui import frame, queue_thread, turns
+from ui import frame, queue_thread, stage, turns
 from ui.pages import PAGES, ROOT, tab_title
 from ui.starting import life
 from ui.wire import Wire
@@ -33,6 +33,7 @@ def show() -> None:
         with frame.guarded():
             check_roots()
         chosen.run()
+        stage.finish()
 
 
 if __name__ == "__main__":

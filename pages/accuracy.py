@@ -13,12 +13,15 @@ from ui import frame
 def over_ratio(asked: chart.Asked) -> None:
     """The chart, and beneath it the forest and the tasks side by side."""
     with frame.guarded():
-        frame.show(frame.cached_cells(chart.chart, asked), "curve", bar.small_print(asked))
+        if frame.wanted("curve"):
+            frame.show(frame.cached_cells(chart.chart, asked), "curve", bar.small_print(asked))
     pattern, against = bar.of_forest(asked)
-    if pattern:
+    if pattern and frame.wanted("forest"):
         with frame.guarded():
             frame.show(frame.cached_cells(forest.forest, asked.tasks, asked.model, pattern, asked.quantity, against),
                        "forest")
+    if not frame.wanted("tasks"):
+        return
     every = frame.cached_cells(averaged, asked.model, asked.quantity)
     if every:
         with frame.guarded():

@@ -31,6 +31,8 @@ def offer(choices: LayerChoices, key: str, pattern: str) -> None:
 
 def buttons(choices: LayerChoices) -> None:
     """Pin or unpin, and reset."""
+    if not links.free():
+        return
     if "pin" in st.query_params:
         st.button("Unpin", on_click=st.query_params.pop, args=("pin",), width="stretch")
     else:

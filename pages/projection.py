@@ -34,7 +34,8 @@ with rest, st.popover("More knobs", width="stretch"):
     if reading.is_free(kind):
         OWN.pick("rho", "rho", reading.RHOS, default="1", help="How hard W is pulled to Z. Or type a number.")
         iterations = OWN.slide("iterations", "Iterations", 1, 200, default=20)
-    st.button("Start again", icon=":material/restart_alt:", on_click=OWN.forget, args=(*OWN.keys, "value", "k"))
+    if links.free():
+        st.button("Start again", icon=":material/restart_alt:", on_click=OWN.forget, args=(*OWN.keys, "value", "k"))
 if reading.is_free(kind):
     with frame.guarded():
         found = group.solve(weights, kind, reading.share(coupling), rho, iterations)

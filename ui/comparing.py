@@ -117,6 +117,8 @@ def _pin(runs: Sequence[Run], run_id: str) -> None:
 
 def draw(make: Callable[..., View], runs: Sequence[Run], *args: Any, key: str) -> None:
     """Show a view of all *runs*; a damaged file becomes a red box."""
+    if not frame.wanted(key):
+        return
     with frame.guarded():
         frame.show(cache.cached_across(make, runs, *args), key)
 

@@ -27,7 +27,7 @@ from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from core.views.patterns.units_left import of_units
-from ui import cache, damaged, keys, lesson_strip, links
+from ui import cache, damaged, keys, lesson_strip, links, stage
 from ui.cache import cached, cached_cells, cached_evidence, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
 
 __all__ = ["bar", "cached", "cached_cells", "cached_evidence", "cached_over", "draw", "empty", "entries", "featured",
            "figures", "guarded", "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run",
-           "read_on", "show", "store"]
+           "read_on", "show", "store", "wanted"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
@@ -51,12 +51,16 @@ def opening(key: str) -> None:
     _bar.set(None)
     damaged.begin_page()
     st.html(f"<style>{CSS}</style>")
+    scene = stage.begin(key)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="heading"):
         st.title(PAGES[key].title, anchor=False, width="content")
         st.caption(PAGES[key].question, width="content")
+        scene.menu = st.container(width="content", key="menu")
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
-    keys.listen()
-    lesson_strip.draw(key)
+    scene.lock = links.lock()
+    keys.listen(stage.script())
+    if not stage.on():
+        lesson_strip.draw(key)
 
 
 @contextmanager
@@ -234,6 +238,11 @@ def show(view: View, key: str, small: str = "") -> None:
 
     While a lesson waits for an answer, only the picture that it speaks of, and not a word about it.
     """
+    stage.figures(key, view.heading or view.claim)
+    if stage.on():
+        if stage.takes(key) and (view.image or view.figure is not None or stage.asked(key)):
+            _staged(view, key)
+        return
     step = lesson_strip.asking()
     if step is not None:
         if step.look.key == key and view.figure is not None:
@@ -245,6 +254,18 @@ def show(view: View, key: str, small: str = "") -> None:
     elif view.figure is not None:
         _chart(view.figure, key, view.alt)
     read_on(view, key, small)
+
+
+def _staged(view: View, key: str) -> None:
+    """The picture of *view* on the stage."""
+    stage.claim(view.heading or view.claim)
+    with stage.place(key):
+        if view.image is not None:
+            st.image(view.image, width="stretch", alt=view.alt)
+        elif view.figure is None:
+            st.markdown(links.plain(view.claim if view.heading else ""))
+        else:
+            stage.chart(view.figure, key, view.alt, PLOTLY)
 
 
 def _chart(figure: go.Figure, key: str, alt: str) -> None:
@@ -279,8 +300,16 @@ def figures(numbers: Sequence[Number]) -> None:
             st.caption(links.plain(number.note))
 
 
+def wanted(key: str) -> bool:
+    """Shall the figure *key* be made? All are, but for the stage, which has room for one."""
+    stage.figures(key, "")
+    return stage.takes(key)
+
+
 def draw(make: Callable[..., View], run: Run, *args: Any, key: str) -> None:
-    """`show(cached(make, run, *args))`; a damaged file becomes a red box."""
+    """`show(cached(make, run, *args))`; a damaged file becomes a red box. Not made at all where it would not show."""
+    if not wanted(key):
+        return
     with guarded():
         show(cached(make, run, *args), key)
 

@@ -30,6 +30,6 @@ LISTEN = """
 """
 
 
-def listen() -> None:
-    """Listen from now on; once a page load, however often it is called."""
-    st.html(f"<script>{LISTEN}</script>", unsafe_allow_javascript=True)
+def listen(more: str = "") -> None:
+    """Listen from now on; once a page load, however often it is called. *more*: a script that comes along."""
+    st.html(f"<script>{LISTEN}{more}</script>", unsafe_allow_javascript=True)

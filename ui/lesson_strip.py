@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitAPIException
 from core.errors import InputError, unknown
 from core.lessons import LESSONS
 from core.lessons.base import Lesson, Question, Step
-from ui import links
+from ui import links, stage
 from ui.pages import PAGES
 
 
@@ -90,7 +90,7 @@ def asking() -> Step | None:
     None outside a lesson, where nothing is asked, and once somebody has guessed.
     """
     lesson = LESSONS.get(st.query_params.get("lesson", ""))
-    if lesson is None:
+    if lesson is None or stage.on():
         return None
     name = st.query_params.get("step", lesson.steps[0].id)
     step = next((each for each in lesson.steps if each.id == name), None)

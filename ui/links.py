@@ -8,18 +8,24 @@ The URL is the single truth: a widget's callback writes the URL before the page 
 widget's value from the URL. So a link, the back button, a click and a reload all say the same thing. Both kinds survive
 a walk over other pages; a default is left out of the link.
 
+`?lock=rho,k` leaves the knobs that it names, in a row of their own, and takes every other one away (`Lock`).
+
 Of a link alone, and never remembered, are the moment of a player (`?k=`), the pin of the lab, lesson and step. Not
 Streamlit's `bind="query-params"`: it swallows a bad value without a word and forgets a choice when the page is left.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import Any, Literal, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError, unknown
 
@@ -35,10 +41,70 @@ def plain(text: str) -> str:
     return re.sub(r"[\\`*\[\]<>$~|#]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)  # an underscore inside a word is harmless
 
 
+def escaped(text: str) -> str:
+    """Text made safe for HTML."""
+    return html.escape(text)
+
+
+class Lock:
+    """What one run of a page's script knows of its knobs: their names in the link, and which of them a link leaves.
+
+    *row*: where the ones that stay are drawn, whatever place the page has for them: a folded one would be out of reach.
+    """
+
+    def __init__(self, row: DeltaGenerator | None) -> None:
+        self.row = row
+        self.known: dict[str, str] = {}  # name in the link -> label
+
+    def unknown(self) -> list[str]:
+        """Names that the link leaves, and that are no knobs of this page."""
+        return [name for name in left() or () if name not in self.known]
+
+
+_lock: ContextVar[Lock | None] = ContextVar("lock", default=None)
+MOST_LEFT = 12  # knobs that a link leaves at most, and letters of a name
+LOCKED = """
+.stSidebar, [data-testid=stExpandSidebarButton], .st-key-bar,
+.stMain :is(.stSelectbox, .stSlider, .stButton, .stButtonGroup, .stPopover, .stTextInput, .stTextArea, .stMultiSelect,
+  .stCheckbox, .stFileUploader, .stNumberInput, .stRadio, .stPageLink, .stForm):not(.st-key-knobs *, .st-key-lesson *) {
+  display: none !important; }
+.st-key-knobs .stSelectbox, .st-key-knobs .stSlider { min-width: 15rem; }
+"""
+
+
+def left() -> tuple[str, ...] | None:
+    """The knobs that the link leaves; None where it locks nothing."""
+    asked = st.query_params.get("lock")
+    if asked is None:
+        return None
+    return tuple(dict.fromkeys(name.strip()[:40] for name in asked[:600].split(",") if name.strip()))[:MOST_LEFT]
+
+
+def lock() -> Lock:
+    """The lock of this run of the page, from now on: call it where the row of knobs shall stand."""
+    row = None
+    if left() is not None:
+        st.html(f"<style>{LOCKED}</style>")
+        row = st.container(horizontal=True, gap="large", vertical_alignment="bottom", key="knobs")
+    made = Lock(row)
+    _lock.set(made)
+    return made
+
+
+def free() -> bool:
+    """May the page offer buttons that turn more than one knob? Not where a link locks them."""
+    return left() is None
+
+
 def widget(look: Look, key: str, label: str, value: Any, moved: Callable[[Any], object], *args: Any,
            names: Mapping[str, str] | None = None, **more: Any) -> None:
     """Draw a widget that stands at *value*; *moved* gets what a person chose, and writes the link. *names*: the options
-    to choose from, as the link holds them, and their words."""
+    to choose from, as the link holds them, and their words. Where the link leaves other knobs, nothing is drawn."""
+    name, here = key.rpartition(".")[2], _lock.get()
+    if here is not None:
+        here.known.setdefault(name, label)
+    if name not in (left() or (name,)) or left() == ():
+        return
     if names is not None:
         args, more["format_func"] = (list(names),), names.__getitem__
     st.session_state[key] = value
@@ -48,7 +114,17 @@ def widget(look: Look, key: str, label: str, value: Any, moved: Callable[[Any], 
         if chosen is not None:  # None: a segment was clicked off
             moved(chosen)
 
-    WIDGETS[look](label, *args, key=key, on_change=turned, **more)
+    with nullcontext() if here is None or here.row is None else here.row:
+        WIDGETS[look](label, *args, key=key, on_change=turned, **more)
+
+
+def typed_text(key: str, label: str, value: str, most: int, moved: Callable[[str], object], empty: str = "",
+               several: bool = False) -> None:
+    """A box for words that stands at *value*, of at most *most* letters; *moved* gets them. *empty*: what no words
+    mean; *several*: of more lines than one."""
+    st.session_state[key] = value
+    draw = st.text_area if several else st.text_input
+    draw(label, key=key, max_chars=most, placeholder=empty, on_change=lambda: moved(st.session_state[key].strip()))
 
 
 def forget_all() -> None:

@@ -31,7 +31,7 @@ def _lesson(lesson: Lesson) -> Maker:
     return lambda _: from_lesson(lesson)
 
 
-FILES: tuple[str, ...] = ()
+FILES = ("sparsity", "two-of-four", "one-shot", "activations")  # of `shipped/`
 DECKS: dict[str, Maker] = {**{name: _file(name) for name in FILES},
                            **{name: _lesson(lesson) for name, lesson in LESSONS.items()}}
 

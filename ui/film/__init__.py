@@ -27,7 +27,7 @@ import streamlit as st
 
 from core.views.film import still
 from core.views.film.reel import Film
-from ui import frame, lesson_strip, links
+from ui import frame, lesson_strip, links, stage
 
 __all__ = ["show"]
 
@@ -47,13 +47,18 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
 
     A moment in the link that is no whole number gets a red box; one that does not exist is moved inside, in words.
     """
+    stage.figures(key, film.claim)
+    if not stage.takes(key):
+        return
     if lesson_strip.asking() is not None:
         film = film.silent(lesson_strip.SILENT)
     rest = 0 if default == "first" else film.last
-    if claim and film.claim:
+    if claim and film.claim and not stage.on():
         st.subheader(links.plain(film.claim), anchor=False)
     if link and film.last > 0:
         _check(link, film.last, rest)
+    if stage.on():
+        film = film.staged(bool(stage.says()))
     data = film.packed(key=link if film.last > 0 else "", default=rest, autoplay=autoplay, grows=grows)
 
     @st.fragment
@@ -83,6 +88,12 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
         if st.session_state.pop(f"{name}.again", False):
             st.rerun()
 
+    if stage.on():
+        if stage.says() or not film.speaks:
+            stage.claim(film.claim)
+        with stage.place(key):
+            player()
+        return
     player()
     if film.table is not None and not film.table.empty:
         frame.numbers(film.table, key)

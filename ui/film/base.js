@@ -1,6 +1,11 @@
 // What all panels need: the arrays of a film, numbers in words, a canvas in whole device pixels.
 
 const TEXT = 13; // pixels: the least that a projector shows well
+let SCALE = 1; // on the stage a film is drawn small and shown large: screen pixels a pixel of its own
+
+function density() {
+  return (window.devicePixelRatio || 1) * SCALE;
+}
 
 function headerOf(bytes) {
   const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
@@ -107,7 +112,7 @@ class Sheet {
   }
 
   size(width, height) {
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = density();
     const [w, h] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
     if (this.canvas.width !== w || this.canvas.height !== h) [this.canvas.width, this.canvas.height] = [w, h];
     this.canvas.style.width = `${w / ratio}px`;
@@ -141,5 +146,5 @@ function css(palette, code) {
 // Places of the pointer over a canvas, in CSS pixels.
 function under(event, canvas) {
   const box = canvas.getBoundingClientRect();
-  return [event.clientX - box.left, event.clientY - box.top];
+  return [(event.clientX - box.left) / SCALE, (event.clientY - box.top) / SCALE];
 }

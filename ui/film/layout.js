@@ -70,7 +70,7 @@ function roomFor(film, width, height) {
     const fixed = film.grid.reduce((sum, { row }) => sum + row.height, 0);
     return [1, Math.max(LOWEST, Math.min(HIGHEST, (height - BETWEEN * film.grid.length) / fixed))];
   }
-  const step = 1 / (window.devicePixelRatio || 1);
+  const step = 1 / density();
   let widest = step;
   for (let cell = 24; cell >= step; cell -= step) {
     for (const squeeze of [1, SQUEEZE]) {

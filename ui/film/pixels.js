@@ -42,7 +42,7 @@ class Pixels {
 
   fit(width, height, cell) {
     const { panel, rows, cols, film } = this;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = density();
     // Whole device pixels, all cells alike; where there are more cells than pixels, it has to be a fraction.
     const whole = (size) => (size * ratio >= 1 ? Math.floor(size * ratio + 0.01) / ratio : size);
     const most = panel.most ?? 24;
@@ -79,7 +79,7 @@ class Pixels {
     context.globalAlpha = 1;
     context.setTransform(this.sheet.ratio, 0, 0, this.sheet.ratio, 0, 0);
     if (this.named) this.names(context);
-    if (this.panel.written && this.wide >= 22) this.write(context, share < 0.5 ? k : next);
+    if (this.panel.written && this.wide >= (SCALE > 1 ? 30 : 22)) this.write(context, share < 0.5 ? k : next);
     this.rules(context);
     this.boxes(context);
   }
@@ -87,7 +87,7 @@ class Pixels {
   // The number on every cell; white where the colour is strong.
   write(context, k) {
     const codes = this.codes(k);
-    this.sheet.font(this.film.colours, this.wide >= 40 ? TEXT : TEXT - 3);
+    this.sheet.font(this.film.colours, this.wide >= 40 || SCALE > 1 ? TEXT - (SCALE > 1) : TEXT - 3);
     context.textBaseline = "middle";
     context.textAlign = "center";
     codes.forEach((code, i) => {

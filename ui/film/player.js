@@ -108,10 +108,10 @@ class Player {
     if (!lines) return;
     this.tip.replaceChildren(...lines.map((line) => make("div", "", line)));
     const box = this.host.getBoundingClientRect();
-    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    const right = x + 16 + this.tip.offsetWidth < box.width;
+    const [x, y] = [(event.clientX - box.left) / SCALE, (event.clientY - box.top) / SCALE];
+    const right = x + 16 + this.tip.offsetWidth < box.width / SCALE;
     this.tip.style.left = `${right ? x + 14 : Math.max(0, x - 14 - this.tip.offsetWidth)}px`;
-    this.tip.style.top = `${Math.max(0, y + 14 + this.tip.offsetHeight > box.height ? y - 10 - this.tip.offsetHeight : y + 14)}px`;
+    this.tip.style.top = `${Math.max(0, y + 14 + this.tip.offsetHeight > box.height / SCALE ? y - 10 - this.tip.offsetHeight : y + 14)}px`;
   }
 
   // -- size and paint ------------------------------------------------------------------------------------------
@@ -119,7 +119,11 @@ class Player {
   measure() {
     const width = Math.floor(this.host.clientWidth);
     if (!width) return;
-    const main = this.host.getRootNode().host?.closest("[data-testid=stMain]");
+    const outside = this.host.getRootNode().host;
+    const main = outside?.closest("[data-testid=stMain]");
+    const stage = outside?.closest(".st-key-stage");
+    if (stage) return this.staged(width, stage);
+    SCALE = 1;
     const top = this.host.getBoundingClientRect().top + (main?.scrollTop ?? 0);
     const below = this.bar.hidden ? 0 : this.bar.offsetHeight + BETWEEN;
     const strip = document.querySelector("[data-testid=stBottomBlockContainer]")?.offsetHeight ?? 0; // of a lesson
@@ -127,6 +131,23 @@ class Player {
     if (mark === this.mark) return;
     this.mark = mark;
     arrange(this, width, Math.max(window.innerHeight - strip - top - below - 14, 240));
+    this.again();
+  }
+
+  // On the stage the room ends with the slide, or with the knobs under the picture.
+  staged(width, stage) {
+    const box = this.host.getBoundingClientRect();
+    const scale = box.width / width;
+    const knobs = document.querySelector(".st-key-knobs")?.getBoundingClientRect();
+    const edge = stage.getBoundingClientRect();
+    const below = this.bar.hidden ? 0 : this.bar.offsetHeight + BETWEEN;
+    const high = ((knobs?.height ? knobs.top : edge.bottom - (edge.width * 52) / 1920) - box.top) / scale;
+    const mark = `${width}/${scale}/${Math.round(high)}/${window.devicePixelRatio}`;
+    if (mark === this.mark) return;
+    this.mark = mark;
+    SCALE = scale;
+    this.host.classList.add("staged");
+    arrange(this, width, Math.max(high - below, 200));
     this.again();
   }
 

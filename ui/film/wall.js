@@ -28,7 +28,7 @@ class Wall {
   }
 
   fit(width, height, cell) {
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = density();
     this.cell = Math.max(1, Math.floor(cell * ratio)) / ratio;
     this.sheet.size(...this.lead(this.cell));
   }

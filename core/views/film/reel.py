@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
 Part = dict[str, Any]
 MOST_BYTES = 1_500_000  # of one film on the wire: a second on a slow line
 STEPS = 32_767  # of an int16
+STAGE, LEAD = 400, 200  # pixels that the rows of a film have on the stage; what a row of leading pictures takes of them
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,33 @@ class Film:
             told[name] = panel | less
         header = self.header | {"panels": told, "alt": alt, "silent": True, "id": f"{self.header['id']}/silent"}
         return replace(self, claim="", alt=alt, table=None, header=header)
+
+    @property
+    def speaks(self) -> bool:
+        """Does it say itself, moment by moment, what to see?"""
+        return any(panel["kind"] == "words" and panel.get("large") for panel in self.header["panels"].values())
+
+    def staged(self, said: bool) -> Film:
+        """The same film for a hall: the rows that lead it, as far as there is room. *said*: the words over it are
+        somebody else's."""
+        panels = self.header["panels"]
+
+        def stays(name: str) -> bool:
+            return panels[name]["kind"] != "words" or (bool(panels[name].get("large")) and not said)
+
+        rows: list[Part] = []
+        bar, high, drawn = 0, 0, False
+        for place, each in enumerate(self.header["rows"]):
+            columns = [part | {"panels": [name for name in part["panels"] if stays(name)]} for part in each["columns"]]
+            columns = [part for part in columns if part["panels"]]
+            pictured = any(panels[name]["kind"] != "words" for part in columns for name in part["panels"])
+            high += each["height"] or LEAD
+            if columns and (not pictured or not drawn or high <= STAGE):
+                rows.append(each | {"columns": columns})
+                bar = len(rows) - 1 if place <= self.header["bar"] else bar
+                drawn = drawn or pictured
+        mark = f"{self.header['id']}/stage{int(said)}"
+        return replace(self, header=self.header | {"rows": rows, "bar": bar, "id": mark})
 
     def array(self, at: int) -> NDArray[Any]:
         """Array number *at*, in the numbers that it stands for: float32 where it has a scale; bits as 0 and 1."""

@@ -1,0 +1,134 @@
+"""The page Present: the decks that come along, and the one that is being built."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from core import demo
+from core.decks import DECKS, files, named, packed, shipped
+from core.decks.base import LETTERS, Deck
+from core.errors import InputError
+from ui import decks, links
+from ui.pages import PAGES
+from ui.stage import menu
+
+KEYS = ("Keys: **F** fills the window on every page · arrows, PageDown, space: on and back · digits: a slide · "
+        "**P** play · **B** blank · **Esc** leave")
+
+
+def asked() -> Deck | None:
+    """The deck that the link names, if it names a readable one; a red box for another."""
+    word = st.query_params.get("deck")
+    if word is None:
+        return None
+    try:
+        return named(word, PAGES)
+    except InputError as error:
+        st.error(links.plain(str(error)))
+        return None
+
+
+def listed() -> None:
+    """Every deck that comes along: what it is, and how long."""
+    for name in DECKS:
+        deck = shipped(name, frozenset(PAGES))
+        with st.container(border=True, gap="small"):
+            st.markdown(f"**{links.plain(deck.title)}** :gray[{_length(deck)}]")
+            if deck.words:
+                st.caption(links.plain(deck.words))
+            with st.container(horizontal=True, gap="medium"):
+                _ways(deck, name)
+                st.button("Copy into mine", key=f"deck.copy.{name}", type="tertiary", on_click=decks.keep, args=(deck,))
+    st.caption(KEYS)
+
+
+def _length(deck: Deck) -> str:
+    slides = f"{len(deck.slides)} {'slide' if len(deck.slides) == 1 else 'slides'}"
+    return f"{slides} · {deck.minutes:.0f} minutes" if deck.minutes else slides
+
+
+def _ways(deck: Deck, word: str) -> None:
+    """Into the hall, and the speaker's window beside it."""
+    first = deck.slides[0]
+    menu.page_link(first.page, "Present", {**first.query, "present": "1", "deck": word, "slide": "1"},
+                   ":material/co_present:")
+    st.link_button("Notes", menu.address("present", {"notes": "1", "deck": word}), icon=":material/open_in_new:",
+                   type="tertiary")
+
+
+def mine() -> None:
+    """The deck that is being built: its slides in order, and how it leaves."""
+    _from_link()
+    deck = decks.built()
+    st.subheader("Your deck", anchor=False)
+    if not deck.slides:
+        st.caption("Empty. On any page: **Present**, then **Add to deck**.")
+    else:
+        links.typed_text("deck.title", "Title", deck.title, LETTERS["title"], decks.rename)
+        for place in range(len(deck.slides)):
+            _slide(deck, place)
+        with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+            _leave(deck)
+    if not demo.on():
+        st.file_uploader("Open a deck's file", type="toml", key="deck.file", on_change=_loaded)
+    if problem := st.session_state.pop("deck.problem", ""):
+        st.error(links.plain(problem))
+
+
+def _slide(deck: Deck, place: int) -> None:
+    """One slide: where it is from, its words, its notes, its place."""
+    slide, last = deck.slides[place], len(deck.slides) - 1
+    key = f"deck.{{}}.{place}".format
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.markdown(f"{place + 1} · {links.plain(PAGES[slide.page].title)}", width=190)
+        links.typed_text(key("says"), "Words over the figure", slide.says, LETTERS["says"],
+                         lambda text: decks.change(place, says=text), "the figure's own")
+        with st.popover("Notes", icon=":material/notes:" if slide.notes else None):
+            links.typed_text(key("notes"), "Speaker's notes", slide.notes, LETTERS["notes"],
+                             lambda text: decks.change(place, notes=text), several=True)
+        for icon, help, step in (("arrow_upward", "Earlier", -1), ("arrow_downward", "Later", 1)):
+            st.button(help, key=key(help), icon=f":material/{icon}:", type="tertiary", on_click=decks.move,
+                      args=(place, step), disabled=not 0 <= place + step <= last)
+        st.button("Remove", key=key("remove"), icon=":material/delete:", type="tertiary", on_click=decks.remove,
+                  args=(place,))
+
+
+def _leave(deck: Deck) -> None:
+    """Present it, save it, send it."""
+    name = re.sub(r"[^a-z0-9]+", "-", deck.title.lower()).strip("-") or "deck"
+    st.download_button("Save as TOML", files.written(deck).encode(), f"{name}.toml", "application/toml",
+                       key="deck.save", on_click="ignore")
+    try:
+        word = packed.packed(deck)
+    except InputError as error:
+        st.query_params.pop("deck", None)
+        st.session_state["deck.said"] = None
+        st.caption(links.plain(str(error)))
+        return
+    st.session_state["deck.said"] = st.query_params["deck"] = word
+    _ways(deck, word)
+    with st.popover("One link"):
+        st.code(menu.address("present", {"deck": word}), language=None, wrap_lines=True)
+
+
+def _from_link() -> None:
+    """Take over the deck of a link that somebody sent, once."""
+    word = st.query_params.get("deck")
+    if word is None or word == st.session_state.get("deck.said"):
+        return
+    st.session_state["deck.said"] = word
+    deck = asked()
+    if deck is not None:
+        decks.keep(deck)
+
+
+def _loaded() -> None:
+    given = st.session_state.get("deck.file")
+    if given is None:
+        return
+    try:
+        decks.keep(files.read(given.getvalue(), PAGES))
+    except InputError as error:
+        st.session_state["deck.problem"] = str(error)
