@@ -3,7 +3,10 @@
 CSS = """
 .stApp, .stApp table { font-variant-numeric: tabular-nums; }
 /* The page's title stands in the row of the toolbar, which is empty but for its menu. */
-.stAppHeader { background: none; }
+.stAppHeader { background: none; pointer-events: none; }
+.stAppHeader * { pointer-events: none; }
+.stAppHeader :is(button, a, [role=button], button *, a *) { pointer-events: auto; }
+.st-key-menu button { min-height: 1.6rem; padding: 0; }
 .stMainBlockContainer { padding: 1.1rem 2.5rem 3rem; max-width: 1720px; }
 .stMainBlockContainer h1 { padding: 0; letter-spacing: -0.01em; font-size: 1.5rem; }
 .stMainBlockContainer h3 { padding: 0.1rem 0; line-height: 1.35; font-size: 1.2rem;

@@ -72,27 +72,27 @@ def mine() -> None:
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
             _leave(deck)
     if not demo.on():
-        st.file_uploader("Open a deck's file", type="toml", key="deck.file", on_change=_loaded)
+        st.file_uploader("Open a deck's file", type="toml", key="deck.file", on_change=_loaded, max_upload_size=1)
     if problem := st.session_state.pop("deck.problem", ""):
         st.error(links.plain(problem))
 
 
 def _slide(deck: Deck, place: int) -> None:
-    """One slide: where it is from, its words, its notes, its place."""
+    """One slide: where it is from, its words; folded, its notes and its place."""
     slide, last = deck.slides[place], len(deck.slides) - 1
     key = f"deck.{{}}.{place}".format
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.markdown(f"{place + 1} · {links.plain(PAGES[slide.page].title)}", width=190)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"{place + 1} · {links.plain(PAGES[slide.page].title)}", width=170)
         links.typed_text(key("says"), "Words over the figure", slide.says, LETTERS["says"],
-                         lambda text: decks.change(place, says=text), "the figure's own")
-        with st.popover("Notes", icon=":material/notes:" if slide.notes else None):
+                         lambda text: decks.change(place, says=text), "the figure's own words", quiet=True)
+        with st.popover("Edit", key=key("edit")):
             links.typed_text(key("notes"), "Speaker's notes", slide.notes, LETTERS["notes"],
                              lambda text: decks.change(place, notes=text), several=True)
-        for icon, help, step in (("arrow_upward", "Earlier", -1), ("arrow_downward", "Later", 1)):
-            st.button(help, key=key(help), icon=f":material/{icon}:", type="tertiary", on_click=decks.move,
-                      args=(place, step), disabled=not 0 <= place + step <= last)
-        st.button("Remove", key=key("remove"), icon=":material/delete:", type="tertiary", on_click=decks.remove,
-                  args=(place,))
+            with st.container(horizontal=True, gap="small"):
+                for words, step in (("Earlier", -1), ("Later", 1)):
+                    st.button(words, key=key(words.lower()), on_click=decks.move, args=(place, step),
+                              disabled=not 0 <= place + step <= last)
+                st.button("Remove", key=key("remove"), icon=":material/delete:", on_click=decks.remove, args=(place,))
 
 
 def _leave(deck: Deck) -> None:

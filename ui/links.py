@@ -119,12 +119,13 @@ def widget(look: Look, key: str, label: str, value: Any, moved: Callable[[Any], 
 
 
 def typed_text(key: str, label: str, value: str, most: int, moved: Callable[[str], object], empty: str = "",
-               several: bool = False) -> None:
+               several: bool = False, quiet: bool = False) -> None:
     """A box for words that stands at *value*, of at most *most* letters; *moved* gets them. *empty*: what no words
-    mean; *several*: of more lines than one."""
+    mean; *several*: of more lines than one; *quiet*: the label is only heard, not seen."""
     st.session_state[key] = value
     draw = st.text_area if several else st.text_input
-    draw(label, key=key, max_chars=most, placeholder=empty, on_change=lambda: moved(st.session_state[key].strip()))
+    draw(label, key=key, max_chars=most, placeholder=empty, on_change=lambda: moved(st.session_state[key].strip()),
+         label_visibility="collapsed" if quiet else "visible")
 
 
 def forget_all() -> None:

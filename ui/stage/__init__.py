@@ -203,7 +203,7 @@ def finish() -> None:
     if scene.presenting:
         if scene.shown is None:
             _nothing(scene)
-    elif links.free() and scene.menu is not None:
+    elif links.free() and scene.menu is not None and scene.page != "present":
         with scene.menu:
             menu.draw(scene.page, dict(scene.figures), dict(scene.lock.known))
 

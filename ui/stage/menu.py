@@ -90,7 +90,7 @@ def _teach(page: str, query: dict[str, str], knobs: Mapping[str, str]) -> None:
                            format_func=lambda name: knobs[name] or name, placeholder="none")
     link = address(page, query | {"lock": ",".join(stays)})
     st.code(link, language=None, wrap_lines=True)
-    st.image(picture(link), width=220, alt=f"A QR code of the link {link}")
+    st.image(picture(link), width=200, alt=f"A QR code of the link {link}")
 
 
 def picture(link: str) -> bytes:
