@@ -12,7 +12,8 @@ from ui.pages import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 HIGH = 260  # pixels from the top of the window
-REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]"}  # pages without a picture
+REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]",
+        "present": "[data-testid=stPageLink]"}  # pages without a picture
 FULL = {"accuracy": 230, "methods": 1000,  # words; the rest says what it shows in fewer
         "occupancy": 170, "patterns": 265, "compare": 285, "trace": 190, "sentence": 155, "inspect": 98, "run": 102}
 MOST = 300
