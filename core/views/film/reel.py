@@ -5,7 +5,7 @@
     reel.add("w", panels.pixels("W", w, limit=0.2))
     film = reel.film(claim, alt, table, rows=[row(column("w"))])
 
-The script that plays it (`ui/film`) knows panels, not runs: whatever is drawn stands in the header (plain JSON) and in
+The script that plays it (`player/`) knows panels, not runs: whatever is drawn stands in the header (plain JSON) and in
 the payload (the arrays, one after the other). What an array holds for one moment alone stands still in the film.
 """
 

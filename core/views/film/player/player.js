@@ -381,7 +381,7 @@ function followed(next, before) {
   else if (next.header.grows) next.after(before);
 }
 
-export default function (component) {
+function mounted(component) {
   const { parentElement, data } = component;
   const host = parentElement.querySelector(".film");
   if (!listening) {

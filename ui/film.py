@@ -13,32 +13,28 @@ the name of what was clicked on a wall; the whole page runs again after it. *cla
 whoever looked at an earlier moment there (moments are told apart by their names).
 
 Keys, whatever has the focus: H start, J back, K play or pause, L on; arrows and space where nothing else wants them;
-none while somebody types. The script is in the files beside this one, joined to one module: no build, no network.
+none while somebody types. The script is `core.views.film.script`: no build, no network.
 A browser that does not run it keeps the picture that the server makes of the last moment, or its words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
-from core.views.film import still
+from core.views.film import script, still
 from core.views.film.reel import Film
 from ui import frame, lesson_strip, links, stage
 
 __all__ = ["show"]
 
-HERE = Path(__file__).parent
-PARTS = ("base", "pixels", "bars", "curves", "columns", "wall", "plane", "layout", "player")
-SCRIPT = "\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
 # The server's picture and the player take the same place.
 LAID_OVER = ".stVerticalBlock[class*=st-key-film-box] { display: grid; grid-template-columns: minmax(0, 1fr); }" \
             ".stVerticalBlock[class*=st-key-film-box] > * { grid-area: 1 / 1; min-width: 0; }"
 _mount = st.components.v2.component(
-    "sparsescope.film", html='<div class="film"></div>', css=(HERE / "film.css").read_text(encoding="utf-8"), js=SCRIPT)
+    "sparsescope.film", html='<div class="film"></div>', css=script.CSS, js=script.SCRIPT)
 
 
 def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", autoplay: bool = False, link: str = "k",
