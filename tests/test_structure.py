@@ -59,8 +59,9 @@ LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",
-         "core.running.progress", "core.specs", "core.statistics", "core.evidence", "core.lessons", "core.decks",
-         *COST, "ui", "pages", "app")
+          "core.running.progress", "core.specs", "core.statistics", "core.evidence", "core.lessons", "core.decks",
+          *COST, "ui", "pages", "app", "core.exports.names", "core.exports.html", "core.exports.colours",
+          "sparsescope.recorded")
 
 
 PROGRAMS = ("core.live.stopwatch",)  # started in a process of their own, imported by nobody
@@ -108,7 +109,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
                     *LISTS),
     "core.views": ("core.errors", "core.evidence", "core.inspecting", "core.runs.names", "core.runs",
                    "core.specs.settings", "core.statistics", "core.cost!", *COST, *NUMPY_SPARSITY, *LISTS, *RESULTS),
-    "ui": ("core.errors", "core.evidence", "core.sparsity.parsing", "core.demo", "core.runs", "core.views",
+    "core.exports": ("core.errors", "core.evidence", "core.lab", "core.runs", "core.views", "core.sparsity.parsing"),
+    "ui": ("core.errors", "core.exports!", "core.exports.names", "core.exports.html", "core.evidence",
+           "core.sparsity.parsing", "core.demo", "core.runs", "core.views",
            "core.lessons", "core.decks", "core.lab!", "core.specs.settings",
            "core.lab.reading_group", "core.inspecting", "core.live", "core.models!", "core.models.named",
            "core.lab.sentence", "core.tasks.probes", "core.tasks.own", "core.tasks.preparing", "core.tasks.labels",

@@ -26,7 +26,7 @@ import streamlit as st
 
 from core.views.film import script, still
 from core.views.film.reel import Film
-from ui import frame, lesson_strip, links, stage
+from ui import frame, lesson_strip, links, saving, stage
 
 __all__ = ["show"]
 
@@ -91,8 +91,8 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
             player()
         return
     player()
-    if film.table is not None and not film.table.empty:
-        frame.numbers(film.table, key)
+    if film.table is not None and lesson_strip.asking() is None:
+        frame.numbers(film.table, key, taken=saving.Taken(film.claim, film.alt, film.table, film))
 
 
 def _check(link: str, last: int, rest: int) -> None:

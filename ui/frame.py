@@ -27,7 +27,7 @@ from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from core.views.patterns.units_left import of_units
-from ui import cache, damaged, keys, lesson_strip, links, stage
+from ui import cache, damaged, keys, lesson_strip, links, saving, stage
 from ui.cache import cached, cached_cells, cached_evidence, cached_over, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
@@ -41,8 +41,7 @@ __all__ = ["bar", "cached", "cached_cells", "cached_evidence", "cached_over", "d
            "read_on", "show", "store", "wanted"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
-PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-          "toImageButtonOptions": {"format": "svg"}}
+PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
 def opening(key: str) -> None:
@@ -59,6 +58,7 @@ def opening(key: str) -> None:
     st.sidebar.caption(f"What am I looking at?\n\n{PAGES[key].note}")
     scene.lock = links.lock()
     keys.listen(stage.script())
+    saving.begin(key)
     if not stage.on():
         lesson_strip.draw(key)
 
@@ -269,7 +269,8 @@ def _staged(view: View, key: str) -> None:
 
 
 def _chart(figure: go.Figure, key: str, alt: str) -> None:
-    st.plotly_chart(figure, key=key, width="stretch", height="content", config=PLOTLY, alt=alt)
+    camera = {"toImageButtonOptions": {"format": "svg", "filename": saving.file_name(key, "svg").removesuffix(".svg")}}
+    st.plotly_chart(figure, key=key, width="stretch", height="content", config=PLOTLY | camera, alt=alt)
 
 
 def read_on(view: View, key: str, small: str = "") -> None:
@@ -277,19 +278,21 @@ def read_on(view: View, key: str, small: str = "") -> None:
     words = [links.plain(view.claim)] if view.heading else []
     words += [f"**Try this.** {links.plain(view.try_this)}"] if view.try_this else []
     words += [links.plain(small)] if small else []
-    if words or not view.table.empty:
-        numbers(view.table, key, words)
+    numbers(view.table, key, words, saving.Taken(view.heading or view.claim, view.alt, view.table, view))
 
 
-def numbers(table: pd.DataFrame, key: str, words: Sequence[str] = ()) -> None:
-    """The picture's numbers, folded away under *words* (Markdown), with a button that saves them."""
-    with st.expander("Notes and numbers" if words else "The numbers", type="compact"):
-        for paragraph in words:
-            st.caption(paragraph)
-        if not table.empty:
-            st.dataframe(table, hide_index=True, key=f"{key}.table")
-            st.download_button("Save as CSV", lambda: table.to_csv(index=False).encode(), f"{key}.csv", "text/csv",
-                               key=f"{key}.csv", on_click="ignore")
+def numbers(table: pd.DataFrame | None, key: str, words: Sequence[str] = (), taken: saving.Taken | None = None) -> None:
+    """The picture's numbers, folded away under *words* (Markdown), and beside them what may be taken away: *taken*, or
+    the numbers alone."""
+    counted = table is not None and not table.empty
+    with st.container(horizontal=True, gap="small"):
+        if words or counted:
+            with st.expander("Notes and numbers" if words else "The numbers", type="compact"):
+                for paragraph in words:
+                    st.caption(paragraph)
+                if counted:
+                    st.dataframe(table, hide_index=True, key=f"{key}.table")
+        saving.offer(key, taken or saving.Taken("", "", table))
 
 
 def figures(numbers: Sequence[Number]) -> None:

@@ -1,4 +1,4 @@
-"""The panels that a film is made of: plain dictionaries, drawn by the script in `player/`. Arrays are numbers of a `Reel`.
+"""The panels that a film is made of: plain dictionaries that `player/` draws. Arrays are numbers of a `Reel`.
 
 pixels   one square a value: weights, differences, feature maps, groups, a small still picture
 wall     many matrices as small pictures in rows and columns

@@ -126,7 +126,8 @@ class Player {
     SCALE = 1;
     const top = this.host.getBoundingClientRect().top + (main?.scrollTop ?? 0);
     const below = this.bar.hidden ? 0 : this.bar.offsetHeight + BETWEEN;
-    const strip = document.querySelector("[data-testid=stBottomBlockContainer]")?.offsetHeight ?? 0; // of a lesson
+    const floor = "[data-testid=stBottomBlockContainer], [data-film-floor]"; // a lesson's strip; notes and source
+    const strip = document.querySelector(floor)?.offsetHeight ?? 0;
     const mark = `${width}/${window.innerHeight - strip}/${Math.round(top)}/${window.devicePixelRatio}`;
     if (mark === this.mark) return;
     this.mark = mark;

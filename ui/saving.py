@@ -1,0 +1,108 @@
+"""Take what is on the screen away: one small button under every picture.
+
+    saving.offer("maps", saving.Taken(claim, alt, table, shown=view))
+
+PNG and SVG are made in the browser from what it has drawn (`saving.js` says why), so they show the zoom, the theme and
+the moment that a person sees; CSV is the picture's table; HTML is the picture as one file that opens without a network.
+All are called by what they are, and say their claim, source and run. Nothing is made before the button is pressed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.exports import names
+from core.views.drawing.view import View
+from core.views.film.reel import Film
+from ui.pages import PAGES
+
+if TYPE_CHECKING:  # the first page must not wait for pandas
+    import pandas as pd
+
+SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What may be taken away: a view or a film with its words and numbers."""
+
+    claim: str
+    alt: str
+    table: pd.DataFrame | None
+    shown: View | Film | None = None  # None: only numbers
+
+    @property
+    def drawn(self) -> bool:
+        """Is there a picture?"""
+        return isinstance(self.shown, Film) or (self.shown is not None and (
+            self.shown.figure is not None or self.shown.image is not None))
+
+    @property
+    def counted(self) -> bool:
+        """Are there numbers?"""
+        return self.table is not None and not self.table.empty
+
+
+def listen() -> None:
+    """Listen to the buttons from now on; once a page load, however often it is called."""
+    st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True)
+
+
+def begin(page: str) -> None:
+    """*page* is drawn from here on: what is taken away is called by it."""
+    st.session_state["saving.page"] = page
+    listen()
+
+
+def file_name(key: str, ending: str) -> str:
+    """What the picture *key* of this page is called as a file."""
+    return names.file_name(_page(), key, st.query_params.to_dict(), ending)
+
+
+def offer(key: str, taken: Taken) -> None:
+    """The button, and behind it one for every form that *taken* has; nothing where it has none."""
+    if taken.drawn or taken.counted:
+        with st.container(width="content"):
+            _menu(key, taken)
+
+
+@st.fragment
+def _menu(key: str, taken: Taken) -> None:
+    menu = st.popover("Save", type="tertiary", on_change="rerun", key=f"save.{key}")
+    if menu.open:
+        with menu, st.container(horizontal=True, gap="small"):
+            _forms(key, taken)
+
+
+def _forms(key: str, taken: Taken) -> None:
+    source = names.source(PAGES[_page()].title, st.query_params.to_dict())
+    if taken.drawn:
+        st.button("PNG", key=f"save-png-{key}")
+        st.button("SVG", key=f"save-svg-{key}")
+    if taken.counted:
+        table = taken.table
+        st.download_button("CSV", lambda: table.to_csv(index=False).encode(), file_name(key, "csv"), "text/csv",
+                           key=f"save-csv-{key}", on_click="ignore")
+    if taken.drawn:
+        st.download_button("HTML", lambda: _page_of(taken, source), file_name(key, "html"), "text/html",
+                           key=f"save-html-{key}", on_click="ignore", help="One file; opens without a network.")
+        said = {"saves": "", "of": re.sub(r"[^a-zA-Z0-9_-]", "-", key), "name": file_name(key, "x")[:-2],
+                "claim": taken.claim, "source": source, "alt": taken.alt}
+        st.html(f"<span {' '.join(f'data-{name}={chr(34)}{escape(text)}{chr(34)}' for name, text in said.items())}>"
+                "</span>", width="content")
+
+
+def _page_of(taken: Taken, source: str) -> bytes:
+    from core.exports.html import Screen, page
+
+    return page([Screen(taken.claim, taken.shown, source=source)]).encode()
+
+
+def _page() -> str:
+    return str(st.session_state.get("saving.page", next(iter(PAGES))))
