@@ -5,18 +5,28 @@ from __future__ import annotations
 import base64
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
-from hypothesis import given
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.exports import colours
+from core.cli.figure import figure_command
+from core.errors import InputError
+from core.exports import colours, pictures, printing
+from core.exports.asked import Asked
 from core.exports.html import Screen, page
 from core.exports.names import LONGEST, file_name, source
+from core.runs.store import Store
 from core.views.drawing.view import View
 from core.views.film import panels
-from core.views.film.reel import Reel, column, row
+from core.views.film.reel import Film, Reel, column, row
+from tests.makers import make_store
+from tests.sources import ROOT
+from ui.pages import PAGES
 
 RUN = "cola-minilm-l6-admm-2of4-e4-s0-0123abcd"
 WORDS = st.dictionaries(st.sampled_from(["run", "runs", "matrix", "pattern", "k", "present"]), st.text(), max_size=4)
@@ -31,6 +41,7 @@ def test_a_file_is_called_by_page_picture_run_and_choices() -> None:
     assert several != file_name("compare", "flips", {"runs": f"{RUN},b,d"}, "csv")
 
 
+@settings(max_examples=40)
 @given(WORDS, st.text(max_size=300))
 def test_a_name_is_safe_on_every_system(query: dict[str, str], picture: str) -> None:
     name = file_name("weights", picture, query, "png")
@@ -88,3 +99,66 @@ def test_the_colours_of_a_page_are_the_apps() -> None:
     for theme in colours.THEMES:
         assert all(re.fullmatch(r"#[0-9a-f]{6}", colour) for colour in colours.themes()[theme].values())
         assert colours.themes()[theme]["back"] in colours.css()
+
+
+def test_a_figure_for_paper_is_laid_out_so_that_its_smallest_letter_is_seven_points() -> None:
+    figure = go.Figure({"data": [{"type": "bar", "x": ["a"], "y": [1], "textfont": {"size": 12}}], "layout": {
+        "height": 300, "font": {"size": 15}, "margin": {"r": 200, "l": 60},
+        "annotations": [{"text": "n", "font": {"size": 14, "color": "rgb(128, 132, 149)"}}]}})
+    shown = View("Claim.", figure, None, "alt", pd.DataFrame(), "")
+    for name, inches in printing.COLUMNS.items():
+        drawn, wide = printing.dressed(shown, name)
+        points = 12 * (inches * 72) / drawn["layout"]["width"]  # the smallest letter, once it is as wide as the column
+        assert 6.99 <= points <= 7.05 and wide == inches * 96
+        assert drawn["layout"]["annotations"][0]["font"]["color"] == colours.themes()["light"]["text"]
+        assert drawn["layout"]["margin"] == {"r": 240, "l": 60}
+    assert figure.layout.margin.r == 200  # the view of the pages is shared: nothing of it may change
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make_store(tmp_path_factory.mktemp("store"))
+
+
+def test_every_picture_of_the_list_is_one_of_a_page_and_can_be_drawn_or_says_why_not(store: Store) -> None:
+    asked = Asked(store, {})
+    for name, picture in pictures.PICTURES.items():
+        assert name == f"{picture.page}.{picture.key}" and picture.page in PAGES and picture.title
+        source_of_page = (ROOT / PAGES[picture.page].file).read_text() + (ROOT / "ui" / "first_screen.py").read_text()
+        assert f'"{picture.key}"' in source_of_page, name
+        try:
+            shown = pictures.made(picture, asked)
+        except InputError as error:
+            assert str(error).endswith(".")
+        else:
+            assert isinstance(shown, View | Film) and shown.claim
+
+
+def test_a_picture_that_nobody_knows_is_refused_with_the_closest() -> None:
+    assert pictures.of_page("weights").key == "maps" and pictures.of_page("watch", "wall").name == "watch.wall"
+    with pytest.raises(InputError, match=r"Unknown picture of weights 'mapps'.*Did you mean 'maps'"):
+        pictures.of_page("weights", "mapps")
+    with pytest.raises(InputError, match="Unknown page"):
+        pictures.of_page("methods")
+
+
+def test_figure_writes_a_page_and_says_what_a_person_got_wrong(
+        store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    run = next(r.id for r in store.records() if r.spec.method == "admm")
+    call = CliRunner().invoke
+    done = call(figure_command, [run, "trace.timeline", "--to", str(tmp_path / "a.html")])
+    assert done.exit_code == 0 and "Caption: " in done.output
+    assert json.loads(read((tmp_path / "a.html").read_text(), "screens"))[0]["source"].endswith(f"run {run}")
+    for arguments, said in (([run, "trace.timelin", "--to", "a.svg"], "Did you mean 'trace.timeline'"),
+                            ([run, "trace.timeline"], "No file was named"),
+                            (["trace.timeline", "--to", "a.svg"], "asked for of no run"),
+                            ([run, "trace.timeline", "--to", str(tmp_path / "a.gif")], "ends in '.gif'"),
+                            ([run, "watch.watch", "--to", "a.svg"], "is a film"),
+                            ([run, "trace.timeline", "--to", "a.svg", "--set", "x"], "KEY=VALUE")):
+        assert said in str(call(figure_command, arguments).exception), arguments
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    refused = call(figure_command, [run, "trace.timeline", "--to", str(tmp_path / "a.svg")])
+    assert "no Chromium" in str(refused.exception)
+    assert not (tmp_path / "a.svg").exists()

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "inspect",
     "keep": "keep",
     "export": "export",
+    "figure": "figure",
     "cost": "cost",
     "methods": "methods",
     "patterns": "methods",

@@ -10,7 +10,8 @@ from core.runs.store import REPOSITORY
 
 SETTINGS = REPOSITORY / ".streamlit" / "config.toml"
 THEMES = ("light", "dark")
-FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", "Segoe UI", Helvetica, Arial, sans-serif'
+WIDER = 1.2  # other letters than the page's run wider: the room that names have in a margin grows with them
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", "Segoe UI", Arial, "Liberation Sans", Helvetica, sans-serif'
 
 
 @lru_cache(maxsize=1)
@@ -43,3 +44,11 @@ def template(theme: str) -> dict[str, Any]:
         "font": {"color": text, "family": FONT, "size": 14}, "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)", "xaxis": axis, "yaxis": axis, "title": {"font": {"color": text}},
         "hoverlabel": {"bgcolor": themes()[theme]["wash"], "font": {"color": text}}}}
+
+
+def room(layout: dict[str, Any]) -> None:
+    """Give the margins of *layout* in which names stand so much more room as letters may be wider."""
+    margin = layout.get("margin", {})
+    for side in ("l", "r"):
+        if margin.get(side, 0) > 100:
+            margin[side] = round(margin[side] * WIDER)

@@ -36,13 +36,14 @@ class Screen:
     words: str = ""
     notes: str = ""
     source: str = ""
+    moment: int = 0  # that a film opens with
 
 
 def page(screens: Sequence[Screen], title: str = "") -> str:
     """The text of the file. *title*: what the browser's tab says; "" for the first claim."""
     parts = [_data(screen, number) for number, screen in enumerate(screens)]
     title = title or next((part["claim"] for part in parts if part["claim"]), "SparseScope")
-    films = "\n".join(f'<script type="text/plain" id="film-{number}">{_film(screen.shown)}</script>'
+    films = "\n".join(f'<script type="text/plain" id="film-{number}">{_film(screen.shown, screen.moment)}</script>'
                       for number, screen in enumerate(screens) if isinstance(screen.shown, Film))
     plotly = f"<script>{_plotly()}</script>" if any("figure" in part for part in parts) else ""
     player = (f"<script>const sparsescopeFilm = (() => {{\n{script.PLAYER}\nreturn mounted;\n}})();</script>"
@@ -94,15 +95,17 @@ def _data(screen: Screen, number: int) -> dict[str, Any]:
         if shown.figure is not None:
             figure = json.loads(shown.figure.to_json())
             figure["layout"].pop("template", None)
+            colours.room(figure["layout"])
             data["figure"] = figure
         elif shown.image is not None:
             data["image"] = f"data:image/png;base64,{base64.b64encode(shown.image).decode()}"
     return data
 
 
-def _film(film: Film) -> str:
+def _film(film: Film, moment: int) -> str:
     """A film as base64, with no moment in the link: a file has no link."""
-    return base64.b64encode(film.packed(key="", default=0, autoplay=False, grows="")).decode()
+    data = film.packed(key="", default=min(max(moment, 0), film.last), autoplay=False, grows="")
+    return base64.b64encode(data).decode()
 
 
 def _safe(data: Any) -> str:

@@ -1,0 +1,110 @@
+"""PICTURES: the one list of what can be taken out of the pages by name, for paper, files and decks.
+
+    PICTURES["trace.timeline"].view(Asked(store, {"run": "..."}))     # -> View
+    made("watch", "", Asked(store, {}))                               # the first picture of a page -> Film
+
+A name is the page and the key of the figure on it, so a link of the app (page, query, `look`) names one too. Some
+pictures stand still, some are films, some are both: then a page shows the film, and paper the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import InputError, unknown
+from core.exports import recorded, touched
+from core.exports.asked import Asked
+from core.views.drawing.view import View
+from core.views.film.reel import Film
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of one page. *view* draws it still, *film* in motion (None where a run keeps no moments)."""
+
+    page: str
+    key: str
+    title: str
+    view: Callable[[Asked], View] | None = None
+    film: Callable[[Asked], Film | None] | None = None
+
+    @property
+    def name(self) -> str:
+        """How it is named on the command line."""
+        return f"{self.page}.{self.key}"
+
+
+PICTURES: dict[str, Picture] = {
+    picture.name: picture
+    for picture in (
+        Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film),
+        Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film),
+        Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film),
+        Picture("weights", "maps", "A matrix before and after", recorded.maps, recorded.maps_film),
+        Picture("weights", "tile", "Sixteen by sixteen weights in numbers", recorded.tile),
+        Picture("weights", "histogram", "The weights by size, before and after", recorded.histogram),
+        Picture("weights", "model", "All matrices by one figure", recorded.model_map),
+        Picture("activations", "chain", "Mask, activation and answer", recorded.chain),
+        Picture("activations", "layers", "All layers at a glance", recorded.layers, recorded.layers_film),
+        Picture("activations", "layer", "One layer, token by token", recorded.layer),
+        Picture("activations", "attention", "The attention of one head", recorded.attention),
+        Picture("activations", "sizes", "How large activations are", recorded.sizes),
+        Picture("occupancy", "groups", "How many weights of every group matter", recorded.groups),
+        Picture("occupancy", "certificate", "The certificate", recorded.certificate),
+        Picture("occupancy", "history", "From ragged to exact", recorded.history),
+        Picture("occupancy", "strip", "All matrices, group by group", recorded.strip),
+        Picture("patterns", "map", "Which support every block takes", recorded.block_map),
+        Picture("patterns", "library", "The supports of the library", recorded.library),
+        Picture("patterns", "cost", "What a small library costs", recorded.library_cost),
+        Picture("accuracy", "curve", "A score over the share of zeros", recorded.curve),
+        Picture("accuracy", "forest", "Methods at one pattern, with intervals", recorded.forest),
+        Picture("accuracy", "tasks", "All tasks side by side", recorded.tasks),
+        Picture("cost", "savings", "How many times less of everything", recorded.savings),
+        Picture("cost", "sizes", "Bytes", recorded.bytes_kept),
+        Picture("cost", "times", "Time", recorded.times),
+        Picture("compare", "maps", "The same matrix in several runs", recorded.compared_maps),
+        Picture("compare", "differences", "What differs from the reference", recorded.compared_differences),
+        Picture("compare", "flips", "Answers that flipped", recorded.compared_flips),
+        Picture("trace", "timeline", "Residuals, rho, flips and score over the steps", recorded.timeline),
+        Picture("trace", "waterfall", "The score from dense to final", recorded.waterfall),
+        Picture("trace", "drop", "What the hard prune took", recorded.drop),
+        Picture("plane", "plane", "ADMM in two dimensions", film=touched.plane),
+        Picture("projection", "group", "One group of weights", film=touched.group),
+        Picture("projection", "block", "One block under a library", touched.block),
+        Picture("projection", "patterns", "The supports of a library", touched.patterns),
+        Picture("lab", "maps", "One real layer, solved", film=touched.lab),
+    )
+}
+
+
+def of_page(page: str, look: str = "") -> Picture:
+    """The picture *look* of *page*; "" for its first. Raises InputError for a page or a picture that is not listed."""
+    keys = [picture.key for picture in PICTURES.values() if picture.page == page]
+    if not keys:
+        raise unknown("page with a picture", page, sorted({picture.page for picture in PICTURES.values()}))
+    if look and look not in keys:
+        raise unknown(f"picture of {page}", look, keys)
+    return PICTURES[f"{page}.{look or keys[0]}"]
+
+
+def made(picture: Picture, asked: Asked) -> View | Film:
+    """*picture* as a page shows it: the film where there is one. Raises InputError when nothing can be drawn."""
+    found: View | Film | None = picture.film(asked) if picture.film is not None else None
+    if found is None and picture.view is not None:
+        found = picture.view(asked)
+    if found is None:
+        raise InputError(f"{picture.name} has nothing to play: this run kept no moments", "a run with a film",
+                         "Name another run, or make it with --film.")
+    return found
+
+
+def still(picture: Picture, asked: Asked) -> View:
+    """*picture* as paper shows it. Raises InputError where it only moves, and where the run keeps nothing of it."""
+    if picture.view is None:
+        raise InputError(f"{picture.name} is a film", "a picture that stands still, or a file ending in .html",
+                         "Write it to a .html file.")
+    view = picture.view(asked)
+    if view.figure is None:
+        raise InputError(f"{picture.name} has nothing to draw: {view.claim}", "a run that keeps more", "Name another.")
+    return view

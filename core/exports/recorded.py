@@ -1,0 +1,286 @@
+"""The pictures of recorded runs, each from what a link asks for: the views, and the defaults, of the pages."""
+
+from __future__ import annotations
+
+from core.cost import records
+from core.errors import InputError
+from core.evidence.lines import kinds
+from core.evidence.places import AVERAGE, averaged, places, richest
+from core.evidence.quantities import QUANTITIES
+from core.evidence.tables import patterns
+from core.evidence.ways import DENSE
+from core.exports.asked import Asked
+from core.runs.store import Run
+from core.views.activations import all_layers, attention_map, magnitudes, one_layer, region_film
+from core.views.activations import chain as chains
+from core.views.compare import choice, flips, same_matrix
+from core.views.cost import savings as costs_saved
+from core.views.cost import sizes as costs_sizes
+from core.views.cost import source as costs
+from core.views.cost import times as costs_times
+from core.views.drawing.view import View
+from core.views.film import copies, opening, regions, wall, watch
+from core.views.film.reel import Film
+from core.views.patterns import certificate as certificates
+from core.views.patterns import library_cost as costs_library
+from core.views.patterns import library_map, occupancy_map
+from core.views.patterns import library_source as source
+from core.views.scores import chart, multiples, stages, trace_curves
+from core.views.scores import forest as forests
+from core.views.weights import before_after, modelmap, moving, pair
+from core.views.weights import tile as tiles
+
+# -- films -------------------------------------------------------------------------------------------------------
+
+
+def opening_film(asked: Asked) -> Film | None:
+    return opening.film(asked.run())
+
+
+def watch_film(asked: Asked) -> Film | None:
+    run = asked.run()
+    return watch.film(run, asked.matrix(run), *_place(asked))
+
+
+def wall_film(asked: Asked) -> Film | None:
+    run, beside = asked.run(), asked.query.get("beside")
+    return wall.between([run, asked.store.open(beside)]) if beside else wall.alone(run)
+
+
+def _place(asked: Asked) -> tuple[int, int]:
+    return copies.place(asked.query.get("row"), asked.query.get("column"))
+
+
+# -- weights -----------------------------------------------------------------------------------------------------
+
+
+def maps_film(asked: Asked) -> Film | None:
+    run = asked.run()
+    matrix = asked.matrix(run)
+    shows = moving.shows(run, matrix)
+    if not shows:
+        return None
+    what = asked.choice("show", shows)
+    return moving.film(run, matrix, what, *_place(asked), asked.query.get("difference") == "10")
+
+
+def maps(asked: Asked) -> View:
+    run = asked.run()
+    return before_after.panels(run, asked.matrix(run), pair.FINAL, "w", asked.query.get("zoom") == "on",
+                               *_place(asked), asked.query.get("difference") == "10")
+
+
+def tile(asked: Asked) -> View:
+    run = asked.run()
+    return tiles.tile(run, asked.matrix(run), *_place(asked))
+
+
+def histogram(asked: Asked) -> View:
+    run = asked.run()
+    return tiles.histogram(run, asked.matrix(run))
+
+
+def model_map(asked: Asked) -> View:
+    run = asked.run()
+    return modelmap.model_map(run, asked.choice("figure", list(modelmap.FIGURES)), asked.matrix(run))
+
+
+# -- activations -------------------------------------------------------------------------------------------------
+
+
+def _read(asked: Asked) -> tuple[Run, str, str, int]:
+    """The run, the sentence, the feature map, the layer."""
+    run = asked.run("pattern-admm")
+    probes = [p.id for p in run.record.probes]
+    if not probes:
+        raise InputError(f"{run.record.id} keeps no probe sentences", "a run of record level masks or more",
+                         "Name another run.")
+    probe = asked.choice("sentence", probes)
+    name = asked.choice("map", region_film.maps_of(run, probe), region_film.usual_map(run, probe))
+    return run, probe, name, asked.layer(run)
+
+
+def chain(asked: Asked) -> View:
+    return chains.chain(*_read(asked))
+
+
+def layers(asked: Asked) -> View:
+    return all_layers.glance(*_read(asked))
+
+
+def layers_film(asked: Asked) -> Film | None:
+    return regions.film(*_read(asked)[:3])
+
+
+def layer(asked: Asked) -> View:
+    return one_layer.one_layer(*_read(asked))
+
+
+def attention(asked: Asked) -> View:
+    run, probe, _, at = _read(asked)
+    return attention_map.attention(run, probe, max(at, 1), asked.number("head", 1, 1, run.record.heads))
+
+
+def sizes(asked: Asked) -> View:
+    return magnitudes.sizes(*_read(asked))
+
+
+# -- occupancy and patterns --------------------------------------------------------------------------------------
+
+
+def _counted(asked: Asked) -> tuple[Run, str, int]:
+    run = asked.run()
+    matrix = asked.matrix(run)
+    return run, matrix, asked.number("share", occupancy_map.usual_share(run, matrix), 1, 100)
+
+
+def groups(asked: Asked) -> View:
+    return occupancy_map.group_maps(*_counted(asked))
+
+
+def history(asked: Asked) -> View:
+    return occupancy_map.history(*_counted(asked))
+
+
+def certificate(asked: Asked) -> View:
+    return certificates.certificate(asked.run())
+
+
+def strip(asked: Asked) -> View:
+    return occupancy_map.strip(asked.run())
+
+
+def _library(asked: Asked) -> tuple[Run, str, str, str, int]:
+    """The run, the matrix, the block, what its supports are learned from, and how many there are."""
+    run = asked.run()
+    if words := source.nothing_to_learn(run):
+        raise InputError(words.rstrip("."), "a run that keeps what a library is learned from", "Name another run.")
+    matrix = asked.matrix(run)
+    block = asked.choice("block", source.shapes(run, matrix))
+    learned = asked.choice("learned", source.sources(run, block))
+    most = source.most(run, matrix, block, learned)
+    usual = most if learned == source.RUN else asked.number("supports", min(source.USUAL, most), 1, most)
+    return run, matrix, block, learned, usual
+
+
+def block_map(asked: Asked) -> View:
+    found = _library(asked)
+    return library_map.block_map(*found, asked.number("support", 0, 0, found[-1]))
+
+
+def library(asked: Asked) -> View:
+    found = _library(asked)
+    return library_map.legend(*found, asked.number("support", 0, 0, found[-1]))
+
+
+def library_cost(asked: Asked) -> View:
+    return costs_library.cost(*_library(asked))
+
+
+# -- scores ------------------------------------------------------------------------------------------------------
+
+
+def _judged(asked: Asked) -> chart.Asked:
+    """What the large chart is asked for: the link's task, else that of its run, else the richest."""
+    found, best = places(asked.cells), richest(asked.cells)
+    if not found or best is None:
+        raise InputError("No run here keeps its answers", "runs that do", "See `python -m core evaluate --help`.")
+    task, model = best
+    if "run" in asked.query:
+        spec = asked.run().record.spec
+        task, model = spec.task, spec.model
+    task = asked.choice("task", [*(name for name, _ in found), AVERAGE], task)
+    models = [m for name, m in found if name == task] or [m for _, m in found]
+    model = asked.choice("model", models, model if model in models else models[0])
+    quantity = asked.choice("show", list(QUANTITIES))
+    tasks = averaged(asked.cells, model, quantity) if task == AVERAGE else (task,)
+    axis = asked.choice("axis", list(chart.AXES))
+    kind = asked.choice("kind", kinds(asked.cells, tasks, model) or [chart.NM])
+    wanted = chart.Asked(tasks, model, quantity, axis, kind)
+    names, lit = chart.keys(asked.cells, wanted), asked.query.get("lit", ",".join(chart.STORY)).split(",")
+    shown = tuple(key for key in names if key in lit) or tuple(names)[:1]
+    return chart.Asked(tasks, model, quantity, axis, kind, shown, asked.query.get("published") == "true")
+
+
+def curve(asked: Asked) -> View:
+    return chart.chart(asked.cells, _judged(asked))
+
+
+def forest(asked: Asked) -> View:
+    found = _judged(asked)
+    there = patterns(asked.cells, found.tasks, found.model)
+    if not there:
+        raise InputError("No method has runs on all of these tasks", "another task", "Name one with --set task=...")
+    pattern = asked.choice("pattern", there, "2:4" if "2:4" in there else there[0])
+    names = forests.references(asked.cells, found.tasks, found.model, pattern, found.quantity)
+    return forests.forest(asked.cells, found.tasks, found.model, pattern, found.quantity,
+                          asked.choice("against", list(names), DENSE))
+
+
+def tasks(asked: Asked) -> View:
+    found = _judged(asked)
+    return multiples.multiples(asked.cells, averaged(asked.cells, found.model, found.quantity) or found.tasks,
+                               found.model, found.quantity, found.kind, found.lit)
+
+
+def timeline(asked: Asked) -> View:
+    return trace_curves.timeline(asked.run())
+
+
+def waterfall(asked: Asked) -> View:
+    return stages.waterfall(asked.run())
+
+
+def drop(asked: Asked) -> View:
+    return stages.drop(asked.records, asked.run().record.id)
+
+
+# -- cost and comparison -----------------------------------------------------------------------------------------
+
+
+def _measured(asked: Asked) -> tuple[Run, costs.Stamp]:
+    run = asked.run()
+    return run, records.stamp_of(records.place_of(asked.store, run.record.id))
+
+
+def savings(asked: Asked) -> View:
+    return costs_saved.picture(*_measured(asked))
+
+
+def bytes_kept(asked: Asked) -> View:
+    return costs_sizes.picture(*_measured(asked))
+
+
+def times(asked: Asked) -> View:
+    run, stamp = _measured(asked)
+    if not costs.timed(stamp):
+        raise InputError(f"{run.record.id} was not timed", "a run whose cost was measured",
+                         f"Measure it: python -m core cost {run.record.id}.")
+    return costs_times.picture(run, stamp)
+
+
+def _side_by_side(asked: Asked) -> tuple[list[Run], str]:
+    """Two to four runs, the reference first, and a matrix that all have."""
+    from core.views.compare.sides import matrices
+
+    ids = choice.parse(asked.query["runs"]) if "runs" in asked.query else \
+        choice.telling(asked.records, asked.run().record, asked.own)
+    runs = [asked.store.open(run_id) for run_id in ids[:choice.MOST]]
+    if len(runs) < 2:
+        raise InputError("A comparison takes two to four runs", "--set runs=ID,ID", "Name them.")
+    return runs, asked.choice("matrix", matrices(runs) or [""])
+
+
+def compared_maps(asked: Asked) -> View:
+    runs, matrix = _side_by_side(asked)
+    return same_matrix.panels(runs, matrix, asked.query.get("zoom") == "on", *_place(asked))
+
+
+def compared_differences(asked: Asked) -> View:
+    runs, matrix = _side_by_side(asked)
+    return same_matrix.differences(runs, matrix, asked.choice("by", list(same_matrix.AGAINST)),
+                                   asked.query.get("zoom") == "on", *_place(asked))
+
+
+def compared_flips(asked: Asked) -> View:
+    return flips.bars(_side_by_side(asked)[0])
