@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from core.views.catalogue import runs
-from ui import frame, run_list
+from ui import frame, run_list, run_zip
 from ui.cache import cached_entries
 
 frame.opening("runs")
 found = cached_entries(runs.rows)
 if not found:
     frame.empty()
+    run_zip.take_in()
+    run_zip.said()
 else:
     run_list.show(run_list.filters(found), found)

@@ -177,7 +177,8 @@ def _run_box(records: list[RunRecord], run_id: str) -> None:
 def _about(run: Run) -> None:
     """Where a run is from, its name, and the command that makes it again."""
     record = run.record
-    made = "Recorded" if run.recorded else "Made on this machine"
+    made = "Recorded" if run.recorded else "Made elsewhere" if record.made_elsewhere else \
+        "Made on this machine"
     scored = f", scored on {style.count(record.results.n_eval)} examples" if record.results else ""
     st.markdown(links.plain(f"{made} {record.created[:10]}, seed {record.spec.seed}{scored}."))
     for note in record.notes:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.views.catalogue import beside, runs
 from core.views.catalogue.runs import Row
 from core.views.compare.choice import MOST
-from ui import cache, comparing, frame, links
+from ui import cache, comparing, frame, links, run_zip
 
 OWN = links.Own("runs", ("search", "method", "pattern", "model", "status", "made", "view"))
 VIEWS = {"list": "All runs", "beside": "ADMM beside its baselines"}
@@ -41,6 +41,8 @@ def filters(found: Sequence[Row]) -> list[Row]:
         with st.popover(f"Filters: {turned}" if turned else "Filters"):
             for field, label in FOLDED.items():
                 box(field, label, 260)
+        run_zip.take_in()
+    run_zip.said()
     return runs.chosen(found, search, **wanted)
 
 
@@ -105,6 +107,7 @@ def _one(row: Row) -> None:
     if row.status == "succeeded":
         with frame.guarded():
             comparing.link_around(cache.open_run(row.id))
+            run_zip.save(row.id)
     elif row.made == "here":
         frame.link("run", "Its progress", run=row.id)
     with st.popover("Its id"):

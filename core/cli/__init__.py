@@ -18,6 +18,8 @@ COMMANDS: dict[str, str] = {
     "inspect": "inspect",
     "keep": "keep",
     "export": "export",
+    "zip": "zip",
+    "unzip": "zip",
     "figure": "figure",
     "cost": "cost",
     "methods": "methods",

@@ -227,6 +227,9 @@ class Timing(msgspec.Struct, kw_only=True):
     shared: float = 0.0
 
 
+OPENED = "Opened from a file: it was made elsewhere."  # the note of a run that was taken in
+
+
 class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`run.json`. `parent` is the dense run this one started from; its arrays are this run's *before*."""
 
@@ -261,6 +264,11 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     def said(self) -> list[str]:
         """All that is to be known of the model and the texts before a score is believed, a sentence each."""
         return [*self.notes, *([self.left_out] if self.left_out else [])]
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Was it taken in from a file?"""
+        return OPENED in self.notes
 
     @property
     def command(self) -> str:
