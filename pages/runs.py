@@ -10,7 +10,7 @@ frame.opening("runs")
 found = cached_entries(runs.rows)
 if not found:
     frame.empty()
-    run_zip.take_in()
     run_zip.said()
 else:
     run_list.show(run_list.filters(found), found)
+run_zip.take_in()

@@ -41,7 +41,6 @@ def filters(found: Sequence[Row]) -> list[Row]:
         with st.popover(f"Filters: {turned}" if turned else "Filters"):
             for field, label in FOLDED.items():
                 box(field, label, 260)
-        run_zip.take_in()
     run_zip.said()
     return runs.chosen(found, search, **wanted)
 

@@ -49,15 +49,9 @@ class Taken:
         return self.table is not None and not self.table.empty
 
 
-def listen() -> None:
-    """Listen to the buttons from now on; once a page load, however often it is called."""
-    st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True)
-
-
 def begin(page: str) -> None:
     """*page* is drawn from here on: what is taken away is called by it."""
     st.session_state["saving.page"] = page
-    listen()
 
 
 def file_name(key: str, ending: str) -> str:
@@ -94,6 +88,7 @@ def _forms(key: str, taken: Taken) -> None:
                            key=f"save-html-{key}", on_click="ignore", help="One file; opens without a network.")
         said = {"saves": "", "of": re.sub(r"[^a-zA-Z0-9_-]", "-", key), "name": file_name(key, "x")[:-2],
                 "claim": taken.claim, "source": source, "alt": taken.alt}
+        st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True, width="content")  # heard once a page load
         st.html(f"<span {' '.join(f'data-{name}={chr(34)}{escape(text)}{chr(34)}' for name, text in said.items())}>"
                 "</span>", width="content")
 
