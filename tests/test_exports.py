@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.cli.deck import deck_command
 from core.cli.figure import figure_command
 from core.errors import InputError
 from core.exports import colours, pictures, printing
@@ -162,3 +163,37 @@ def test_figure_writes_a_page_and_says_what_a_person_got_wrong(
     refused = call(figure_command, [run, "trace.timeline", "--to", str(tmp_path / "a.svg")])
     assert "no Chromium" in str(refused.exception)
     assert not (tmp_path / "a.svg").exists()
+
+
+def test_a_deck_is_a_screen_a_slide_with_its_words_notes_and_moment(store: Store, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    run = next(r.id for r in store.records() if r.spec.method == "admm")
+    (tmp_path / "talk.toml").write_text(f"""title = "A talk"
+[[slide]]
+link = "trace?run={run}&look=waterfall"
+notes = "Say <this>."
+[[slide]]
+link = "plane?case=small&k=3"
+says = "They never agree"
+[[slide]]
+link = "methods"
+says = "All methods"
+""")
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    call, to = CliRunner().invoke, tmp_path / "talk.html"
+    done = call(deck_command, [str(tmp_path / "talk.toml"), "--to", str(to)])
+    assert done.exit_code == 0 and "3 slides" in done.output
+    one, two, three = json.loads(read(to.read_text(), "screens"))
+    assert one["notes"] == "Say <this>." and one["figure"]["data"] and run in one["source"]
+    film = base64.b64decode(read(to.read_text(), two["film"]))
+    header = json.loads(film[4:4 + int.from_bytes(film[:4], "little")])
+    assert two["claim"] == "They never agree" and header["default"] == 3
+    assert (three["claim"], three["words"]) == ("All methods", "In the dashboard: methods")
+    bad = (tmp_path / "talk.toml").read_text().replace(run, "no-run").replace("Say", "Bad").replace("talk", "x")
+    (tmp_path / "bad.toml").write_text(bad)
+    for arguments, said in (([str(tmp_path / "bad.toml"), "--to", str(to)], "Slide 1: There is no run"),
+                            (["no-such-deck", "--to", str(to)], "Unknown deck"),
+                            ([str(tmp_path / "none.toml"), "--to", str(to)], "There is no file"),
+                            (["admm"], "--to is not given")):
+        assert said in str(call(deck_command, arguments).exception)

@@ -85,7 +85,7 @@ def _forms(key: str, taken: Taken) -> None:
                            key=f"save-csv-{key}", on_click="ignore")
     if taken.drawn:
         st.download_button("HTML", lambda: _page_of(taken, source), file_name(key, "html"), "text/html",
-                           key=f"save-html-{key}", on_click="ignore", help="One file; opens without a network.")
+                           key=f"save-html-{key}", on_click="ignore")
         said = {"saves": "", "of": re.sub(r"[^a-zA-Z0-9_-]", "-", key), "name": file_name(key, "x")[:-2],
                 "claim": taken.claim, "source": source, "alt": taken.alt}
         st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True, width="content")  # heard once a page load

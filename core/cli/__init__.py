@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "zip": "zip",
     "unzip": "zip",
     "figure": "figure",
+    "deck": "deck",
     "cost": "cost",
     "methods": "methods",
     "patterns": "methods",

@@ -68,7 +68,8 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
     shown = pictures.made(picture, asked) if to.suffix.lower() == ".html" else pictures.still(picture, asked)
     with in_words(to.name):
         if to.suffix.lower() == ".html":
-            write_atomic(to, page([Screen("", shown, source=source)]).encode())
+            screen = Screen("", shown, source=source, moment=pictures.opens_with(picture, asked))
+            write_atomic(to, page([screen]).encode())
         else:
             printing.write(shown, to, column, theme, source)  # type: ignore[arg-type]
     said = {"file": str(to), "view": view, "run": run or None, "caption": shown.claim, "alt": shown.alt,

@@ -18,6 +18,8 @@ from core.exports.asked import Asked
 from core.views.drawing.view import View
 from core.views.film.reel import Film
 
+MOMENT, END = "k", 1_000_000  # the moment of a film in a link; more than any film has
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -28,6 +30,7 @@ class Picture:
     title: str
     view: Callable[[Asked], View] | None = None
     film: Callable[[Asked], Film | None] | None = None
+    first: bool = False  # the film opens at its first moment, as on its page; else at its last
 
     @property
     def name(self) -> str:
@@ -38,9 +41,9 @@ class Picture:
 PICTURES: dict[str, Picture] = {
     picture.name: picture
     for picture in (
-        Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film),
-        Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film),
-        Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film),
+        Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film, first=True),
+        Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film, first=True),
+        Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film, first=True),
         Picture("weights", "maps", "A matrix before and after", recorded.maps, recorded.maps_film),
         Picture("weights", "tile", "Sixteen by sixteen weights in numbers", recorded.tile),
         Picture("weights", "histogram", "The weights by size, before and after", recorded.histogram),
@@ -50,12 +53,16 @@ PICTURES: dict[str, Picture] = {
         Picture("activations", "layer", "One layer, token by token", recorded.layer),
         Picture("activations", "attention", "The attention of one head", recorded.attention),
         Picture("activations", "sizes", "How large activations are", recorded.sizes),
+        Picture("activations", "time", "How regions fall quiet", recorded.quiet),
+        Picture("activations", "trade", "What quiet regions cost", recorded.trade),
         Picture("occupancy", "groups", "How many weights of every group matter", recorded.groups),
         Picture("occupancy", "certificate", "The certificate", recorded.certificate),
         Picture("occupancy", "history", "From ragged to exact", recorded.history),
         Picture("occupancy", "strip", "All matrices, group by group", recorded.strip),
         Picture("patterns", "map", "Which support every block takes", recorded.block_map),
         Picture("patterns", "library", "The supports of the library", recorded.library),
+        Picture("patterns", "block", "One block in numbers", recorded.close_up),
+        Picture("patterns", "ranking", "How well each support would do for a block", recorded.ranking),
         Picture("patterns", "cost", "What a small library costs", recorded.library_cost),
         Picture("accuracy", "curve", "A score over the share of zeros", recorded.curve),
         Picture("accuracy", "forest", "Methods at one pattern, with intervals", recorded.forest),
@@ -66,6 +73,7 @@ PICTURES: dict[str, Picture] = {
         Picture("compare", "maps", "The same matrix in several runs", recorded.compared_maps),
         Picture("compare", "differences", "What differs from the reference", recorded.compared_differences),
         Picture("compare", "flips", "Answers that flipped", recorded.compared_flips),
+        Picture("compare", "margins", "By what margin answers flipped", recorded.compared_margins),
         Picture("trace", "timeline", "Residuals, rho, flips and score over the steps", recorded.timeline),
         Picture("trace", "waterfall", "The score from dense to final", recorded.waterfall),
         Picture("trace", "drop", "What the hard prune took", recorded.drop),
@@ -97,6 +105,12 @@ def made(picture: Picture, asked: Asked) -> View | Film:
         raise InputError(f"{picture.name} has nothing to play: this run kept no moments", "a run with a film",
                          "Name another run, or make it with --film.")
     return found
+
+
+def opens_with(picture: Picture, asked: Asked) -> int:
+    """The moment that the film of *picture* opens with: the link's, else its page's; one that is too large is the last.
+    """
+    return asked.number(MOMENT, 0 if picture.first else END)
 
 
 def still(picture: Picture, asked: Asked) -> View:

@@ -11,9 +11,17 @@ from core.evidence.tables import patterns
 from core.evidence.ways import DENSE
 from core.exports.asked import Asked
 from core.runs.store import Run
-from core.views.activations import all_layers, attention_map, magnitudes, one_layer, region_film
+from core.views.activations import (
+    all_layers,
+    attention_map,
+    magnitudes,
+    one_layer,
+    quiet_price,
+    quiet_time,
+    region_film,
+)
 from core.views.activations import chain as chains
-from core.views.compare import choice, flips, same_matrix
+from core.views.compare import choice, flip_dots, flips, same_matrix
 from core.views.cost import savings as costs_saved
 from core.views.cost import sizes as costs_sizes
 from core.views.cost import source as costs
@@ -22,8 +30,8 @@ from core.views.drawing.view import View
 from core.views.film import copies, opening, regions, wall, watch
 from core.views.film.reel import Film
 from core.views.patterns import certificate as certificates
+from core.views.patterns import library_block, library_map, occupancy_map
 from core.views.patterns import library_cost as costs_library
-from core.views.patterns import library_map, occupancy_map
 from core.views.patterns import library_source as source
 from core.views.scores import chart, multiples, stages, trace_curves
 from core.views.scores import forest as forests
@@ -121,6 +129,16 @@ def attention(asked: Asked) -> View:
     return attention_map.attention(run, probe, max(at, 1), asked.number("head", 1, 1, run.record.heads))
 
 
+def quiet(asked: Asked) -> View:
+    return quiet_time.over_time(*_read(asked))
+
+
+def trade(asked: Asked) -> View:
+    run, _, name, _ = _read(asked)
+    spec = run.record.spec
+    return quiet_price.trade(asked.records, spec.task, spec.model, spec.pattern, name, run.record.id)
+
+
 def sizes(asked: Asked) -> View:
     return magnitudes.sizes(*_read(asked))
 
@@ -171,6 +189,21 @@ def block_map(asked: Asked) -> View:
 def library(asked: Asked) -> View:
     found = _library(asked)
     return library_map.legend(*found, asked.number("support", 0, 0, found[-1]))
+
+
+def _block(asked: Asked) -> tuple[Run, str, str, str, int, int, int]:
+    """`_library`, and the row and column of one block."""
+    found = _library(asked)
+    last = library_block.reach(*found[:3])
+    return (*found, asked.number("down", 0, 0, last.down), asked.number("across", 0, 0, last.across))
+
+
+def close_up(asked: Asked) -> View:
+    return library_block.close_up(*_block(asked))
+
+
+def ranking(asked: Asked) -> View:
+    return library_block.ranking(*_block(asked))
 
 
 def library_cost(asked: Asked) -> View:
@@ -280,6 +313,12 @@ def compared_differences(asked: Asked) -> View:
     runs, matrix = _side_by_side(asked)
     return same_matrix.differences(runs, matrix, asked.choice("by", list(same_matrix.AGAINST)),
                                    asked.query.get("zoom") == "on", *_place(asked))
+
+
+def compared_margins(asked: Asked) -> View:
+    runs, _ = _side_by_side(asked)
+    across = asked.choice("flips", list(flip_dots.ACROSS))
+    return flip_dots.scatter(runs, asked.choice("against", flips.comparable(runs)), across)
 
 
 def compared_flips(asked: Asked) -> View:
