@@ -22,6 +22,7 @@ from core.exports.asked import Asked
 from core.exports.html import Screen, page
 from core.exports.names import LONGEST, file_name, source
 from core.runs.store import Store
+from core.views.catalogue.by_name import VIEWS
 from core.views.drawing.view import View
 from core.views.film import panels
 from core.views.film.reel import Film, Reel, column, row
@@ -141,6 +142,17 @@ def test_a_picture_that_nobody_knows_is_refused_with_the_closest() -> None:
         pictures.of_page("weights", "mapps")
     with pytest.raises(InputError, match="Unknown page"):
         pictures.of_page("methods")
+    with pytest.raises(InputError, match=r"Did you mean 'trace\.timeline'"):
+        pictures.called("trace.timelin")
+
+
+def test_a_name_of_the_programs_means_the_same_view(store: Store) -> None:
+    assert not set(VIEWS) & set(pictures.PICTURES)
+    run = next(r.id for r in store.records() if r.spec.method == "admm")
+    asked = Asked(store, {"run": run})
+    for name, same in (("occupancy-all", "occupancy.strip"), ("histogram", "weights.histogram")):
+        one, other = (pictures.still(pictures.called(n), asked) for n in (name, same))
+        assert one.claim == other.claim and one.figure == other.figure
 
 
 def test_figure_writes_a_page_and_says_what_a_person_got_wrong(
@@ -153,6 +165,7 @@ def test_figure_writes_a_page_and_says_what_a_person_got_wrong(
     assert done.exit_code == 0 and "Caption: " in done.output
     assert json.loads(read((tmp_path / "a.html").read_text(), "screens"))[0]["source"].endswith(f"run {run}")
     for arguments, said in (([run, "trace.timelin", "--to", "a.svg"], "Did you mean 'trace.timeline'"),
+                            ([run, "trace.timeline", "x", "--to", "a.svg"], "3 names"),
                             ([run, "trace.timeline"], "No file was named"),
                             (["trace.timeline", "--to", "a.svg"], "asked for of no run"),
                             ([run, "trace.timeline", "--to", str(tmp_path / "a.gif")], "ends in '.gif'"),

@@ -33,7 +33,7 @@ def deck_command(asked: str | None, to: Path | None, as_json: bool) -> None:
     from core.exports.html import page
 
     if asked is None:
-        found = [(name, named(name, decks.PAGES)) for name in DECKS]
+        found = [(name, named(name, decks.PAGE_KEYS)) for name in DECKS]
         rows = [[name, deck.title, len(deck.slides), f"{deck.minutes:g}"] for name, deck in found]
         echo_json([dict(zip(("deck", "title", "slides", "minutes"), row, strict=True)) for row in rows]) if as_json \
             else click.echo(table(["deck", "title", "slides", "minutes"], rows))
@@ -54,10 +54,10 @@ def deck_command(asked: str | None, to: Path | None, as_json: bool) -> None:
 def read(asked: str) -> Deck:
     """The deck that *asked* names: a file, or one of DECKS. Raises InputError."""
     if asked in DECKS or not asked.lower().endswith(".toml"):
-        return named(asked, decks.PAGES)
+        return named(asked, decks.PAGE_KEYS)
     path = Path(asked).expanduser()
     if not path.is_file():
         raise InputError(f"There is no file {asked[-120:]!r}", "a deck's .toml, or the name of a deck",
                          "See `python -m core deck`.")
     with path.open("rb") as stream:
-        return files.read(stream.read(files.MOST_BYTES + 1), decks.PAGES)
+        return files.read(stream.read(files.MOST_BYTES + 1), decks.PAGE_KEYS)

@@ -9,7 +9,7 @@ import click
 from core.cli.browse import find_run
 from core.cli.output import echo_json, json_option, table
 from core.cli.places import Place
-from core.errors import InputError, unknown
+from core.errors import InputError
 from core.exports import names, printing
 from core.runs.disk import in_words
 from core.runs.store import default_store, write_atomic
@@ -33,6 +33,7 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
 
     For paper: vectors (.svg, .pdf), as wide as a column, with no title; the caption is printed. It is drawn by a
     Chromium of this machine. A .html file needs none, and opens without a network. Plane and projection need no RUN.
+    The names of `sparsescope.view` mean the same here.
 
     \b
     Example:
@@ -52,11 +53,11 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
             click.echo(table(["view", "shows", "paper", "film"], rows))
         return
     run, view = ("", named[0]) if len(named) == 1 else (named[0], named[-1])
-    if len(named) > 2 or view not in pictures.PICTURES:
-        raise unknown("view", view, pictures.PICTURES)
+    if len(named) > 2:
+        raise InputError(f"{len(named)} names were given", "RUN VIEW", "See `python -m core figure --help`.")
+    picture, query = pictures.called(view), settings(chosen)
     if to is None:
         raise InputError("No file was named", "--to FILE", "Add --to figure.svg.")
-    picture, query = pictures.PICTURES[view], settings(chosen)
     store = default_store()
     if run:
         find_run(store, run)

@@ -17,7 +17,7 @@ from core.runs.store import REPOSITORY, Store
 
 LOOK = "look"
 # The keys of the pages: their files have them. The list of pages is the dashboard's, which the core does not know.
-PAGES = frozenset(path.stem for path in (REPOSITORY / "pages").glob("*.py"))
+PAGE_KEYS = frozenset(path.stem for path in (REPOSITORY / "pages").glob("*.py"))
 
 
 def screens(deck: Deck, store: Store) -> list[Screen]:
