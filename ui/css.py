@@ -34,6 +34,7 @@ CSS = """
 @media (max-width: 640px) { .st-key-lesson .st-key-lesson-again, .st-key-lesson .stPopover { display: none; } }
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
 .stMain:has(.st-key-one-screen) h3 { padding-bottom: 0.8rem; max-width: none; }
+[class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0; }
 .st-key-picked { min-height: 2.6rem; }
 .st-key-picked code { white-space: nowrap; }
 .st-key-learn [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;
