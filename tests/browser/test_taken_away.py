@@ -109,3 +109,14 @@ def test_a_page_saves_its_pictures_with_claim_source_and_name(chrome: Any, addre
     assert kept["csv"].decode().count("\n") == 1 + 8 and b"plotly.js v" in kept["html"]
     assert default_store().open(FEATURED).record.id in kept["html"].decode()
     context.close()
+
+
+def test_a_figure_for_paper_is_drawn_as_wide_as_its_column(tmp_path: Path) -> None:
+    to = tmp_path / "trace.svg"
+    done = CliRunner().invoke(figure_command, [FEATURED, "trace.waterfall", "--column", "single", "--to", str(to)])
+    assert done.exit_code == 0 and "Caption: " in done.output
+    svg = to.read_text()
+    width, viewed = re.search(r'width="([\d.]+)in".*?viewBox="0 0 ([\d.]+) ', svg).groups()  # type: ignore[union-attr]
+    assert float(width) == 3.5 and "<title>It ends +0.006 from dense.</title>" in svg and FEATURED in svg
+    letters = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)]
+    assert min(letters) * 3.5 * 72 / float(viewed) >= 6.99  # points on paper
