@@ -6,7 +6,7 @@ ARGS ?=
 RUN := .venv/bin/python
 export PYTHON
 
-.PHONY: app test mutants lint browser browser-run screenshots pictures bench table runs tiny slow offline clean help setup setup-dev
+.PHONY: app test mutants lint access browser browser-run screenshots pictures bench table runs tiny slow offline clean help setup setup-dev
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ screenshots: setup-dev  ## every page in both themes and two sizes, into build/s
 
 pictures: setup-dev  ## make the pictures of README and docs/ again, from the recorded runs (needs Chromium)
 	@PYTHONPATH=. $(RUN) tools/pictures.py
+
+access: setup-dev  ## axe-core over every page in both themes (ARGS="accuracy run" for some)
+	@$(RUN) -m tests.browser.axe $(ARGS)
 
 browser-run: setup-dev  ## of the browser tests, only those that start, watch, kill and resume live runs
 	@$(RUN) -m pytest -q -m browser tests/browser/test_run.py $(ARGS)

@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, str] = {
     "live": "benchmarks.live",
     "patterns": "benchmarks.patterns",
     "first-picture": "benchmarks.first_picture",
+    "page-switch": "benchmarks.page_switch",
     "viewers": "benchmarks.viewers",
     "live-queue": "benchmarks.live_queue",
     "shared-work": "benchmarks.shared_work",
