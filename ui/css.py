@@ -9,7 +9,8 @@ CSS = """
 .stApp .stExpander summary p { color: var(--quiet); opacity: 1; }
 .stApp .stExpander :is(details, summary, summary *) { opacity: 1; }
 .stApp button[data-selected="true"] p { color: var(--chosen); }
-.stApp [data-testid="stBaseButton-primary"] { background: #2f6fd0; border-color: #2f6fd0; color: #ffffff; }
+.stApp :is([data-testid="stBaseButton-primary"], [data-tag-index]) { background: #2f6fd0; border-color: #2f6fd0;
+  color: #ffffff; }
 .stApp [data-testid="stCode"] code span { color: inherit !important; }
 /* Where the keyboard is: a line, not a tint. */
 .stApp :is(a, button, summary, input[type="range"], [role="tab"], [role="slider"], [role="option"]):focus-visible {
