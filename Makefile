@@ -6,7 +6,7 @@ ARGS ?=
 RUN := .venv/bin/python
 export PYTHON
 
-.PHONY: app test mutants lint access browser browser-run screenshots pictures bench table runs tiny slow offline clean help setup setup-dev
+.PHONY: app test mutants lint access browser browser-run cluster screenshots pictures bench table runs tiny slow offline clean help setup setup-dev
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,10 @@ access: setup-dev  ## axe-core over every page in both themes (ARGS="accuracy ru
 
 browser-run: setup-dev  ## of the browser tests, only those that start, watch, kill and resume live runs
 	@$(RUN) -m pytest -q -m browser tests/browser/test_run.py $(ARGS)
+
+cluster: setup-dev  ## install Ray, start two nodes on this machine, kill one: are the results those of one machine?
+	@$(RUN) -m pip install --quiet -r requirements-cluster.txt
+	@$(RUN) -m pytest -q -m cluster $(ARGS)
 
 lint: setup-dev  ## ruff over everything, mypy over core/
 	@$(RUN) -m ruff check .

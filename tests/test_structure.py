@@ -101,6 +101,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "core.live": ("core.errors", "core.demo", "core.models", "core.runs", "core.specs", "core.running.progress",
                   *NUMPY_SPARSITY, *LISTS),
     "core.statistics": (),
+    "core.engines": ("core.errors", "core.live.estimates", "core.models.checkpoints", "core.running!",
+                     "core.running.pipeline", "core.running.progress", "core.running.shared", "core.runs",
+                     "core.specs"),
     "core.cost": ("core.errors", "core.runs", "core.statistics", "core.models", "core.surgery",
                   "core.running.environment", "core.sparsity.parsing", "core.sparsity.pattern", "core.sparsity.kinds",
                   "core.sparsity.budget", "core.sparsity.units", *NUMPY_SPARSITY),
@@ -215,9 +218,17 @@ def test_nobody_asks_a_pattern_for_its_class() -> None:
     assert [f"{name_of(p)}:{line}" for p in SHIPPED for line in class_questions(tree_of(p))] == []
 
 
-def test_only_the_command_line_and_benchmarks_start_the_pipeline() -> None:
-    rest = [p for p in SHIPPED if not within(module_of(p), "core.cli", "core.__main__", "core.running.pipeline")]
+def test_only_the_command_line_the_engines_and_benchmarks_start_the_pipeline() -> None:
+    able = ("core.cli", "core.__main__", "core.running.pipeline", "core.engines.carrying")
+    rest = [p for p in SHIPPED if not within(module_of(p), *able)]
     assert offenders(rest, "core.running.pipeline", "core.cli") == []
+
+
+def test_ray_is_imported_by_one_module_and_only_when_it_is_asked_for() -> None:
+    assert offenders([p for p in SHIPPED if module_of(p) != "core.engines.cluster"], "ray") == []
+    cluster = ROOT / "core" / "engines" / "cluster.py"
+    assert not any(within(name, "ray") for node in tree_of(cluster).body for name in imports_in(
+        ast.Module([node], []), "core.engines") if isinstance(node, (ast.Import, ast.ImportFrom)))
 
 
 def last_line_of(code: str, **env: str) -> str:

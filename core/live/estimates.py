@@ -37,7 +37,7 @@ def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = 
     dense: float | None = 0.0
     if spec.method != "dense" and find_checkpoint(parent, store) is None:
         like = _nearest(store, parent, records)
-        dense = None if like is None else _seconds(like, parent) * (1.0 if _here(store, like) else slower or 1.0)
+        dense = None if like is None else seconds_of(like, parent) * (1.0 if _here(store, like) else slower or 1.0)
     memory, told = _memory(store, spec), "as the last worker with this model"
     if memory is None and probe is not None:
         memory, told = probe.memory_mb, "or more, from a few training steps and the copies that pruning holds"
@@ -46,11 +46,11 @@ def estimate(store: Store, spec: RunSpec, records: Sequence[RunRecord] | None = 
             if probe else "no run of this task and model was timed here yet"
         return Estimate(None, dense, memory, words, told, probe is not None)
     if _here(store, own):
-        return Estimate(_seconds(own, spec), dense, memory, "made on this machine", told, True, own)
+        return Estimate(seconds_of(own, spec), dense, memory, "made on this machine", told, True, own)
     if slower is None:
-        return Estimate(_seconds(own, spec), dense, memory, "recorded with the repository", told,
+        return Estimate(seconds_of(own, spec), dense, memory, "recorded with the repository", told,
                         probe is not None, own)
-    return Estimate(_seconds(own, spec) * slower, dense, memory, "recorded elsewhere; measured here, a step "
+    return Estimate(seconds_of(own, spec) * slower, dense, memory, "recorded elsewhere; measured here, a step "
                     f"takes {slower:.2g} times as long", told, True, own)
 
 
@@ -70,7 +70,8 @@ def _nearest(store: Store, spec: RunSpec, records: Sequence[RunRecord]) -> RunRe
     return max(able, key=closeness, default=None)
 
 
-def _seconds(like: RunRecord, spec: RunSpec) -> float:
+def seconds_of(like: RunRecord, spec: RunSpec) -> float:
+    """Seconds that *spec* takes when it goes as *like*, a finished run, did: its training scaled to as many epochs."""
     phases = dict(like.timing.phases)
     train = phases.pop("train", 0.0)
     return sum(phases.values()) + (train / like.spec.epochs * spec.epochs if like.spec.epochs else 0.0)

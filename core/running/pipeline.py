@@ -20,13 +20,13 @@ from core.runs.bound import pattern_of
 from core.runs.disk import ELSEWHERE, copy_folder, in_words, refused_by_system, unwritten, whole_folder
 from core.runs.records import RunRecord, RunSpec
 from core.runs.signatures import writer_of
-from core.runs.store import CHECKPOINT, HEADER, Store
+from core.runs.store import CHECKPOINT, HEADER, Store, read_header
 from core.runs.traces import Heard
 from core.runs.writers import alone
 from core.specs.resolving import dense_spec, resolve
 from core.surgery import save, shrink_to
 
-__all__ = ["export", "find_checkpoint", "resolve", "run"]
+__all__ = ["export", "find_checkpoint", "make_parent", "resolve", "run"]
 
 
 def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bool = False, again: bool = False,
@@ -46,6 +46,13 @@ def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bo
     with _writing(spec, store):
         return _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}),
                     Shared() if shared is None else shared, heard)
+
+
+def make_parent(spec: RunSpec, *, store: Store, data_dir: Path | None = None, report: Report | None = None,
+                shared: Shared | None = None) -> RunRecord:
+    """Have the weights of the dense run *spec* on this machine, made only when they are not; its record."""
+    parent = _parent(spec, store, data_dir, report or (lambda p: None), Shared() if shared is None else shared)
+    return read_header(parent.checkpoint.parent)
 
 
 def _record(spec: RunSpec, store: Store) -> RunRecord | None:

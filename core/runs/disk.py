@@ -98,6 +98,13 @@ def whole_folder(place: Path, *, into: bool = False, mode: int = 0o777) -> Itera
         raise
 
 
+def move_whole(folder: Path, place: Path) -> None:
+    """Move *folder* to *place* on the same disk, where it is the whole of it or nothing; what stood there is replaced.
+    Raises OSError as the system does."""
+    _sync(folder)
+    _swap(folder, place)
+
+
 def copy_folder(source: Path, to: Path) -> None:
     """Copy all files of *source* into the folder *to*. Raises OSError for the first one that cannot be (the standard
     library's copy goes on, and then hides the reason), InputError for what is neither file nor folder."""

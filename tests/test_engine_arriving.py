@@ -1,0 +1,286 @@
+"""Run folders on their way between machines, and the driver of a cluster with a stand-in for Ray: what comes is whole
+and what was asked for, or it does not come; what a node lacks, differs in or takes to its grave is said."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.engines import cluster as cluster_module
+from core.engines import station as station_module
+from core.engines.arriving import CHUNK, Arrival, File, files_of, piece
+from core.engines.cells import Cell, End, cells_of
+from core.engines.cluster import Cluster, connect
+from core.engines.loop import make
+from core.engines.station import Station, Versions, differs, versions
+from core.errors import InputError
+from core.runs.checks.folder_check import check
+from core.runs.store import Store
+from core.specs.recipes import Planned
+from core.specs.resolving import dense_spec, resolve
+from tests import damage, makers
+
+
+def bring(source: Path, arrival: Arrival, spoil: Callable[[str, bytes], bytes] = lambda name, data: data) -> None:
+    for name, file in arrival.files.items():
+        for start in range(0, file.size, CHUNK):
+            arrival.add(name, spoil(name, piece(source, name, start)))
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Path:
+    """A finished dense run of another machine, with a file in its checkpoint."""
+    root = tmp_path / "away"
+    folder = root / makers.make_dense(root)
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "model.safetensors").write_bytes(bytes(range(256)) * 40_000)  # two chunks
+    (folder / "checkpoint" / "empty.txt").touch()
+    return folder
+
+
+def spec_of(folder: Path) -> Any:
+    return Store(folder.parent, folder.parent).open(folder.name).record.spec
+
+
+def test_a_folder_arrives_as_it_was_and_replaces_what_was_unfinished(away: Path, empty_store: Store) -> None:
+    makers.make_run(empty_store.live, method="dense", pattern="dense", status="failed")
+    for _ in range(2):  # the second finds it there and leaves it
+        with Arrival(empty_store.live, away.name, files_of(away)) as arrival:
+            bring(away, arrival)
+            assert arrival.settle(empty_store, spec_of(away)).id == away.name
+    home = empty_store.live / away.name
+    assert {p.relative_to(home): p.read_bytes() for p in home.rglob("*") if p.is_file()} == \
+        {p.relative_to(away): p.read_bytes() for p in away.rglob("*") if p.is_file()}
+    assert [p.name for p in empty_store.live.iterdir() if p.name != ".writers"] == [away.name]
+
+
+def flipped(name: str, data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1]) if name == "arrays.safetensors" else data
+
+
+def test_what_is_not_whole_or_not_what_was_asked_for_leaves_nothing(away: Path, empty_store: Store) -> None:
+    spec, files = spec_of(away), files_of(away)
+    with pytest.raises(InputError, match=r"arrays.safetensors of .* changed on its way"), \
+            Arrival(empty_store.live, away.name, files) as arrival:
+        bring(away, arrival, flipped)
+        arrival.settle(empty_store, spec)
+    with pytest.raises(InputError, match="other settings than were asked for"), \
+            Arrival(empty_store.live, away.name, files) as arrival:
+        bring(away, arrival)
+        arrival.settle(empty_store, msgspec.structs.replace(spec, seed=5))
+    with pytest.raises(InputError, match=r"sent more of 'run\.json' than it announced"), \
+            Arrival(empty_store.live, away.name, files) as arrival:
+        bring(away, arrival)
+        arrival.add("run.json", b" ")
+    damage.replace_arrays(away, {"thumbnail/" + Store(away.parent, away.parent).open(away.name).record.matrices[0].name:
+                                 None})
+    with pytest.raises(InputError, match=r"came damaged: .*thumbnail is missing"), \
+            Arrival(empty_store.live, away.name, files_of(away)) as arrival:
+        bring(away, arrival)
+        arrival.settle(empty_store, spec)
+    assert [p.name for p in empty_store.live.iterdir() if p.name != ".writers"] == []
+
+
+@pytest.mark.parametrize("name", ["../run.json", "checkpoint/../../x", "checkpoint/a/b", "/etc/passwd", "resume",
+                                  "checkpoint/.hidden", "checkpoint/", ""])
+def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="A node sent a file"):
+        Arrival(tmp_path, "a-run", [File(name, 1, ""), File("run.json", 1, "")])
+    with pytest.raises(InputError, match="A node sent a file"):
+        piece(tmp_path, name, 0)
+    for run_id in ("../x", "", "a/b"):
+        with pytest.raises(InputError, match="A node sent a run"):
+            Arrival(tmp_path, run_id, [File("run.json", 1, "")])
+
+
+def test_what_differs_between_two_machines_is_said() -> None:
+    here = versions()
+    assert differs(here, versions()) == ""
+    there = Versions("other", "3.10.1", {**here.packages, "torch": "1.0"})
+    assert differs(here, there) == (f"another version of SparseScope, Python 3.10.1 instead of {here.python}, "
+                                    f"torch 1.0 instead of {here.packages['torch']}")
+
+
+class Lost(Exception):
+    pass
+
+
+class Ray:
+    """A stand-in: a reference is a call that is carried out when it is asked for."""
+
+    exceptions = SimpleNamespace(GetTimeoutError=TimeoutError, RayTaskError=ZeroDivisionError, RayError=Lost)
+
+    def __init__(self, names: str = "ab") -> None:
+        self.alive = dict.fromkeys(names, True)
+        self.closed = False
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": name, "Alive": alive, "NodeManagerAddress": name, "NodeManagerPort": 1,
+                 "Resources": {"CPU": 1.0}} for name, alive in self.alive.items()]
+
+    def get(self, reference: Callable[[], Any], timeout: float = 0) -> Any:
+        return reference()
+
+    def kill(self, actor: Any) -> None:
+        pass
+
+    def shutdown(self) -> None:
+        self.closed = True
+
+
+class Actor:
+    """A station behind calls from afar, on node *name*."""
+
+    def __init__(self, station: Station, ray: Ray, name: str) -> None:
+        self.station, self.ray, self.name = station, ray, name
+
+    def __getattr__(self, method: str) -> Any:
+        def remote(*args: Any) -> Callable[[], Any]:
+            def call() -> Any:
+                if not self.ray.alive[self.name]:
+                    raise Lost
+                return getattr(self.station, method)(*args)
+
+            return call
+
+        return SimpleNamespace(remote=remote)
+
+
+class Nodes(Cluster):
+    """A cluster whose stations live here; *able* says what comes of a cell on which node, None: it is made."""
+
+    def __init__(self, ray: Ray, store: Store, able: Callable[[str, Cell], End | None]) -> None:
+        super().__init__(ray, store, None, say=self.heard)
+        self.said: list[str] = []
+        self.able = able
+
+    def heard(self, text: str) -> None:
+        self.said.append(text)
+
+    def _station(self, node: dict[str, Any]) -> Any:
+        name, station = node["NodeID"], Station(None, 1)
+
+        def carry(order: bytes) -> bytes:
+            cell = msgspec.msgpack.decode(order, type=Cell)
+            end = self.able(name, cell)
+            if end is None:
+                made(station.store, cell)
+            if not self.ray.alive[name]:
+                raise Lost
+            return msgspec.msgpack.encode(end or End(cell.id))
+
+        station.carry = carry  # type: ignore[method-assign]
+        return Actor(station, self.ray, name)
+
+
+def made(store: Store, cell: Cell) -> None:
+    """What a station leaves: a folder, whose parent has come before it."""
+    if cell.spec.method == "dense":
+        folder = store.live / makers.make_run(store.live, **plain(cell))
+        (folder / "checkpoint").mkdir()
+        (folder / "checkpoint" / "model.safetensors").write_bytes(b"weights of " + cell.id.encode())
+    else:
+        assert (store.live / cell.family / "checkpoint" / "model.safetensors").read_bytes().endswith(
+            cell.family.encode())
+        folder = store.live / makers.make_run(store.live, parent=cell.family, **plain(cell))
+    assert folder.name == cell.id
+
+
+def plain(cell: Cell) -> dict[str, Any]:
+    """The fields of its spec, for a maker (`film` is to it a field of the header)."""
+    return {k: v for k, v in msgspec.structs.asdict(cell.spec).items() if k != "film"}
+
+
+def cells() -> list[Cell]:
+    specs = [resolve({"task": "agreement", "model": "tiny", "method": m, "seed": s}) for s in (0, 1)
+             for m in ("asp", "admm")]
+    return cells_of([Planned(spec, {}, "new") for spec in specs], lambda spec: False)
+
+
+def test_cells_come_home_whole_though_a_node_dies(empty_store: Store) -> None:
+    ray, asked, died = Ray(), [], threading.Event()
+
+    def able(name: str, cell: Cell) -> None:
+        asked.append(cell.id)
+        if cell.spec.method != "dense":
+            if name == "b":
+                ray.alive["b"] = False
+                died.set()
+            assert died.wait(20)
+
+    hands = Nodes(ray, empty_store, able)
+    ends = make(cells(), hands)
+    assert [e.error for e in ends.values()] == [None] * 6 and ray.closed
+    assert sorted(p.name for p in empty_store.live.iterdir() if p.name != ".writers") == sorted(ends)
+    assert len(asked) == 7  # one of them twice
+    assert [text for text in hands.said if "its cell is made again" in text] == hands.said
+    for run_id in ends:
+        assert check(empty_store.open(run_id)).problems == []
+
+
+def test_what_only_one_node_has_is_made_there_and_what_none_has_is_said(empty_store: Store) -> None:
+    both = threading.Barrier(2)
+
+    def able(name: str, cell: Cell) -> End | None:
+        if cell.spec.method == "dense":
+            both.wait(20)  # nobody makes all before the other one is there
+        if cell.spec.method != "dense" and cell.spec.seed == 1 and (cell.spec.method == "admm" or name == "a"):
+            return End(cell.id, error="there is no folder /data", unused=True)
+        return None
+
+    hands = Nodes(Ray(), empty_store, able)
+    ends = make(cells(), hands)
+    wrong = {c.spec.method: ends[c.id].error for c in cells() if ends[c.id].error}
+    assert list(wrong) == ["admm"]
+    assert sorted(part.split(":")[0] + part.split(")")[1] for part in (wrong["admm"] or "").split("; ")) == [
+        "a: there is no folder /data", "b: there is no folder /data"]
+
+
+def test_a_node_that_differs_is_left_out_and_with_none_left_nothing_is_lost(
+        empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = msgspec.structs.replace(versions(), packages={"torch": "1.0"})
+    hands = Nodes(Ray("a"), empty_store, lambda name, cell: None)
+    monkeypatch.setattr(station_module, "versions", lambda: other)
+    ends = make(cells(), hands)
+    assert len(hands.said) == 1 and hands.said[0].startswith("Left out: node a:1 has torch 1.0 instead of ")
+    assert all("No node of the cluster is left; node a:1 has torch" in (e.error or "") for e in ends.values())
+    assert not any(empty_store.live.iterdir())
+
+
+def test_an_address_where_nobody_answers_is_said_before_ray_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    monkeypatch.setattr(cluster_module, "KNOCK", 0.2)
+    for address, words in (("127.0.0.1:9", r"Nobody answers at 127.0.0.1:9 \("), ("here", "--address is 'here'"),
+                           ("ray://host:1", "--address is"), ("host:99999", "--address is")):
+        with pytest.raises(InputError, match=words):
+            connect(address)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"Ray is not installed.*requirements-cluster.txt"):
+        connect("127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def tidy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Stations keep their folders under the test's own."""
+    monkeypatch.setattr(station_module.tempfile, "mkdtemp", lambda prefix: str(_new(tmp_path / "stations")))
+    yield
+    shutil.rmtree(tmp_path / "stations", ignore_errors=True)
+
+
+def _new(root: Path) -> Path:
+    root.mkdir(exist_ok=True)
+    folder = root / str(len(list(root.iterdir())))
+    folder.mkdir()
+    return folder
+
+
+def test_the_dense_spec_of_a_cell_is_its_family() -> None:
+    assert {dense_spec(c.spec).run_id for c in cells() if c.needs} == {c.id for c in cells() if not c.needs}
