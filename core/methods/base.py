@@ -284,9 +284,9 @@ class TrainingMethod:
 
         Arrays by key, finite and of numpy's own number types; they are kept at every record level
         as `method/<key>`, so let them stay small: looks at evenly spaced steps, counts in bins, not
-        a tensor a step. Shapes and units belong into the docstring of the method's own `told`. Asked
-        once, when the run ends; what it needs until then must survive a kill (`state`). {} where
-        there is nothing to tell: then the method has no picture.
+        a tensor a step. Shapes and units belong into the docstring of the method's own `told`.
+        Asked once, when the run ends; what it needs until then must survive a kill (`state`). {}
+        where there is nothing to tell: then the method has no picture.
         """
         return {}
 
