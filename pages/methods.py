@@ -19,10 +19,11 @@ else:
     tables = [frame.cached_evidence(method_table.costs, units) for units in (False, True)]
     if not any(tables):
         frame.empty()
-    for found in filter(None, tables):
+    for found, note in method_table.noted(tables):
         st.subheader(links.plain(found.claim), anchor=False)
         method_card.compare(found)
-        st.caption(links.plain(found.note))
+        if note:
+            st.caption(links.plain(note))
     names = list(METHODS)
     for pair in zip(names[::2], [*names[1::2], ""], strict=False):
         for column, each in zip(st.columns(2, gap="medium"), pair, strict=True):

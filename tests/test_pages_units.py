@@ -60,4 +60,4 @@ def test_methods_of_units_have_a_table_of_their_own(monkeypatch: pytest.MonkeyPa
     plant(store, record="answers")
     app = open_page(monkeypatch, store, "methods")
     assert "Agreement (synthetic) at units:0.5" in said(app)
-    assert "heads and neurons · with or without training" in " ".join(h.value for h in app.get("html"))
+    assert "units · with or without training" in " ".join(h.value for h in app.get("html"))

@@ -63,7 +63,7 @@ def card(records: Sequence[RunRecord], versus: Versus, name: str) -> MethodCard:
         rows = [Row(r.id, style.task_title(r.spec.task), "dense", _budget(r),
                     style.score(r.results.final) if r.results else "–", "–", True) for r in shown]
     trace = next((r.id for r in shown if r.snapshots or r.spec.epochs > 0), shown[0].id if shown else None)
-    kind = "heads and neurons · " if entry.prunes == "units" else ""
+    kind = "units · " if entry.prunes == "units" else ""
     return MethodCard(name, entry.title, entry.colour, f"{kind}{TRAINING[entry.training]}", idea_of(text), text,
                       knobs_of(entry.knobs), tuple(claims(name)), tuple(rows),
                       bool(entry.target) and entry.by_layer, trace if entry.target else None)
@@ -135,6 +135,13 @@ def costs(records: Sequence[RunRecord], versus: Versus, units: bool = False) -> 
                  _row(r, point_of(r, versus)),
                  seconds(r.timing.phases.get("solve")), seconds(r.timing.phases.get("train"))) for r in chosen]
     return Costs(_claim(chosen, task, pattern), tuple(rows), _note(chosen, model))
+
+
+def noted(tables: Iterable[Costs | None]) -> list[tuple[Costs, str]]:
+    """The *tables* that there are, each with its note; "" under one whose note stands under the next one too."""
+    there = [table for table in tables if table is not None]
+    return [(table, "" if table.note in (other.note for other in there[at:at + 1]) else table.note)
+            for at, table in enumerate(there, 1)]
 
 
 def _one_each(records: Iterable[RunRecord]) -> list[RunRecord]:
