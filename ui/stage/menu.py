@@ -38,7 +38,7 @@ def address(page: str, query: Mapping[str, str]) -> str:
 @st.fragment
 def draw(page: str, figures: Mapping[str, str], knobs: Mapping[str, str]) -> None:
     """The menu of *page*: *figures* by their keys, with headings; *knobs* by their names in the link, with labels."""
-    menu = st.popover("Present", icon=":material/co_present:", key="menu.open", on_change="rerun", type="tertiary")
+    menu = st.popover("Present", key="menu.open", on_change="rerun", type="tertiary")
     if not menu.open:
         return
     here = {key: value for key, value in st.query_params.items() if key not in STAGE}
