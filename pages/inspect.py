@@ -19,7 +19,7 @@ def page(path: Path, judge: str) -> None:
     for remark in report.remarks:
         st.info(links.plain(remark))
     if not names:
-        top.subheader(links.plain(report.verdict[0]), anchor=False)
+        top.header(links.plain(report.verdict[0]), anchor=False)
         if report.rest:
             st.dataframe(views.others(report), hide_index=True, key="others", width="content")
         return
@@ -31,7 +31,7 @@ def page(path: Path, judge: str) -> None:
         matrix = links.shared.choose("matrix", "Matrix", names, words=style.matrix_words, kind="matrix",
                                      width="stretch")
         close = views.certificate(report, matrix)
-        st.subheader(links.plain(close.heading), anchor=False)
+        st.header(links.plain(close.heading), anchor=False)
         for line in views.violations(report, matrix):
             st.warning(links.plain(line))
         st.dataframe(close.table, hide_index=True, key="certificate")

@@ -20,7 +20,7 @@ else:
     if not any(tables):
         frame.empty()
     for found, note in method_table.noted(tables):
-        st.subheader(links.plain(found.claim), anchor=False)
+        st.header(links.plain(found.claim), anchor=False)
         method_card.compare(found)
         if note:
             st.caption(links.plain(note))

@@ -9,7 +9,7 @@ from ui import first_screen, frame
 frame.opening("overview")
 first_screen.old_link()
 run = frame.featured()
-st.subheader(first_screen.sentence(run), anchor=False)
+st.header(first_screen.sentence(run), anchor=False)
 if run is None:
     frame.empty()
     first_screen.ways(None)

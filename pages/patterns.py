@@ -59,7 +59,7 @@ def other(run: Run, words: str) -> bool:
 
     A link that names a knob of the library asks for it.
     """
-    st.subheader(words, anchor=False)
+    st.header(words, anchor=False)
     with st.container(horizontal=True, gap="medium"):
         frame.link("weights", "What is left of it", run=run.record.id)
         frame.link("occupancy", "Its certificate", run=run.record.id)

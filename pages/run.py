@@ -13,7 +13,7 @@ run_live.refused()
 found = run_live.asked()
 if found is not None:
     run_live.watch(found)
-    st.subheader("Another run", anchor=False)
+    st.header("Another run", anchor=False)
 run_form.note()
 run_demo.offer()
 wish = run_form.draw()

@@ -31,5 +31,5 @@ def charts(app: AppTest) -> int:
 
 def said(app: AppTest) -> str:
     """All words of the page that a view or the frame writes."""
-    blocks = (app.subheader, app.info, app.error, app.warning, app.caption)
+    blocks = (app.header, app.info, app.error, app.warning, app.caption)
     return " ".join(str(element.value) for block in blocks for element in block)

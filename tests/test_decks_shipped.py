@@ -48,7 +48,7 @@ def test_slides_name_recorded_runs_their_matrices_and_known_keys() -> None:
 
 def told(app: AppTest) -> str:
     """All that a page says of its figure: headings, words and numbers, folded ones too."""
-    said = [str(e.value) for block in (app.caption, app.subheader, app.markdown) for e in block]
+    said = [str(e.value) for block in (app.caption, app.header, app.markdown) for e in block]
     said += [e.proto.body for e in app.get("html")]
     for film in films.films(app):
         said += [film["alt"], *(text for panel in film["panels"].values() if panel["kind"] == "words"

@@ -99,7 +99,7 @@ def test_a_bad_link_gets_a_red_box_and_the_page_lives(
     at = open_page(monkeypatch, damaged_store, "trace", run=asked)
     assert not at.exception
     assert any(words in box.value for box in at.error)
-    assert bar(at, "Run").value and at.subheader
+    assert bar(at, "Run").value and at.header
 
 
 def test_a_dense_run_is_no_error_on_a_page_of_pruned_ones(good_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

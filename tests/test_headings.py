@@ -35,7 +35,7 @@ def measured(heading: str) -> list[str]:
 def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monkeypatch: pytest.MonkeyPatch,
                                                         key: str) -> None:
     at = open_page(monkeypatch, good_store, key)
-    found = [str(s.value) for s in at.subheader]
+    found = [str(s.value) for s in at.header]
     assert found and PAGES[key].title
     for heading in found:
         assert len(measured(heading)) <= 1, heading
@@ -51,7 +51,7 @@ def test_a_film_says_at_most_one_number_at_every_moment(tmp_path: Path, monkeypa
     at = open_page(monkeypatch, Store(recorded=ROOT / "cached_runs", live=tmp_path), key, **query)
     large = [text for film in films(at) for panel in film["panels"].values() if panel.get("large")
              for text in panel["texts"]]
-    said = [str(s.value) for s in at.subheader] + large
+    said = [str(s.value) for s in at.header] + large
     assert films(at) and said and (large or key in ("weights", "watch"))
     for heading in said:
         assert len(measured(heading)) <= 1, heading

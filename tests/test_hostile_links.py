@@ -49,7 +49,7 @@ def test_a_page_lives_under_hostile_links(page: str, small_store: Store, monkeyp
         query = {key: VALUES[(k + turn) % len(VALUES)] for k, key in enumerate(names)}
         app = open_page(monkeypatch, small_store, page, **query)
         assert app.title
-        for element in (*app.markdown, *app.caption, *app.subheader, *app.error, *app.info, *app.warning):
+        for element in (*app.markdown, *app.caption, *app.header, *app.error, *app.info, *app.warning):
             assert not re.search(r"(?<!\\)<img src=x", str(element.value)), element.value[:200]
             assert len(str(element.value)) < 20_000, "an error repeats a hundred thousand characters"
 

@@ -84,12 +84,12 @@ def test_the_page_draws_the_table_while_the_layers_are_solved(monkeypatch: pytes
     app = open_page(monkeypatch, half, "run", run=RUN)
     assert not app.error
     assert "solving 5 of 12, layer 1 · FFN in" in "".join(p.proto.text for p in app.get("progress"))
-    assert any("5 of 12 matrices obey 2:4" in head.value for head in app.subheader)
+    assert any("5 of 12 matrices obey 2:4" in head.value for head in app.header)
     assert table_of(app).count("<i></i>") == 7 + 1 and table_of(app).count("background:") == 5 + 1  # and the legend's
     (half.live / RUN / solved.FOLDER / solved.FILE).write_bytes(b"\xff\n{")
     app.run()
     assert not table_of(app)
-    assert not app.exception and "No matrix is solved yet" in said(app) + "".join(h.value for h in app.subheader)
+    assert not app.exception and "No matrix is solved yet" in said(app) + "".join(h.value for h in app.header)
 
 
 @pytest.mark.parametrize(("method", "task"), [("asp", "own-wanda-12345678"), ("admm", "own-magnitude-12345678"),

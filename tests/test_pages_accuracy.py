@@ -28,9 +28,9 @@ def spec(at: AppTest, n: int = 0) -> str:
 
 def test_the_page_opens_on_the_task_with_most_runs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, store, "accuracy")
-    assert not at.error and charts(at) == 3 and len(at.subheader) == 3
-    assert at.subheader[0].value.startswith("MRPC: ADMM in training at 1:4 loses 10.0 points (")
-    assert at.subheader[1].value.startswith("At 2:4, ADMM in training loses 1.0 points (")
+    assert not at.error and charts(at) == 3 and len(at.header) == 3
+    assert at.header[0].value.startswith("MRPC: ADMM in training at 1:4 loses 10.0 points (")
+    assert at.header[1].value.startswith("At 2:4, ADMM in training loses 1.0 points (")
     assert any("Ratio is not speed" in c.value and "validation" in c.value for c in at.caption)
     assert "Left out" not in said(at)
 
@@ -43,7 +43,7 @@ def test_the_page_opens_on_the_task_with_most_runs(store: Store, monkeypatch: py
 def test_a_link_says_what_is_shown(store: Store, monkeypatch: pytest.MonkeyPatch, query: dict[str, str],
                                    words: str) -> None:
     at = open_page(monkeypatch, store, "accuracy", **query)
-    assert not at.error and words in at.subheader[0].value
+    assert not at.error and words in at.header[0].value
     assert ('"type":"log"' in spec(at)) == (query.get("axis") == "bits")
 
 
@@ -72,8 +72,8 @@ def test_the_lines_in_colour_come_from_the_link_and_go_into_it(store: Store, mon
 
 def test_the_forest_turns_with_its_boxes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, store, "accuracy", task="mrpc", pattern="1:4", against="asp")
-    assert at.subheader[1].value.startswith("At 1:4, ADMM in training gains 30.0 points (")
-    assert at.subheader[1].value.endswith("against ASP.")
+    assert at.header[1].value.startswith("At 1:4, ADMM in training gains 30.0 points (")
+    assert at.header[1].value.endswith("against ASP.")
 
 
 def test_the_page_and_the_command_say_the_same_figures(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

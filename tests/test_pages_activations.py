@@ -31,7 +31,7 @@ def watched_store(empty_store: Store) -> Store:
 def test_the_default_run_opens_with_mask_activation_and_answer(monkeypatch: pytest.MonkeyPatch,
                                                                plain_store: Store) -> None:
     app = open_page(monkeypatch, plain_store, "activations")
-    assert "Both models say" in app.subheader[0].value or "The answer flips" in app.subheader[0].value
+    assert "Both models say" in app.header[0].value or "The answer flips" in app.header[0].value
     assert charts(app) == 2
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 500_000
 
@@ -148,5 +148,5 @@ def test_a_summary_keeps_no_sentences(monkeypatch: pytest.MonkeyPatch, empty_sto
 def test_a_missing_parent_leaves_one_side(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     make_run(empty_store.recorded, parent="lost")
     app = open_page(monkeypatch, empty_store, "activations")
-    assert "what the other one says is not known" in app.subheader[0].value
+    assert "what the other one says is not known" in app.header[0].value
     assert charts(app) == 2

@@ -32,12 +32,12 @@ def store(empty_store: Store) -> Store:
 
 def test_the_pruned_checkpoint_at_hand_is_shown(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "inspect", checkpoint=run_named(store))
-    assert app.subheader[0].value == "The one matrix of the layers (all parameters) obeys 2:4."
+    assert app.header[0].value == "The one matrix of the layers (all parameters) obeys 2:4."
     assert "50.0 %" in " ".join(c.value for c in app.caption)
     assert len(app.selectbox[0].options) == 2 and charts(app) == 1 and not app.error
     assert "Stored dense" in " ".join(c.value for c in app.caption)
     app.selectbox[0].set_value(next(r.id for r in store.records() if r.spec.method == "dense")).run()
-    assert app.subheader[0].value.startswith("Not sparse")
+    assert app.header[0].value.startswith("Not sparse")
     assert "checkpoint" in app.query_params
 
 
@@ -52,12 +52,12 @@ def test_a_typed_path_wins_and_stays_in_the_link(monkeypatch: pytest.MonkeyPatch
     assert "row 3, inputs 8..11 keep 4, allowed 2" in app.warning[0].value
     assert "is ignored" in " ".join(i.value for i in app.info)
     app.text_input[0].set_value("").run()
-    assert "obeys 2:4" in app.subheader[0].value and "path" not in app.query_params
+    assert "obeys 2:4" in app.header[0].value and "path" not in app.query_params
 
 
 def test_a_pattern_to_judge_by(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "inspect", judge="1:4")
-    assert app.subheader[0].value.startswith("1:4 does not hold: 1 of 1 matrix")
+    assert app.header[0].value.startswith("1:4 does not hold: 1 of 1 matrix")
     assert len(app.warning) == 20
     app = open_page(monkeypatch, store, "inspect", judge="5:4")
     assert "no larger than M" in app.error[0].value and charts(app) == 1
@@ -87,11 +87,11 @@ def test_a_long_path_and_markup_in_names_do_no_harm(monkeypatch: pytest.MonkeyPa
 def test_an_adapter_and_what_is_packed_are_named(monkeypatch: pytest.MonkeyPatch, store: Store, tmp_path: Path) -> None:
     low = write(tmp_path / "low", {"layers.0.q.lora_A.weight": noise(4, 64), "layers.0.q.lora_B.weight": noise(64, 4)})
     app = open_page(monkeypatch, store, "inspect", path=str(low))
-    assert app.subheader[0].value.startswith("An adapter: 2 tensors of low-rank updates.") and charts(app) == 0
+    assert app.header[0].value.startswith("An adapter: 2 tensors of low-rank updates.") and charts(app) == 0
     assert list(app.dataframe[0].value["what else there is"]) == ["low-rank updates"]
     packed = write(tmp_path / "packed", {NAME: nm(2, 4), "bert.encoder.layer.1.x.weight": np.ones((8, 8), np.int32)})
     app = open_page(monkeypatch, store, "inspect", path=str(packed))
-    assert app.subheader[0].value.endswith("obeys 2:4; 1 more is not read.") and charts(app) == 1
+    assert app.header[0].value.endswith("obeys 2:4; 1 more is not read.") and charts(app) == 1
     assert "whole numbers, perhaps packed" in app.info[0].value
 
 
@@ -107,7 +107,7 @@ def test_in_a_demonstration_no_path_is_opened(monkeypatch: pytest.MonkeyPatch, s
     app = open_page(monkeypatch, store, "inspect", path=str(folder))
     assert not app.text_input and "cannot be opened in this demonstration" in app.error[0].value
     assert len(app.selectbox[0].options) == 1  # the recorded one alone
-    assert app.subheader[0].value.startswith("Not sparse")
+    assert app.header[0].value.startswith("Not sparse")
     live = next(r.id for r in store.records() if r.spec.method == "admm")
     assert "Unknown checkpoint" in open_page(monkeypatch, store, "inspect", checkpoint=live).error[0].value
 
@@ -118,13 +118,13 @@ def test_a_file_that_changed_is_read_anew(monkeypatch: pytest.MonkeyPatch, store
     write(folder, {NAME: noise()})
     os.utime(folder / "model.safetensors", ns=(1, 1))
     app.run()
-    assert app.subheader[0].value.startswith("Not sparse")
+    assert app.header[0].value.startswith("Not sparse")
 
 
 def test_it_needs_no_torch(store: Store) -> None:
     code = ("import sys\nfrom streamlit.testing.v1 import AppTest\n"
             "app = AppTest.from_file('pages/inspect.py', default_timeout=60).run()\n"
-            "assert not app.exception and app.subheader\n"
+            "assert not app.exception and app.header\n"
             "print(sorted({'torch', 'transformers'} & set(sys.modules)))")
     roots = {"SPARSESCOPE_CACHED": str(store.recorded), "SPARSESCOPE_RUNS": str(store.live)}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60,

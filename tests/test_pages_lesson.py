@@ -54,7 +54,7 @@ def said(app: AppTest) -> str:
 
 def claims(app: AppTest) -> list[str]:
     """What views and films say it comes to, the films at the moment that the link names."""
-    spoken = [s.value for s in app.subheader]
+    spoken = [s.value for s in app.header]
     for film in films(app):
         k = int(link(app).get("k", film["default"]))
         spoken += [panel["texts"][min(k, len(panel["texts"]) - 1)] for panel in film["panels"].values()

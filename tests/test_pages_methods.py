@@ -26,7 +26,7 @@ def bodies(at: object) -> str:
 def test_the_page_opens_with_its_answer_and_has_a_card_for_every_method(shared_store: Store,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, shared_store, "methods")
-    assert not at.error and "loses least" in at.subheader[0].value
+    assert not at.error and "loses least" in at.header[0].value
     html = bodies(at)
     assert [f'id="{name}"' in html for name in METHODS] == [True] * len(METHODS)
     assert STAMP in html and "against dense" in html

@@ -15,7 +15,7 @@ MATRIX = "bert.encoder.layer.0.attention.self.key"
 
 def test_the_page_opens_with_the_certificate(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "occupancy")
-    assert any("0 violations" in s.value for s in app.subheader)
+    assert any("0 violations" in s.value for s in app.header)
     assert charts(app) == 3
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 1_000_000
 
@@ -43,7 +43,7 @@ def test_a_violation_is_listed(monkeypatch: pytest.MonkeyPatch, good_store: Stor
     flip_bit(run.path, MATRIX, 2, column)
     replace_arrays(run.path, {f"weight/{MATRIX}": None})
     app = open_page(monkeypatch, good_store, "occupancy", run=run.record.id, matrix=MATRIX)
-    assert any("1 violation in" in s.value for s in app.subheader)
+    assert any("1 violation in" in s.value for s in app.header)
     assert "output 2, inputs 0–3: 3 kept, 2 allowed" in app.warning[0].value
 
 

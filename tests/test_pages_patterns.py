@@ -23,7 +23,7 @@ def test_the_page_opens_with_a_map_a_library_a_price_and_a_block(monkeypatch: py
                                                                  empty_store: Store) -> None:
     small(empty_store)
     app = open_page(monkeypatch, empty_store, "patterns")
-    assert "of the blocks take the same support as the one below them" in app.subheader[0].value
+    assert "of the blocks take the same support as the one below them" in app.header[0].value
     assert "A library of 16, learned from this matrix" in said(app)
     assert charts(app) == 5 and not app.error
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 1_000_000
@@ -72,7 +72,7 @@ def test_a_pruned_run_shows_the_dense_weights_it_started_from(monkeypatch: pytes
     parent = run_named(good_store, method="dense")
     assert "dense weights that this run started from" in said(app)
     assert charts(app) == 5
-    assert app.subheader[0].value == open_page(monkeypatch, good_store, "patterns", run=parent).subheader[0].value
+    assert app.header[0].value == open_page(monkeypatch, good_store, "patterns", run=parent).header[0].value
 
 
 def test_a_run_pruned_with_a_library_opens_with_its_own(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

@@ -43,7 +43,7 @@ def tick(app: AppTest, store: Store, *rows: int) -> AppTest:
 
 def written(app: AppTest) -> str:
     """All words of the page itself."""
-    blocks = (app.title, app.subheader, app.caption, app.markdown, app.info, app.warning, app.error, app.code)
+    blocks = (app.title, app.header, app.caption, app.markdown, app.info, app.warning, app.error, app.code)
     said = [str(element.value) for block in blocks for element in block]
     said += [f"{m.label} {m.value}" for m in app.metric]
     return " ".join([*said, *(re.sub("<[^>]*>", " ", h.proto.body) for h in app.get("html") if "<style>" not in
@@ -197,7 +197,7 @@ def test_the_first_screen_is_a_sentence_a_film_three_numbers_and_three_ways(
     sent: dict[str, str] = {}
     monkeypatch.setattr("ui.frame.link", lambda page, label, **query: sent.update({page: query.get("run", "")}))
     app = open_page(monkeypatch, shared_store, "overview")
-    assert app.subheader[0].value.startswith("ADMM keeps two copies of every weight") and len(app.subheader) == 1
+    assert app.header[0].value.startswith("ADMM keeps two copies of every weight") and len(app.header) == 1
     assert len(app.get("bidi_component")) == 1  # the film
     assert len(app.metric) == 3 and all(m.value.endswith("%") for m in app.metric)
     assert sent.pop("lesson") == sent.pop("run") == ""

@@ -27,9 +27,9 @@ def test_an_empty_store_says_how_to_begin(empty_store: Store, monkeypatch: pytes
 @pytest.mark.parametrize("key", MINE)
 def test_a_good_store_has_words_before_pictures(shared_store: Store, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     at = open_page(monkeypatch, shared_store, key)
-    assert not at.exception and not at.error and at.subheader
-    kinds = [element.type for element in at.main if element.type in ("subheader", "image", "plotly_chart")]
-    assert kinds[0] == "subheader" and len(set(kinds)) > 1  # a sentence stands before the first picture
+    assert not at.exception and not at.error and at.header
+    kinds = [element.type for element in at.main if element.type in ("header", "image", "plotly_chart")]
+    assert kinds[0] == "header" and len(set(kinds)) > 1  # a sentence stands before the first picture
     assert len(at.get("plotly_chart")) == {"overview": 0, "accuracy": 2, "trace": 3}[key]
 
 
@@ -38,7 +38,7 @@ def test_a_damaged_store_still_shows_the_whole_runs(
     damaged_store: Store, monkeypatch: pytest.MonkeyPatch, key: str,
 ) -> None:
     at = open_page(monkeypatch, damaged_store, key)
-    assert not at.exception and at.subheader
+    assert not at.exception and at.header
 
 
 def test_the_trace_of_a_run_without_admm_says_so(shared_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

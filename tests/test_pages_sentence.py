@@ -53,8 +53,8 @@ def type_in(app: AppTest, text: str, box: int = 0) -> AppTest:
 def test_it_opens_with_a_run_that_is_at_hand_and_answers(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "sentence")
     assert app.query_params["run"] == named(store, "admm")
-    assert app.subheader[0].value.startswith("Both models say")  # the checkpoint is the dense one's
-    assert "lead moves by 0.0 points" in app.subheader[0].value and "stays at" in said(app)
+    assert app.header[0].value.startswith("Both models say")  # the checkpoint is the dense one's
+    assert "lead moves by 0.0 points" in app.header[0].value and "stays at" in said(app)
     assert "from its checkpoint" in said(app) and HERE not in said(app)
     assert charts(app) == 2 and not app.error
     assert max(len(c.proto.spec) for c in app.get("plotly_chart")) < 500_000
@@ -84,10 +84,10 @@ def test_what_is_typed_is_answered_and_stays_out_of_the_link(monkeypatch: pytest
 
 def test_one_of_ours_fills_the_boxes(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "sentence", run=PAIR)
-    before = app.subheader[0].value
+    before = app.header[0].value
     next(b for b in app.button if b.label.startswith("no animals")).click().run()
     assert [t.value for t in app.text_input] == ["no animals talk", "some cats whisper"]
-    assert app.subheader[0].value != before and not app.error
+    assert app.header[0].value != before and not app.error
 
 
 @pytest.mark.parametrize(("text", "words"), [

@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_weights_opens_with_the_map_of_units(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     app = open_page(monkeypatch, store, "weights", run=plant(store), matrix=OUT)
-    assert app.subheader[0].value.startswith("4 of 8 heads and 128 of 512 neurons")
+    assert app.header[0].value.startswith("4 of 8 heads and 128 of 512 neurons")
     assert "Layer 1 · attention output: 1 of 4 heads are left." in said(app) and not app.error
 
 
@@ -31,13 +31,13 @@ def test_what_the_header_knows_is_shown(page: str, monkeypatch: pytest.MonkeyPat
     app = open_page(monkeypatch, store, page, run=plant(store, record="answers"))
     assert "4 of 8 heads and 128 of 512 neurons are left" in said(app).replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert charts(app) >= 1 and not app.error and not app.info
-    assert "groups" not in " ".join(s.value for s in app.subheader)
+    assert "groups" not in " ".join(s.value for s in app.header)
 
 
 def test_the_page_of_patterns_offers_what_there_is(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     run = plant(store)
     app = open_page(monkeypatch, store, "patterns", run=run)
-    assert "it has no library of small patterns" in app.subheader[0].value and charts(app) == 0
+    assert "it has no library of small patterns" in app.header[0].value and charts(app) == 0
     app.toggle[0].set_value(True).run()
     assert charts(app) > 0 and app.query_params["dense"] == "true" and not app.exception
 

@@ -20,7 +20,7 @@ def test_the_default_run_has_a_film_and_opens_at_its_beginning(monkeypatch: pyte
                                                                good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "watch")
     film = header(app)
-    assert "at last every group" in app.subheader[0].value
+    assert "at last every group" in app.header[0].value
     assert (film["default"], film["key"], film["autoplay"]) == (0, "k", False)
     assert len(film["moments"]) == 8 and "two ends" not in said(app)
     assert len(app.get("bidi_component")[0].proto.bytes) < 1_500_000

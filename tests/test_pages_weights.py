@@ -15,7 +15,7 @@ MATRIX = "bert.encoder.layer.1.output.dense"
 def test_the_default_run_opens_with_its_answer_and_plays(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "weights")
     film = header(app)
-    assert "of the weights went" in app.subheader[0].value and text(app, "say").startswith("With them went")
+    assert "of the weights went" in app.header[0].value and text(app, "say").startswith("With them went")
     assert film["default"] == len(film["moments"]) - 1 == 7
     assert charts(app) == 1  # the model
     assert len(app.get("bidi_component")[0].proto.bytes) < 1_500_000

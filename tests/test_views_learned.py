@@ -152,5 +152,5 @@ def test_the_page_shows_both_pictures_first(tmp_path: Path, monkeypatch: pytest.
     at = open_page(monkeypatch, Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs"), "trace",
                    run=run.record.id)
     assert not at.exception and not at.error
-    assert [s.value for s in at.subheader][:2] == ["11 of 12 open tiles have become certain.",
+    assert [s.value for s in at.header][:2] == ["11 of 12 open tiles have become certain.",
                                                    "Two drawn masks end up 5\u202f% apart."]

@@ -127,7 +127,7 @@ def table(make: Callable[..., View], runs: Sequence[Run], key: str) -> None:
     """Show a view that is a table, folded under its sentence, with a button that saves it."""
     with frame.guarded():
         view = cache.cached_across(make, runs)
-        st.subheader(links.plain(view.heading or view.claim), anchor=False)
+        st.header(links.plain(view.heading or view.claim), anchor=False)
         frame.read_on(view, key)
 
 

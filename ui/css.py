@@ -32,7 +32,7 @@ CSS = """
 .st-key-menu button { min-height: 1.6rem; padding: 0; }
 .stMainBlockContainer { padding: 1.1rem 2.5rem 3rem; max-width: 1720px; }
 .stMainBlockContainer h1 { padding: 0; letter-spacing: -0.01em; font-size: 1.5rem; }
-.stMainBlockContainer h3 { padding: 0.1rem 0; line-height: 1.35; font-size: 1.2rem;
+.stMainBlockContainer h2 { padding: 0.1rem 0; line-height: 1.35; font-size: 1.2rem;
   max-width: 68rem; text-wrap: pretty; }
 .st-key-heading { padding-right: 3rem; }
 .st-key-heading [data-testid="stCaptionContainer"] p { padding-bottom: 0.2rem; }
@@ -56,7 +56,8 @@ CSS = """
 .st-key-lesson button { min-height: 1.9rem; padding: 0.1rem 0.6rem; }
 @media (max-width: 640px) { .st-key-lesson .st-key-lesson-again, .st-key-lesson .stPopover { display: none; } }
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
-.stMain:has(.st-key-one-screen) h3 { padding-bottom: 0.8rem; max-width: none; }
+#answers { font-size: 1.45rem; }
+.stMain:has(.st-key-one-screen) h2 { padding-bottom: 0.8rem; max-width: none; }
 [class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0; }
 .st-key-picked { min-height: 2.6rem; }
 .st-key-picked code { white-space: nowrap; }

@@ -62,7 +62,7 @@ def mine() -> None:
     """The deck that is being built: its slides in order, and how it leaves."""
     _from_link()
     deck = decks.built()
-    st.subheader("Your deck", anchor=False)
+    st.header("Your deck", anchor=False)
     if not deck.slides:
         st.caption("Empty. On any page: **Present**, then **Add to deck**.")
     else:

@@ -50,7 +50,7 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
         film = film.silent(lesson_strip.SILENT)
     rest = 0 if default == "first" else film.last
     if claim and film.claim and not stage.on():
-        st.subheader(links.plain(film.claim), anchor=False)
+        st.header(links.plain(film.claim), anchor=False)
     if link and film.last > 0:
         _check(link, film.last, rest)
     if stage.on():

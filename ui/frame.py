@@ -249,7 +249,7 @@ def show(view: View, key: str, small: str = "") -> None:
         if step.look.key == key and view.figure is not None:
             _chart(view.figure, key, lesson_strip.SILENT)
         return
-    st.subheader(links.plain(view.heading or view.claim), anchor=False)
+    st.header(links.plain(view.heading or view.claim), anchor=False)
     if view.image is not None:
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:

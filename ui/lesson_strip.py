@@ -56,7 +56,7 @@ MARK = """
 .st-key-known { padding-left: 1rem; }
 .st-key-known p { font-size: 1.2rem; white-space: normal; }
 .st-key-known a, .st-key-known a * { white-space: normal; overflow: visible; height: auto; }
-.stMain h3 { padding: 0.2rem 0; font-size: 1.15rem; }
+.stMain h2 { padding: 0.2rem 0; font-size: 1.15rem; }
 .st-key-heading { position: absolute; opacity: 0; }
 .st-key-%(look)s, .st-key-film-box-%(look)s { box-shadow: -0.5rem 0 0 -0.25rem var(--st-primary-color, #4c84d8);
   scroll-margin-top: 1rem; }
@@ -123,7 +123,7 @@ def lessons() -> None:
         if st.query_params.get("lesson") == lesson.id:
             _known(lesson)
         else:
-            st.subheader(links.plain(lesson.title), anchor=False)
+            st.header(links.plain(lesson.title), anchor=False)
             listed(lesson)
 
 
@@ -132,11 +132,11 @@ def _known(lesson: Lesson) -> None:
     with st.container(key=lesson.steps[-1].look.key):
         left, right = st.columns(2, gap="large")
         with left:
-            st.subheader("What you know now", anchor=False)
+            st.header("What you know now", anchor=False)
             for name, words in lesson.known.items():
                 st.markdown(f"**{links.plain(name)}** {links.plain(words)}")
         with right:
-            st.subheader("What next", anchor=False)
+            st.header("What next", anchor=False)
             for way in lesson.onward:
                 _page_link(way.page, way.words, way.state)
 

@@ -114,7 +114,7 @@ def watch(found: LiveStatus) -> None:
 
 
 def _head(now: LiveStatus) -> None:
-    st.subheader(links.plain(f"{now.run}: {STATES[now.state]}"), anchor=False)
+    st.header(links.plain(f"{now.run}: {STATES[now.state]}"), anchor=False)
     if now.state == "running":
         st.progress(now.share, text=links.plain(standing(now)))
         if now.stalled:
@@ -222,7 +222,7 @@ def history() -> None:
         if damaged:
             st.warning(links.plain(f"Cannot be used, and left alone: {'; '.join(damaged[:5])}."))
 
-    st.subheader("Queue and history", anchor=False)
+    st.header("Queue and history", anchor=False)
     st.fragment(body, run_every=polling.every(PACE) if busy else None)()
 
 

@@ -13,7 +13,7 @@ from ui import frame, links
 
 def draw(view: Solving, key: str) -> None:
     """The sentence, the table and its legend, what to try, the numbers."""
-    st.subheader(links.plain(view.claim), anchor=False)
+    st.header(links.plain(view.claim), anchor=False)
     if not view.layers:
         return
     head = "".join(f"<b>{escape(part)}</b>" for part in view.parts)

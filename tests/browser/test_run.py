@@ -100,7 +100,7 @@ def begin(tab: Any, place: Place, epochs: int) -> str:
 
 def headline(tab: Any, run: str, state: str) -> None:
     """Wait until the page says how the run stands."""
-    tab.locator("[data-testid=stMain] h3", has_text=f"{run}: {state}").wait_for()
+    tab.locator("[data-testid=stMain] h2", has_text=f"{run}: {state}").wait_for()
 
 
 def grown(tab: Any, beyond: int) -> int:
