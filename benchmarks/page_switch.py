@@ -117,7 +117,6 @@ def first_visit(running: Any, address: str, key: str) -> tuple[float, list[str]]
 
 def cold(address: str, key: str) -> float:
     """Processor seconds of the server for page *key*, for the first of all its visitors."""
-    time.sleep(START)
     tab, port = Session(address), address.rpartition(":")[2]
     with contextlib.closing(tab):
         tab.open(AWAY)
@@ -142,35 +141,30 @@ def recorded_only() -> Iterator[None]:
                 os.environ["SPARSESCOPE_RUNS"] = before
 
 
-def compared(folders: Sequence[Path], keys: Sequence[str] = WALK) -> dict[str, list[dict[str, Any]]]:
-    """Of every page of *keys*, what each of *folders* (copies of this repository) needs: megabytes, refused, seconds,
-    cost and cold. Both in turn, the later figures medians."""
-    out: dict[str, list[dict[str, Any]]] = {key: [{} for _ in folders] for key in keys}
-    with recorded_only():
+def compared(folders: Sequence[Path], keys: Sequence[str] = WALK) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Page by page of *keys*, what each of *folders* (copies of this repository) needs: megabytes, refused, seconds,
+    cost and cold. All in turn, on a fresh server a page; the times of a switch are medians."""
+    with recorded_only(), browser() as running:
         for key in keys:
-            for k, folder in enumerate(folders):
-                with served("app.py", folder) as address:
-                    out[key][k]["cold"] = cold(address, key)
-        with browser() as running, contextlib.ExitStack() as stack:
-            servers = [stack.enter_context(served("app.py", folder)) for folder in folders]
-            for key in keys:
-                for k, address in enumerate(servers):
-                    out[key][k]["megabytes"], out[key][k]["refused"] = first_visit(running, address, key)
-            tabs = [Tab(running, address) for address in servers]
-            for key in keys:
-                times: list[list[tuple[float, float]]] = [[] for _ in folders]
-                for _ in range(ROUNDS + 1):  # the first one warms the tab
-                    for tab, found in zip(tabs, times, strict=True):
-                        found.append(tab.switch(key))
-                for k, found in enumerate(times):
-                    out[key][k]["seconds"], out[key][k]["cost"] = map(statistics.median, zip(*found[1:], strict=True))
-    return out
+            out: list[dict[str, Any]] = [{} for _ in folders]
+            with contextlib.ExitStack() as stack:
+                servers = [stack.enter_context(served("app.py", folder)) for folder in folders]
+                time.sleep(START)
+                for found, address in zip(out, servers, strict=True):
+                    found["cold"] = cold(address, key)
+                    found["megabytes"], found["refused"] = first_visit(running, address, key)
+                tabs = [Tab(running, address) for address in servers]
+                rounds = [[tab.switch(key) for tab in tabs] for _ in range(ROUNDS + 1)][1:]  # the first one warms
+                for tab, found, times in zip(tabs, out, zip(*rounds, strict=True), strict=True):
+                    found["seconds"], found["cost"] = map(statistics.median, zip(*times, strict=True))
+                    tab.page.context.close()
+            yield key, out
 
 
 def measure() -> list[dict[str, Any]]:
     """The rows of `core bench`. About two minutes."""
     rows: list[dict[str, Any]] = []
-    for key, (found,) in compared([ROOT]).items():
+    for key, (found,) in compared([ROOT]):
         rows.append({"name": f"first visit to {PAGES[key].title}", "figure": round(found["megabytes"], 2), "unit": "MB",
                      "against": f"all that travels; {len(found['refused'])} requests refused", "bar": BYTES_BAR,
                      "ok": found["megabytes"] <= BYTES_BAR and not found["refused"]})
@@ -189,10 +183,11 @@ def main(words: Sequence[str]) -> int:
         return 2
     print(f"{'page':12} {'first visit, MB':>18} {'refused':>9} {'cold, cpu s':>14} {'switch, cpu s':>15} "
           f"{'switch, s':>14}")
-    for key, (before, after) in compared([Path(words[0]).resolve(), ROOT], words[1:] or WALK).items():
+    for key, (before, after) in compared([Path(words[0]).resolve(), ROOT], words[1:] or WALK):
         print(f"{key:12} {before['megabytes']:8.2f} → {after['megabytes']:7.2f} "
               f"{len(before['refused']):4} → {len(after['refused']):2} {before['cold']:6.2f} → {after['cold']:5.2f} "
-              f"{before['cost']:7.2f} → {after['cost']:5.2f} {before['seconds']:6.2f} → {after['seconds']:5.2f}")
+              f"{before['cost']:7.2f} → {after['cost']:5.2f} {before['seconds']:6.2f} → {after['seconds']:5.2f}",
+              flush=True)
     return 0
 
 
