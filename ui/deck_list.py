@@ -10,7 +10,7 @@ from core import demo
 from core.decks import DECKS, files, named, packed, shipped
 from core.decks.base import LETTERS, Deck
 from core.errors import InputError
-from ui import decks, links
+from ui import decks, frame, links
 from ui.pages import PAGES
 from ui.stage import menu
 
@@ -100,6 +100,8 @@ def _leave(deck: Deck) -> None:
     name = re.sub(r"[^a-z0-9]+", "-", deck.title.lower()).strip("-") or "deck"
     st.download_button("Save as TOML", files.written(deck).encode(), f"{name}.toml", "application/toml",
                        key="deck.save", on_click="ignore")
+    st.download_button("Save as HTML", lambda: _page_of(deck), f"{name}.html", "text/html", key="deck.page",
+                       on_click="ignore", help="One file with every slide in it; no network, no server.")
     try:
         word = packed.packed(deck)
     except InputError as error:
@@ -111,6 +113,14 @@ def _leave(deck: Deck) -> None:
     _ways(deck, word)
     with st.popover("One link"):
         st.code(menu.address("present", {"deck": word}), language=None, wrap_lines=True)
+
+
+def _page_of(deck: Deck) -> bytes:
+    """The deck as one page. It draws every slide, which takes a second or two each."""
+    from core.exports.decks import screens
+    from core.exports.html import page
+
+    return page(screens(deck, frame.store()), deck.title).encode()
 
 
 def _from_link() -> None:

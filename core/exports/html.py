@@ -13,7 +13,7 @@ import base64
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Screen:
 
 def page(screens: Sequence[Screen], title: str = "") -> str:
     """The text of the file. *title*: what the browser's tab says; "" for the first claim."""
+    if len(screens) > 1:  # for a hall: of a film the rows that lead it, shown large
+        screens = [replace(s, shown=s.shown.staged(bool(s.claim))) if isinstance(s.shown, Film) else s for s in screens]
     parts = [_data(screen, number) for number, screen in enumerate(screens)]
     title = title or next((part["claim"] for part in parts if part["claim"]), "SparseScope")
     films = "\n".join(f'<script type="text/plain" id="film-{number}">{_film(screen.shown, screen.moment)}</script>'
@@ -58,7 +60,11 @@ def page(screens: Sequence[Screen], title: str = "") -> str:
 <title>{html.escape(title)}</title>
 <style>
 {colours.css()}
+</style>
+<style id="film-style">
 {script.CSS}
+</style>
+<style>
 {(HERE / 'page.css').read_text(encoding='utf-8')}
 </style>
 </head>
@@ -87,8 +93,7 @@ def _data(screen: Screen, number: int) -> dict[str, Any]:
     data: dict[str, Any] = {"claim": screen.claim, "words": screen.words, "notes": screen.notes,
                             "source": screen.source, "alt": ""}
     if isinstance(shown, Film):
-        told = any(panel.get("large") for panel in shown.header["panels"].values())  # it says its claim by itself
-        said = "" if told and screen.claim in ("", shown.claim) else screen.claim or shown.claim
+        said = "" if shown.speaks and screen.claim in ("", shown.claim) else screen.claim or shown.claim
         data |= {"claim": said, "alt": shown.alt, "film": f"film-{number}"}
     elif shown is not None:
         data |= {"claim": screen.claim or shown.heading or shown.claim, "alt": shown.alt}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from playwright.sync_api import expect
 
 from core.cli.deck import deck_command
 from core.cli.figure import figure_command
@@ -76,8 +77,10 @@ def test_a_deck_is_walked_by_keys_from_the_disk(alone: Any, tmp_path: Path) -> N
     alone.keyboard.press("n")
     alone.keyboard.press("PageDown")
     alone.wait_for_selector("#stage canvas")
+    clock = alone.locator("#stage input[type=range]")
+    assert clock.input_value() == "0"
     alone.keyboard.press("p")
-    alone.wait_for_function("Number(document.querySelector('#stage input[type=range]').value) > 1")
+    expect(clock).not_to_have_value(re.compile("^[01]$"))
     alone.keyboard.press("ArrowRight")
     alone.wait_for_selector("#stage .main-svg .xtick")
     alone.keyboard.press("b")

@@ -6,8 +6,10 @@
   const find = (id) => document.getElementById(id);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const LETTERS = 1100; // pixels of width that a figure is drawn for; a wider window shows it larger
+  const FILM = 1000; // the same of a film: its letters are then 24 pixels high at 1920
   let at = 0;
   let leave = () => {};
+  let playing = () => {};
 
   function bytes(text) {
     const raw = atob(text);
@@ -32,11 +34,26 @@
     return () => Plotly.purge(box);
   }
 
+  // In a deck a film is drawn small and shown large, as on the app's stage: the player finds its scale by itself.
   function film(stage, screen) {
+    let root = stage;
+    if (screens.length > 1) {
+      const [hall, holder] = [document.createElement("div"), document.createElement("div")];
+      hall.className = "st-key-stage";
+      hall.append(holder);
+      stage.append(hall);
+      const factor = Math.max(1, stage.clientWidth / FILM);
+      holder.style.cssText = `width:${Math.floor(stage.clientWidth / factor)}px;transform-origin:0 0;transform:scale(${factor})`;
+      root = holder.attachShadow({ mode: "open" });
+      const style = document.createElement("style");
+      style.textContent = find("film-style").textContent;
+      root.append(style);
+    }
     const host = document.createElement("div");
     host.className = "film";
-    stage.append(host);
-    return sparsescopeFilm({ parentElement: stage, data: bytes(find(screen.film).textContent),
+    root.append(host);
+    playing = () => host.querySelector(".bar .main")?.click();
+    return sparsescopeFilm({ parentElement: root, data: bytes(find(screen.film).textContent),
       setStateValue() {}, setTriggerValue() {} });
   }
 
@@ -51,6 +68,7 @@
     at = Math.min(Math.max(next, 0), screens.length - 1);
     const screen = screens[at];
     leave();
+    playing = () => {};
     const stage = find("stage");
     stage.replaceChildren();
     find("claim").textContent = screen.claim;
@@ -69,11 +87,10 @@
     find("notes").hidden = !find("notes").hidden;
     if (screens[at].figure) show(at); // a film finds its new room by itself, and stays where it is
   };
-  const play = () => document.querySelector("#stage .bar .main")?.click();
   const keys = {
     ArrowRight: () => show(at + 1), PageDown: () => show(at + 1), " ": () => show(at + 1),
     ArrowLeft: () => show(at - 1), PageUp: () => show(at - 1), Home: () => show(0), End: () => show(screens.length - 1),
-    n: notes, p: play, b: () => document.body.classList.toggle("blank"), ".": () => document.body.classList.toggle("blank"),
+    n: notes, p: () => playing(), b: () => document.body.classList.toggle("blank"), ".": () => document.body.classList.toggle("blank"),
   };
   for (let digit = 1; digit <= 9; digit++) keys[digit] = () => show(digit - 1);
 
@@ -88,7 +105,7 @@
   let waiting;
   window.addEventListener("resize", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => screens[at].film || show(at), 150);
+    waiting = setTimeout(() => (screens[at].film && screens.length === 1) || show(at), 150);
   });
   dark.addEventListener("change", () => show(at));
   show(0);
