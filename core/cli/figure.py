@@ -33,7 +33,7 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
 
     For paper: vectors (.svg, .pdf), as wide as a column, with no title; the caption is printed. It is drawn by a
     Chromium of this machine. A .html file needs none, and opens without a network. Plane and projection need no RUN.
-    The names of `sparsescope.view` mean the same here.
+    `sparsescope.view` knows those of one run by the same names.
 
     \b
     Example:

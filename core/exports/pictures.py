@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from core.errors import InputError, unknown
 from core.exports import recorded, touched
 from core.exports.asked import Asked
-from core.views.catalogue.by_name import VIEWS, view_of
 from core.views.drawing.view import View
 from core.views.film.reel import Film
 
@@ -36,7 +35,7 @@ class Picture:
     @property
     def name(self) -> str:
         """How it is named on the command line."""
-        return f"{self.page}.{self.key}" if self.page else self.key
+        return f"{self.page}.{self.key}"
 
 
 PICTURES: dict[str, Picture] = {
@@ -88,16 +87,9 @@ PICTURES: dict[str, Picture] = {
 
 
 def called(name: str) -> Picture:
-    """The picture of that *name*: of PICTURES, or of the views that programs ask for (`sparsescope.view`).
-
-    Raises InputError with the closest name.
-    """
-    if name in VIEWS:
-        said = VIEWS[name].shows
-        return Picture("", name, said[0].upper() + said[1:],
-                       lambda asked: view_of(asked.run(), name, asked.query.get("matrix")))
+    """The picture of that *name*. Raises InputError with the closest one."""
     if name not in PICTURES:
-        raise unknown("view", name, [*PICTURES, *VIEWS])
+        raise unknown("view", name, PICTURES)
     return PICTURES[name]
 
 
