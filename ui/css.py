@@ -58,7 +58,8 @@ CSS = """
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
 #answers { font-size: 1.45rem; }
 .stMain:has(.st-key-one-screen) h2 { padding-bottom: 0.8rem; max-width: none; }
-[class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0; }
+[class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0;
+  color: inherit; }
 .st-key-picked { min-height: 2.6rem; }
 .st-key-picked code { white-space: nowrap; }
 .st-key-learn [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;
