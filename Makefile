@@ -51,7 +51,7 @@ access: setup-dev  ## axe-core over every page in both themes (ARGS="accuracy ru
 browser-run: setup-dev  ## of the browser tests, only those that start, watch, kill and resume live runs
 	@$(RUN) -m pytest -q -m browser tests/browser/test_run.py $(ARGS)
 
-cluster: setup-dev  ## install Ray, start two nodes on this machine, kill one: are the results those of one machine?
+cluster: setup-dev  ## install Ray; two nodes, one killed, and two processes for one run: are the results those of one?
 	@$(RUN) -m pip install --quiet -r requirements-cluster.txt
 	@$(RUN) -m pytest -q -m cluster $(ARGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,19 @@ def run_one(options: dict[str, Any], *, data_dir: Path | None, resume: bool, aga
     return record
 
 
+def helping() -> bool:
+    """Is this one of several processes of `accelerate launch`, and not the main one? Told without torch."""
+    return "RANK" in os.environ and os.environ["RANK"] != "0"
+
+
+def help_run(data_dir: Path | None, resume: bool, again: bool, options: dict[str, Any]) -> None:
+    """Help the main process, which alone speaks: what cannot be used it says too."""
+    try:
+        run_one(options, data_dir=data_dir, resume=resume, again=again, store=default_store(), report=lambda p: None)
+    except InputError:
+        raise SystemExit(2) from None
+
+
 def score_table(record: RunRecord) -> str:
     """The accuracies that exist, under the metric and what it was measured on; "" without results."""
     scores = record.results
@@ -166,6 +180,8 @@ def run_command(data_dir: Path | None, resume: bool, again: bool, progress_file:
       python -m core run --task mrpc --model minilm-l6 --method admm --pattern 2:4 --epochs 4 --seed 0
     """
     set_threads(threads)
+    if helping():
+        return help_run(data_dir, resume, again, options)
     with stoppable(), reporter(file=progress_file) as report:
         record = run_one(options, data_dir=data_dir, resume=resume, again=again, store=default_store(), report=report,
                          track=track, track_dir=track_dir)

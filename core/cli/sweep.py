@@ -64,6 +64,9 @@ def sweep_command(file: Path, dry_run: bool, planning: bool, data_dir: Path | No
     """
     if address is not None and engine != "ray":
         raise InputError("--address without a cluster", "--engine ray beside it", "Add --engine ray.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
+        raise InputError("A sweep started as several processes", "one process that starts others itself",
+                         "Give --jobs, or launch `run`.")
     sweep = read_sweep(file)  # a bad file is said before torch is loaded
     if data_dir is not None and engine == "plain":
         check_folder(data_dir)

@@ -186,6 +186,10 @@ class TrainingMethod:
     `finish`. All state that must survive a kill is in `state()`.
     """
 
+    # May a batch be split among processes? Only where all that a step takes from it is the gradient
+    # of the trained weights, which is then averaged: not where a term or an update looks at it.
+    splits = False
+
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
         self.knobs, self.grid = knobs, grid
         self.layers: dict[str, nn.Linear] = {}

@@ -46,6 +46,7 @@ SMALLEST = 1e-3
 class GroupLasso(TrainingMethod):
     """See the module's text."""
 
+    splits = True
     knobs: GroupLassoKnobs
 
     @property

@@ -13,6 +13,8 @@ from core.methods.gridded import Gridded
 class Masked(Gridded):
     """Start from a layer method's solution, keep its masks, train the rest."""
 
+    splits = True
+
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Put the solved weights into the model; the hard prune comes before step 0."""
         super().prepare(layers, context)

@@ -70,6 +70,7 @@ Batches = Sequence[dict[str, Tensor]]
 class PatternAdmm(Admm):
     """See the module's text."""
 
+    splits = False  # its term counts the regions of the whole batch
     knobs: PatternAdmmKnobs
 
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:

@@ -22,6 +22,8 @@ class Splitting(Gridded):
     """The state that every in-training ADMM shares: Z and U, their updates, the residuals, and how
     they are saved."""
 
+    splits = True
+
     def prepare(self, layers: dict[str, nn.Linear], context: Context) -> None:
         """Set U = 0 and note plain magnitude's mask, against which *moved* counts."""
         super().prepare(layers, context)

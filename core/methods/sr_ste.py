@@ -143,6 +143,7 @@ class MovingMask:
 class SrSte(TrainingMethod):
     """See the module's text."""
 
+    splits = True
     knobs: SrSteKnobs
 
     @property

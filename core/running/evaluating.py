@@ -10,8 +10,9 @@ from pathlib import Path
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint, open_model
 from core.models.encoding import encode
+from core.running.devices import accelerator
 from core.running.preparing import data_of
-from core.running.training import accelerator, predict
+from core.running.training import predict
 from core.runs.answers import EXACT, LABELS, LOGITS, Answers, answers_of
 from core.runs.disk import ELSEWHERE, in_words
 from core.runs.records import RunRecord

@@ -11,6 +11,7 @@ import torch
 
 from core.errors import InputError
 from core.models.prunable import layer_count
+from core.running import team
 from core.running.environment import environment
 from core.running.fitting import fit_dense
 from core.running.journal import RESUME, Journal
@@ -47,7 +48,7 @@ def carry_out(spec: RunSpec, parent: Parent | None, folder: Path, report: Report
     resuming = resume and (folder / RESUME).exists()
     record = RunRecord(schema=SCHEMA, id=spec.run_id, status="running", spec=spec,
                        created=(created if resuming else None) or now(), spec_given=dict(given or {}),
-                       environment=environment(),
+                       environment=environment(), processes=team.size(),
                        parent=None if parent is None else parent.run_id)
     sign(record)
     journal = Journal(folder, record, report, resuming, shared, heard)

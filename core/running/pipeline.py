@@ -13,6 +13,7 @@ from core.errors import InputError
 from core.models.checkpoints import find_checkpoint, open_model
 from core.models.class_names import put_into
 from core.publishing import card
+from core.running import team
 from core.running.job import Parent, carry_out
 from core.running.progress import Progress, Report
 from core.running.shared import Shared
@@ -36,16 +37,34 @@ def run(spec: RunSpec, *, store: Store, data_dir: Path | None = None, resume: bo
 
     A finished run of the same spec is returned as it is, unless *again*. An unfinished one continues bit for bit with
     *resume*. *shared*: one for all runs of a sweep, so that what they have in common is worked out once; the results
-    are the same bit for bit. *heard*: is told every row of this run's trace, and none of its dense parent's. Raises
-    InputError for what a person can mend; on any other failure the folder's status says failed, with the reason, and
-    the error goes on.
+    are the same bit for bit. *heard*: is told every row of this run's trace, and none of its dense parent's. In a
+    helper of several processes (`core.running.team`) it follows the main one's jobs. Raises InputError for what a
+    person can mend; on any other failure the folder's status says failed, with the reason, and the error goes on.
     """
+    shared = Shared() if shared is None else shared
+    if team.rank() > 0:
+        return _help(shared) or read_header(store.live / spec.run_id)
+    team.check(spec)
     record = _record(spec, store)
-    if record is not None and record.status == "succeeded" and not again:
-        return record
-    with _writing(spec, store):
-        return _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}),
-                    Shared() if shared is None else shared, heard)
+    if record is None or record.status != "succeeded" or again:
+        with _writing(spec, store):
+            record = _run(spec, store, data_dir, resume, again, report or (lambda p: None), dict(given or {}), shared,
+                          heard)
+    team.send(None)
+    return record
+
+
+def _help(shared: Shared) -> RunRecord | None:
+    """Follow the main process through its jobs; the record of the last one."""
+    record = None
+    while True:
+        with team.received() as found:
+            if found is None:
+                return record
+            job, folder = found
+            record = carry_out(job.spec, None if job.parent is None else Parent(job.parent[0], Path(job.parent[1])),
+                               folder, lambda p: None, shared=shared, resume=job.resume,
+                               data_dir=None if job.data_dir is None else Path(job.data_dir))
 
 
 def make_parent(spec: RunSpec, *, store: Store, data_dir: Path | None = None, report: Report | None = None,
@@ -94,6 +113,9 @@ def _run(spec: RunSpec, store: Store, data_dir: Path | None, resume: bool, again
         if again and not resume:
             shutil.rmtree(folder)
     parent = None if spec.method == "dense" else _parent(dense_spec(spec), store, data_dir, report, shared)
+    team.send(team.Job(spec, str(folder.resolve()), resume, None if parent is None else
+                       (parent.run_id, str(parent.checkpoint.resolve())),
+                       None if data_dir is None else str(data_dir.resolve())))
     return carry_out(spec, parent, folder, report, shared=shared, data_dir=data_dir, resume=resume,
                      created=None if record is None else record.created, given=given, heard=heard)
 

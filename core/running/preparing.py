@@ -15,9 +15,10 @@ from core.methods.straight_through import holding
 from core.models.encoding import Encoded, encode
 from core.models.loading import load_model
 from core.models.prunable import prunable, prunable_words
+from core.running.devices import accelerator
 from core.running.rehearsing import rehearse
 from core.running.shared import Shared, state_of
-from core.running.training import accelerator, predict
+from core.running.training import predict
 from core.runs import gridded
 from core.runs.levels import holds
 from core.runs.records import RunSpec

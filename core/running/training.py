@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -29,7 +27,10 @@ from core.methods.base import TrainingMethod
 from core.methods.straight_through import holding
 from core.models.encoding import Encoded, collate
 from core.models.prunable import embedding_part
+from core.running import team
+from core.running.devices import accelerator
 from core.running.distilling import live_teacher
+from core.running.shared import digest_of
 from core.runs.records import RunSpec
 from core.runs.store import write_atomic
 
@@ -124,11 +125,6 @@ def predict(model: nn.Module, data: Encoded, pad_id: int, batch_size: int = 64) 
     return out
 
 
-def accelerator() -> Accelerator:
-    """Where everything of a run happens: its device and its precision."""
-    return Accelerator(cpu=os.environ.get("SPARSESCOPE_DEVICE") == "cpu")
-
-
 def freeze_embeddings(model: nn.Module) -> None:
     """Stop gradients at the embedding layer: the backward pass ends at the first encoder block."""
     for parameter in embedding_part(model).parameters():
@@ -162,7 +158,8 @@ class Trainer:
                   {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, fused=True)
         self.bare = model
-        self.model = self.accelerator.prepare_model(model)
+        # Of several processes each keeps a plain model, and `_step` averages the gradients: a method may swap weights.
+        self.model = self.accelerator.prepare_model(model, evaluation_mode=team.size() > 1)
         self.trained = trained
         self.data, self.pad_id, self.spec, self.loop, self.method = data, pad_id, spec, loop, method
         self.teacher = None if teacher is None else torch.tensor(teacher)
@@ -179,6 +176,7 @@ class Trainer:
 
     def _run(self) -> None:
         began, before = time.perf_counter(), self.seconds
+        self._agree()
         self.model.train()
         loop, method = self.loop, self.method
         losses: list[Tensor] = []
@@ -188,6 +186,7 @@ class Trainer:
             self.seconds = before + time.perf_counter() - began
             if method is not None and not method.masks and self.position == method.hard_step:
                 self._log(losses, evaluate=False)
+                self._agree()
                 loop.hard_prune()
                 method.hard_prune(method.choose_masks())
                 self._save()
@@ -209,13 +208,22 @@ class Trainer:
                 self.seconds = before + time.perf_counter() - began
                 self._save()
             loop.report(self.position, self.total, f"lr {self.rate(self.position - 1):.1e}")
+        self._agree()
         self._save()
         if method is not None:
             method.finish()
 
+    def _agree(self) -> None:
+        """Of several processes: all have the same weights and the same state of the method, bit for bit."""
+        if team.size() > 1:
+            state = {} if self.method is None else self.method.state()
+            team.agree(digest_of(self.trained, state, self.position), "weights")
+
     def _step(self, index: list[int]) -> Tensor:
-        """One optimiser step on the examples *index*; returns the loss, detached."""
-        step = self.position
+        """One optimiser step on the examples *index*, of several processes on this one's part of them; returns the
+        loss, detached, whose mean over all processes is that of the batch."""
+        step, several = self.position, team.size() > 1
+        index, weight = team.part(index) if several else (index, 1.0)
         device = self.accelerator.device
         batch = {k: v.to(device) for k, v in collate(self.data, index, self.pad_id).items()}
         labels = torch.from_numpy(self.data.labels[index]).to(device)
@@ -229,8 +237,11 @@ class Trainer:
             taught = None if self.live is None else self.live.term(batch, out)
         loss = task_loss(out.logits.float(), labels, teacher, self.spec.distill)
         loss = loss if taught is None else loss + taught
+        loss = loss * weight if several else loss
         extra = None if self.method is None else self.method.penalty(batch)
         self.accelerator.backward(loss if extra is None else loss + extra)
+        if several:
+            team.average([p.grad for p in self.trained if p.grad is not None])
         if self.method is not None:
             self.method.after_backward(step)
         torch.nn.utils.clip_grad_norm_(self.trained, CLIP, foreach=True)
@@ -250,7 +261,10 @@ class Trainer:
     def _log(self, losses: list[Tensor], evaluate: bool) -> None:
         if not losses:
             return
-        loss = float(torch.stack(losses).mean())
+        mean = torch.stack(losses).mean()
+        if team.size() > 1:
+            team.average([mean])
+        loss = float(mean)
         losses.clear()
         if not math.isfinite(loss):
             raise Diverged(f"the loss was {loss} at step {self.position}")
@@ -266,7 +280,7 @@ class Trainer:
     def _save(self) -> None:
         """Write everything that decides the next step, in one atomic file."""
         file = self.loop.resume_file
-        if file is None:
+        if file is None or team.rank() > 0:
             return
         tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
         for i, p in enumerate(self.trained):

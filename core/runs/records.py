@@ -257,6 +257,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     host: str | None = None  # the machine it is on, by name; none in records of before
     ticks: int | None = None  # when it began (`core.runs.signatures.ticks_of`): tells a reused id
     error: str | None = None
+    processes: int = 1  # that trained it together: sums in another order than one process's
     notes: list[str] = []  # what to know of the model before its score is believed, a sentence each
     left_out: str = ""  # how much of the layers is prunable and what is not, in a sentence; empty when all of it is
 
