@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -90,8 +91,17 @@ class Nodes:
         raise AssertionError(f"no node at port {port}:\n{logs}")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def token() -> Iterator[None]:
+    """Nobody else on this machine may use the cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        yield
+
+
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
+def nodes(token: None) -> Iterator[Nodes]:
     root = Path(tempfile.mkdtemp(prefix="ss-ray-"))  # Ray's sockets need a short path
     made = Nodes(root)
     try:

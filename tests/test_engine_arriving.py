@@ -4,6 +4,7 @@ and what was asked for, or it does not come; what a node lacks, differs in or ta
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -128,6 +129,10 @@ class Ray:
 
     def get(self, reference: Callable[[], Any], timeout: float = 0) -> Any:
         return reference()
+
+    def wait(self, references: list[Callable[[], Any]], num_returns: int, timeout: float) -> None:
+        for reference in references:
+            reference()
 
     def kill(self, actor: Any) -> None:
         pass
@@ -255,6 +260,14 @@ def test_a_node_that_differs_is_left_out_and_with_none_left_nothing_is_lost(
     assert not any(empty_store.live.iterdir())
 
 
+def test_a_head_that_is_gone_ends_the_sweep_in_one_sentence(empty_store: Store) -> None:
+    ray = Ray()
+    ray.nodes = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(InputError, match=r"The head of the cluster no longer answers .* What came home stays"):
+        make(cells(), Nodes(ray, empty_store, lambda name, cell: None))
+    assert ray.closed
+
+
 def test_an_address_where_nobody_answers_is_said_before_ray_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
     monkeypatch.setattr(cluster_module, "KNOCK", 0.2)
@@ -262,6 +275,17 @@ def test_an_address_where_nobody_answers_is_said_before_ray_is_asked(monkeypatch
                            ("ray://host:1", "--address is"), ("host:99999", "--address is")):
         with pytest.raises(InputError, match=words):
             connect(address)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        def answer() -> None:
+            with other.accept()[0] as caller:
+                caller.recv(1000)
+                caller.sendall(b"HTTP/1.0 400 Bad")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(InputError, match=rf"What answers at 127.0.0.1:{port} is no Ray cluster"):
+            connect(f"127.0.0.1:{port}")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"Ray is not installed.*requirements-cluster.txt"):
         connect("127.0.0.1:9")

@@ -32,6 +32,10 @@ from core.runs.store import Store
 from core.specs.resolving import dense_spec
 
 KNOCK = 5.0  # seconds for a port to answer
+# Ray's head speaks gRPC: HTTP/2, whose first word on either side is a frame of settings. Ray itself would wait for
+# minutes for whatever else is at a port.
+SETTINGS = b"\x04"
+GREETED = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + bytes(5)
 GREETING = 120.0  # seconds for a station to start and say its versions
 DEATHS = 3  # stations that a node may lose before it is left out
 START = "Start one: `ray start --head` here, `ray start --address=HOST:6379` on every other node (docs/cluster.md)."
@@ -65,10 +69,16 @@ def _knock(address: str) -> None:
         raise InputError(f"--address is {address[:80]!r}", "HOST:PORT of the cluster's head",
                          "For example 10.0.0.1:6379.")
     try:
-        socket.create_connection((host, int(port)), KNOCK).close()
+        with socket.create_connection((host, int(port)), KNOCK) as knocking:
+            knocking.sendall(GREETED)
+            answer = b""
+            while len(answer) < 4 and (more := knocking.recv(64)):
+                answer += more
     except OSError as error:
         raise InputError(f"Nobody answers at {address} ({error.strerror or error})", "the head of a Ray cluster",
                          START) from None
+    if answer[3:4] != SETTINGS and os.environ.get("RAY_USE_TLS", "0") == "0":
+        raise InputError(f"What answers at {address} is no Ray cluster", "the head of a Ray cluster", START)
 
 
 def _named(node: dict[str, Any]) -> str:
@@ -100,8 +110,16 @@ class Cluster:
         return "No node of the cluster is left" + "".join(f"; {why}" for why in self._out.values())
 
     def workers(self) -> list[str]:
-        """All stations that have said hello. Waits for the first when some are about to."""
-        alive = {node["NodeID"]: node for node in self.ray.nodes() if node["Alive"]}
+        """All stations that have said hello. Waits for the first when some are about to.
+
+        Raises InputError when the head no longer answers.
+        """
+        try:
+            alive = {node["NodeID"]: node for node in self.ray.nodes() if node["Alive"]}
+        except Exception as error:  # Ray's own kinds are many and change
+            raise InputError(f"The head of the cluster no longer answers ({type(error).__name__})",
+                             "a cluster that is there to the end",
+                             "What came home stays: start the cluster, and give the command again.") from error
         with self._lock:
             for node_id, node in alive.items():
                 held = sum(where == node_id for where in self._node.values())
@@ -236,9 +254,10 @@ class Cluster:
 
     def close(self) -> None:
         """Have the stations tidy up, and leave the cluster."""
+        with suppress(Exception):  # some are gone already; one that is busy cannot tidy up
+            closing = [actor.close.remote() for actor in self._living.values()]
+            self.ray.wait(closing, num_returns=len(closing), timeout=KNOCK)
         for actor in self._living.values():
-            with suppress(Exception):  # it is gone already
-                self.ray.get(actor.close.remote(), timeout=KNOCK)
             self._kill(actor)
         self._living.clear()
         self.ray.shutdown()
