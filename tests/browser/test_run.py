@@ -16,12 +16,14 @@ import pytest
 
 from core.live import workers
 from core.live.status import status
+from core.running.pipeline import export
 from core.runs.checks.folder_check import check
 from core.runs.store import Store, read_header
 from tests.browser.serving import ROOT, complaints, free_port, painted, started
 from tests.live_workers import end_all
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+RECORDED = "agreement-tiny-admm-2of4-e4-s0-09c8e928"
 LIMIT = 300.0  # seconds for one thing to happen: a busy machine is slow, not wrong
 POINTS = """() => {
     for (const chart of document.querySelectorAll('[data-testid=stPlotlyChart] .js-plotly-plot'))
@@ -203,4 +205,11 @@ def test_a_run_outlives_its_server_and_ends_on_the_weights_page(place: Place, ch
     painted(tab, LIMIT)
     assert f"run={run}" in tab.url and tab.query_selector("[data-testid=stMain] img, [data-testid=stPlotlyChart]")
     assert complaints(tab) == []
+    tab.goto(f"{place.address}/compare?runs={RECORDED},{run}", wait_until="commit")  # and beside a recorded one
+    painted(tab, LIMIT)
+    assert complaints(tab) == [] and tab.locator("[data-testid=stMain] [data-testid=stPlotlyChart]").count()
     tab.context.close()
+    out = place.store.live.parent / "exported"
+    export(run, store=place.store, to=out)  # and taken along
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert run in card and (out / "model.safetensors").exists()
