@@ -35,7 +35,8 @@ distill = 0.5
 def environment(root: Path, name: str) -> dict[str, str]:
     """The environment of a command whose runs go into *root*/*name*; nothing is recorded there."""
     return {**os.environ, "SPARSESCOPE_RUNS": str(root / name), "SPARSESCOPE_CACHED": str(root / "cached_runs"),
-            "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+            "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1",
+            "TMPDIR": str(root)}  # what is killed tidies up nothing
 
 
 def command(root: Path, *words: str) -> list[str]:

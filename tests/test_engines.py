@@ -206,7 +206,8 @@ def test_a_worker_process_that_dies_is_replaced_and_its_cell_made_again(empty_st
     assert hands._living == {}
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
 def test_two_at_once_give_the_bits_of_one_by_one(tmp_path: Path) -> None:
     from tests.sweeping import same_runs, sweep
 
