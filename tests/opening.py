@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.runs.store import Store
+from ui import cache
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,6 +17,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, store: Store, page: str, /, **que
     """The page as it stands after one run; it has raised nothing."""
     monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
     monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    cache._looked.clear()  # a test changes its store faster than a page looks at it again
     app = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value

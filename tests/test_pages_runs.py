@@ -46,8 +46,8 @@ def written(app: AppTest) -> str:
     blocks = (app.title, app.header, app.caption, app.markdown, app.info, app.warning, app.error, app.code)
     said = [str(element.value) for block in blocks for element in block]
     said += [f"{m.label} {m.value}" for m in app.metric]
-    return " ".join([*said, *(re.sub("<[^>]*>", " ", h.proto.body) for h in app.get("html") if "<style>" not in
-                              h.proto.body)])
+    return " ".join([*said, *(re.sub("<[^>]*>", " ", h.proto.body) for h in app.get("html")
+                              if not h.proto.body.startswith(("<style>", "<script>")))])
 
 
 # -- Runs --------------------------------------------------------------------------------------------------------
