@@ -15,7 +15,7 @@ HIGH = 260  # pixels from the top of the window
 REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]",
         "present": "[data-testid=stPageLink]"}  # pages without a picture
 FULL = {"accuracy": 230, "methods": 1000,  # words; the rest says what it shows in fewer
-        "occupancy": 170, "patterns": 270, "compare": 293, "trace": 190, "sentence": 155, "inspect": 99, "run": 103}
+        "occupancy": 170, "patterns": 272, "compare": 295, "trace": 192, "sentence": 155, "inspect": 102, "run": 103}
 MOST = 300
 
 

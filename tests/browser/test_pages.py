@@ -50,7 +50,8 @@ def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> No
     assert complaints(page) == []
     assert errors == []
     wanted = {"lesson": "[data-testid=stPageLink]", "methods": ".formula", "runs": "[data-testid=stDataFrame]",
-              "run": "[data-testid=stCode]", "sentence": "[data-testid=stTextInput]"}.get(  # no whole model lies there
+              "run": "[data-testid=stCode]", "present": "[data-testid=stPageLink]",
+              "sentence": "[data-testid=stTextInput]"}.get(  # no whole model lies there
         key, "[data-testid=stMain] img, [data-testid=stPlotlyChart], canvas")
     assert page.locator(wanted).count(), f"nothing of {wanted}"  # a locator sees into components
 
