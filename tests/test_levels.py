@@ -30,7 +30,7 @@ def test_recorded_runs_hold_what_their_level_keeps_and_nothing_more() -> None:
                 beyond.append((record.id, key))
     assert beyond == []
     assert held["answers"] == {"answers", "method"}
-    assert held["summary"] == {"answers", "thumbnail", "occupancy", "occupancy.free", "levels"}
+    assert held["summary"] == {"answers", "method", "thumbnail", "unit", "occupancy", "occupancy.free", "levels"}
     assert held["masks"] >= {"mask", "activation", "attention", "region", "distribution"}
     assert held["full"] >= {"mask", "weight", "scale", "snapshot", "code", "grid", "library"}
     assert held["lab"] >= {"mask", "weight", "scale", "gram"}
