@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
+from core.inspecting.levels import highest_code
 from core.inspecting.looking import inspect
 from core.sparsity.patterns import parse_pattern
 from tests import packing
@@ -270,3 +271,10 @@ def test_a_folder_of_checkpoints_names_one(tmp_path: Path) -> None:
     write(tmp_path / "checkpoint-500", {"layers.0.fc.weight": nm(2, 4)})
     with pytest.raises(InputError, match="for example checkpoint-500"):
         inspect(tmp_path)
+
+
+@pytest.mark.parametrize("exponent", [0, -100, 1021, -1021])
+def test_a_grid_is_found_at_either_end_of_what_float64_holds(exponent: int) -> None:
+    """The codes 0, 3, 5 and 7, times a power of two: the least gap is 2, twice the step, at every size alike."""
+    codes = np.random.default_rng(0).choice([0.0, 3.0, 5.0, -7.0], (8, 64))
+    assert highest_code(np.ldexp(codes, exponent), 0, float(np.finfo(np.float64).eps)) == 7

@@ -60,6 +60,8 @@ def highest_code(part: NDArray[np.floating], chunk: int, eps: float) -> int | No
         return 0
     if np.count_nonzero(lines) < LEAST * len(lines):
         return None
+    # By powers of two, which rounds nothing: at the ends of float64 the products below would overflow.
+    lines = np.ldexp(lines, -np.frexp(lines[:, -1:])[1])
     top = lines[:, -1:]
     gaps = np.diff(lines, axis=1, prepend=0.0)
     gap = np.where(gaps > 4 * eps * top, gaps, np.inf).min(axis=1, keepdims=True)  # smaller ones are rounding
