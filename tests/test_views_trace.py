@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.runs.store import TRACE, Run, Store
@@ -63,6 +64,18 @@ def test_the_claim_reads_the_last_residual_before_the_hard_prune(shared_store: S
     assert trace_curves.timeline(with_rows(run, rows, tmp_path)).claim.replace(style.SPACE, " ") == (
         "At the hard prune the primal residual was 0.3: W was still on its way to the pattern. "
         f"In the end {moved:.3g} % of the mask differs from plain magnitude's.")
+
+
+def test_a_run_on_its_way_has_not_come_to_its_hard_prune(shared_store: Store, tmp_path: Path) -> None:
+    run = opened(shared_store)
+    made = with_rows(run, [r for r in run.trace if r["phase"] != "refine"], tmp_path)
+    assert trace_curves.timeline(made).heading.startswith("At the hard prune W was")  # its header says that it ended
+    live = msgspec.structs.replace(run.record, status="running")
+    going = trace_curves.timeline(Run(live, made.path, False))
+    assert going.heading.startswith("At the last look W was") and going.claim.startswith("At the last look the primal")
+    made = with_rows(run, run.trace, tmp_path)
+    refining = trace_curves.timeline(Run(live, made.path, False))
+    assert refining.heading.startswith("At the hard prune")
 
 
 def test_no_admm_is_said_and_the_rest_is_shown(shared_store: Store) -> None:

@@ -211,7 +211,13 @@ def _converged(run: Run) -> str:
     verdict = "W had all but reached the pattern" if primal <= TARGET else "W was still on its way to the pattern"
     stopped = "" if not finite(last.get("flips")) else (
         " and no mask entry flipped any more" if last["flips"] == 0 else "")
-    return f"At the hard prune the primal residual was {primal:.2g}: {verdict}{stopped}."
+    return f"{_moment(run)} the primal residual was {primal:.2g}: {verdict}{stopped}."
+
+
+def _moment(run: Run) -> str:
+    """What the last row of ADMM is called: a run that goes on, or ended before, has not come to its hard prune."""
+    over = run.record.status == "succeeded" or any(row.get("phase") == "refine" for row in run.trace)
+    return "At the hard prune" if over else "At the last look"
 
 
 def _fixed(run: Run) -> str:
@@ -225,7 +231,7 @@ def _heading(run: Run) -> str:
     if last is None and not any(row.get("phase") == "moving" for row in run.trace):
         return f"{style.method_title(run.record.spec.method)}: the mask is fixed {_fixed(run)}."
     return "" if last is None else \
-        f"At the hard prune W was {style.percent(last['primal'], 2)} of its size away from the pattern."
+        f"{_moment(run)} W was {style.percent(last['primal'], 2)} of its size away from the pattern."
 
 
 def _moved(record: RunRecord) -> str:
