@@ -26,6 +26,13 @@ def open_page(monkeypatch: pytest.MonkeyPatch, store: Store, page: str, /, **que
     return app
 
 
+def whole_app(monkeypatch: pytest.MonkeyPatch, store: Store) -> AppTest:
+    """The whole app on *store*, not yet run: in it pages can be switched."""
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+
+
 def charts(app: AppTest) -> int:
     """How many figures the page shows."""
     return len(app.get("plotly_chart"))

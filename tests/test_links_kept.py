@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs.store import Store
 from tests import makers
-from tests.opening import ROOT
+from tests.opening import whole_app
 from ui.pages import PAGES
 
 MATRIX = "bert.encoder.layer.1.output.dense"
@@ -27,10 +27,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def app(runs: Store, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The whole app, in which pages can be switched."""
-    monkeypatch.setenv("SPARSESCOPE_CACHED", str(runs.recorded))
-    monkeypatch.setenv("SPARSESCOPE_RUNS", str(runs.live))
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+    return whole_app(monkeypatch, runs)
 
 
 def go(app: AppTest, page: str, /, **asked: str) -> AppTest:
@@ -158,12 +155,10 @@ def test_a_text_that_could_not_be_used_is_still_there_to_be_mended(app: AppTest)
 def test_what_memory_says_and_another_run_has_not_is_no_fault_of_the_link(
         empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that kept every feature map, then one that kept the block output alone; then a link that asks for more."""
-    monkeypatch.setenv("SPARSESCOPE_CACHED", str(empty_store.recorded))
-    monkeypatch.setenv("SPARSESCOPE_RUNS", str(empty_store.live))
     parent = makers.make_dense(empty_store.recorded)
     rich = makers.make_run(empty_store.recorded, parent=parent, watched=True)
     poor = makers.make_run(empty_store.recorded, parent=parent, method="asp")
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+    app = whole_app(monkeypatch, empty_store)
     go(app, "activations", run=rich, map="ffn")
     assert not app.error and link(app)["map"] == "ffn"
     go(app, "activations", run=poor)

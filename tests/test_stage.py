@@ -13,7 +13,7 @@ from core.decks.base import Deck, Slide
 from core.decks.packed import packed
 from core.runs.store import Store
 from tests import films, makers
-from tests.opening import ROOT
+from tests.opening import whole_app
 from tests.test_large import sizes
 from ui.pages import PAGES
 from ui.stage import menu
@@ -31,9 +31,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def app(runs: Store, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setenv("SPARSESCOPE_CACHED", str(runs.recorded))
-    monkeypatch.setenv("SPARSESCOPE_RUNS", str(runs.live))
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+    return whole_app(monkeypatch, runs)
 
 
 def opened(app: AppTest, page: str, **query: str) -> AppTest:

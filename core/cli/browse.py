@@ -42,30 +42,30 @@ def _names_of(model: str) -> list[str]:
     return [model, *([] if found is None else [str(found[0])])]
 
 
-def _row(entry: Entry, intervals: bool = False) -> list[Any]:
+def _row(entry: Entry, store: Store, intervals: bool) -> list[Any]:
     r = entry.record
     assert r is not None
     final, dense = (r.results.final, r.results.dense) if r.results else (None, None)
     pattern = "" if r.spec.method == "dense" else r.spec.pattern
-    apart = against_dense(entry) if intervals else None
+    apart = against_dense(entry, store) if intervals else None
     return [r.id, r.spec.task, r.spec.model, r.spec.method, pattern, final, dense,
             *([signed_interval(SCORE, apart) if apart else ""] if intervals else []),
             r.sparsity if r.matrices else None, f"{r.status} {away(r, entry.path)}".rstrip(),
             "recorded" if entry.recorded else "live"]
 
 
-def against_dense(entry: Entry) -> Interval | None:
+def against_dense(entry: Entry, store: Store) -> Interval | None:
     """How far a run's score is from its dense model's; None for a dense model, and where answers are missing."""
     if entry.record is None or entry.record.spec.method == "dense":
         return None
     try:
-        return of_run(default_store().open(entry.id))
+        return of_run(store.open(entry.id))
     except InputError:  # damaged since it was listed
         return None
 
 
-def _known(entry: Entry) -> dict[str, list[float]]:
-    apart = against_dense(entry)
+def _known(apart: Interval | None) -> dict[str, list[float]]:
+    """The difference to dense as programs get it."""
     return {} if apart is None else {"against_dense": [apart.value, apart.low, apart.high]}
 
 
@@ -85,17 +85,19 @@ def list_command(task: str | None, model: str | None, method: str | None, interv
     Example:
       python -m core list --task cola --method admm --intervals
     """
-    entries = listing(default_store(), task, model, method)
+    store = default_store()
+    entries = listing(store, task, model, method)
     good, bad = [e for e in entries if e.record], [e for e in entries if e.record is None]
     if as_json:
-        echo_json([record_object(e.record, e.recorded) | (_known(e) if intervals else {}) for e in good if e.record]
+        echo_json([record_object(e.record, e.recorded) | (_known(against_dense(e, store)) if intervals else {})
+                   for e in good if e.record]
                   + [{"id": e.id, "status": "damaged", "reason": e.damage, "recorded": e.recorded} for e in bad])
         return
     if good:
         headers = ["id", "task", "model", "method", "pattern", "final", "dense", "sparsity", "status", "from"]
         if intervals:
             headers.insert(7, "points against dense")
-        click.echo(table(headers, [_row(e, intervals) for e in good]))
+        click.echo(table(headers, [_row(e, store, intervals) for e in good]))
     elif not bad:
         click.echo("No runs" + (" match." if task or model or method else " yet. See `python -m core run --help`."))
     for e in bad:
@@ -155,8 +157,7 @@ def show_command(run: str, as_json: bool) -> None:
         arrays, damage = {}, str(error)
     if as_json:
         apart = of_run(opened) if r.spec.method != "dense" and not damage else None
-        known = {"against_dense": [apart.value, apart.low, apart.high]} if apart is not None else {}
-        echo_json(record_object(r, opened.recorded) | {"arrays": arrays} | known
+        echo_json(record_object(r, opened.recorded) | {"arrays": arrays} | _known(apart)
                   | ({"damage": damage} if damage else {}))
         return
     e = r.environment
