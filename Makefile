@@ -4,6 +4,8 @@ PYTHON ?=
 PORT ?=
 ARGS ?=
 RUN := .venv/bin/python
+# Two files at a time, in the order of tests/conftest.py: those that take longest first.
+LONG := -n 2 --dist loadfile --no-loadscope-reorder
 export PYTHON
 
 .PHONY: app test mutants lint access browser browser-run cluster screenshots pictures bench table runs tiny slow offline clean help setup setup-dev
@@ -27,14 +29,14 @@ test: setup-dev  ## run the tests, two files at a time (ARGS=... goes to pytest)
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 slow: setup-dev  ## run the long tests that `make test` leaves out, two files at a time
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m slow -n 2 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m slow $(LONG) $(ARGS)
 
 mutants: setup-dev  ## put small faults in, one at a time: do the tests notice? (ARGS="--number 24 --seed 0", --help)
 	@$(RUN) -m pip install --quiet -r requirements-mutants.txt
 	@$(RUN) tools/mutants.py $(ARGS)
 
 browser: setup-dev  ## run the browser tests, two files at a time (needs Chromium)
-	@$(RUN) -m pytest -q -m browser -n 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest -q -m browser $(LONG) $(ARGS)
 
 table: setup  ## write the core table into README.md, from the recorded answers
 	@$(RUN) tools/core_table.py
