@@ -68,7 +68,7 @@ def test_the_name_of_a_run_follows_from_all_that_decides_its_outcome() -> None:
                "dense_epochs": 2.0, "lr": 1e-3, "dense_lr": 1e-3, "batch_size": 16, "max_length": 64,
                "train_examples": 10, "dev_examples": 10, "calibration": 64, "distill": 0.5, "dropout": 0.1,
                "freeze_embeddings": False, "knobs": {"rho": 1.0}, "bits": 4, "chunk": 32, "distill_hidden": 1.0,
-               "distill_attention": 1.0, "eval_examples": 100}
+               "distill_attention": 1.0, "eval_examples": 100, "unseen_examples": 100}
     assert set(changes) | {"record", "film"} == set(RunSpec.__struct_fields__)
     ids = [base.run_id, *(msgspec.structs.replace(base, **{k: v}).run_id for k, v in changes.items())]
     assert len(set(ids)) == len(ids)

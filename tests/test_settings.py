@@ -31,6 +31,7 @@ RANGES: list[tuple[str, list[Any], list[Any], str]] = [
     ("train_examples", [1, 10**7], [0, -1, 10**9], "1 to 10000000"),
     ("dev_examples", [0, 10**7], [-1, 10**9], "0 to 10000000"),
     ("eval_examples", [0, 10**7], [-1, 10**9], "0 to 10000000"),
+    ("unseen_examples", [0, 10**7], [-1, 10**9], "0 to 10000000"),
     ("calibration", [1, 10**7], [0, -1, 10**9], "1 to 10000000 examples"),
     ("distill", [0, 1], [-0.001, 1.001, math.nan], "0 to 1"),
     ("distill_hidden", [0, 100], [-0.001, 100.1, math.nan], "0 to 100"),

@@ -193,7 +193,7 @@ def test_hub_is_asked_for_the_matched_validation(monkeypatch: pytest.MonkeyPatch
 def test_numbers_and_names_out_of_range(tmp_path: Path) -> None:
     folder = both(tmp_path, "cola")
     for wrong, message in (({"train_examples": 0}, "train_examples is 0"), ({"dev_examples": -1}, "dev_examples is -1"),
-                           ({"dev_examples": 10}, "cola has 10 training examples")):
+                           ({"dev_examples": 10}, "cola has 10 to train on")):
         with pytest.raises(InputError, match=message):
             load_task("cola", data_dir=folder, **wrong)
     with pytest.raises(InputError, match=r"Unknown task 'mprc'.*Did you mean 'mrpc'"):

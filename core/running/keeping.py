@@ -13,7 +13,7 @@ from core.running.preparing import Prepared
 from core.running.pruning import Pruned
 from core.running.recording import in_numpy, record_arrays, record_matrices
 from core.runs import gridded
-from core.runs.answers import answers_of
+from core.runs.answers import UNSEEN, answers_of
 from core.runs.arrays import METHOD
 from core.runs.levels import holds
 from core.runs.records import Scores, Units
@@ -53,6 +53,10 @@ def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
                 arrays |= {f"unit/{m.noun}/{m.layer}": np.packbits(k)
                            for m, k in zip(ready.pattern.known().modules, kept, strict=True)}
     arrays |= answers_of(logits, ready.eval_set.labels).arrays()
+    if ready.unseen_set is not None:
+        apart = ready.answers_to(ready.unseen_set)
+        record.results.unseen = score(ready.data.entry, apart, ready.unseen_set.labels)["score"]
+        arrays |= answers_of(apart, ready.unseen_set.labels).arrays(UNSEEN)
     if ready.grid is not None and pruned is not None:
         gridded.record(level, ready.grid, in_numpy(final), in_numpy(pruned.masks), in_numpy(pruned.scales),
                        record.matrices, arrays)

@@ -56,6 +56,7 @@ class Prepared:
     heads: int  # of attention, in a layer
     of_model: tuple[str, ...] = ()  # what became of the model's own head and pooler, a sentence each
     left_out: str = ""  # which weights of the layers are not pruned, in a sentence; empty when all are
+    unseen_set: Encoded | None = None  # for a last look; see `core.tasks.TaskData`
 
     @property
     def notes(self) -> list[str]:
@@ -108,7 +109,8 @@ class Prepared:
 def data_of(spec: RunSpec, data_dir: Path | None) -> TaskData:
     """The data of a run, with the part that it is scored on. Raises InputError when they cannot be read."""
     return scored_on(load_task(spec.task, data_dir=data_dir, train_examples=spec.train_examples,
-                               dev_examples=spec.dev_examples), spec.eval_examples)
+                               dev_examples=spec.dev_examples, unseen_examples=spec.unseen_examples),
+                     spec.eval_examples)
 
 
 def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, shared: Shared) -> Prepared:
@@ -126,6 +128,7 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
     needed = data.train if spec.epochs else data.train.take(np.arange(0))
     train_set = encode(tokenizer, needed, spec.max_length)
     eval_set = encode(tokenizer, data.evaluation, spec.max_length)
+    unseen_set = None if data.unseen is None else encode(tokenizer, data.unseen, spec.max_length)
     layers = prunable(model)
     pattern, grid = parse_pattern(spec.pattern), gridded.grid_of(spec)
     for name, layer in layers.items():
@@ -140,7 +143,7 @@ def prepare(spec: RunSpec, checkpoint: Path | None, data_dir: Path | None, share
     seen = rehearse(model, eval_set, int(tokenizer.pad_token_id), data.entry.outputs)
     said = (loaded.note, drawn_words(loaded.drawn, spec.seed))
     return Prepared(spec, data, model, tokenizer, train_set, eval_set, layers, dense, pattern, grid, shared, seen.heads,
-                    tuple(note for note in said if note), prunable_words(model, layers))
+                    tuple(note for note in said if note), prunable_words(model, layers), unseen_set)
 
 
 def drawn_words(modules: Sequence[str], seed: int) -> str:

@@ -1,7 +1,8 @@
 """What a run's final model says to every example of its evaluation split, and where two runs say something else.
 
 Kept as `answers/logits` (float32 `[n, outputs]`; regression: one output) and `answers/labels` (`[n]`: int16 codes, or
-float32 for regression), in the order of the split. An example is its index: its text is never kept. numpy only.
+float32 for regression), in the order of the split; those to the examples kept out for a last look as `unseen/...`. An
+example is its index: its text is never kept. numpy only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from core.runs.checks.recount import values_of
 from core.runs.store import CHECKPOINT, Run
 from core.statistics.measures import measures_of
 
-LOGITS, LABELS = "answers/logits", "answers/labels"
+SAID, UNSEEN = "answers", "unseen"  # the two parts: what runs are judged by, and what nothing was chosen by
+LOGITS, LABELS = f"{SAID}/logits", f"{SAID}/labels"
 EXACT = 1e-6  # a score is the recorded one up to this: the order of a sum may move a correlation by less
 
 Kind = Literal["mended", "broken", "both wrong"]
@@ -67,9 +69,9 @@ class Answers:
         """`[n]`: how far the value is from the label, in the label's unit. None where the answer is a class."""
         return np.abs(self.logits[:, 0] - self.labels) if self.regression else None
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """As they are kept in `arrays.safetensors`."""
-        return {LOGITS: self.logits, LABELS: self.labels}
+    def arrays(self, part: str = SAID) -> dict[str, np.ndarray]:
+        """As they are kept in `arrays.safetensors`, as *part*."""
+        return {f"{part}/logits": self.logits, f"{part}/labels": self.labels}
 
 
 @dataclass(frozen=True)
@@ -119,19 +121,24 @@ def answers_of(logits: ArrayLike, labels: ArrayLike) -> Answers:
     return Answers(table, np.asarray(labels, dtype=np.int16))
 
 
-def read(run: Run) -> Answers:
-    """The answers of *run*. Raises InputError when it keeps none (older runs do not), or none that can be used."""
-    held = run.several((LOGITS, LABELS))
+def read(run: Run, part: str = SAID) -> Answers:
+    """The answers of *run* to the examples of *part*. Raises InputError when it keeps none (older runs do not, and few
+    keep the part `UNSEEN`), or none that can be used."""
+    logits, labels = f"{part}/logits", f"{part}/labels"
+    held = run.several((logits, labels))
+    if not held and part == UNSEEN:
+        raise InputError(f"{run.record.id} kept no examples apart", "a run with --unseen-examples",
+                         "Look at its answers to the examples it was judged by.")
     if not held:
         here = not run.recorded and (run.path / CHECKPOINT).is_dir()
         raise InputError(f"{run.record.id} does not keep what its model says to each example",
                          "a finished run that was made since answers are kept",
                          f"Add them: python -m core evaluate {run.record.id} --record" if here
                          else f"Make it here: {run.record.command}")
-    if wrong := _wrong(held, run.record):
+    if wrong := _wrong(held, run.record, part):
         raise InputError(f"The answers of {run.record.id} cannot be used: {wrong}", "one answer an example",
                          "Make the run again, or fetch the file anew.")
-    return Answers(held[LOGITS], held[LABELS])
+    return Answers(held[logits], held[labels])
 
 
 def flips(before: Answers, after: Answers) -> Flips:
@@ -161,14 +168,19 @@ def check(record: RunRecord, held: dict[str, np.ndarray]) -> tuple[list[str], li
     score of the final model, counted again from them by `core.runs.checks.recount`."""
     if LOGITS not in held and LABELS not in held:
         return ["not verified: the run does not keep its answers, so its score cannot be counted again"], []
-    if wrong := _wrong(held, record):
-        return [], [f"answers: {wrong}"]
+    parts = (SAID, UNSEEN) if record.spec.unseen_examples else (SAID,)
+    for part in parts:
+        if wrong := _wrong(held, record, part):
+            return [], [f"{part}: {wrong}"]
     results = record.results
     assert results is not None  # _wrong has seen it
     known, main = values_of(held[LOGITS], held[LABELS]), measures_of(results.metric)
     said = [(name, value, known[name]) for name, value in results.detail.items() if name in known]
     if results.final is not None and main:
         said.append((results.metric, results.final, float(np.mean([known[name] for name in main]))))
+    if results.unseen is not None and main and UNSEEN in parts:
+        apart = values_of(held[f"{UNSEEN}/logits"], held[f"{UNSEEN}/labels"])
+        said.append(("unseen", results.unseen, float(np.mean([apart[name] for name in main]))))
     problems = [f"answers: they give {name} {ours:.6f}, the header says {value:.6f}"
                 for name, value, ours in said if not abs(ours - value) <= EXACT]
     problems = list(dict.fromkeys(problems))
@@ -178,17 +190,18 @@ def check(record: RunRecord, held: dict[str, np.ndarray]) -> tuple[list[str], li
     return [f"answers to {count} examples give the header's {', '.join(sorted({name for name, *_ in said}))}"], []
 
 
-def _wrong(held: dict[str, np.ndarray], record: RunRecord) -> str | None:
-    """What is wrong with the two arrays, or None."""
-    logits, labels = held.get(LOGITS), held.get(LABELS)
+def _wrong(held: dict[str, np.ndarray], record: RunRecord, part: str) -> str | None:
+    """What is wrong with the two arrays of *part*, or None."""
+    logits, labels = held.get(f"{part}/logits"), held.get(f"{part}/labels")
     outputs, results = len(record.labels) or 1, record.results
     if results is None or logits is None or labels is None:
-        return f"{LABELS if labels is None else LOGITS if logits is None else 'the results'} missing"
-    if logits.dtype != np.float32 or logits.shape != (results.n_eval, outputs):
-        return f"logits are {logits.dtype} {list(logits.shape)}, not float32 {[results.n_eval, outputs]}"
+        return f"{f'{part}/labels' if labels is None else f'{part}/logits' if logits is None else 'the results'} missing"
+    n = results.n_eval if part == SAID else record.spec.unseen_examples
+    if logits.dtype != np.float32 or logits.shape != (n, outputs):
+        return f"logits are {logits.dtype} {list(logits.shape)}, not float32 {[n, outputs]}"
     kind = np.float32 if outputs == 1 else np.int16
-    if labels.dtype != kind or labels.shape != (results.n_eval,):
-        return f"labels are {labels.dtype} {list(labels.shape)}, not {np.dtype(kind)} [{results.n_eval}]"
+    if labels.dtype != kind or labels.shape != (n,):
+        return f"labels are {labels.dtype} {list(labels.shape)}, not {np.dtype(kind)} [{n}]"
     if not np.isfinite(logits).all() or not np.isfinite(labels).all():
         return "one of them is not finite"
     if outputs > 1 and not ((labels >= 0) & (labels < outputs)).all():

@@ -14,7 +14,7 @@ RECORD_LEVELS: dict[RecordLevel, str] = {  # in order: each holds all that those
 }
 # From which level on an array is kept, by its kind: the first word of its key.
 FIRST_KEPT: dict[str, RecordLevel] = {
-    "answers": "answers", "method": "answers",
+    "answers": "answers", "unseen": "answers", "method": "answers",
     "thumbnail": "summary", "occupancy": "summary", "occupancy.free": "summary",
     "levels": "summary", "library": "summary", "unit": "summary",
     "mask": "masks", "grid": "masks", "activation": "masks", "attention": "masks", "region": "masks",

@@ -81,6 +81,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     eval_examples: Annotated[int, said(
         "Score on this many evaluation examples only, evenly spaced (a run in a hurry); 0 = all.", ge=0,
         le=MOST_EXAMPLES)] = 0
+    unseen_examples: Annotated[int, said(
+        "With dev_examples: keep this many further examples out of train, for a last look. Nothing is chosen by them.",
+        ge=0, le=MOST_EXAMPLES)] = 0
     # Like `record` no part of the digest: it decides only what is kept.
     film: Annotated[int, said(
         "Moments of ADMM kept as a film; 0 = as the record level says: 8 at full where the model is small.",
@@ -111,7 +114,7 @@ KEPT_ONLY = ("record", "film")  # the fields that decide how much of a run is ke
 
 # Fields added when runs were already recorded, with their defaults: at its default such a field is no part of a digest.
 LATER: dict[str, Any] = {"bits": 0, "chunk": 64, "distill_hidden": 0.0, "distill_attention": 0.0,
-                         "eval_examples": 0}
+                         "eval_examples": 0, "unseen_examples": 0}
 
 # A model trained from scratch wants other settings than a pretrained one.
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -133,6 +136,7 @@ class Scores(msgspec.Struct, kw_only=True, omit_defaults=True):
     hard_pruned: float | None = None  # W under the final mask, before any refinement
     final: float | None = None  # the model the run ends with
     detail: dict[str, float] = {}  # every metric of the task for the final model
+    unseen: float | None = None  # the final model on the examples that nothing was chosen by, where some were kept
 
 
 STAGES: dict[str, str] = {  # the fields of Scores that are accuracies of one run, in words, in the order of a run

@@ -43,7 +43,7 @@ def resolve(given: Mapping[str, Any]) -> RunSpec:
     values = {**own, **asked}
     if entry.name == "dense":
         values = {**values, "pattern": "dense", "dense_epochs": 0.0, "dense_lr": 0.0, "calibration": 0, "distill": 0.0,
-                  "knobs": {}, "film": 0, **LATER}
+                  "knobs": {}, "film": 0, **LATER, "unseen_examples": values.get("unseen_examples", 0)}
         for name in ("lr", "epochs"):
             if name not in asked and f"dense_{name}" in own:
                 values[name] = own[f"dense_{name}"]
@@ -116,5 +116,5 @@ def dense_spec(spec: RunSpec) -> RunSpec:
     return RunSpec(task=spec.task, model=spec.model, method="dense", pattern="dense", seed=spec.seed,
                    epochs=spec.dense_epochs, dense_epochs=0.0, lr=spec.dense_lr, dense_lr=0.0,
                    batch_size=spec.batch_size, max_length=spec.max_length, train_examples=spec.train_examples,
-                   dev_examples=spec.dev_examples, calibration=0, dropout=spec.dropout,
-                   freeze_embeddings=spec.freeze_embeddings, record="full")
+                   dev_examples=spec.dev_examples, unseen_examples=spec.unseen_examples, calibration=0,
+                   dropout=spec.dropout, freeze_embeddings=spec.freeze_embeddings, record="full")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.statistics.measures import metric_name
 
 PERMUTATION_SEED = 0  # of the training subset: the same for every run, whatever the run's own seed
+HELD_OUT = "held out of train"  # the split that knobs are chosen on
 OWN_TASK = re.compile(r"own-([a-z0-9][a-z0-9-]{0,30})-([0-9a-f]{8})")  # the full name of an own task: with its digest
 
 
@@ -101,12 +102,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's data: what to train on, and what to score on. `split` says where the latter comes from."""
+    """A task's data: what to train on, and what to score on. `split` says where the latter comes from; `unseen` are
+    examples that are neither trained nor chosen by, for a last look."""
 
     entry: TaskEntry
     train: Examples
     evaluation: Examples
     split: str
+    unseen: Examples | None = None
 
 
 def title_of(name: str) -> str:
