@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evidence.places import AVERAGE, averaged, floor
-from core.views.scores import chart, error_and_score, forest, multiples
+from core.views.scores import chart, error_and_score, forest, helps, multiples
 from ui import accuracy_bar as bar
 from ui import frame
 
@@ -40,10 +40,19 @@ def over_error(task: str) -> None:
                            frame.cached_over(error_and_score.small_print, name, model))
 
 
+def over_changes(task: str) -> None:
+    """What helps ADMM: every change by itself, on examples held out of train."""
+    place, tasks, quantity = bar.of_search(task)
+    with frame.guarded():
+        frame.show(frame.cached_search(helps.helps, place, tasks, bar.SEARCHED, quantity), "helps", helps.SMALL_PRINT)
+
+
 frame.opening("accuracy")
 view, task, asked = bar.choose()
 if view == bar.ERROR:
     over_error(task)
+elif view == bar.HELPS:
+    over_changes(task)
 elif asked is None:
     frame.empty()
 else:

@@ -20,11 +20,16 @@ def logits_of(right: np.ndarray, labels: np.ndarray, margin: float = 2.0) -> np.
 
 
 def plant(root: Path, logits: np.ndarray, labels: np.ndarray, *, dense_score: float | None = None,
-          score: float | None = None, metric: str = "accuracy", **fields: Any) -> str:
+          score: float | None = None, metric: str = "accuracy", split: str = "validation",
+          unseen: np.ndarray | None = None, **fields: Any) -> str:
     """A finished run under *root* that answers *logits* `[n, outputs]` to examples with *labels*; *fields* as of
-    `makers.make_run`. The header's score is the accuracy of the answers unless *score* says another."""
+    `makers.make_run`. The header's score is the accuracy of the answers unless *score* says another. *unseen*: the
+    logits to as many examples kept apart, with the same labels."""
     ours = float((logits.argmax(1) == labels).mean()) if score is None else score
-    scores = {"metric": metric, "n_eval": len(labels), "final": ours, "dense": dense_score or ours, "detail": {}}
+    scores = {"metric": metric, "n_eval": len(labels), "final": ours, "dense": dense_score or ours, "detail": {},
+              "split": split}
+    if unseen is not None:
+        fields["unseen_examples"] = len(labels)
     name = makers.make_run(root, record="answers", answers=False, scores=scores, **fields)
     regression = logits.shape[1] == 1
     if regression:
@@ -32,8 +37,11 @@ def plant(root: Path, logits: np.ndarray, labels: np.ndarray, *, dense_score: fl
         assert record is not None and record.record is not None
         record.record.labels.clear()
         st.write_header(root / name, record.record)
-    st.write_arrays(root / name, {"answers/logits": logits.astype(np.float32),
-                                  "answers/labels": labels.astype(np.float32 if regression else np.int16)})
+    kept = labels.astype(np.float32 if regression else np.int16)
+    arrays = {"answers/logits": logits.astype(np.float32), "answers/labels": kept}
+    if unseen is not None:
+        arrays |= {"unseen/logits": unseen.astype(np.float32), "unseen/labels": kept}
+    st.write_arrays(root / name, arrays)
     return name
 
 

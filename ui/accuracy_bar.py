@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from core.evidence import search
 from core.evidence.cells import ids_of, left_out
 from core.evidence.lines import kind_of, kinds
 from core.evidence.places import AVERAGE, averaged, places, richest
-from core.evidence.quantities import QUANTITIES, SCORE
+from core.evidence.quantities import KL, QUANTITIES, SCORE
 from core.evidence.tables import patterns
 from core.evidence.ways import DENSE
 from core.sparsity.parsing import PATTERNS
@@ -17,9 +18,11 @@ from core.views.drawing import style
 from core.views.scores import chart, error_and_score, forest
 from ui import frame, links
 
-OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit", "pattern", "against", "model"))
-RATIO, ERROR = "ratio", "error"
-VIEWS = {RATIO: "Score over ratio", ERROR: "Score over error"}
+OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit", "pattern", "against", "model",
+                              "at"))
+RATIO, ERROR, HELPS = "ratio", "error", "helps"
+VIEWS = {RATIO: "Score over ratio", ERROR: "Score over error", HELPS: "What helps ADMM?"}
+SEARCHED = "admm"  # the method whose search the page shows
 FEW = 4  # lines in colour where none is of the story
 VALIDATION = (
     "Scores are of GLUE's validation sets, which the field has looked at often. On examples that nobody had seen, "
@@ -28,9 +31,11 @@ VALIDATION = (
 
 
 def choose() -> tuple[str, str, chart.Asked | None]:
-    """Draw the bar; return the view, the task (or AVERAGE), and what the chart is asked for (None: nothing to draw)."""
+    """Draw the bar; return the view, the task (or AVERAGE), and what the chart is asked for (None: another view, or
+    nothing to draw)."""
     found, judged = frame.cached_cells(places), frame.cached_over(error_and_score.panels)
-    views = [view for view, there in ((RATIO, found), (ERROR, judged)) if there]
+    tried = frame.cached_search(search.places, SEARCHED)
+    views = [view for view, there in ((RATIO, found), (ERROR, judged), (HELPS, tried)) if there]
     if not views:
         return RATIO, AVERAGE, None
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
@@ -38,10 +43,35 @@ def choose() -> tuple[str, str, chart.Asked | None]:
         view = OWN.choose("view", "View", views, words=VIEWS.__getitem__, look="segments",
                           quiet=True) if len(views) > 1 else views[0]
         with slot:
+            if view == HELPS:
+                tasks = list(dict.fromkeys(task for place in tried for task in place.tasks))
+                return view, _task([*tasks, *([AVERAGE] if len(tasks) > 1 else [])], tasks[0], "all its tasks"), None
             if view == ERROR:
                 return view, _task([AVERAGE, *dict.fromkeys(task for task, _ in judged)], AVERAGE, "all tasks"), None
             task, model = _place(found)
         return view, task, _asked(task, model)
+
+
+def of_search(task: str) -> tuple[search.Place, tuple[str, ...], str]:
+    """Draw the choices of *What helps ADMM?*: where the search was made, and what is judged by."""
+    there = [p for p in frame.cached_search(search.places, SEARCHED) if task == AVERAGE or task in p.tasks]
+    names = {f"{p.pattern}-{p.epochs:g}-{p.model}": p for p in there}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        quantity = _quantity(KL)
+        where = OWN.choose("at", "Where", list(names), words=lambda key: _where(names[key]), kind="place", quiet=True,
+                           width=220) if len(names) > 1 else next(iter(names))
+    place = names[where]
+    return place, place.tasks if task == AVERAGE else (task,), quantity
+
+
+def _quantity(default: str) -> str:
+    return OWN.choose("show", "Judge by", list(QUANTITIES), words=lambda q: QUANTITIES[q].title, kind="quantity",
+                      width=190, quiet=True, default=default)
+
+
+def _where(place: search.Place) -> str:
+    epochs = f"{place.epochs:g} epoch{'' if place.epochs == 1 else 's'}"
+    return f"{place.pattern}, {epochs}, {style.model_title(place.model)}"
 
 
 def _task(options: list[str], default: str, average: str) -> str:
@@ -62,8 +92,7 @@ def _place(found: Sequence[tuple[str, str]]) -> tuple[str, str]:
 
 def _asked(task: str, model: str) -> chart.Asked:
     """The chart's own choices, drawn in the bar."""
-    quantity = OWN.choose("show", "Judge by", list(QUANTITIES), words=lambda q: QUANTITIES[q].title, kind="quantity",
-                          width=190, quiet=True)
+    quantity = _quantity(SCORE)
     tasks = frame.cached_cells(averaged, model, quantity) if task == AVERAGE else (task,)
     axis = OWN.choose("axis", "Across", list(chart.AXES), words=chart.AXES.__getitem__, look="segments", kind="axis",
                       quiet=True)

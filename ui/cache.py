@@ -15,6 +15,7 @@ import streamlit as st
 
 from core.evidence.cells import cells
 from core.evidence.quantities import SCORE
+from core.evidence.search import searched
 from core.evidence.single import Versus
 from core.runs import partial
 from core.runs.signatures import writer_of
@@ -119,6 +120,11 @@ def cached_cells(make: Callable[..., T], *args: Any) -> T:
     """`make(cells, *args)` over the answers that the runs of the store keep (`core.evidence.cells`), kept until a
     header changes. The answers are read once."""
     return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, cached_entries(cells))
+
+
+def cached_search(make: Callable[..., T], *args: Any) -> T:
+    """`make(searched, *args)` over the runs that were scored on examples held out of train (`core.evidence.search`)."""
+    return _made(f"{make.__module__}.{make.__qualname__}", fingerprint(), args, make, cached_entries(searched))
 
 
 def work_ahead() -> None:

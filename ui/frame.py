@@ -28,7 +28,7 @@ from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from core.views.patterns.units_left import of_units
 from ui import cache, damaged, keys, lesson_strip, links, saving, stage
-from ui.cache import cached, cached_cells, cached_evidence, cached_over, entries, own, store
+from ui.cache import cached, cached_cells, cached_evidence, cached_over, cached_search, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["bar", "cached", "cached_cells", "cached_evidence", "cached_over", "draw", "empty", "entries", "featured",
-           "figures", "guarded", "link", "numbers", "opening", "own", "pick_layer", "pick_matrix", "pick_run",
-           "read_on", "show", "store", "wanted"]
+__all__ = ["bar", "cached", "cached_cells", "cached_evidence", "cached_over", "cached_search", "draw", "empty",
+           "entries", "featured", "figures", "guarded", "link", "numbers", "opening", "own", "pick_layer",
+           "pick_matrix", "pick_run", "read_on", "show", "store", "wanted"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}

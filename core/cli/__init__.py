@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "list": "browse",
     "show": "browse",
     "table": "table",
+    "helps": "helps",
     "check": "check",
     "evaluate": "evaluate",
     "inspect": "inspect",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.evidence.quantities import SCORE, constant_of, drawn_of, suits, value_of
-from core.runs.answers import Answers, read
+from core.runs.answers import SAID, Answers, read
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run
 from core.statistics.resampling import resamples
@@ -73,18 +73,21 @@ class Cell:
         return constant_of(quantity, self.metric, self.dense.answers)
 
 
-def cells(entries: Iterable[Entry], task: str | None = None, model: str | None = None) -> list[Cell]:
-    """A cell for every finished run of *entries* (of one *task* and *model*, if given) that keeps its answers and
-    whose dense parent does, dense runs among them. All cells of a task are of one split with the same labels: the
+def cells(entries: Iterable[Entry], task: str | None = None, model: str | None = None, split: str | None = None,
+          part: str = SAID) -> list[Cell]:
+    """A cell for every finished run of *entries* (of one *task*, *model* and *split*, if given) that keeps its answers
+    and whose dense parent does, dense runs among them. All cells of a task are of one split with the same labels: the
     validation set's where there is one, else the commonest. Damaged runs are left out: the list of runs says them.
+    *part*: whether the answers are those that runs are judged by, or those to the examples that nothing was chosen by.
     """
     mine = {e.id: e for e in entries if e.record is not None and e.record.status == "succeeded"
-            and (task is None or e.record.spec.task == task) and (model is None or e.record.spec.model == model)}
+            and (task is None or e.record.spec.task == task) and (model is None or e.record.spec.model == model)
+            and (split is None or (e.record.results is not None and e.record.results.split == split))}
     dense: dict[str, Cell] = {}
     out: list[Cell] = []
     for entry in sorted(mine.values(), key=lambda e: (e.record is not None and e.record.spec.method != "dense", e.id)):
         assert entry.record is not None
-        answers = _answers(entry)
+        answers = _answers(entry, part)
         if answers is None:
             continue
         if entry.record.spec.method == "dense":
@@ -110,10 +113,10 @@ def ids_of(cells: Iterable[Cell], tasks: Iterable[str], model: str) -> tuple[str
     return tuple(c.record.id for c in cells if c.record.spec.task in listed and c.record.spec.model == model)
 
 
-def _answers(entry: Entry) -> Answers | None:
+def _answers(entry: Entry, part: str) -> Answers | None:
     assert entry.record is not None
     try:
-        return read(Run(entry.record, entry.path, entry.recorded))
+        return read(Run(entry.record, entry.path, entry.recorded), part)
     except InputError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from core.evidence.estimates import Estimate
 from core.evidence.groups import Group
@@ -30,6 +31,19 @@ def name_of(method: str, trained: bool) -> str:
         return method
     entry = METHODS[method]
     return entry.title + (", then trained" if trained and entry.training == "optional" else "")
+
+
+# Settings of a run as a row of a table calls them; knobs stand there by their own names.
+SETTINGS = {"lr": "learning rate", "batch_size": "batch", "distill_hidden": "hidden states taught",
+            "distill_attention": "attention taught", "dropout": "dropout", "calibration": "calibration sentences"}
+
+
+def effect_name(method: str, changes: Sequence[tuple[str, str]]) -> str:
+    """What a row of a search is called: "start = dense", "learning rate = 5e-05"; a method without changes by its
+    name, then trained or not as the method always is."""
+    if not changes:
+        return name_of(method, trained=True)
+    return ", ".join(f"{SETTINGS.get(name, name)} = {value}" for name, value in changes)
 
 
 def changed(quantity: str, interval: Interval) -> str:

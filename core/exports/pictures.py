@@ -67,6 +67,7 @@ PICTURES: dict[str, Picture] = {
         Picture("accuracy", "curve", "A score over the share of zeros", recorded.curve),
         Picture("accuracy", "forest", "Methods at one pattern, with intervals", recorded.forest),
         Picture("accuracy", "tasks", "All tasks side by side", recorded.tasks),
+        Picture("accuracy", "helps", "What helps ADMM", recorded.helped),
         Picture("cost", "savings", "How many times less of everything", recorded.savings),
         Picture("cost", "sizes", "Bytes", recorded.bytes_kept),
         Picture("cost", "times", "Time", recorded.times),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from core.cost import records
 from core.errors import InputError
+from core.evidence import search
 from core.evidence.lines import kinds
 from core.evidence.places import AVERAGE, averaged, places, richest
-from core.evidence.quantities import QUANTITIES
+from core.evidence.quantities import KL, QUANTITIES
 from core.evidence.tables import patterns
 from core.evidence.ways import DENSE
 from core.exports.asked import Asked
@@ -33,7 +34,7 @@ from core.views.patterns import certificate as certificates
 from core.views.patterns import library_block, library_map, occupancy_map
 from core.views.patterns import library_cost as costs_library
 from core.views.patterns import library_source as source
-from core.views.scores import chart, multiples, stages, trace_curves
+from core.views.scores import chart, helps, multiples, stages, trace_curves
 from core.views.scores import forest as forests
 from core.views.weights import before_after, modelmap, moving, pair
 from core.views.weights import tile as tiles
@@ -254,6 +255,17 @@ def tasks(asked: Asked) -> View:
     found = _judged(asked)
     return multiples.multiples(asked.cells, averaged(asked.cells, found.model, found.quantity) or found.tasks,
                                found.model, found.quantity, found.kind, found.lit)
+
+
+def helped(asked: Asked) -> View:
+    found = search.searched(asked.store.entries())
+    there = search.places(found, "admm")
+    if not there:
+        raise InputError("No search is recorded", "runs with --dev-examples", "See sweeps/studies for how one is made.")
+    place = there[0]
+    task = asked.choice("task", [*place.tasks, AVERAGE], AVERAGE)
+    return helps.helps(found, place, place.tasks if task == AVERAGE else (task,), "admm",
+                       asked.choice("show", list(QUANTITIES), KL))
 
 
 def timeline(asked: Asked) -> View:

@@ -1,0 +1,139 @@
+"""What helps a method: a row a change, its paired difference from the method by itself, on held-out examples.
+
+Full dots: the examples that a search may choose by. Open diamonds: examples that nothing was chosen by, a last look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from core.errors import InputError
+from core.evidence import words
+from core.evidence.estimates import Judged
+from core.evidence.quantities import KL, LOSS, QUANTITIES
+from core.evidence.search import Effect, Place, Searched, effects, helped
+from core.statistics.interval import Interval
+from core.views.drawing import style
+from core.views.drawing.build import Part, build, words_only
+from core.views.drawing.view import View
+from core.views.scores.chart import place_words
+from core.views.scores.whiskers import whiskers
+
+ROW, EDGES = 38, 92  # pixels a row, and over and under them all
+ASIDE = 0.17  # of a row: the dots a little above its middle, the diamonds below
+CHOSE, UNSEEN = "the search chose by these", "nothing was chosen by these"
+SMALL_PRINT = (
+    "Every row has the same budget: the same dense model, the same examples to train on, the same epochs. The search "
+    "chooses by the first half of what was held out of train; the second half says what is left of a gain. The "
+    "validation set has no part in it. p is two-sided and corrected for so many comparisons (Holm).")
+
+
+def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, quantity: str = KL) -> View:
+    """The forest of `core.evidence.search.effects`, the best on top. x: the difference in the quantity's own unit, the
+    zero line the method by itself. Other methods at the same budget are rows too, in grey."""
+    try:
+        rows = effects(found, place, tasks, method, quantity)
+        chosen = helped(effects(found, place, tasks, method, KL), effects(found, place, tasks, method, LOSS), method)
+    except InputError as error:
+        return words_only(str(error))
+    if not rows:
+        return words_only("Nothing was changed yet: there is one run to a task.")
+    rows = rows[::-1]  # the last is drawn on top
+    names = [_name(row, method) for row in rows]
+    scale = QUANTITIES[quantity].scale
+    listed = [(row.chose, 1) for row in rows] + [(row.unseen, -1) for row in rows if row.unseen is not None]
+    ends = [scale * end for one, _ in listed if one.versus is not None
+            for end in (one.versus.interval.low, one.versus.interval.high)] + [0.0]
+    room = 0.06 * (max(ends) - min(ends) or 1.0)
+    title = words.name_of(method, trained=True)
+    figure = build([_marks(rows, names, quantity, method, unseen=False),
+                    _marks(rows, names, quantity, method, unseen=True)], {
+        "margin": {"l": 230, "r": 24, "t": 34, "b": 56}, "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
+        "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
+                    "line": {"color": style.colour(method), "width": 2}, "layer": "below"}],
+        "xaxis": {"range": [min(ends) - room, max(ends) + room],
+                  "title": {"text": words.axis_of(quantity, title)}},
+        "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "ticktext": names, "showgrid": False,
+                  "range": [-0.6, len(rows) - 0.4]},
+    }, EDGES + 26 + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
+    return View(_claim(rows, chosen, place, tasks, title, quantity), figure, None,
+                _alt(rows, names, place, tasks, title, quantity), frame_of(rows, names, quantity),
+                "Judge by another quantity above: does the order hold?", heading=_heading(chosen, title, place))
+
+
+def _name(row: Effect, method: str) -> str:
+    name, changes = row.key
+    own = words.effect_name(name, changes)
+    return own if name == method or not changes else f"{words.name_of(name, trained=True)}: {own}"
+
+
+def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: str, unseen: bool) -> Part:
+    """The dots, or the diamonds: those of the method in its colour, those of others in grey."""
+    listed = [(i, row, one) for i, row in enumerate(rows)
+              if (one := row.unseen if unseen else row.chose) is not None and one.versus is not None]
+    intervals = [_interval(one) for _, _, one in listed]
+    scale = QUANTITIES[quantity].scale
+    colours = [style.colour(method) if row.key[0] == method else style.GREY for _, row, _ in listed]
+    return {
+        "type": "scatter", "mode": "markers", "name": UNSEEN if unseen else CHOSE,
+        "x": [scale * one.value for one in intervals], "y": [i + (-ASIDE if unseen else ASIDE) for i, _, _ in listed],
+        "error_x": whiskers(intervals, scale, thickness=1 if unseen else 2, width=4, color=style.GREY),
+        "marker": {"size": 10 if unseen else 12, "color": colours, "line": {"width": 2, "color": colours},
+                   "symbol": "diamond-open" if unseen else "circle"},
+        "customdata": [[names[i], words.signed_interval(quantity, _interval(one)), words.valued(one.value.interval),
+                        "" if unseen else f"<br>p = {row.p:.3f} after Holm"] for i, row, one in listed],
+        "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>value %{customdata[2]}%{customdata[3]}"
+                         "<extra></extra>"}
+
+
+def _interval(one: Judged) -> Interval:
+    assert one.versus is not None
+    return one.versus.interval
+
+
+def _heading(chosen: Sequence[Effect], title: str, place: Place) -> str:
+    if not chosen:
+        return f"At {place.pattern}, no change tried brings {title} clearly nearer to dense."
+    best = chosen[0]
+    return (f"At {place.pattern}, {words.effect_name(*best.key)} helps {title} most: it "
+            f"{words.changed(KL, _interval(best.chose))}.")
+
+
+def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], place: Place, tasks: Sequence[str], title: str,
+           quantity: str) -> str:
+    tried = [row for row in rows if row.changes]
+    epochs = f"{place.epochs:g} epoch{'' if place.epochs == 1 else 's'}"
+    text = (f"{place_words(tasks)}, {place.pattern}, {epochs}: of {len(tried)} changes to {title}, {len(chosen)} "
+            f"come{'s' if len(chosen) == 1 else ''} clearly nearer to dense on the examples that choose.")
+    held = [row for row in chosen if row.unseen is not None and row.unseen.versus is not None
+            and _interval(row.unseen).clear and _interval(row.unseen).value < 0]
+    if chosen:
+        text += f" On examples that nothing was chosen by, {len(held)} of them still do."
+    return f"{text} {words.rests_on(rows[0].chose.value).capitalize()}."
+
+
+def _alt(rows: Sequence[Effect], names: Sequence[str], place: Place, tasks: Sequence[str], title: str,
+         quantity: str) -> str:
+    listed = "; ".join(
+        f"{name} {words.signed_interval(quantity, _interval(row.chose))}"
+        + ("" if row.unseen is None or row.unseen.versus is None
+           else f", unseen {words.signed_interval(quantity, _interval(row.unseen))}")
+        for row, name in zip(reversed(rows), reversed(names), strict=True))
+    return (f"{place_words(tasks)} at {place.pattern}, {words.in_words(quantity)} against {title} by itself, best "
+            f"first: {listed}.")
+
+
+def frame_of(rows: Sequence[Effect], names: Sequence[str], quantity: str) -> pd.DataFrame:
+    """The numbers, a row a change, the best first: what `python -m core helps` prints too."""
+    out = []
+    for row, name in zip(reversed(rows), reversed(names), strict=True):
+        i, u = _interval(row.chose), None if row.unseen is None else row.unseen.versus and _interval(row.unseen)
+        out.append({"change": name, "method": row.key[0], "value": row.chose.value.interval.value,
+                    "difference": i.value, "low": i.low, "high": i.high, "p (Holm)": row.p,
+                    "unseen difference": u and u.value, "unseen low": u and u.low, "unseen high": u and u.high,
+                    "seeds": ", ".join(map(str, row.chose.value.seeds)), "examples": row.chose.value.examples,
+                    "runs": ", ".join(row.chose.runs)})
+    return pd.DataFrame(out)

@@ -1,0 +1,179 @@
+"""What helps a method: planted searches with a known answer, and the recorded one, which never saw the validation set.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.evidence import search
+from core.evidence.cells import cells
+from core.runs.store import Store
+from core.specs.resolving import resolve
+from core.tasks import HELD_OUT
+from core.views.scores import helps
+from tests import makers
+from tests.opening import charts, open_page
+from tests.opening import said as said_by
+from tests.planting import plant
+
+N = 160
+LABELS = np.arange(N) % 2
+KNOBS = resolve({"task": "cola", "method": "admm"}).knobs
+
+
+def said(far: float, seed: int) -> np.ndarray:
+    """Answers whose margin is *far* from the dense model's 2.0, give or take a little."""
+    out = np.zeros((N, 2), np.float32)
+    out[np.arange(N), LABELS] = 2.0 - far + np.random.default_rng(seed).normal(0, 0.05, N)
+    return out
+
+
+# far from dense where it was chosen, and where it was not: one change helps on both, one only where it was chosen,
+# one hurts, one does nothing.
+CHANGES: dict[str, tuple[dict[str, Any], float, float]] = {
+    "by itself": ({}, 1.0, 1.0), "helps": ({"knobs": {**KNOBS, "start": "dense"}}, 0.6, 0.6),
+    "seems to": ({"distill_hidden": 1.0}, 0.7, 1.0), "hurts": ({"lr": 2e-4}, 1.4, 1.4),
+    "nothing": ({"knobs": {**KNOBS, "dual": False}}, 1.0, 1.0)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = makers.empty_store(tmp_path_factory.mktemp("search"))
+    for k, task in enumerate(("cola", "rte")):
+        common = {"task": task, "dev_examples": N, "split": HELD_OUT, "epochs": 2.0}
+        dense = plant(made.recorded, said(0.0, k), LABELS, method="dense", pattern="dense", unseen=said(0.0, k + 5),
+                      **common)
+        for i, (change, chose, unseen) in enumerate(CHANGES.values()):
+            if task == "rte" and "lr" in change:
+                continue  # not tried there
+            plant(made.recorded, said(chose, 10 * k + i), LABELS, parent=dense, pattern="1:4", method="admm",
+                  unseen=said(unseen, 100 + 10 * k + i), **common, **change)
+        plant(made.recorded, said(1.2, 77 + k), LABELS, parent=dense, pattern="1:4", method="asp",
+              unseen=said(1.2, 78 + k), **common)
+    # A run judged on the validation set has no part in it, whatever it says.
+    far = plant(made.recorded, said(0.0, 9), LABELS, method="dense", pattern="dense", task="cola", seed=7, epochs=2.0)
+    plant(made.recorded, said(0.01, 9), LABELS, parent=far, pattern="1:4", method="admm", task="cola", seed=7,
+          epochs=2.0, knobs={**KNOBS, "refine": "sr-ste"})
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(store: Store) -> search.Searched:
+    return search.searched(store.entries())
+
+
+def test_a_search_is_where_a_method_stands_beside_itself_changed(found: search.Searched) -> None:
+    assert search.places(found, "admm") == [search.Place("tiny", "1:4", 2.0, ("cola", "rte"))]
+    assert search.places(found, "asp") == [] == search.places(search.Searched((), ()), "admm")
+
+
+def test_effects_are_the_paired_differences_counted_by_hand(found: search.Searched, store: Store) -> None:
+    place, = search.places(found, "admm")
+    rows = search.effects(found, place, ("cola",), "admm")
+    assert [dict(row.changes) for row in rows] == [{"start": "dense"}, {"distill_hidden": "1"}, {"dual": "false"},
+                                                   {}, {"lr": "0.0002"}]
+    assert [row.key[0] for row in rows] == ["admm", "admm", "admm", "asp", "admm"]
+
+    def kl(far: np.ndarray, dense: np.ndarray) -> float:
+        p, q = (np.exp(x.astype(np.float64)) / np.exp(x.astype(np.float64)).sum(1, keepdims=True) for x in (dense, far))
+        return float((p * np.log(p / q)).sum(1).mean())
+
+    dense, base, best = said(0.0, 0), said(1.0, 0), said(0.6, 1)
+    versus = rows[0].chose.versus
+    assert versus is not None and versus.interval.value == pytest.approx(kl(best, dense) - kl(base, dense), abs=1e-6)
+    unseen = rows[0].unseen
+    assert unseen is not None and unseen.versus is not None
+    assert unseen.versus.interval.value == pytest.approx(
+        kl(said(0.6, 101), said(0.0, 5)) - kl(said(1.0, 100), said(0.0, 5)), abs=1e-6)
+
+
+def test_what_would_be_chosen_is_clear_and_the_last_look_has_no_say(found: search.Searched) -> None:
+    place, = search.places(found, "admm")
+    chosen = [dict(row.changes) for row in search.choice(found, place, ("cola", "rte"), "admm")]
+    assert chosen == [{"start": "dense"}, {"distill_hidden": "1"}]
+    blind = search.Searched(found.chose, ())
+    assert [dict(row.changes) for row in search.choice(blind, place, ("cola", "rte"), "admm")] == chosen
+
+
+def test_of_several_tasks_a_change_needs_all(found: search.Searched) -> None:
+    place, = search.places(found, "admm")
+    rows = search.effects(found, place, ("cola", "rte"), "admm")
+    assert {"lr": "0.0002"} not in [dict(row.changes) for row in rows] and len(rows) == 4
+    assert rows[0].chose.value.examples == 2 * N
+    with pytest.raises(InputError, match="mrpc"):
+        search.effects(found, place, ("mrpc",), "admm")
+
+
+def test_a_larger_loss_rules_a_change_out(found: search.Searched) -> None:
+    place, = search.places(found, "admm")
+    kl = search.effects(found, place, ("cola",), "admm")
+    loss = search.effects(found, place, ("cola",), "admm", "loss")
+    worse = next(row for row in loss if row.key == ("admm", (("lr", "0.0002"),)))
+    assert worse.chose.versus is not None and worse.chose.versus.interval.low > 0
+    as_if = [search.Effect(kl[0].key, worse.chose, None, worse.p)]
+    assert search.helped(kl, as_if, "admm") == [row for row in search.helped(kl, loss, "admm") if row != kl[0]]
+
+
+def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.Searched, store: Store, cli: Any,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    place, = search.places(found, "admm")
+    view = helps.helps(found, place, ("cola", "rte"), "admm")
+    assert "of 3 changes to ADMM in training, 2 come clearly nearer" in view.claim
+    assert "1 of them still do" in view.claim
+    assert view.heading.startswith("At 1:4, start = dense helps ADMM in training most: it has ")
+    assert view.figure is not None
+    dots, diamonds = view.figure.data
+    assert list(dots.x) == sorted(dots.x, reverse=True) and len(dots.x) == len(diamonds.x) == 4
+    assert all(d - u == pytest.approx(2 * helps.ASIDE) for d, u in zip(dots.y, diamonds.y, strict=True))
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    rows = json.loads(cli("helps", "--json").stdout)["rows"]
+    assert [row["difference"][0] for row in rows] == view.table["difference"].tolist()
+    assert [row["chosen"] for row in rows] == [True, True, False, False]
+    assert "start = dense +" in cli("helps", "admm", "--task", "cola").stdout
+
+
+def test_the_page_shows_it_beside_the_other_views(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = open_page(monkeypatch, store, "accuracy", view="helps", task="average")
+    assert not at.error and charts(at) == 1
+    assert at.header[0].value.startswith("At 1:4, start = dense helps ADMM in training most")
+    assert "The validation set has no part in it." in said_by(at)
+    one = open_page(monkeypatch, store, "accuracy", view="helps", task="rte", show="loss")
+    assert not one.error and "RTE" in said_by(one) and '"loss' in one.get("plotly_chart")[0].proto.spec.lower()
+
+
+@pytest.mark.parametrize("words", [("helps", "asp"), ("helps", "admm", "--pattern", "2:4"), ("helps", "nothing"),
+                                   ("helps", "admm", "--task", "mrpc")])
+def test_what_was_not_searched_is_said(cli: Any, store: Store, monkeypatch: pytest.MonkeyPatch,
+                                       words: tuple[str, ...]) -> None:
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    said = cli(*words)
+    assert said.exit_code == 2 and said.stderr.startswith("Error: ")
+
+
+RECORDED = Path(__file__).resolve().parents[1] / "cached_runs"
+
+
+def test_no_validation_example_chose_a_knob() -> None:
+    """Every recorded run of the search: what it is judged by was held out of train, and is not the validation set."""
+    entries = Store(recorded=RECORDED, live=RECORDED / "none").entries()
+    found = search.searched(entries)
+    validation = {}
+    for cell in cells(entries):
+        assert cell.record.spec.dev_examples == 0
+        validation[cell.record.spec.task] = cell.answers.labels
+    for cell in (*found.chose, *found.unseen):
+        spec, results = cell.record.spec, cell.record.results
+        assert results is not None and results.split == HELD_OUT and spec.dev_examples == results.n_eval > 0
+        assert not np.array_equal(cell.answers.labels, validation[spec.task][:len(cell.answers)])
+    apart = {c.record.id: c.answers for c in found.unseen}
+    for cell in found.chose:
+        if cell.record.id in apart:
+            assert not cell.answers.same_examples(apart[cell.record.id])
