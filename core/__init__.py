@@ -1,3 +1,3 @@
 """SparseScope's core: prune transformers, record what happened, draw it. Never imports streamlit."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

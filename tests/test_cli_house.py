@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import click
 import pytest
 
 import benchmarks
+from core import __version__
 from core.cli import COMMANDS
 from core.cli.group import main
 from core.cli.output import table
@@ -169,3 +171,9 @@ def test_a_half_done_phase_has_half_a_bar() -> None:
 def test_a_table_aligns_numbers_right_and_words_left() -> None:
     assert table(["a", "number"], [("x", 1), ("yy", 20), ("", None)]).split("\n") == [
         "a   number", "--  ------", "x        1", "yy      20", ""]
+
+
+def test_there_is_one_version(cli: Any) -> None:
+    assert tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"] == __version__
+    assert __version__ in cli("--version").stdout
+    assert f"## {__version__}" in (REPOSITORY / "CHANGELOG.md").read_text()

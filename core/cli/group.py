@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from core import __version__
 from core.cli import COMMANDS
 from core.cli.output import printable
 from core.errors import InputError, fault, unknown
@@ -118,7 +119,7 @@ def _close_output() -> None:
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": HELP_FLAGS})
-@click.version_option(package_name=None, version="0.1.0", prog_name="SparseScope")
+@click.version_option(package_name=None, version=__version__, prog_name="SparseScope")
 def main() -> None:
     """SparseScope: prune transformers to N:M patterns, and see what that does.
 
