@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,17 @@ from tests.commands import refused
 from tests.planting import store_of
 
 
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return store_of(tmp_path_factory.mktemp("planted"))
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    made = store_of(tmp_path)
-    monkeypatch.setenv("SPARSESCOPE_CACHED", str(made.recorded))
-    monkeypatch.setenv("SPARSESCOPE_RUNS", str(made.live))
-    return made
+def store(planted: Store, cli: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The command's store, which no test of this file writes to."""
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(planted.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(planted.live))
+    return planted
 
 
 def test_a_table_in_words(cli: Any, store: Store) -> None:
