@@ -144,6 +144,9 @@ def test_the_page_shows_it_beside_the_other_views(store: Store, monkeypatch: pyt
     assert not at.error and charts(at) == 1
     assert at.header[0].value.startswith("At 1:4, start = dense helps ADMM in training most")
     assert "The validation set has no part in it." in said_by(at)
+    card = open_page(monkeypatch, store, "methods", method="admm")
+    assert any(caption.value == "What helps it?" for caption in card.caption)  # a link, where there is navigation
+    assert "What helps it?" not in said_by(open_page(monkeypatch, store, "methods", method="asp"))
     one = open_page(monkeypatch, store, "accuracy", view="helps", task="rte", show="loss")
     assert not one.error and "RTE" in said_by(one) and '"loss' in one.get("plotly_chart")[0].proto.spec.lower()
 
