@@ -120,8 +120,8 @@ def test_the_spec_of_any_knobs_gives_the_same_knobs_again(name: str) -> None:
 # By class of knobs: the ends of every range, and the choices of what has none. A range that widens lets in what nobody
 # tried; one that narrows refuses recorded runs.
 ADMM = {"share": (0.05, 1.0), "rho_start": (1e-6, 10.0), "rho_end": (1e-6, 10.0), "interval": (1, 1000),
-        "dual": "true false", "inputs": "dense pruned", "metric": "norms none", "refine": "mask sr-ste",
-        "decay": (0.0, 1.0), "start": "layers dense"}
+        "dual": "true false", "inputs": "dense pruned", "metric": "norms none adam", "refine": "mask sr-ste",
+        "decay": (0.0, 1.0), "start": "layers dense", "sharpness": (0.0, 1.0), "refine_lr": (0.01, 100.0)}
 RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "dense": {}, "magnitude": {}, "wanda": {}, "asp": {},
     "sparsegpt": {"damping": (1e-6, 1.0), "block": (1, 4096)},

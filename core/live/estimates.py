@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core import methods
+from core.errors import InputError
 from core.live import probing, workers
+from core.methods.knobs import make_knobs
 from core.models.checkpoints import find_checkpoint
 from core.runs.records import RunRecord, RunSpec
 from core.runs.store import Store
@@ -71,10 +74,19 @@ def _nearest(store: Store, spec: RunSpec, records: Sequence[RunRecord]) -> RunRe
 
 
 def seconds_of(like: RunRecord, spec: RunSpec) -> float:
-    """Seconds that *spec* takes when it goes as *like*, a finished run, did: its training scaled to as many epochs."""
+    """Seconds that *spec* takes when it goes as *like*, a finished run, did: its training scaled to as many passes."""
     phases = dict(like.timing.phases)
     train = phases.pop("train", 0.0)
-    return sum(phases.values()) + (train / like.spec.epochs * spec.epochs if like.spec.epochs else 0.0)
+    return sum(phases.values()) + (train / _passes(like.spec) * _passes(spec) if like.spec.epochs else 0.0)
+
+
+def _passes(spec: RunSpec) -> float:
+    """Forward and backward passes over the training examples."""
+    try:
+        knobs = make_knobs(methods.entry_of(spec.method).knobs, spec.knobs)
+    except InputError:  # a record whose method or knobs this version does not know
+        return spec.epochs
+    return spec.epochs * knobs.passes
 
 
 def _memory(store: Store, spec: RunSpec) -> float | None:

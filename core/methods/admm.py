@@ -11,12 +11,16 @@ Adam, let rho grow.
 
 After `share` of the steps the mask is fixed and the rest of the same schedule refines under it;
 with `refine=sr-ste` it moves on, chosen from |W| at every forward pass in the same metric (see
-`sr-ste`), and the last one is final.
+`sr-ste`), and the last one is final. Off unless asked for: `metric=adam` weighs |W + U| by the root
+of Adam's second moment, an estimate of how much the loss feels the weight (the objective-aware
+projection of ELSA; before the first step, and on a grid's levels, the norms count); `sharpness`
+takes a step's gradient at W + sharpness g / |g|, over all trained weights and until the hard prune,
+so that W goes where the loss is flat (SAFE); `refine_lr` is a factor on the learning rate after it.
 
 Prunes: single weights, by |W + U| times the norm of their input; every pattern.
 Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with
 occasional Z- and U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer
-(arXiv 2110.15766).
+(arXiv 2110.15766); ADMM on a sharpness-aware gradient: SAFE (arXiv 2506.06866).
 Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it
 inside); U is rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution,
 because pulling a dense W through the loss landscape at 1:4 kills the model, and each layer is
@@ -25,7 +29,8 @@ than halves the distance to the dense model's answers; P weighs |W + U| by the i
 the diagonal of the layer-wise problem. With `start=dense` W begins dense and Z at P(W), as in ELSA:
 at 2:4 that shows how a mask comes about, and costs little.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two
-copies of the weights.
+copies of the weights. With `sharpness` a step of ADMM takes two passes forward and backward instead
+of one: as many steps are then not the same budget.
 """
 
 from __future__ import annotations
@@ -65,14 +70,26 @@ class Admm(Splitting):
             self.update_split(rescale=0.0)  # Z = P(W); U, what that leaves, is dropped
 
     @property
+    def radius(self) -> float:
+        """`sharpness`, as long as ADMM lasts."""
+        return 0.0 if self.masks else self.knobs.sharpness
+
+    @property
+    def lr_factor(self) -> float:
+        """`refine_lr`, from the hard prune on."""
+        return self.knobs.refine_lr if self.masks else 1.0
+
+    @property
     def phase(self) -> str:
         """Name of the phase for the trace: "moving" from the hard prune on, with refine=sr-ste."""
         return "moving" if self.moving else super().phase
 
     def scores(self, name: str, v: Tensor, out: Tensor) -> Tensor:
-        """|V| in the metric of the inputs' column norms."""
+        """|V| in the metric that the knob says: by default that of the inputs' column norms."""
         if self.knobs.metric == "none":
             return super().scores(name, v, out)
+        if self.knobs.metric == "adam" and (seen := self.context.second_moment(name)) is not None:
+            return torch.mul(v, seen.sqrt_(), out=out).abs_()
         return torch.mul(v, self.context.stats[name].norms, out=out).abs_()
 
     def importance(self, name: str) -> Tensor | None:

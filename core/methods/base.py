@@ -145,6 +145,9 @@ class Context:
     stats: dict[str, LayerStats]
     solution: dict[str, LayerResult]  # of the method's `start`; empty when start is None
     lr: Callable[[int], float]
+    # By matrix the optimiser's mean of squared gradients `[out, in]`, corrected for its start at 0,
+    # in a tensor of its own. None before the first step.
+    second_moment: Callable[[str], Tensor | None] = lambda name: None
     # For methods that watch more than the pruned layers: the whole model, and the calibration text
     # ready for it.
     model: nn.Module | None = None
@@ -207,6 +210,18 @@ class TrainingMethod:
     def phase(self) -> str:
         """Name of the phase for the trace."""
         return "refine" if self.masks else "admm"
+
+    @property
+    def radius(self) -> float:
+        """How far up its gradient the next step stands when it takes the gradient that counts: in
+        the norm of all trained weights, 0 for a plain step. Otherwise the step's hooks around the
+        pass are called twice."""
+        return 0.0
+
+    @property
+    def lr_factor(self) -> float:
+        """What the next step's learning rate is multiplied by."""
+        return 1.0
 
     def calibrated(self, model: nn.Module, layers: dict[str, nn.Linear],
                    batches: Sequence[dict[str, Tensor]], stats: dict[str, LayerStats],

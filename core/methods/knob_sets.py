@@ -237,7 +237,9 @@ class AdmmKnobs(Knobs):
         "pruned", "what the start solution solves a layer on: its inputs in the dense model, or "
         "those that come through the layers already pruned")
     metric: str = knob(
-        "norms", "what |W + U| is weighed by in the projection", choices=("norms", "none"))
+        "norms", "what |W + U| is weighed by in the projection: its inputs' norms, nothing, or the "
+        "root of Adam's second moment, from the first step on (before it: the norms)",
+        choices=("norms", "none", "adam"))
     refine: str = knob(
         "mask", "how the rest of the steps refines: under the fixed mask, or by SR-STE under one "
         "that moves", choices=("mask", "sr-ste"), later=True)
@@ -247,6 +249,17 @@ class AdmmKnobs(Knobs):
     start: str = knob(
         "layers", "where W begins: at the layer-wise solution, or dense",
         choices=("layers", "dense"), later=True)
+    sharpness: float = knob(
+        0.0, "how far up the gradient a step of ADMM stands when it takes the gradient that counts "
+        "(0: where it is; published: 2e-4); such a step costs two passes instead of one", 0.0, 1.0,
+        later=True)
+    refine_lr: float = knob(
+        1.0, "factor on the learning rate after the hard prune", 0.01, 100.0, later=True)
+
+    @property
+    def passes(self) -> float:
+        """Both passes of every step of ADMM where it is sharpness-aware, one of every other."""
+        return 1.0 + self.share if self.sharpness else 1.0
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,11 @@ class Knobs:
 
     inputs = "dense"  # no annotation: an attribute of the class, not a field
 
+    @property
+    def passes(self) -> float:
+        """Forward and backward passes that a training step takes, on average over the run."""
+        return 1.0
+
     def __post_init__(self) -> None:
         for each in knobs_of(type(self)):
             # A frozen dataclass is written like this until it is complete.

@@ -7,6 +7,7 @@ from torch import Tensor
 from core.methods.base import Context, TrainingMethod
 from core.running.calibrating import Calibration
 from core.running.journal import Journal
+from core.running.optimising import second_moment
 from core.running.preparing import Prepared
 from core.running.progress import Progress
 from core.running.solving import Solution
@@ -37,7 +38,8 @@ def fit(ready: Prepared, method: TrainingMethod, calibration: Calibration, solut
     trainer = Trainer(ready.model, ready.train_set, ready.pad, ready.spec, loop, method, teacher)
     method.prepare(ready.layers, Context(
         pattern=ready.pattern, total_steps=trainer.total, dense=ready.dense, stats=calibration.shown,
-        solution=solution, lr=trainer.rate, model=ready.model, batches=calibration.batches))
+        solution=solution, lr=trainer.rate, model=ready.model, batches=calibration.batches,
+        second_moment=lambda name: second_moment(trainer.optimizer, ready.layers[name].weight)))
 
     def snapshot(step: int) -> None:
         if journal.snapshots.take(method, step, trainer.total):

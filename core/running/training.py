@@ -30,6 +30,7 @@ from core.models.prunable import embedding_part
 from core.running import team
 from core.running.devices import accelerator
 from core.running.distilling import live_teacher
+from core.running.optimising import uphill
 from core.running.shared import digest_of
 from core.runs.records import RunSpec
 from core.runs.store import write_atomic
@@ -166,6 +167,7 @@ class Trainer:
         self.per_epoch = math.ceil(len(data) / spec.batch_size)
         self.total = max(1, round(self.per_epoch * spec.epochs))
         self.rate = schedule(self.total, spec.lr)
+        self.lr = 0.0  # of the last step
         self.position = 0
         self.seconds = 0.0
 
@@ -207,7 +209,7 @@ class Trainer:
             if self.position % loop.checkpoint_every == 0:
                 self.seconds = before + time.perf_counter() - began
                 self._save()
-            loop.report(self.position, self.total, f"lr {self.rate(self.position - 1):.1e}")
+            loop.report(self.position, self.total, f"lr {self.lr:.1e}")
         self._agree()
         self._save()
         if method is not None:
@@ -222,14 +224,33 @@ class Trainer:
     def _step(self, index: list[int]) -> Tensor:
         """One optimiser step on the examples *index*, of several processes on this one's part of them; returns the
         loss, detached, whose mean over all processes is that of the batch."""
-        step, several = self.position, team.size() > 1
-        index, weight = team.part(index) if several else (index, 1.0)
+        step, method = self.position, self.method
+        index, weight = team.part(index) if team.size() > 1 else (index, 1.0)
         device = self.accelerator.device
         batch = {k: v.to(device) for k, v in collate(self.data, index, self.pad_id).items()}
         labels = torch.from_numpy(self.data.labels[index]).to(device)
         teacher = None if self.teacher is None else self.teacher[index].to(device)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(step)
+            group["lr"] = self.lr = self.rate(step) * (1.0 if method is None else method.lr_factor)
+        if method is None or not method.radius:
+            loss = self._pass(batch, labels, teacher, weight)
+        else:
+            # Both passes drop out the same: the gradient that counts is that of the same function.
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                loss = self._pass(batch, labels, teacher, weight)
+            with uphill(self.trained, method.radius):
+                self._pass(batch, labels, teacher, weight)
+        torch.nn.utils.clip_grad_norm_(self.trained, CLIP, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if method is not None:
+            method.after_step(step)
+        return loss
+
+    def _pass(self, batch: dict[str, Tensor], labels: Tensor, teacher: Tensor | None, weight: float) -> Tensor:
+        """One pass forward and backward, at the weights as they are: the loss, detached, and gradients, over all
+        processes."""
+        step, several = self.position, team.size() > 1
         if self.method is not None:
             self.method.before_forward(step)
         with self.accelerator.autocast():
@@ -244,11 +265,6 @@ class Trainer:
             team.average([p.grad for p in self.trained if p.grad is not None])
         if self.method is not None:
             self.method.after_backward(step)
-        torch.nn.utils.clip_grad_norm_(self.trained, CLIP, foreach=True)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.method is not None:
-            self.method.after_step(step)
         return loss.detach()
 
     def score(self) -> float:
@@ -270,7 +286,7 @@ class Trainer:
             raise Diverged(f"the loss was {loss} at step {self.position}")
         row: dict[str, Any] = {"step": self.position, "epoch": round(self.position / self.per_epoch, 4),
                                "phase": self.method.phase if self.method else "dense", "loss": round(loss, 6),
-                               "lr": self.rate(self.position - 1), "seconds": round(self.seconds, 2)}
+                               "lr": self.lr, "seconds": round(self.seconds, 2)}
         if evaluate:
             row["score"] = self.score()
         if self.method is not None:
