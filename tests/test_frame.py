@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.methods import METHODS
 from core.runs.store import Store
+from core.tasks import HELD_OUT
 from core.views.drawing import style
 from tests import makers
 from tests.damage import truncated_arrays
@@ -208,5 +209,12 @@ def test_a_run_whose_layers_are_pruned_in_part_says_so_in_sight(empty_store: Sto
     part, note = "6 of the 9 weights of the layers are prunable; left out: *.experts.", "The checkpoint has no head."
     for given, shown in (({"left_out": part, "notes": [note]}, [part, note]), ({"seed": 1}, [])):
         run = makers.make_run(empty_store.recorded, **given)
-        said = [caption.value for caption in open_page(monkeypatch, empty_store, "occupancy", run=run).caption]
-        assert [text for text in (part, note) if links.plain(text) in said] == shown
+        texts = [caption.value for caption in open_page(monkeypatch, empty_store, "occupancy", run=run).caption]
+        assert [text for text in (part, note) if links.plain(text) in texts] == shown
+
+
+def test_a_score_on_held_out_examples_is_called_one(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed, split in enumerate((HELD_OUT, "validation")):
+        run = makers.make_run(empty_store.recorded, seed=seed, scores={"split": split})
+        about = " ".join(text.value for text in open_page(monkeypatch, empty_store, "occupancy", run=run).markdown)
+        assert (f" examples {HELD_OUT}." in about) is (split == HELD_OUT)

@@ -23,6 +23,7 @@ from core.runs import featured as featuring
 from core.runs.levels import holds
 from core.runs.records import RunRecord
 from core.runs.store import Run
+from core.tasks import HELD_OUT
 from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
@@ -179,7 +180,8 @@ def _about(run: Run) -> None:
     record = run.record
     made = "Recorded" if run.recorded else "Made elsewhere" if record.made_elsewhere else \
         "Made on this machine"
-    scored = f", scored on {style.count(record.results.n_eval)} examples" if record.results else ""
+    scored = "" if record.results is None else f", scored on {style.count(record.results.n_eval)} examples" + (
+        f" {HELD_OUT}" if record.results.split == HELD_OUT else "")
     st.markdown(links.plain(f"{made} {record.created[:10]}, seed {record.spec.seed}{scored}."))
     for note in record.notes:
         st.caption(links.plain(note))
