@@ -166,7 +166,7 @@ class Meter:
     """Counts the bytes of one browser page."""
 
     def __init__(self, page: Any) -> None:
-        self.frames = self.responses = 0
+        self.page, self.frames, self.responses = page, 0, 0
         self.last = time.monotonic()
         self._urls: dict[str, str] = {}
         devtools = page.context.new_cdp_session(page)
@@ -187,24 +187,23 @@ class Meter:
             self.responses += int(event["encodedDataLength"])
         self.last = time.monotonic()
 
-    @property
     def megabytes(self) -> float:
-        """All bytes so far, in MB of a million."""
+        """All bytes, in MB of a million, once the script has ended and nothing has come for a second."""
+        self.page.wait_for_function(IDLE)
+        while time.monotonic() - self.last < QUIET:
+            self.page.wait_for_timeout(100)
         return (self.frames + self.responses) / 1e6
 
 
 def page_megabytes(running: Any, address: str) -> float:
-    """MB of the first visit to *address*, counted until the script has ended and nothing has come for a second."""
+    """MB of the first visit to *address*."""
     context = running.new_context(viewport={"width": 1366, "height": 768})
     context.set_default_timeout(LIMIT * 1000)
     try:
         page = context.new_page()
         meter = Meter(page)
         page.goto(address)
-        page.wait_for_function(IDLE)
-        while time.monotonic() - meter.last < QUIET:
-            page.wait_for_timeout(100)
-        return meter.megabytes
+        return meter.megabytes()
     finally:
         context.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.first_picture import BYTES_BAR, page_megabytes, time_to_picture
+from benchmarks.first_picture import BYTES_BAR, Meter, time_to_picture
 from tests.browser.serving import ROOT, complaints, painted, server
 from tests.checkpoints import LAYER, QUERY, nm, write
 from tests.makers import make_run, make_store, run_named
@@ -42,8 +42,9 @@ def page(chrome: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("key", PAGES)
-def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> None:
+def test_a_page_opened_alone_is_painted_and_stays_under_its_bytes(page: Any, address: str, key: str) -> None:
     errors: list[str] = []
+    meter = Meter(page)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{address}/{'' if key == 'overview' else key}")
     painted(page, LIMIT)
@@ -54,6 +55,7 @@ def test_a_page_opened_alone_is_painted(page: Any, address: str, key: str) -> No
               "sentence": "[data-testid=stTextInput]"}.get(  # no whole model lies there
         key, "[data-testid=stMain] img, [data-testid=stPlotlyChart], canvas")
     assert page.locator(wanted).count(), f"nothing of {wanted}"  # a locator sees into components
+    assert 0.001 < meter.megabytes() <= BYTES_BAR
 
 
 @pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "trace"])
@@ -67,12 +69,6 @@ def test_a_link_names_its_run_and_a_wrong_one_leaves_the_page_alive(page: Any, a
     painted(page, LIMIT)
     assert "no-such-run" in page.inner_text("[data-testid=stMain]")
     assert complaints(page) == []
-
-
-@pytest.mark.parametrize("key", PAGES)
-def test_a_recorded_page_stays_under_its_bytes(chrome: Any, address: str, key: str) -> None:
-    size = page_megabytes(chrome, f"{address}/{'' if key == 'overview' else key}")
-    assert 0.001 < size <= BYTES_BAR
 
 
 def test_the_home_page_brings_a_picture_from_a_cold_start(chrome: Any, store: Any, tmp_path: Path,
