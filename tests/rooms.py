@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 COST = ("core.cost.records", "core.cost.summary", "core.cost.forms", "core.cost.flops")  # what was measured, not how
-LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs", "core.methods.knob_sets", "core.runs",
+LIGHT = ("core.errors", "core.demo", "core.methods.cards", "core.methods.knobs", "core.methods.knob_sets",
+         "core.methods.unit_knobs", "core.runs",
          "core.lab.choices_layer", "core.views",
          "core.sparsity.patterns", "core.sparsity.kinds", "core.sparsity.parsing", "core.sparsity.occupancy",
          "core.sparsity.verify", "core.sparsity.library", "core.runs.names", "core.inspecting", "core.live",

@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.inside.residual import Residuals, head_sizes, size
 from core.methods.base import Context
 from core.methods.identity_prior import KINDS, IdentityPrior, Part, power, removed
-from core.methods.knob_sets import IdentityPriorKnobs
+from core.methods.unit_knobs import IdentityPriorKnobs
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model
 from core.running import fitting, training

@@ -17,17 +17,19 @@ from core.methods.knob_sets import (
     BesaKnobs,
     DppKnobs,
     GroupLassoKnobs,
-    IdentityPriorKnobs,
-    MlPruningKnobs,
     NxmAdmmKnobs,
     PatternAdmmKnobs,
-    PipKnobs,
-    PolicyGradientKnobs,
     SparseGptKnobs,
     SrSteKnobs,
-    TaylorKnobs,
 )
 from core.methods.knobs import Knobs, make_knobs
+from core.methods.unit_knobs import (
+    IdentityPriorKnobs,
+    MlPruningKnobs,
+    PipKnobs,
+    PolicyGradientKnobs,
+    TaylorKnobs,
+)
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 

@@ -37,7 +37,7 @@ from core import surgery
 from core.errors import InputError
 from core.inside.residual import Passed, Residuals, head_sizes, size
 from core.methods.base import Context, TrainingMethod
-from core.methods.knob_sets import IdentityPriorKnobs
+from core.methods.unit_knobs import IdentityPriorKnobs
 from core.sparsity.coupled import Coupled
 from core.sparsity.units import Kept
 

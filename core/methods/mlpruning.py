@@ -44,9 +44,9 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.methods.base import Context, TrainingMethod
 from core.methods.cutting import Cut, cut, least
-from core.methods.knob_sets import MlPruningKnobs
 from core.methods.straight_through import StraightThrough
 from core.methods.thresholds import Gate, course, excess, left, meeting, number, weight_of
+from core.methods.unit_knobs import MlPruningKnobs
 from core.sparsity.coupled import NOUNS, Coupled
 from core.surgery.masking import biases
 

@@ -33,7 +33,7 @@ from core import surgery
 from core.errors import InputError
 from core.inside.perturbing import perturbed
 from core.methods.base import UnitContext, UnitMethod, UnitResult
-from core.methods.knob_sets import PipKnobs
+from core.methods.unit_knobs import PipKnobs
 from core.sparsity.coupled import Coupled
 from core.sparsity.units import Anatomy, Kept, Worth
 

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from core.methods.base import UnitContext, UnitMethod, UnitResult
-from core.methods.knob_sets import PolicyGradientKnobs
+from core.methods.unit_knobs import PolicyGradientKnobs
 from core.surgery import gated
 
 Floats = NDArray[np.float64]

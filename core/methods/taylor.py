@@ -25,7 +25,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.methods.base import UnitContext, UnitMethod, UnitResult
-from core.methods.knob_sets import TaylorKnobs
+from core.methods.unit_knobs import TaylorKnobs
 from core.sparsity.units import Anatomy, Worth
 
 
