@@ -144,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_teacher(tmp_path: Path) ->
     given = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4", "train_examples": 320,
              "dev_examples": 100, "dense_epochs": 1, "epochs": 4, "calibration": 32, "record": "full",
              "distill": 0.5, "distill_hidden": 1.0, "distill_attention": 1.0,
-             "knobs": {"refine": "sr-ste", "metric": "adam", "sharpness": 1e-3, "refine_lr": 0.5}}
+             "knobs": {"refine": "sr-ste", "metric": "adam", "sharpness": 1e-3, "refine_lr": 0.5, "match": 2}}
     one = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "one")
     two = Store(recorded=tmp_path / "cached_runs", live=tmp_path / "two")
     expected = run(resolve(given), store=one)

@@ -15,12 +15,15 @@ with `refine=sr-ste` it moves on, chosen from |W| at every forward pass in the s
 of Adam's second moment, an estimate of how much the loss feels the weight (the objective-aware
 projection of ELSA; before the first step, and on a grid's levels, the norms count); `sharpness`
 takes a step's gradient at W + sharpness g / |g|, over all trained weights and until the hard prune,
-so that W goes where the loss is flat (SAFE); `refine_lr` is a factor on the learning rate after it.
+so that W goes where the loss is flat (SAFE); `refine_lr` is a factor on the learning rate after it;
+`match` trains the start solution on, an encoder layer at a time, its masks fixed, to put out what
+that layer did dense (3BASiL).
 
 Prunes: single weights, by |W + U| times the norm of their input; every pattern.
 Sources: the split and its scaled dual: Boyd et al. 2011, section 3.1.1; ADMM on the task loss with
 occasional Z- and U-steps: ELSA (arXiv 2510.01650); N:M by ADMM inside fine-tuning: NxMTransformer
-(arXiv 2110.15766); ADMM on a sharpness-aware gradient: SAFE (arXiv 2506.06866).
+(arXiv 2110.15766); ADMM on a sharpness-aware gradient: SAFE (arXiv 2506.06866);
+matching blocks after the mask: 3BASiL (arXiv 2603.01376).
 Where we differ: the penalty stays outside Adam, which would rescale it away (residual 0.64 with it
 inside); U is rescaled with rho, or it winds up beyond W; W starts at the layer-wise solution,
 because pulling a dense W through the loss landscape at 1:4 kills the model, and each layer is

@@ -8,14 +8,16 @@ training.
         W <- (W0 A + rho (Z - U)) (A + rho I)^-1
 
 Columns are scaled by sqrt(diag A) of the calibration inputs, with `metric=inverse` by what the
-layer loses without a weight (`inverse_scale`); see `core.methods.quadratic`.
+layer loses without a weight (`inverse_scale`); see `core.methods.quadratic`. With `match` the
+weights that stay are trained on afterwards, an encoder layer at a time, to put out what that layer
+did dense (`core.running.matching`).
 
 Prunes: single weights, by what the layer's outputs would lose; those that stay are solved anew.
 Every pattern.
 Sources: Boza 2024 (arXiv 2401.02938): the scaling, the damping, 20 rounds at a fixed rho, the mask
 chosen anew in the first 15 while the share of zeros rises by a cubic; Meng et al. 2024, ALPS (arXiv
 2406.07831): rho that grows with the change of the support, then conjugate gradients on the support
-that was found.
+that was found; 3BASiL (arXiv 2603.01376): block matching.
 Where we differ: by default rho rises in few stages, each with one Cholesky factorisation (cheaper
 than the eigendecomposition of ALPS), and the scaled dual is rescaled at each (U *= rho_old /
 rho_new). Boza's form, its 20 rounds and the Z-step after them, is `--knob rise=fixed --knob

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from core.errors import InputError
-from core.methods.knobs import Knobs, inputs_knob, knob
+from core.methods.knobs import Knobs, inputs_knob, knob, match_knob
 from core.sparsity.patterns import Pattern
 
 
@@ -55,6 +55,7 @@ class AdmmLayerKnobs(Knobs):
     inputs: str = inputs_knob(
         "dense", "what a layer is solved on: its inputs in the dense model, or those that come "
         "through the layers already pruned, one layer after the other", later=True)
+    match: int = match_knob()
 
     def fit_together(self) -> None:
         super().fit_together()
@@ -234,6 +235,15 @@ class AdmmKnobs(Knobs):
         later=True)
     refine_lr: float = knob(
         1.0, "factor on the learning rate after the hard prune", 0.01, 100.0, later=True)
+    match: int = match_knob()
+
+    def fit_together(self) -> None:
+        super().fit_together()
+        if self.match and self.start != "layers":
+            raise InputError(
+                f"match = {self.match} with start = {self.start!r}",
+                "start = 'layers': what is matched is that solution", "Leave start or match out.")
+
     @property
     def passes(self) -> float:
         """Both passes of every step of ADMM where it is sharpness-aware, one of every other."""

@@ -82,17 +82,28 @@ def inputs_knob(default: str, help: str, later: bool = False) -> Any:
     return knob(default, help, choices=INPUTS, later=later)
 
 
+def match_knob() -> Any:
+    """Declare `Knobs.match` as a knob of a method."""
+    return knob(
+        0, "passes of the calibration text in which each encoder layer is trained, its masks "
+        "fixed, to put out what it did dense, once its matrices are solved (0: not at all; "
+        "published: 20)", 0, 100, later=True)
+
+
 @dataclass(frozen=True)
 class Knobs:
     """A method without knobs. Subclasses add fields made with `knob`; they take values or their
     texts.
 
-    *inputs* is the one knob that is served by `core.running.solving` and not by the method: on
-    which inputs a layer is solved. A method that leaves no choice solves on the dense model's;
-    `inputs_knob` makes it a choice.
+    Two are served by `core.running.solving` and not by the method: *inputs*, on which inputs a
+    layer is solved, and *match*, how many passes match its encoder layer afterwards. A method that
+    leaves no choice solves on the dense model's and matches nothing; `inputs_knob` and `match_knob`
+    make it a choice.
     """
 
-    inputs = "dense"  # no annotation: an attribute of the class, not a field
+    # No annotation: attributes of the class, not fields.
+    inputs = "dense"
+    match = 0
 
     @property
     def passes(self) -> float:

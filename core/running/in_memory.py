@@ -223,7 +223,7 @@ def _solve(ready: Prepared, method: LayerMethod | BlockMethod, journal: Journal)
     if isinstance(method, BlockMethod):
         solution = solve_by_block(ready, method, calibration, journal)
         return _Solved(stats, solution, magnitude, {f"{METHOD}/{key}": values for key, values in method.told().items()})
-    return _Solved(stats, solve(ready, method, method.knobs.inputs, calibration, magnitude, journal), magnitude, {})
+    return _Solved(stats, solve(ready, method, method.knobs, calibration, magnitude, journal), magnitude, {})
 
 
 def _told(ready: Prepared, solved: _Solved, kept: dict[str, np.ndarray], journal: Journal) -> InMemory:

@@ -80,4 +80,4 @@ def _solution(ready: Prepared, method: Method, calibration: Calibration, magnitu
         return {}
     else:
         solver = methods.build(method.start, grid=ready.grid if methods.entry_of(method.start).grids else None)
-    return solve(ready, solver, method.knobs.inputs, calibration, magnitude, journal)
+    return solve(ready, solver, method.knobs, calibration, magnitude, journal)

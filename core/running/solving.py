@@ -11,9 +11,11 @@ from core.inside.blocks import Block, in_steps, solve_blocks
 from core.inside.sequential import solve_in_order
 from core.inside.statistics import LayerStats
 from core.methods.base import BlockMethod, LayerMethod, LayerResult, UnitContext, UnitMethod
+from core.methods.knobs import Knobs
 from core.models.prunable import repeated_layers
 from core.running.calibrating import Calibration
 from core.running.journal import Journal
+from core.running.matching import match
 from core.running.preparing import Prepared
 from core.running.progress import Progress
 from core.running.recording import kept_energy
@@ -25,10 +27,10 @@ from core.surgery import masks_of
 Solution = dict[str, LayerResult]  # by matrix
 
 
-def solve(ready: Prepared, method: LayerMethod, inputs: str, calibration: Calibration, magnitude: dict[str, Tensor],
+def solve(ready: Prepared, method: LayerMethod, knobs: Knobs, calibration: Calibration, magnitude: dict[str, Tensor],
           journal: Journal) -> Solution:
-    """Solve every layer, on the inputs it has in the dense model or, with *inputs* "pruned", on those it will get. The
-    model is left with the dense weights.
+    """Solve every layer, on the inputs it has in the dense model or, with *knobs.inputs* "pruned", on those it will
+    get; then match the encoder layers, if *knobs.match* says so. The model is left with the dense weights.
 
     For a pattern over the whole model each layer gets the share that the masks of *magnitude* give it.
     """
@@ -47,13 +49,18 @@ def solve(ready: Prepared, method: LayerMethod, inputs: str, calibration: Calibr
 
     with journal.phase("solve"):
         solved.begin(journal.folder, ready.dense)
-        if inputs == "pruned":
+        if knobs.inputs == "pruned":
             solve_in_order(ready.model, list(repeated_layers(ready.model)[1]), ready.layers, calibration.batches, one)
             ready.put(ready.dense)
         else:
             for name, weight in ready.dense.items():
                 one(name, weight, calibration.shown.get(name))
         journal.snapshots.solved()
+        if knobs.match:
+            journal.report(Progress("solve", len(solution), len(solution), "matching the encoder layers"))
+            solution = match(ready.model, list(repeated_layers(ready.model)[1]), ready.layers, calibration.batches,
+                             solution, knobs.match, ready.grid)
+            ready.put(ready.dense)
     return {name: solution[name] for name in ready.dense}  # solved in the order of use, handed on in the model's
 
 
