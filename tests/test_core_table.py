@@ -5,6 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from core.evidence.cells import cells
+from core.evidence.places import averaged
+from core.evidence.tables import table
+from core.lessons.admm import ADMM
+from core.methods.cards import text_of
+from core.runs.store import Store
 from tests.sources import ROOT
 
 
@@ -15,3 +21,15 @@ def test_the_table_in_readme_is_up_to_date() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "| 2:4, minilm-l6 | CoLA | SST-2 | MRPC | STS-B | RTE | average |" in text and "| 1:4, minilm-l6 |" in text
     assert "ADMM in training over ASP, average:" in text
+
+
+def test_masked_training_is_level_with_admm_as_the_card_and_the_lesson_say() -> None:
+    found = cells(Store(ROOT / "cached_runs", ROOT / "none").entries())
+    tasks = averaged(found, "minilm-l6")
+    for pattern in ("2:4", "1:4"):
+        rows = table(found, tasks, "minilm-l6", pattern, reference="admm").rows
+        masked = next(row for row in rows if row.method == "admm-layer" and row.trained)
+        assert masked.versus is not None and not masked.versus.interval.clear
+    steep = next(step for step in ADMM.steps if step.id == "steep").question
+    assert steep is not None and "is level with it" in steep.reveal
+    assert "is level with this method" in text_of("admm").differs

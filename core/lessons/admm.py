@@ -152,9 +152,9 @@ STEPS = (
          "watch", {"run": STEEP, "matrix": MATRIX}, Look("watch", "the gap, wide for most of the film."),
          Question("A run of the same pattern, epochs and seed ends at 0.814. Where does it begin?",
                   ("At weights solved layer by layer", "At the smallest weights", "At random weights"), 0,
-                  "Each layer is solved alone first, as in A real layer: W and Z start from weights that obey 1:4 and "
-                  "still do the layer's work. From dense weights, the gap was still 6 % of |W| at the hard prune. One "
-                  "run each, and rho rose a little differently too: the start need not be all of it.")),
+                  "Each layer is solved alone first, as in A real layer. From dense weights, the gap was still 6 % of "
+                  "|W| at the hard prune. One run each, and rho rose a little differently too. Over GLUE, training "
+                  "those solved weights on under a fixed mask is level with it: most of the gain is the start.")),
     Step("next", "What you know now",
          "Two copies of every weight, a memory of what they disagree on, and a pull that rises: that is all. Every "
          "step of this lesson is a link: send one to whoever asks.",
