@@ -11,7 +11,7 @@ from core.errors import InputError, unknown
 from core.evidence import words
 from core.evidence.estimates import Judged
 from core.evidence.quantities import KL, QUANTITIES
-from core.evidence.search import Effect, Place, Searched, choice, effects, places, searched
+from core.evidence.search import Effect, Place, Searched, choice, effects, places, row_name, searched
 from core.methods import entry_of
 from core.runs.store import default_store
 
@@ -54,7 +54,7 @@ def helps_command(method: str, tasks: tuple[str, ...], pattern: str | None, epoc
         return
     click.echo(f"{', '.join(at)}, {place.model}, {place.pattern}, {place.epochs:g} epochs: {words.in_words(quantity)}, "
                f"less that of {words.name_of(name, trained=True)} by itself")
-    click.echo(table(HEADERS, [_cells(row, quantity, row.key in chosen) for row in rows]))
+    click.echo(table(HEADERS, [_cells(row, name, quantity, row.key in chosen) for row in rows]))
 
 
 def _place(found: Searched, method: str, pattern: str | None, epochs: float | None) -> Place:
@@ -68,8 +68,8 @@ def _place(found: Searched, method: str, pattern: str | None, epochs: float | No
     return fitting[0]
 
 
-def _cells(row: Effect, quantity: str, chosen: bool) -> list[Any]:
-    return [words.effect_name(*row.key) + (" +" if chosen else ""), _apart(row.chose, quantity), f"{row.p:.3f}",
+def _cells(row: Effect, method: str, quantity: str, chosen: bool) -> list[Any]:
+    return [row_name(row, method) + (" +" if chosen else ""), _apart(row.chose, quantity), f"{row.p:.3f}",
             "" if row.unseen is None else _apart(row.unseen, quantity), words.valued(row.chose.value.interval),
             ",".join(map(str, row.chose.value.seeds))]
 

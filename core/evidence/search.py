@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.errors import InputError
+from core.evidence import words
 from core.evidence.cells import Cell, cells
 from core.evidence.estimates import Judged, judged
 from core.evidence.groups import Group, groups, settings
 from core.evidence.quantities import KL, LOSS, QUANTITIES
 from core.evidence.ways import DENSE
 from core.methods import METHODS
-from core.methods.knobs import knobs_of
+from core.methods.knobs import knobs_of, make_knobs
 from core.runs.answers import UNSEEN
 from core.runs.records import RunSpec
 from core.runs.store import Entry
@@ -63,6 +64,12 @@ class Effect:
     def changes(self) -> Changes:
         """What was changed; empty for another method by itself."""
         return self.key[1]
+
+    @property
+    def passes(self) -> float:
+        """Passes forward and backward that a step took, on average: with more than one the budget is not the same."""
+        spec = self.chose.groups[0].spec
+        return make_knobs(METHODS[spec.method].knobs, spec.knobs).passes
 
 
 def searched(entries: Iterable[Entry]) -> Searched:
@@ -132,6 +139,14 @@ def helped(kl: Sequence[Effect], loss: Sequence[Effect], method: str) -> list[Ef
 def choice(found: Searched, place: Place, tasks: Sequence[str], method: str) -> list[Effect]:
     """`helped` on *tasks*."""
     return helped(effects(found, place, tasks, method, KL), effects(found, place, tasks, method, LOSS), method)
+
+
+def row_name(effect: Effect, method: str) -> str:
+    """What the row of *effect* is called in a search of *method*."""
+    name, changes = effect.key
+    own = words.effect_name(name, changes)
+    own = own if name == method or not changes else f"{words.name_of(name, trained=True)}: {own}"
+    return own if effect.passes == 1 else f"{own} (passes \N{MULTIPLICATION SIGN}{effect.passes:g})"
 
 
 def _ways(part: Iterable[Cell], place: Place, tasks: Sequence[str], quantity: str) -> dict[Key, tuple[Group, ...]]:

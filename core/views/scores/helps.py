@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.evidence import words
 from core.evidence.estimates import Judged
 from core.evidence.quantities import KL, LOSS, QUANTITIES
-from core.evidence.search import Effect, Place, Searched, effects, helped
+from core.evidence.search import Effect, Place, Searched, effects, helped, row_name
 from core.statistics.interval import Interval
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
@@ -25,7 +25,8 @@ ROW, EDGES = 38, 92  # pixels a row, and over and under them all
 ASIDE = 0.17  # of a row: the dots a little above its middle, the diamonds below
 CHOSE, UNSEEN = "the search chose by these", "nothing was chosen by these"
 SMALL_PRINT = (
-    "Every row has the same budget: the same dense model, the same examples to train on, the same epochs. The search "
+    "Every row has the same budget: the same dense model, the same examples to train on, the same epochs; where a step "
+    "takes more passes through the model than one, its row says so. The search "
     "chooses by the first half of what was held out of train; the second half says what is left of a gain. The "
     "validation set has no part in it. p is two-sided and corrected for so many comparisons (Holm).")
 
@@ -41,7 +42,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     if not rows:
         return words_only("Nothing was changed yet: there is one run to a task.")
     rows = rows[::-1]  # the last is drawn on top
-    names = [_name(row, method) for row in rows]
+    names = [row_name(row, method) for row in rows]
     scale = QUANTITIES[quantity].scale
     listed = [(row.chose, 1) for row in rows] + [(row.unseen, -1) for row in rows if row.unseen is not None]
     ends = [scale * end for one, _ in listed if one.versus is not None
@@ -62,12 +63,6 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     return View(_claim(rows, chosen, place, tasks, title, quantity), figure, None,
                 _alt(rows, names, place, tasks, title, quantity), frame_of(rows, names, quantity),
                 "Judge by another quantity above: does the order hold?", heading=_heading(chosen, title, place))
-
-
-def _name(row: Effect, method: str) -> str:
-    name, changes = row.key
-    own = words.effect_name(name, changes)
-    return own if name == method or not changes else f"{words.name_of(name, trained=True)}: {own}"
 
 
 def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: str, unseen: bool) -> Part:
