@@ -40,19 +40,19 @@ def over_error(task: str) -> None:
                            frame.cached_over(error_and_score.small_print, name, model))
 
 
-def over_changes(task: str) -> None:
+def over_changes(tried: bar.Tried) -> None:
     """What helps ADMM: every change by itself, on examples held out of train."""
-    place, tasks, quantity = bar.of_search(task)
     with frame.guarded():
-        frame.show(frame.cached_search(helps.helps, place, tasks, bar.SEARCHED, quantity), "helps", helps.SMALL_PRINT)
+        frame.show(frame.cached_search(helps.helps, tried.place, tried.tasks, bar.SEARCHED, tried.quantity), "helps",
+                   helps.SMALL_PRINT)
 
 
 frame.opening("accuracy")
 view, task, asked = bar.choose()
 if view == bar.ERROR:
     over_error(task)
-elif view == bar.HELPS:
-    over_changes(task)
+elif isinstance(asked, bar.Tried):
+    over_changes(asked)
 elif asked is None:
     frame.empty()
 else:

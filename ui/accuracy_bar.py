@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -30,9 +31,18 @@ VALIDATION = (
     "the others held.")
 
 
-def choose() -> tuple[str, str, chart.Asked | None]:
-    """Draw the bar; return the view, the task (or AVERAGE), and what the chart is asked for (None: another view, or
-    nothing to draw)."""
+@dataclass(frozen=True)
+class Tried:
+    """What the picture of a search is asked for: plain values, so that it can be kept under them."""
+
+    place: search.Place
+    tasks: tuple[str, ...]
+    quantity: str
+
+
+def choose() -> tuple[str, str, chart.Asked | Tried | None]:
+    """Draw the bar; return the view, the task (or AVERAGE), and what its picture is asked for (None: score over error,
+    or nothing to draw)."""
     found, judged = frame.cached_cells(places), frame.cached_over(error_and_score.panels)
     tried = frame.cached_search(search.places, SEARCHED)
     views = [view for view, there in ((RATIO, found), (ERROR, judged), (HELPS, tried)) if there]
@@ -45,23 +55,22 @@ def choose() -> tuple[str, str, chart.Asked | None]:
         with slot:
             if view == HELPS:
                 tasks = list(dict.fromkeys(task for place in tried for task in place.tasks))
-                return view, _task([*tasks, *([AVERAGE] if len(tasks) > 1 else [])], tasks[0], "all its tasks"), None
-            if view == ERROR:
+                task = _task([*tasks, *([AVERAGE] if len(tasks) > 1 else [])], tasks[0], "all its tasks")
+            elif view == ERROR:
                 return view, _task([AVERAGE, *dict.fromkeys(task for task, _ in judged)], AVERAGE, "all tasks"), None
-            task, model = _place(found)
-        return view, task, _asked(task, model)
+            else:
+                task, model = _place(found)
+        return view, task, _tried(task, tried) if view == HELPS else _asked(task, model)
 
 
-def of_search(task: str) -> tuple[search.Place, tuple[str, ...], str]:
-    """Draw the choices of *What helps ADMM?*: where the search was made, and what is judged by."""
-    there = [p for p in frame.cached_search(search.places, SEARCHED) if task == AVERAGE or task in p.tasks]
-    names = {f"{p.pattern}-{p.epochs:g}-{p.model}": p for p in there}
-    with st.container(horizontal=True, vertical_alignment="center"):
-        quantity = _quantity(KL)
-        where = OWN.choose("at", "Where", list(names), words=lambda key: _where(names[key]), kind="place", quiet=True,
-                           width=220) if len(names) > 1 else next(iter(names))
+def _tried(task: str, tried: Sequence[search.Place]) -> Tried:
+    """The choices of *What helps ADMM?*, drawn in the bar: what is judged by, and where the search was made."""
+    names = {f"{p.pattern}-{p.epochs:g}-{p.model}": p for p in tried if task == AVERAGE or task in p.tasks}
+    quantity = _quantity(KL)
+    where = OWN.choose("at", "Where", list(names), words=lambda key: _where(names[key]), kind="place", quiet=True,
+                       width=220) if len(names) > 1 else next(iter(names))
     place = names[where]
-    return place, place.tasks if task == AVERAGE else (task,), quantity
+    return Tried(place, place.tasks if task == AVERAGE else (task,), quantity)
 
 
 def _quantity(default: str) -> str:

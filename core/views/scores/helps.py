@@ -23,7 +23,7 @@ from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 38, 92  # pixels a row, and over and under them all
 ASIDE = 0.17  # of a row: the dots a little above its middle, the diamonds below
-CHOSE, UNSEEN = "the search chose by these", "nothing was chosen by these"
+CHOSE, UNSEEN = "examples that the search chooses by", "examples that nothing is chosen by"
 SMALL_PRINT = (
     "Every row has the same budget: the same dense model, the same examples to train on, the same epochs; where a step "
     "takes more passes through the model than one, its row says so. The search "
@@ -49,6 +49,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
             for end in (one.versus.interval.low, one.versus.interval.high)] + [0.0]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     title = words.name_of(method, trained=True)
+    side = "right" if QUANTITIES[quantity].more else "left"
     figure = build([_marks(rows, names, quantity, method, unseen=False),
                     _marks(rows, names, quantity, method, unseen=True)], {
         "margin": {"l": 230, "r": 24, "t": 34, "b": 56}, "showlegend": True,
@@ -56,8 +57,9 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(method), "width": 2}, "layer": "below"}],
         "xaxis": {"range": [min(ends) - room, max(ends) + room],
-                  "title": {"text": words.axis_of(quantity, title)}},
+                  "title": {"text": f"{words.axis_of(quantity, title)}; the {side} is better"}},
         "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "ticktext": names, "showgrid": False,
+                  "zeroline": False,
                   "range": [-0.6, len(rows) - 0.4]},
     }, EDGES + 26 + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
     return View(_claim(rows, chosen, place, tasks, title, quantity), figure, None,
