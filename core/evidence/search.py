@@ -16,7 +16,7 @@ from core.evidence.estimates import Judged, judged
 from core.evidence.groups import Group, groups, settings
 from core.evidence.quantities import KL, LOSS, QUANTITIES
 from core.evidence.ways import DENSE
-from core.methods import METHODS
+from core.methods import METHODS, entry_of
 from core.methods.knobs import knobs_of, make_knobs
 from core.runs.answers import UNSEEN
 from core.runs.records import RunSpec
@@ -69,7 +69,10 @@ class Effect:
     def passes(self) -> float:
         """Passes forward and backward that a step took, on average: with more than one the budget is not the same."""
         spec = self.chose.groups[0].spec
-        return make_knobs(METHODS[spec.method].knobs, spec.knobs).passes
+        try:
+            return make_knobs(entry_of(spec.method).knobs, spec.knobs).passes
+        except InputError:  # a method or a knob that this version does not know
+            return 1.0
 
 
 def searched(entries: Iterable[Entry]) -> Searched:
@@ -115,8 +118,8 @@ def effects(found: Searched, place: Place, tasks: Sequence[str], method: str, qu
     Only what was run on all of *tasks*; paired by example and by seed, with the interval of `core.statistics`.
     Raises InputError where *method* was not run by itself on all of them.
     """
-    rows, unseen = (_ways(part, place, tasks, quantity) for part in (found.chose, found.unseen))
     base = (method, ())
+    rows, unseen = (_ways(part, place, tasks, base, quantity) for part in (found.chose, found.unseen))
     if base not in rows:
         raise InputError(f"{method} by itself was not run on {', '.join(tasks)} at {place.pattern}",
                          "a method with a recorded search", "See `python -m core helps`.")
@@ -149,18 +152,19 @@ def row_name(effect: Effect, method: str) -> str:
     return own if effect.passes == 1 else f"{own} (passes \N{MULTIPLICATION SIGN}{effect.passes:g})"
 
 
-def _ways(part: Iterable[Cell], place: Place, tasks: Sequence[str], quantity: str) -> dict[Key, tuple[Group, ...]]:
+def _ways(part: Iterable[Cell], place: Place, tasks: Sequence[str], base: Key,
+          quantity: str) -> dict[Key, tuple[Group, ...]]:
     """The groups at *place* by their key, a group a task."""
+    here = (c for c in part if c.record.spec.task in tasks and c.defines(quantity) and not c.record.spec.bits
+            and (c.record.spec.model, c.record.spec.pattern, c.record.spec.epochs)
+            == (place.model, place.pattern, place.epochs))
+    keyed = [((g.spec.method, changes_of(g.spec)), g) for g in groups(here)]
     held: dict[Key, dict[str, Group]] = {}
     budgets: dict[str, str] = {}
-    mine = groups(c for c in part if c.record.spec.model == place.model and c.defines(quantity))
-    for g in sorted(mine, key=lambda g: -len(g.cells)):
-        spec = g.spec
-        if (spec.pattern, spec.epochs) != (place.pattern, place.epochs) or spec.task not in tasks or spec.bits:
-            continue
-        # Of several budgets of a task (other held-out sets, other teachers) the one with most seeds: no mixing.
-        if budgets.setdefault(spec.task, _budget(spec)) == _budget(spec):
-            held.setdefault((spec.method, changes_of(spec)), {})[spec.task] = g
+    for key, g in sorted(keyed, key=lambda one: (one[0] != base, -len(one[1].cells))):
+        # Of several budgets of a task (other teachers, other lengths) the one that *base* has with most seeds.
+        if budgets.setdefault(g.spec.task, _budget(g.spec)) == _budget(g.spec):
+            held.setdefault(key, {})[g.spec.task] = g
     return {key: tuple(by[task] for task in tasks) for key, by in held.items() if all(task in by for task in tasks)}
 
 
