@@ -48,7 +48,7 @@ def test_a_watched_run_plays_over_its_moments(monkeypatch: pytest.MonkeyPatch, w
     app = open_page(monkeypatch, watched_store, "activations")
     assert charts(app) == 2
     for k in (0, -1):
-        assert re.fullmatch(r"Block output: [\d.]+.% of the regions are quiet\.", text(app, "claim", k))
+        assert re.fullmatch(r"Block output, all layers: [\d.]+.% of the regions are quiet\.", text(app, "claim", k))
     assert text(app, "claim") != text(app, "claim", 0) and "final: quiet regions" in header(app)["alt"]
     assert (header(app)["default"], len(header(app)["moments"])) == (8, 9)
     assert "before runs watched" not in said(app)
@@ -59,7 +59,8 @@ def test_a_watched_run_plays_over_its_moments(monkeypatch: pytest.MonkeyPatch, w
 def test_map_moment_and_part_come_from_the_link(monkeypatch: pytest.MonkeyPatch, watched_store: Store, name: str,
                                                 title: str) -> None:
     app = open_page(monkeypatch, watched_store, "activations", map=name, k="3")
-    assert text(app, "claim", 3).startswith(f"{title}: ") and f"{title}, all layers, final" in header(app)["alt"]
+    assert text(app, "claim", 3).startswith(f"{title}, all layers: ")
+    assert f"{title}, all layers, final" in header(app)["alt"]
     assert f"{title} on the training sample" in said(app)
     app = open_page(monkeypatch, watched_store, "activations", map=name, part="sizes", layer="2")
     assert f"{title} of layer 2, training sample:" in said(app)

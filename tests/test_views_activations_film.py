@@ -52,7 +52,7 @@ def test_every_share_of_the_glance_equals_a_loop(run: Run, name: str, k: int) ->
         assert (f"{points:+.1f} points".replace("-", "−") if points else "same") in texts
 
 
-def test_the_tiles_are_the_norms_over_the_median_and_quiet_ones_are_empty(run: Run) -> None:
+def test_the_tiles_are_the_norms_over_the_median_and_quiet_ones_are_grey(run: Run) -> None:
     view = all_layers.glance(run, "p0", "ffn", 2, 5)
     felt, change = view.figure.data
     assert (felt.zmin, felt.zmax, change.zmin, change.zmax) == (0, 200, -100, 100)
@@ -66,8 +66,10 @@ def test_the_tiles_are_the_norms_over_the_median_and_quiet_ones_are_empty(run: R
         for r in range(rows):
             for c in range(cols):
                 share = values[r, c] / middle
-                expected = 0 if share < 0.25 else 100 * min(share, 2)
+                expected = 1 if share < 0.25 else 100 * min(share, 2)
                 assert abs(int(tile[r, c]) - expected) <= 0.51, (band, r, c)
+    colours = [colour for at, colour in felt.colorscale if at <= 1 / 200]
+    assert colours[0] == colours[1] == style.rgba(style.PRUNED, 0) and colours[2] == style.rgba(style.PRUNED)
     tile = change.z[-rows:, columns - cols:]
     assert np.abs(tile - np.clip((now - dense) / middle, -1, 1) * 100).max() <= 0.51
 
@@ -234,7 +236,7 @@ def test_the_strip_shows_the_weights_that_make_the_region_that_changed_most(run:
     assert f"50 % of “{part_of(full)}” in layer 2 is zero" in view.claim.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert f"{style.percent(0.0)} → {style.percent(share)}; " in view.claim
     assert view.table["pruned"].tolist()[:2] == [0.5, share]
-    assert (felt.z == 0).sum() >= 9  # the quiet column is empty
+    assert (felt.z == 1).sum() >= 9  # the quiet column is grey
 
 
 def test_the_strip_of_a_run_without_weights_shows_its_mask(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All layers at a glance: region norms as small maps, dense | at one moment | change, and what is quiet left empty.
+"""All layers at a glance: region norms as small maps, dense | at one moment | change, and what is quiet in grey.
 
 One heatmap holds all tiles of a kind, with gaps between them, as codes of one byte: a browser paints it as fast as one,
 and a move of the scrubber sends 0.1 MB.
@@ -25,16 +25,19 @@ from core.views.drawing.view import View
 ACROSS = 7  # tiles side by side; more layers go into a second line
 TOP = 2.0  # colours run from 0 to this many medians
 STEPS = 200  # codes over that range: 100 is the median
-FELT: list[tuple[float, str]] = [  # quiet is the page's own tone; the step up makes the threshold visible
-    (0.0, style.rgba(style.SEQUENTIAL_HUE, 0)), (QUIET / TOP, style.rgba(style.SEQUENTIAL_HUE, 0)),
+STILL = 1 / STEPS  # of that range: the code of all that is quiet; 0 is the page between two tiles
+FELT: list[tuple[float, str]] = [  # quiet is grey, as in the films; the step makes the threshold visible
+    (0.0, style.rgba(style.PRUNED)), (QUIET / TOP, style.rgba(style.PRUNED)),
     (QUIET / TOP, style.rgba(style.SEQUENTIAL_HUE, 0.22)), (0.5, style.rgba(style.SEQUENTIAL_HUE, 0.62)),
     (1.0, style.rgba(style.SEQUENTIAL_HUE, 1))]
+SHEET: list[tuple[float, str]] = [  # FELT for codes: what is no region is the page's own tone
+    (0.0, style.rgba(style.PRUNED, 0)), (STILL / 2, style.rgba(style.PRUNED, 0)), (STILL / 2, FELT[0][1]), *FELT[1:]]
 
 
 def felt_codes(relative: Floats) -> NDArray[np.uint8]:
-    """Codes 0..STEPS of norms over the median: 0 where quiet, STEPS at TOP and above."""
+    """Codes 1..STEPS of norms over the median: 1 where quiet, STEPS at TOP and above."""
     codes = np.rint(np.clip(relative / TOP, 0, 1) * STEPS)
-    return np.where(relative < QUIET, 0, codes).astype(np.uint8)
+    return np.where(relative < QUIET, 1, codes).astype(np.uint8)
 
 
 def change_codes(difference: Floats) -> NDArray[np.int8]:
@@ -95,7 +98,7 @@ def glance(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     claim = claim_at(found, k, name)
     alt = f"Small maps of region norms for {sheet.count} layers, {rows} tokens × {cols} " \
           f"regions each: dense, {moment_words(found.moments[k])}, change. {claim}"
-    play = "Press Play: regions go empty as they fall quiet. " if found.watched else ""
+    play = "Press Play: regions go grey as they fall quiet. " if found.watched else ""
     return View(claim, figure, None, alt, table, f"{play}{RULE} Colour ends at twice that median, change at one, layer "
                 "by layer.",
                 heading=heading_at(found, k, name))
@@ -110,7 +113,7 @@ def heading_at(found: Film, k: int, name: str) -> str:
     """The same with one number; "" where only one of the two models is known."""
     now = _table(found, k)["quiet, shown"]
     return "" if now.isna().all() or _table(found, k)["quiet, dense"].isna().all() else \
-        f"{map_title(name)}: {style.percent(float(now.mean()))} of the regions are quiet."
+        f"{map_title(name)}, all layers: {style.percent(float(now.mean()))} of the regions are quiet."
 
 
 def claim_at(found: Film, k: int, name: str) -> str:
@@ -156,7 +159,7 @@ def _picture(found: Film, k: int, sheet: _Sheet, chosen: int, keep: str) -> go.F
                           "y1": top + sheet.rows - 0.5, "line": {"width": 2.5, "color": style.ACCENT}
                           if layer == chosen else {"width": 1, "color": style.RULE}})
     place = {"type": "heatmap", "hoverinfo": "skip"}
-    data = [{**place, "z": felt, "zmin": 0, "zmax": STEPS, "colorscale": FELT, "colorbar": _bar(
+    data = [{**place, "z": felt, "zmin": 0, "zmax": STEPS, "colorscale": SHEET, "colorbar": _bar(
                 sheet, 0, 2, [STEPS * QUIET / TOP / 2, STEPS / TOP, STEPS], ["quiet", "median", "2 ×"])},
             {**place, "z": change, "zmin": -100, "zmax": 100, "colorscale": style.DIVERGING, "colorbar": _bar(
                 sheet, 2, 3, [-82, 0, 82], ["shrank", "same", "grew"])}]

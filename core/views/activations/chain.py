@@ -16,7 +16,7 @@ from core.runs.names import layer_of, part_of
 from core.runs.regions import REGION
 from core.runs.store import Run
 from core.views.activations import margins
-from core.views.activations.all_layers import FELT, STEPS, felt_codes
+from core.views.activations.all_layers import SHEET, STEPS, felt_codes
 from core.views.activations.kept_sentence import layer_words, of_layer, tokens_of
 from core.views.activations.region_film import BLOCK, Film, film, map_title, map_words
 from core.views.drawing import maps, style
@@ -66,7 +66,7 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
     claim = _claim(pair, found, layer, link, margins.claim(chances, labels))
     alt = f"Three pictures: a piece of a matrix, the regions of a feature map, bars of the answers. {claim}"
     return View(claim, figure, None, alt, _table(pair, link, chances, labels), _try(link, pair),
-                heading=_heading(link, margins.heading(chances, labels)))
+                heading=_heading(link, layer, margins.heading(chances, labels)))
 
 
 def matrix_of(run: Run, name: str, layer: int) -> str | None:
@@ -151,7 +151,7 @@ def _felt(found: Film, layer: int, link: _Link, tokens: list[str]) -> tuple[list
     words = [f"{side}<br>{style.percent(share, 2)} quiet" if np.isfinite(share) else f"{side}<br>not kept"
              for side, share in zip(("dense", "pruned"), link.quiet, strict=True)]
     axes["yaxis2"] |= {"tickvals": [(rows - 1) / 2, down + (rows - 1) / 2], "ticktext": words}
-    return [{"type": "heatmap", "xaxis": "x2", "yaxis": "y2", "z": sheet, "zmin": 0, "zmax": STEPS, "colorscale": FELT,
+    return [{"type": "heatmap", "xaxis": "x2", "yaxis": "y2", "z": sheet, "zmin": 0, "zmax": STEPS, "colorscale": SHEET,
              "showscale": False, "hoverinfo": "skip"}], {**axes, "annotations": [], "shapes": boxes}
 
 
@@ -187,10 +187,10 @@ def _claim(pair: Pair | None, found: Film, layer: int, link: _Link, answer: str)
     return whole[0].upper() + whole[1:]
 
 
-def _heading(link: _Link, answer: str) -> str:
+def _heading(link: _Link, layer: int, answer: str) -> str:
     """The answer, and how much falls quiet on the way to it."""
     quiet = link.quiet[1]
-    felt = f"; {style.percent(quiet)} of the regions are quiet" if np.isfinite(quiet) else ""
+    felt = f"; {style.percent(quiet)} of the regions of {of_layer(layer)} are quiet" if np.isfinite(quiet) else ""
     return f"{answer[0].upper()}{answer[1:]}{felt}."
 
 
@@ -198,7 +198,7 @@ def _try(link: _Link, pair: Pair | None) -> str:
     if pair is None:
         return "The embeddings stay dense. Choose a layer in the bar: the three pictures follow."
     which = "The weights make the outlined region, the one that changed most. " if link.region is not None else ""
-    return f"{which}Grey is pruned, empty is quiet. Choose another layer in the bar: all three follow. What a layer " \
+    return f"{which}Grey is pruned, or quiet. Choose another layer in the bar: all three follow. What a layer " \
            "feels also carries what was pruned in the layers before it."
 
 

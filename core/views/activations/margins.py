@@ -87,10 +87,15 @@ def bars(run: Run, found: Chances, labels: list[str]) -> list[Part]:
     names = [maps.wrapped(label, 16) for label in labels] or ["value"]
     return [{"type": "bar", "orientation": "h", "y": names, "x": values, "name": side, "textposition": "outside",
              "cliponaxis": False, "textfont": {"size": 14},
-             "text": [style.percent(float(v)) if labels else f"{float(v):.2f}" for v in values],
+             "text": [_chance(float(v)) if labels else f"{float(v):.2f}" for v in values],
              "marker": {"color": colour(run, side)}, "showlegend": True,
              "hovertemplate": f"{html.escape(side)}: %{{y}} %{{x:{'.1%' if labels else '.2f'}}}<extra></extra>"}
             for side, values in found.items()]
+
+
+def _chance(share: float) -> str:
+    """A probability on its bar: of one that no bar can show, only that it is small."""
+    return f"<{style.SPACE}0.1{style.SPACE}%" if 0 < share < 0.001 else style.percent(share)
 
 
 def colour(run: Run, side: str) -> str:

@@ -66,7 +66,7 @@ def regions(run: Run, probe: str, name: str, layer: int) -> View:
     tokens = tokens_of(run, probe)
     return View(claim, _figure(panels, tokens, "region", f"{run.record.id}/{probe}/{name}/{layer}"), None,
                 f"{len(tokens)} tokens × {_width(found, i)} regions. {claim}", _table(shares, layer),
-                f"{RULE} What is quiet is left empty. Single features are kept of the block output only.",
+                f"{RULE} What is quiet is grey. Single features are kept of the block output only.",
                 heading=style.lead(claim))
 
 

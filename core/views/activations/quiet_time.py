@@ -48,12 +48,14 @@ def over_time(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
         "yaxis": {"tickformat": ".0%", "range": [0, min(top, 1.02)], "title": {"text": "quiet regions"}, "nticks": 5},
     }, HEIGHT, legend=True, revision=f"{run.record.id}/{probe}/{name}")
     claim = _claim(found, sample, sentence, k, name)
-    end = sentence[-1] if np.isnan(sample).all() else sample.mean(axis=1)[-1]
+    alone = bool(np.isnan(sample).all())
+    end, where = (sentence[-1], "this sentence") if alone else (sample.mean(axis=1)[-1], "training text")
     return View(claim, figure, None, f"Lines over {len(x)} moments. {claim}", _table(found, sample, level, sentence),
                 "Choose another layer in the bar on top: the blue line is that layer alone. Dotted, at one level: what "
                 "stays quiet when every map is scaled to the dense one's root mean square, so that a softer map does "
                 "not count.",
-                heading=f"At the end {style.percent(float(end))} of the regions are quiet." if np.isfinite(end) else "")
+                heading=f"On {where} {style.percent(float(end))} of the regions are quiet at the end."
+                if np.isfinite(end) else "")
 
 
 def sampled(found: Film, name: str, which: Literal["quiet", "level"] = "quiet") -> np.ndarray:
