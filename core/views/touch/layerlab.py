@@ -58,7 +58,7 @@ def film(path: LayerPath, lines: Mapping[str, float], pinned: LayerPath | None =
     if found.frames[0].w.shape != _shape(path):
         reel.add("whole", whole_matrix(reel, _means(path), _shape(path), cut, pick=True))
         below.insert(0, column("whole", weight=0.55, least=110))
-    rows = [row(column("say"), height=SAYS), row(*maps_of, column("held", "lost", least=170)),
+    rows = [row(column("say"), height=SAYS), row(*maps_of, column("held", "lost", least=215)),
             row(*below, height=LOW)]
     if path.grid is not None and (names := levels_of_w(reel, path)):
         reel.add("near", panels.words("", [levels_said(path, k) for k in stops], height=SAYS))

@@ -32,7 +32,7 @@ def film(path: PlanePath) -> Film:
     reel.add("time", panels.curves("", _strips(path), alt=_curves_alt(path)))
     return reel.film(claim(path, path.last), _plane_alt(path, path.last), _iterations(path), [
         row(column("claim"), height=30),
-        row(column("plane", weight=0.8, least=330), column("steps", "judged", "time", least=330), height=HIGH)])
+        row(column("plane", least=330), column("steps", "judged", "time", least=330), height=HIGH)])
 
 
 def reach(path: PlanePath) -> tuple[list[float], list[float]]:

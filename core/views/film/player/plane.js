@@ -163,10 +163,10 @@ class Plane {
     const line = make("div", "key wraps");
     for (const path of [...this.panel.paths, ...this.panel.spots]) {
       if (path.hidden) continue;
-      const square = make("i", "gone");
-      square.style.background = path.colour;
+      const mark = make("i", `gone ${path.shape}${path.open ? " open" : ""}`);
+      mark.style[path.open ? "borderColor" : "background"] = path.colour;
       const entry = make("span", "line");
-      entry.append(square, make("span", "", path.words ?? path.name));
+      entry.append(mark, make("span", "", path.words ?? path.name));
       line.append(entry);
     }
     return line;
