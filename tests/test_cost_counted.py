@@ -101,7 +101,8 @@ def test_the_first_and_the_last_setting() -> None:
     (summary.byte_words(999), "999 B"), (summary.byte_words(90_867_952), "90.9 MB"),
     (summary.byte_words(999_600), "1 MB"), (summary.flop_words(6_815_744), "6.82 MFLOP"),
     (summary.time_words(1), "1 µs"), (summary.time_words(2_500_000), "2.5 s"), (summary.time_words(4e9), "4000 s"),
-    (summary.time_words(999.7e6), "1000 s"),
+    (summary.time_words(999.7e6), "1000 s"), (summary.time_words(976, 1070), "0.976 ms"),
+    (summary.time_words(1070, 976), "1.07 ms"), (summary.time_words(1, 1e6), "1 µs"),
     (summary.count_words(10_616_832), "10.6 M")])
 def test_amounts_in_words(text: str, words: str) -> None:
     assert text == words

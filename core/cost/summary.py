@@ -69,9 +69,10 @@ def savings(record: RunRecord, cost: Cost | None) -> list[Saving]:
 def timed(passes: Passes, model: str, where: str = "") -> Saving:
     """How many times faster *model* was than dense, pass by pass: the median ratio with its 95 % interval."""
     here, dense = passes.micros[model], passes.micros["dense"]
+    before, after = quartiles(dense).value, quartiles(here).value
     ratios = [d / h for d, h in zip(dense, here, strict=True)]
     return Saving(f"Time{where}, {setting(passes)}", RUNS_AS[model], median(ratios), "measured",
-                  time_words(quartiles(dense).value), time_words(quartiles(here).value))
+                  time_words(before, after), time_words(after, before))
 
 
 def setting(passes: Passes) -> str:
@@ -141,34 +142,35 @@ def _counted(record: RunRecord) -> list[Saving]:
     return [own, _exact("Bytes of the whole file", form, whole, -(-found.model_bits // 8), "counted", byte_words)]
 
 
-def _exact(what: str, form: str, dense: int, here: int, how: How, words: Callable[[float], str]) -> Saving:
+def _exact(what: str, form: str, dense: int, here: int, how: How, words: Callable[[float, float], str]) -> Saving:
     value = dense / here if here else math.nan
-    return Saving(what, form, Interval(value, value, value), how, words(dense), words(here))
+    return Saving(what, form, Interval(value, value, value), how, words(dense, here), words(here, dense))
 
 
-def count_words(value: float) -> str:
+def count_words(value: float, beside: float = 0.0) -> str:
     """`10.6 M`, in at most three digits."""
-    return _scaled(value, ("", " k", " M", " G", " T"))
+    return _scaled(value, beside, ("", " k", " M", " G", " T"))
 
 
-def byte_words(value: float) -> str:
+def byte_words(value: float, beside: float = 0.0) -> str:
     """`90.9 MB`: powers of ten, as files are counted."""
-    return _scaled(value, (" B", " kB", " MB", " GB", " TB"))
+    return _scaled(value, beside, (" B", " kB", " MB", " GB", " TB"))
 
 
-def flop_words(value: float) -> str:
+def flop_words(value: float, beside: float = 0.0) -> str:
     """`680 MFLOP`: operations, not operations a second."""
-    return _scaled(value, (" FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP"))
+    return _scaled(value, beside, (" FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP"))
 
 
-def time_words(micros: float) -> str:
+def time_words(micros: float, beside: float = 0.0) -> str:
     """`1.24 ms`, from microseconds."""
-    return _scaled(micros, (" µs", " ms", " s"))
+    return _scaled(micros, beside, (" µs", " ms", " s"))
 
 
-def _scaled(value: float, units: Sequence[str]) -> str:
-    step = 0
-    while abs(value) >= 999.5 and step < len(units) - 1:
-        value, step = value / 1000, step + 1
+def _scaled(value: float, beside: float, units: Sequence[str]) -> str:
+    """In the unit that suits the larger of *value* and *beside*, where a hundredth of it still shows both."""
+    largest, step = max(abs(value), abs(beside) if abs(beside) < 100 * abs(value) else 0.0), 0
+    while largest >= 999.5 and step < len(units) - 1:
+        value, largest, step = value / 1000, largest / 1000, step + 1
     digits = f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
     return f"{digits}{units[step]}"

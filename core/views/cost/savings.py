@@ -43,7 +43,7 @@ def picture(run: Run, stamp: Stamp) -> View:
                   "range": [-0.6, len(names) - 0.4], "automargin": True},
         "shapes": [{"type": "line", "xref": "x", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour("dense"), "width": 2}, "layer": "below"}],
-        "annotations": [{"text": f"<b>{s.factor}</b>  {s.dense} → {s.here}", "x": AXIS + 0.02, "xref": "paper", "y": n,
+        "annotations": [{"text": f"<b>{s.factor}</b>  {_move(s)}", "x": AXIS + 0.02, "xref": "paper", "y": n,
                          "xanchor": "left", "showarrow": False, "font": {"size": 15}}
                         for s, n in zip(found, names, strict=True)],
     }, EDGES + ROW * len(names), legend=True, revision=f"savings/{run.record.id}")
@@ -106,6 +106,12 @@ def _marks(form: str, colour: str, rows: Sequence[tuple[Saving, str]], first: bo
             "customdata": [[s.form, s.how, s.dense, s.here] for s, _ in rows],
             "hovertemplate": "<b>%{y}</b>, %{customdata[0]}: %{x:.3g}×<br>%{customdata[2]} dense, "
                              "%{customdata[3]} here<br>%{customdata[1]}<extra></extra>"}
+
+
+def _move(s: Saving) -> str:
+    """Both amounts; a unit that they share is said once."""
+    amount, unit = s.dense.rpartition(" ")[::2]
+    return f"{amount if amount and s.here.endswith(f' {unit}') else s.dense} → {s.here}"
 
 
 def _ends(s: Saving) -> str:
