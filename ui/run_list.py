@@ -15,7 +15,7 @@ from ui import cache, comparing, frame, links, run_zip
 OWN = links.Own("runs", ("search", "method", "pattern", "model", "status", "made", "view"))
 VIEWS = {"list": "All runs", "beside": "ADMM beside its baselines"}
 FOLDED = {"model": "Model", "status": "Status", "made": "Origin"}  # filters behind the button
-HEIGHT = 440  # pixels of a table: with the filters above it is whole on a small screen
+HEIGHT = 440  # pixels of a table: a longer one is as high as the window leaves room, and scrolls
 ROW = 36  # pixels of a row of a table, and of its head
 NUMBER = st.column_config.NumberColumn
 
@@ -77,9 +77,11 @@ def _listed(shown: Sequence[Row], found: Sequence[Row], place: Callable[..., Any
 def _table(name: str, table: Any, stamp: str, mode: Literal["multi-row", "single-row"], config: dict[str, Any],
            alt: str) -> list[int]:
     """A table whose rows can be ticked; the rows ticked. *stamp*: what was ticked in another list is forgotten."""
-    event = st.dataframe(table, key=f"runs.{name}.{stamp}", height=min(HEIGHT, ROW * (len(table) + 1) + 2),
-                         hide_index=True, on_select="rerun", selection_mode=mode, column_config=config, placeholder="",
-                         alt=alt)
+    whole = ROW * (len(table) + 1) + 2
+    place = st.container(key="window-high") if whole > HEIGHT else st.container()
+    event = place.dataframe(table, key=f"runs.{name}.{stamp}", height="stretch" if whole > HEIGHT else whole,
+                            hide_index=True, on_select="rerun", selection_mode=mode, column_config=config,
+                            placeholder="", alt=alt)
     return [row for row in event["selection"]["rows"] if row < len(table)]
 
 

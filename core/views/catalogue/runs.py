@@ -52,12 +52,23 @@ class Row:
 
 
 def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
-    """All folders: real tasks before built-in ones, runs of one task, model and pattern together, dense before pruned,
-    by method; the damaged last."""
+    """All folders: real tasks before built-in ones, runs of one task, model and pattern together, dense first and then
+    the mildest pattern, by method; the damaged last."""
     listed = list(entries)
-    apart = told_apart(e.record for e in listed if e.record is not None)
-    found = [_damaged(e) if e.record is None else _row(e, e.record, apart[e.id]) for e in listed]
+    records = [e.record for e in listed if e.record is not None]
+    apart, mild = told_apart(records), _mildest(records)
+    found = [_damaged(e) if e.record is None else _row(e, e.record, apart[e.id], mild[e.record.spec.pattern])
+             for e in listed]
     return tuple(sorted(found, key=lambda r: r.place))
+
+
+def _mildest(records: Iterable[RunRecord]) -> dict[str, float]:
+    """The least share of zeros that any run of a pattern has."""
+    found: dict[str, float] = {}
+    for r in records:
+        zeros = r.sparsity if r.matrices and r.spec.method != "dense" else 0.0
+        found[r.spec.pattern] = min(zeros, found.get(r.spec.pattern, zeros))
+    return found
 
 
 def _damaged(entry: Entry) -> Row:
@@ -66,7 +77,7 @@ def _damaged(entry: Entry) -> Row:
                text=f"{entry.id} damaged {MADE[made]} {why}".casefold())
 
 
-def _row(entry: Entry, record: RunRecord, apart: str) -> Row:
+def _row(entry: Entry, record: RunRecord, apart: str, zeros: float) -> Row:
     spec, results, order = record.spec, record.results, list(METHODS)
     made = "recorded" if entry.recorded else "here"
     pattern = style.pattern_words(spec.pattern, spec.bits) if spec.method != "dense" else ""
@@ -81,7 +92,8 @@ def _row(entry: Entry, record: RunRecord, apart: str) -> Row:
         results.final if results else None, results.dense if results else None,
         record.sparsity if record.matrices and spec.method != "dense" else None,
         len(record.snapshots) or len(record.film), record.created[:10],
-        (False, synthetic, spec.task, model, pattern, at, spec.epochs, spec.seed, record.id), " ".join(said).casefold())
+        (False, synthetic, spec.task, model, bool(pattern), zeros, pattern, at, spec.epochs, spec.seed, record.id),
+        " ".join(said).casefold())
 
 
 def _details(record: RunRecord, apart: str) -> str:
