@@ -57,11 +57,11 @@ def model_film(run: Run) -> None:
 frame.opening("watch")
 run = frame.pick_run()
 if run is not None:
-    with st.container(key="one-screen", horizontal=True, horizontal_alignment="right"):
+    with st.container(key="one-screen", horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        asked = lesson_strip.asking() is not None  # what the run cost would answer the lesson's question
+        if not asked and (words := frame.cached_over(telling.cost, run.record.id)):
+            st.caption(links.plain(words), width="stretch")
         view = OWN.choose("view", "Show", list(VIEWS), look="segments", words=VIEWS.__getitem__, quiet=True)
-    asked = lesson_strip.asking() is not None  # what the run cost would answer the lesson's question
-    if not asked and (words := frame.cached_over(telling.cost, run.record.id)):
-        st.caption(links.plain(words))
     with frame.guarded():
         if view == "matrix":
             matrix_film(run)

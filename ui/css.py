@@ -34,7 +34,9 @@ CSS = """
 .stMainBlockContainer h1 { padding: 0; letter-spacing: -0.01em; font-size: 1.5rem; }
 .stMainBlockContainer h2 { padding: 0.1rem 0; line-height: 1.35; font-size: 1.2rem;
   max-width: 68rem; text-wrap: pretty; }
-.st-key-heading { padding-right: 3rem; }
+/* Nothing but scripts stands between the title and what follows it: one gap is enough there. */
+.st-key-heading { padding-right: 3rem; margin-bottom: -1rem; }
+.stMain:has(.st-key-one-screen) .st-key-heading { margin-bottom: 0; }
 .st-key-heading [data-testid="stCaptionContainer"] p { padding-bottom: 0.2rem; }
 .st-key-bar [data-baseweb="select"] { font-size: 0.93rem; }
 .st-key-side [data-baseweb="select"] { font-size: 0.85rem; }
@@ -44,6 +46,12 @@ CSS = """
   text-decoration-color: rgba(128,134,142,0.7); }
 .stMain [data-testid="stPageLink-NavLink"]:hover p { text-decoration-color: currentColor; }
 .stSidebar { max-width: 250px; }
+@media (min-width: 641px) {  /* all twenty pages on a small screen, and the note under them on a large one */
+  .stSidebar [data-testid="stSidebarHeader"] { height: 2rem; margin-bottom: 0.4rem; }
+  .stSidebar [data-testid="stSidebarNavItems"] li { margin: 0; }
+  .stSidebar [data-testid="stSidebarNavLink"] { height: 1.62rem; margin: 0; }
+  .stSidebar [data-testid="stNavSectionHeader"] { margin-top: 0.3rem; margin-bottom: 0.1rem; }
+}
 .stMain .katex { font-size: 1.05em; }
 .stMain .stLatex { padding: 0; }
 .stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }
@@ -60,12 +68,17 @@ CSS = """
 .stMain:has(.st-key-one-screen) h2 { padding-bottom: 0.8rem; max-width: none; }
 [class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0;
   color: inherit; }
+/* The steps of a lesson in columns: all of them on one screen. */
+[class*="st-key-steps-"] { display: block; columns: 17rem; }
+[class*="st-key-steps-"] > * { break-inside: avoid; }
+.stMain .st-key-window-high { flex: none; height: max(440px, calc(100vh - 300px)); }
 .st-key-picked { min-height: 2.6rem; }
 .st-key-picked code { white-space: nowrap; }
-.st-key-learn [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;
+[class*="st-key-learn"] [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;
   padding: 0.5rem 1.1rem; }
-.st-key-learn [data-testid="stPageLink-NavLink"]:hover { background: #2359ad; }
-.st-key-learn [data-testid="stPageLink-NavLink"] p { color: #ffffff; text-decoration: none; font-weight: 600; }
+[class*="st-key-learn"] [data-testid="stPageLink-NavLink"]:hover { background: #2359ad; }
+[class*="st-key-learn"] [data-testid="stPageLink-NavLink"] :is(p, span) { color: #ffffff;
+  text-decoration: none; font-weight: 600; }
 .card .name { display: flex; align-items: baseline; gap: 0.5rem; font-weight: 600; padding: 0.15rem 0 0.45rem; }
 .card .name i { width: 0.7rem; height: 0.7rem; border-radius: 2px; flex: none; }
 .card .name a { color: inherit; text-decoration: none; }

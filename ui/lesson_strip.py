@@ -49,7 +49,7 @@ SILENT = "What this picture comes to is said once the question of the lesson is 
 # run give way. What the step speaks of has a line at its left, in the theme's accent.
 MARK = """
 .stSidebar, [data-testid="stExpandSidebarButton"], .st-key-plane-case, .st-key-plane-case + .stElementContainer,
-.st-key-bar, .st-key-one-screen { display: none; }
+.st-key-bar, .st-key-one-screen [data-testid="stButtonGroup"] { display: none; }
 .stAppHeader { position: absolute; left: auto; right: 0; width: 3.5rem; background: none; }
 .stMain .stMainBlockContainer.stMainBlockContainer { padding: 0.8rem 3.5rem 1rem 2rem; }
 .stMain .stMainBlockContainer > .stVerticalBlock { gap: 0.6rem; }
@@ -112,9 +112,11 @@ def query(lesson: Lesson, step: Step) -> dict[str, str]:
 def listed(lesson: Lesson) -> None:
     """The steps of *lesson* as links, and the one that begins it."""
     st.markdown(links.plain(lesson.words))
-    _link(lesson, 0, "Start the lesson", ":material/play_arrow:")
-    for place, step in enumerate(lesson.steps):
-        _link(lesson, place, f"{place + 1}. {links.plain(step.title)}", None)
+    with st.container(key=f"learn-{lesson.id}"):
+        _link(lesson, 0, "Start the lesson", ":material/play_arrow:")
+    with st.container(key=f"steps-{lesson.id}"):
+        for place, step in enumerate(lesson.steps):
+            _link(lesson, place, f"{place + 1}. {links.plain(step.title)}", None)
 
 
 def lessons() -> None:
