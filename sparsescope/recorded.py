@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.exports.pictures import PICTURES, of_run
 from core.runs.opening import open_named
 from core.runs.store import Run, default_store
-from core.views.catalogue.by_name import VIEWS, view_of
 from core.views.drawing.view import View
 
 COLUMNS = ["id", "task", "model", "method", "pattern", "score", "dense", "sparsity", "status", "recorded"]
@@ -44,19 +44,21 @@ def load_run(run: str | Path) -> Run:
     return open_named(run, default_store())
 
 
-def view(run: Run | str | Path, name: str, matrix: str | None = None, **choices: str) -> View:
+def view(run: Run | str | Path, name: str, matrix: str | None = None, **choices: str | int) -> View:
     """Draw the view *name* (see `views`) of *run*: an opened one, a run id or a run folder.
 
     *matrix*: which one, for the views of a matrix, by its name in the model's state dict without `.weight`; the first
-    when it is left out. *choices*: what a view lets one choose ("weights.model": figure="error", "moved", "energy" or
-    "sparsity"). The view shows itself in a notebook; `figure` is its Plotly figure, `claim` the sentence that
-    it shows, `alt` its text for who cannot see it, `table` its numbers.
+    when it is left out. *choices*: the knobs of the page that shows it, named as in its link ("weights.model":
+    figure="error", "moved", "energy" or "sparsity"; "activations.layer": layer=2), each at the page's default when left
+    out. The view shows itself in a notebook; `figure` is its Plotly figure, `claim` the sentence that it shows, `alt`
+    its text for who cannot see it, `table` its numbers.
 
-    Raises InputError for a run, a view, a matrix or a choice that there is not, and for damaged arrays.
+    Raises InputError for a run, a view, a matrix or a choice that there is not, for a run that keeps nothing of it, and
+    for damaged arrays.
     """
-    return view_of(run if isinstance(run, Run) else load_run(run), name, matrix, **choices)
+    return of_run(run if isinstance(run, Run) else load_run(run), name, matrix, **choices)
 
 
 def views() -> dict[str, str]:
     """The names that `view` knows, and what each shows."""
-    return {name: entry.shows for name, entry in VIEWS.items()}
+    return {name: picture.title for name, picture in PICTURES.items() if picture.alone}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from core.exports.pictures import of_run
 from core.runs.store import Run
-from core.views.catalogue.by_name import view_of
 from core.views.drawing.view import View
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ class Pruned:
     report: Report
     run: Run = field(repr=False)
 
-    def view(self, name: str, matrix: str | None = None, **choices: str) -> View:
+    def view(self, name: str, matrix: str | None = None, **choices: str | int) -> View:
         """Draw the view *name*: see `sparsescope.view`. Raises InputError."""
-        return view_of(self.run, name, matrix, **choices)
+        return of_run(self.run, name, matrix, **choices)
 
     def __str__(self) -> str:
         return str(self.report)

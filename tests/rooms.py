@@ -62,6 +62,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
               "core.inspecting", "core.live", "core.lab.sentence", "core.cost!", *COST,
               *NUMPY_SPARSITY, *LISTS),
     "app": ("ui", "core.errors", "core.runs.roots"),
-    "sparsescope": ("core.errors", "core.methods!", "core.running.in_memory", "core.running.progress", "core.runs",
-                    "core.views"),
+    "sparsescope": ("core.errors", "core.exports.pictures", "core.methods!", "core.running.in_memory",
+                    "core.running.progress", "core.runs", "core.views"),
 }

@@ -15,10 +15,11 @@ import transformers
 
 import sparsescope
 from core.errors import InputError
+from core.exports import pictures
+from core.exports.asked import Asked
 from core.models.tiny import tiny_tokenizer
 from core.runs.store import REPOSITORY, Store
 from core.tasks.loading import load_task
-from core.views.catalogue.by_name import VIEWS
 
 CACHED = REPOSITORY / "cached_runs"
 DENSE = CACHED / "agreement-tiny-dense-s0-62cf933b"
@@ -191,16 +192,31 @@ def test_models_without_linear_layers_or_in_other_types_are_refused(tokenizer: A
 
 
 def test_every_view_of_the_list_draws_a_result_or_a_recorded_run(pruned: sparsescope.Pruned) -> None:
-    assert sparsescope.views().keys() == VIEWS.keys()
-    for name in VIEWS:
-        # Results have no scores.
-        drawn = sparsescope.view(SOLVED, name) if name == "trace.waterfall" else pruned.view(name)
+    assert {name.split(".")[0] for name in sparsescope.views()} == {"weights", "activations", "occupancy", "patterns",
+                                                                    "trace"}
+    recorded = sparsescope.load_run(SOLVED)
+    for name in sparsescope.views():
+        # Results have no scores and no sentences.
+        of_result = name != "trace.waterfall" and not name.startswith("activations.")
+        drawn = pruned.view(name) if of_result else sparsescope.view(recorded, name)
         bundle = drawn._repr_mimebundle_()
         assert drawn.claim in bundle["text/plain"], name
-        kind = "text/html" if name == "occupancy.certificate" else \
-            "application/vnd.plotly.v1+json" if drawn.figure is not None else "image/png"
+        kind = "application/vnd.plotly.v1+json" if drawn.figure is not None else \
+            "text/html" if drawn.image is None else "image/png"
         assert bundle.keys() == {"text/plain", kind}, name
     assert pruned.view("trace.waterfall").figure is None
+    with pytest.raises(InputError, match="keeps no probe sentences"):
+        pruned.view("activations.chain")
+
+
+def test_a_view_of_a_program_is_the_picture_of_the_page() -> None:
+    asked = Asked(Store(CACHED, CACHED), {"run": SOLVED, "layer": "1"})
+    for name in ("occupancy.strip", "activations.layer"):
+        picture = pictures.still(pictures.called(name), asked)
+        choices = {"layer": 1} if name == "activations.layer" else {}
+        drawn = sparsescope.view(SOLVED, name, **choices)  # type: ignore[arg-type]
+        assert picture.claim == drawn.claim and picture.figure == drawn.figure
+    assert drawn.claim != sparsescope.view(SOLVED, "activations.layer").claim
 
 
 def test_the_figure_in_a_notebook_holds_the_weights_before_and_after(pruned: sparsescope.Pruned, dense: Any) -> None:
@@ -252,19 +268,21 @@ def test_recorded_runs_are_listed_and_opened_by_id_and_by_folder(good_store: Sto
     with pytest.raises(InputError, match="There is no folder"):
         sparsescope.load_run(tmp_path / "nothing")
     for name, matrix, words in (("weights.tiles", None, "Did you mean 'weights.tile'?"),
-                                ("trace.timeline", "a", "Leave the matrix out"),
+                                ("trace.timeline", "a", "Leave it out"),
                                 ("weights.tile", "layer.9", "Unknown matrix")):
         with pytest.raises(InputError, match=words):
             sparsescope.view(opened, name, matrix)
     with pytest.raises(InputError, match="Unknown figure 'errors'"):
         sparsescope.view(opened, "weights.model", figure="errors")
-    with pytest.raises(InputError, match="no choices"):
+    with pytest.raises(InputError, match=r"'trace\.timeline' with 'figure'.*Leave it out"):
         sparsescope.view(opened, "trace.timeline", figure="error")
+    with pytest.raises(InputError, match=r"Unknown view 'trace\.drop'"):  # it shows all runs of a setting
+        sparsescope.view(opened, "trace.drop")
 
 
 def test_the_page_of_the_api_names_all_of_it() -> None:
     page = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
     assert [name for name in sparsescope.__all__ if f"`{name}" not in page] == []
     rows = dict(re.findall(r"^\| `([a-z.]+)` \| (.+) \|$", page, flags=re.M))
-    assert {name: rows.get(name) for name in VIEWS} == sparsescope.views()
+    assert {name: rows.get(name) for name in sparsescope.views()} == sparsescope.views()
     assert all(f"`{name}`" in page for name in sparsescope.methods())

@@ -22,7 +22,6 @@ from core.exports.asked import Asked
 from core.exports.html import Screen, page
 from core.exports.names import LONGEST, file_name, source
 from core.runs.store import Store
-from core.views.catalogue.by_name import VIEWS, view_of
 from core.views.drawing.view import View
 from core.views.film import panels
 from core.views.film.reel import Film, Reel, column, row
@@ -145,16 +144,6 @@ def test_a_picture_that_nobody_knows_is_refused_with_the_closest() -> None:
         pictures.of_page("methods")
     with pytest.raises(InputError, match=r"Did you mean 'trace\.timeline'"):
         pictures.called("trace.timelin")
-
-
-def test_a_name_of_the_programs_means_the_same_view(store: Store) -> None:
-    run = store.open(next(r.id for r in store.records() if r.spec.method == "admm"))
-    asked = Asked(store, {"run": run.record.id})
-    for name, view_there in VIEWS.items():
-        assert pictures.called(name).title == view_there.shows
-    for name in ("occupancy.strip", "weights.histogram"):
-        one, other = pictures.still(pictures.called(name), asked), view_of(run, name)
-        assert one.claim == other.claim and one.figure == other.figure
 
 
 def test_figure_writes_a_page_and_says_what_a_person_got_wrong(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from core.errors import InputError, unknown
 from core.evidence.cells import Cell, cells
@@ -14,12 +15,35 @@ from core.runs.records import RunRecord
 from core.runs.store import Entry, Run, Store
 
 
+class Heard(dict[str, str]):
+    """A query that knows which of its keys were asked for: `heard`."""
+
+    def __init__(self, query: Mapping[str, str]) -> None:
+        super().__init__(query)
+        self.heard: set[object] = set()
+
+    def __getitem__(self, key: str) -> str:
+        self.heard.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.heard.add(key)
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a dict's."""
+        self.heard.add(key)
+        return super().get(key, default)
+
+
 @dataclass(frozen=True)
 class Asked:
-    """A link's *query* over the runs of *store*. Everything raises InputError for what the query cannot mean."""
+    """A link's *query* over the runs of *store*, or about *opened*, a run at hand. Everything raises InputError for
+    what the query cannot mean."""
 
     store: Store
     query: Mapping[str, str] = field(default_factory=dict)
+    opened: Run | None = None
 
     @cached_property
     def entries(self) -> list[Entry]:
@@ -42,7 +66,9 @@ class Asked:
         return frozenset(entry.id for entry in self.entries if not entry.recorded)
 
     def run(self, method: str = "admm") -> Run:
-        """The run of the link; else the one that pages open with, *method* theirs."""
+        """The run at hand, or that of the link; else the one that pages open with, *method* theirs."""
+        if self.opened is not None:
+            return self.opened
         if "run" in self.query:
             return self.store.open(self.query["run"])
         found = [r for r in self.records if r.spec.method != "dense" and r.status != "queued"

@@ -1,7 +1,8 @@
 """PICTURES: the one list of what can be taken out of the pages by name, for paper, files and decks.
 
-    PICTURES["trace.timeline"].view(Asked(store, {"run": "..."}))     # -> View
-    made("watch", "", Asked(store, {}))                               # the first picture of a page -> Film
+    still(called("trace.timeline"), Asked(store, {"run": "..."}))     # -> View, as paper shows it
+    made(of_page("watch"), Asked(store, {}))                          # the first picture of a page -> Film
+    of_run(run, "trace.timeline")                                     # -> View of a run at hand
 
 A name is the page and the key of the figure on it, so a link of the app (page, query, `look`) names one too. Some
 pictures stand still, some are films, some are both: then a page shows the film, and paper the view.
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 
 from core.errors import InputError, unknown
 from core.exports import recorded, touched
-from core.exports.asked import Asked
+from core.exports.asked import Asked, Heard
+from core.runs.store import Run, default_store
 from core.views.drawing.view import View
 from core.views.film.reel import Film
 
@@ -23,7 +25,8 @@ MOMENT, END = "k", 1_000_000  # the moment of a film in a link; more than any fi
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure of one page. *view* draws it still, *film* in motion (None where a run keeps no moments)."""
+    """One figure of one page. *view* draws it still, *film* in motion (None where a run keeps no moments). *alone*: it
+    shows one run and asks for nothing beside it, so that programs can have it of a run that lies in no store."""
 
     page: str
     key: str
@@ -31,6 +34,7 @@ class Picture:
     view: Callable[[Asked], View] | None = None
     film: Callable[[Asked], Film | None] | None = None
     first: bool = False  # the film opens at its first moment, as on its page; else at its last
+    alone: bool = False
 
     @property
     def name(self) -> str:
@@ -44,26 +48,26 @@ PICTURES: dict[str, Picture] = {
         Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film, first=True),
         Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film, first=True),
         Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film, first=True),
-        Picture("weights", "maps", "A matrix before and after", recorded.maps, recorded.maps_film),
-        Picture("weights", "tile", "Sixteen by sixteen weights in numbers", recorded.tile),
-        Picture("weights", "histogram", "The weights by size, before and after", recorded.histogram),
-        Picture("weights", "model", "All matrices by one figure", recorded.model_map),
-        Picture("activations", "chain", "Mask, activation and answer", recorded.chain),
-        Picture("activations", "layers", "All layers at a glance", recorded.layers, recorded.layers_film),
-        Picture("activations", "layer", "One layer, token by token", recorded.layer),
-        Picture("activations", "attention", "The attention of one head", recorded.attention),
-        Picture("activations", "sizes", "How large activations are", recorded.sizes),
-        Picture("activations", "time", "How regions fall quiet", recorded.quiet),
+        Picture("weights", "maps", "A matrix before and after", recorded.maps, recorded.maps_film, alone=True),
+        Picture("weights", "tile", "Sixteen by sixteen weights in numbers", recorded.tile, alone=True),
+        Picture("weights", "histogram", "The weights by size, before and after", recorded.histogram, alone=True),
+        Picture("weights", "model", "All matrices by one figure", recorded.model_map, alone=True),
+        Picture("activations", "chain", "Mask, activation and answer", recorded.chain, alone=True),
+        Picture("activations", "layers", "All layers at a glance", recorded.layers, recorded.layers_film, alone=True),
+        Picture("activations", "layer", "One layer, token by token", recorded.layer, alone=True),
+        Picture("activations", "attention", "The attention of one head", recorded.attention, alone=True),
+        Picture("activations", "sizes", "How large activations are", recorded.sizes, alone=True),
+        Picture("activations", "time", "How regions fall quiet", recorded.quiet, alone=True),
         Picture("activations", "trade", "What quiet regions cost", recorded.trade),
-        Picture("occupancy", "groups", "How many weights of every group matter", recorded.groups),
-        Picture("occupancy", "certificate", "The certificate", recorded.certificate),
-        Picture("occupancy", "history", "From ragged to exact", recorded.history),
-        Picture("occupancy", "strip", "All matrices, group by group", recorded.strip),
-        Picture("patterns", "map", "Which support every block takes", recorded.block_map),
-        Picture("patterns", "library", "The supports of the library", recorded.library),
-        Picture("patterns", "block", "One block in numbers", recorded.close_up),
-        Picture("patterns", "ranking", "How well each support would do for a block", recorded.ranking),
-        Picture("patterns", "cost", "What a small library costs", recorded.library_cost),
+        Picture("occupancy", "groups", "How many weights of every group matter", recorded.groups, alone=True),
+        Picture("occupancy", "certificate", "The certificate", recorded.certificate, alone=True),
+        Picture("occupancy", "history", "From ragged to exact", recorded.history, alone=True),
+        Picture("occupancy", "strip", "All matrices, group by group", recorded.strip, alone=True),
+        Picture("patterns", "map", "Which support every block takes", recorded.block_map, alone=True),
+        Picture("patterns", "library", "The supports of the library", recorded.library, alone=True),
+        Picture("patterns", "block", "One block in numbers", recorded.close_up, alone=True),
+        Picture("patterns", "ranking", "How well each support would do for a block", recorded.ranking, alone=True),
+        Picture("patterns", "cost", "What a small library costs", recorded.library_cost, alone=True),
         Picture("accuracy", "curve", "A score over the share of zeros", recorded.curve),
         Picture("accuracy", "forest", "Methods at one pattern, with intervals", recorded.forest),
         Picture("accuracy", "tasks", "All tasks side by side", recorded.tasks),
@@ -75,8 +79,8 @@ PICTURES: dict[str, Picture] = {
         Picture("compare", "differences", "What differs from the reference", recorded.compared_differences),
         Picture("compare", "flips", "Answers that flipped", recorded.compared_flips),
         Picture("compare", "margins", "By what margin answers flipped", recorded.compared_margins),
-        Picture("trace", "timeline", "Residuals, rho, flips and score over the steps", recorded.timeline),
-        Picture("trace", "waterfall", "The score from dense to final", recorded.waterfall),
+        Picture("trace", "timeline", "Residuals, rho, flips and score over the steps", recorded.timeline, alone=True),
+        Picture("trace", "waterfall", "The score from dense to final", recorded.waterfall, alone=True),
         Picture("trace", "drop", "What the hard prune took", recorded.drop),
         Picture("plane", "plane", "ADMM in two dimensions", film=touched.plane),
         Picture("projection", "group", "One group of weights", film=touched.group),
@@ -129,4 +133,22 @@ def still(picture: Picture, asked: Asked) -> View:
     view = picture.view(asked)
     if view.figure is None:
         raise InputError(f"{picture.name} has nothing to draw: {view.claim}", "a run that keeps more", "Name another.")
+    return view
+
+
+def of_run(run: Run, name: str, matrix: str | None = None, **choices: str | int) -> View:
+    """The picture *name* of *run*, wherever that lies; of its first matrix, where it is of a matrix and none is named.
+    *choices*: the knobs of its page, by their names in a link.
+
+    Raises InputError for a name that is not `alone` in PICTURES, for a matrix, a knob or a value that there is not, for
+    a run that keeps nothing of it, and for damaged arrays.
+    """
+    if name not in PICTURES or not PICTURES[name].alone:
+        raise unknown("view", name, [picture.name for picture in PICTURES.values() if picture.alone])
+    draw = PICTURES[name].view
+    assert draw is not None
+    query = Heard({key: str(value) for key, value in choices.items()} | ({} if matrix is None else {"matrix": matrix}))
+    view = draw(Asked(default_store(), query, run))
+    if unheard := [key for key in query if key not in query.heard]:
+        raise InputError(f"View {name!r} with {unheard[0][:40]!r}", f"what {name} lets one choose", "Leave it out.")
     return view
