@@ -123,13 +123,14 @@ ADMM = {"share": (0.05, 1.0), "rho_start": (1e-6, 10.0), "rho_end": (1e-6, 10.0)
         "dual": "true false", "inputs": "dense pruned", "metric": "norms none adam", "refine": "mask sr-ste",
         "decay": (0.0, 1.0), "start": "layers dense", "sharpness": (0.0, 1.0), "refine_lr": (0.01, 100.0),
         "match": (0, 100)}
+LAYER: dict[str, tuple[float, float] | str] = {
+    "iterations": (1, 300), "rho_start": (1e-4, 1e3), "rho_end": (1e-4, 1e3), "stages": (1, 12),
+    "damping": (1e-6, 1.0), "polish": (0, 100), "rise": "stages support fixed", "scaled": "true false",
+    "ramp": (0, 300), "settle": (0, 300), "metric": "norms inverse", "inputs": "dense pruned", "match": (0, 100)}
 RANGES: dict[str, dict[str, tuple[float, float] | str]] = {
     "dense": {}, "magnitude": {}, "wanda": {}, "asp": {},
     "sparsegpt": {"damping": (1e-6, 1.0), "block": (1, 4096)},
-    "admm-layer": {"iterations": (1, 300), "rho_start": (1e-4, 1e3), "rho_end": (1e-4, 1e3), "stages": (1, 12),
-                   "damping": (1e-6, 1.0), "polish": (0, 100), "rise": "stages support fixed", "scaled": "true false",
-                   "ramp": (0, 300), "settle": (0, 300), "metric": "norms inverse", "inputs": "dense pruned",
-                   "match": (0, 100)},
+    "admm-layer": LAYER, "admm-lowrank": {**LAYER, "rank": (0, 1024)},
     "besa": {"passes": (0, 100), "sequences": (1, 256), "lr": (1e-5, 10.0), "granularity": "row matrix",
              "metric": "wanda magnitude", "candidates": "centred published", "smooth": "true false",
              "inputs": "dense pruned"},

@@ -49,7 +49,8 @@ def test_a_library_is_counted_with_the_choice_of_every_block() -> None:
 
 def test_a_run_that_was_pruned_and_quantised_is_small_and_a_dense_one_is_not() -> None:
     record = SimpleNamespace(spec=SimpleNamespace(method="admm-layer", pattern="2:4", bits=4, chunk=64),
-                             matrices=[SimpleNamespace(shape=(64, 64), density=0.5)], other_weights=None, units=None)
+                             matrices=[SimpleNamespace(shape=(64, 64), density=0.5, rank=0)], other_weights=None,
+                             units=None)
     found = storage_of_record(record)
     assert found.bits_per_weight == 0.5 * 4 + 1 + 32 / 64 and found.model_compression is None
     record.spec.method = "dense"

@@ -13,7 +13,7 @@ from core.cli.output import echo_json, json_option
 from core.cli.places import Place
 from core.errors import InputError
 from core.publishing import hub
-from core.runs.store import default_store
+from core.runs.store import CORRECTION, default_store
 
 
 def refuse_full(folder: Path) -> None:
@@ -28,19 +28,23 @@ def refuse_full(folder: Path) -> None:
 @click.argument("run")
 @click.option("--to", type=Place(), help="An empty or new folder; needed without --push.")
 @click.option("--shrink", is_flag=True, help="Cut out the heads, neurons and modules that are gone: smaller matrices.")
+@click.option("--merge", is_flag=True, help="Add each low-rank correction to its matrix: one dense model.")
 @click.option("--push", "repo", metavar="REPO",
               help="Hand the folder to the Hugging Face hub as this repository, OWNER/NAME: a new and private one.")
 @click.option("--public", is_flag=True, help="With --push: everybody may see the new repository.")
 @click.option("--update", is_flag=True, help="With --push: commit on top of a repository that exists.")
 @json_option
-def export_command(run: str, to: Path | None, shrink: bool, repo: str | None, public: bool, update: bool,
-                   as_json: bool) -> None:
+def export_command(run: str, to: Path | None, shrink: bool, merge: bool, repo: str | None, public: bool,
+                   update: bool, as_json: bool) -> None:
     """Write a run's model as a Hugging Face folder.
 
     AutoModelForSequenceClassification.from_pretrained loads it, transformers.pipeline too. README.md in it is a model
     card: what the model was trained and pruned for, its scores with intervals, what was verified, the command that
     makes it again. With --shrink its layers have different sizes, which no class of transformers knows:
     core.surgery.load opens it, and after that AutoModelForSequenceClassification too. Its logits are the same.
+
+    A run of admm-lowrank comes as the pruned model with the folder correction/ beside it, an adapter in PEFT's layout
+    without which the model is another one: the card says how to load both. With --merge it is one dense model.
 
     --push uses the login of `hf auth login`, or HF_TOKEN.
 
@@ -64,7 +68,7 @@ def export_command(run: str, to: Path | None, shrink: bool, repo: str | None, pu
     from core.running import pipeline
 
     with tempfile.TemporaryDirectory() if to is None else nullcontext(to) as place:
-        folder = pipeline.export(run, store=store, to=Path(place), shrink=shrink)
+        folder = pipeline.export(run, store=store, to=Path(place), shrink=shrink, merge=merge)
         files = sorted(p.name for p in folder.iterdir())
         url = None if repo is None else hub.push(folder, repo, message=f"Add {run}", public=public, update=update)
     if as_json:
@@ -72,7 +76,8 @@ def export_command(run: str, to: Path | None, shrink: bool, repo: str | None, pu
                   | ({} if url is None else {"url": url}))
         return
     if to is not None:
-        how = "core.surgery.load" if shrink else "AutoModelForSequenceClassification.from_pretrained"
+        own = shrink or CORRECTION in files
+        how = "core.surgery.load" if own else "AutoModelForSequenceClassification.from_pretrained"
         click.echo(f"{run} is in {to}: {how}({str(to)!r})")
     if url is not None:
         # Of a repository that was there already, who may see it is known to the hub alone.

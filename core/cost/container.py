@@ -4,6 +4,7 @@ Its tensors, by key, of every prunable matrix <m> (see `core.cost.packing`):
 
     index/<m>  values/<m>                 or, on a grid:  index/<m>  codes/<m>  scales/<m>
     library, or library/<m> for each      uint8: the supports to choose from, a bit an entry, without a gap
+    factors/left/<m>  factors/right/<m>   float32 [out, r], [r, in]: a correction of low rank beside the matrix
     other/<parameter>                     float32: embeddings, norms, biases, pooler, classifier as they are
 
 and its metadata, all text: `format` (FORMAT), `pattern` (as the command line writes it), `bits` and `chunk` (0: no
@@ -36,14 +37,16 @@ FORMAT = "sparsescope-packed/1"
 class Weights:
     """What a file holds: the prunable *matrices* `[out, in]` and all *other* parameters, float32, by name.
 
-    To write one, also *keep*: which weights stay (without it, those that are not zero), and *scales* `[out, chunks]`
-    of matrices on a grid. Reading gives neither.
+    *factors*: left `[out, r]` and right `[r, in]` of the corrections beside matrices that have one. To write one, also
+    *keep*: which weights stay (without it, those that are not zero), and *scales* `[out, chunks]` of matrices on a
+    grid. Reading gives neither.
     """
 
     matrices: Mapping[str, Floats]
     other: Mapping[str, Floats] = field(default_factory=dict)
     keep: Mapping[str, Bools] = field(default_factory=dict)
     scales: Mapping[str, Floats] = field(default_factory=dict)
+    factors: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
 
     def kept(self, name: str) -> Bools:
         """Which weights of matrix *name* stay."""
@@ -51,7 +54,8 @@ class Weights:
 
 
 def write(path: Path, weights: Weights, pattern: Pattern, grid: Grid | None = None) -> dict[str, int]:
-    """Write *weights* to *path*, and return the bytes of its parts: index, values, codes, scales, library, other.
+    """Write *weights* to *path*, and return the bytes of its parts: index, values, codes, scales, library, factors,
+    other.
 
     Raises InputError when a matrix does not obey *pattern*, or its scales are not known.
     """
@@ -67,6 +71,8 @@ def write(path: Path, weights: Weights, pattern: Pattern, grid: Grid | None = No
         tensors |= {f"{part}/{name}": array for part, array in found.items()}
         if supports is not None:
             tensors[f"library/{name}" if pattern.each else "library"] = to_bits(supports.reshape(-1), 1)
+    tensors |= {f"factors/{side}/{name}": value.astype(np.float32) for name, pair in weights.factors.items()
+                for side, value in zip(("left", "right"), pair, strict=True)}
     tensors |= {f"other/{name}": value.astype(np.float32) for name, value in weights.other.items()}
     save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, path, metadata={
         "format": FORMAT, "pattern": pattern.name, "bits": str(grid.bits if grid else 0),
@@ -106,8 +112,9 @@ def _unpacked(said: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> W
         arrays = {part: tensors[key] for part in ("index", "values", "codes", "scales")
                   if (key := f"{part}/{name}") in tensors}
         matrices[name] = unpack(arrays, (out, into), pattern, _supports(tensors, name, (out, into), pattern), grid)
-    return Weights(matrices, {key.removeprefix("other/"): value for key, value in tensors.items()
-                              if key.startswith("other/")})
+    other = {key.removeprefix("other/"): value for key, value in tensors.items() if key.startswith("other/")}
+    return Weights(matrices, other, factors={name: (tensors[f"factors/left/{name}"], tensors[f"factors/right/{name}"])
+                                             for name in matrices if f"factors/left/{name}" in tensors})
 
 
 def _supports(tensors: Mapping[str, NDArray[Any]], name: str, shape: Shape, pattern: Pattern) -> Bools | None:

@@ -4,6 +4,7 @@ A multiplication and the addition after it are two operations (FLOPs), as `torch
 sequence of L tokens:
 
     a matrix [out, in]                  2 L out in          counted over its non-zeros: 2 L nnz
+    a correction of rank r beside it    2 L r (out + in)
     scores and sums of attention        2 L^2 (rows of the query + rows of the value)
 
 Left out: norms, softmax, activation functions, biases, and the head over one token, together under 1 % where matrices
@@ -51,12 +52,17 @@ def sparse_flops(matrices: Iterable[Matrix], length: int, whole_rows: bool = Fal
     """
     listed = list(matrices)
     shapes = [(m.name, (nonzeros(m) // m.shape[1] if whole_rows else m.shape[0], m.shape[1])) for m in listed]
-    return Flops(2 * length * sum(nonzeros(m) for m in listed), dense_flops(shapes, length).attention)
+    return Flops(2 * length * sum(nonzeros(m) + factors(m) for m in listed), dense_flops(shapes, length).attention)
 
 
 def nonzeros(matrix: Matrix) -> int:
     """Weights of *matrix* that stay. A density is recorded as a share of whole weights: rounding gives their number."""
     return round(matrix.density * matrix.shape[0] * matrix.shape[1])
+
+
+def factors(matrix: Matrix) -> int:
+    """Numbers in the factors of the correction beside *matrix*; 0 without one."""
+    return matrix.rank * sum(matrix.shape)
 
 
 def _across(name: str, out: int) -> int:

@@ -43,11 +43,26 @@ def written(name: FormName, weights: Weights, pattern: Pattern, grid: Grid | Non
         size = path.stat().st_size
         back = container.read(path)
     shapes = [(w.shape[0], w.shape[1]) for w in weights.matrices.values()]
+    ranks = [weights.factors[n][0].shape[1] if n in weights.factors else 0 for n in weights.matrices]
     free = pattern.budget.number is None and pattern.budget.share is not None
     kept = [int(np.count_nonzero(weights.kept(n))) if free else w.size for n, w in weights.matrices.items()]
-    counted = storage_of(pattern, grid, shapes, kept, sum(v.size for v in weights.other.values())).model_bits or 0
-    return Form(name=name, size=size, parts=parts | {"header": size - sum(parts.values())}, counted=counted,
-                same=_equal(weights.matrices, back.matrices) and _equal(weights.other, back.other))
+    counted = storage_of(pattern, grid, shapes, kept, sum(v.size for v in weights.other.values()), ranks)
+    return Form(name=name, size=size, parts=parts | {"header": size - sum(parts.values())},
+                counted=counted.model_bits or 0, same=_equal(weights.matrices, back.matrices) and
+                _equal(weights.other, back.other) and _equal(_sides(weights), _sides(back)))
+
+
+def _sides(weights: Weights) -> dict[str, Floats]:
+    return {f"{side} {name}": values for name, pair in weights.factors.items() for side, values in enumerate(pair)}
+
+
+def merged(weights: Weights) -> Weights:
+    """*weights* with every correction added to its matrix: what they are without it, if they have none."""
+    if not weights.factors:
+        return weights
+    beside = {name: left @ right for name, (left, right) in weights.factors.items()}
+    return Weights({name: weight + beside[name] if name in beside else weight
+                    for name, weight in weights.matrices.items()}, weights.other)
 
 
 def _equal(before: Mapping[str, Floats], after: Mapping[str, Floats]) -> bool:
@@ -65,7 +80,7 @@ def forms_of(run: Run, weights: Weights, small: Weights | None = None) -> tuple[
     *small*: the model of a run that pruned whole units, with these cut out; without it, its matrices alone are cut.
     """
     spec, dense = run.record.spec, Dense()
-    found, why = [written("dense", weights, dense)], list[str]()
+    found, why = [written("dense", merged(weights), dense)], list[str]()
     pattern = dense if spec.method == "dense" else pattern_of(run)
     if pattern.coupled:
         # What is left needs no index: a shape says it.
@@ -96,7 +111,7 @@ def with_recorded(run: Run, weights: Weights) -> Weights:
     names = list(weights.matrices)
     keep = {n: mask != 0 for n in names if (mask := run.mask(n)) is not None}
     scales = {n: scale for n in names if (scale := run.array(f"grid/{n}")) is not None}
-    return Weights(weights.matrices, weights.other, keep, scales)
+    return Weights(weights.matrices, weights.other, keep, scales, weights.factors)
 
 
 def recorded(run: Run) -> tuple[Weights, bool] | None:
@@ -108,11 +123,22 @@ def recorded(run: Run) -> tuple[Weights, bool] | None:
     names = [m.name for m in run.record.matrices]
     own = {n: weight for n in names if (weight := run.weight(n)) is not None}
     if names and len(own) == len(names):
-        return with_recorded(run, Weights(own)), True
+        return with_recorded(run, Weights(own, factors=_factors(run))), True
     masks = {n: mask.astype(np.float32) for n in names if (mask := run.mask(n)) is not None}
     if not names or len(masks) < len(names):
         return None
     scales = {n: scale for n in names if (scale := run.array(f"grid/{n}")) is not None}
     made = {n: mask * wide(scales[n], mask.shape[1]).astype(np.float32) if n in scales else mask
             for n, mask in masks.items()}
-    return Weights(made, {}, {n: mask != 0 for n, mask in masks.items()}, scales), False
+    return Weights(made, {}, {n: mask != 0 for n, mask in masks.items()}, scales, _factors(run)), False
+
+
+def _factors(run: Run) -> dict[str, tuple[Floats, Floats]]:
+    """The factors that *run* keeps, else made-up ones of their size."""
+    found: dict[str, tuple[Floats, Floats]] = {}
+    for m in run.record.matrices:
+        if m.rank:
+            left, right = (run.array(f"correction/{side}/{m.name}") for side in ("left", "right"))
+            found[m.name] = (np.zeros((m.shape[0], m.rank), np.float32) if left is None else left,
+                             np.zeros((m.rank, m.shape[1]), np.float32) if right is None else right)
+    return found

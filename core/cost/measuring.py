@@ -19,6 +19,7 @@ from core.cost.container import Weights
 from core.cost.records import SCHEMA, Cost, Passes
 from core.errors import InputError
 from core.models.checkpoints import find_checkpoint, open_model
+from core.models.corrected import factors_of, is_factor
 from core.models.loading import Loaded, load_model
 from core.models.prunable import prunable
 from core.running.environment import environment
@@ -120,11 +121,12 @@ def _settings(asked: Asked, limit: int) -> tuple[list[tuple[int, int]], list[int
 
 
 def weights_of(model: Any) -> Weights:
-    """The parameters of *model*, the prunable matrices apart from the others."""
+    """The parameters of *model*, the prunable matrices and the corrections beside them apart from the others."""
     matrices = {f"{name}.weight": name for name in prunable(model)}
-    held = {name: p.detach().numpy() for name, p in model.named_parameters()}
+    held = {name: p.detach().numpy() for name, p in model.named_parameters() if not is_factor(name)}
     return Weights({matrices[n]: v for n, v in held.items() if n in matrices},
-                   {n: v for n, v in held.items() if n not in matrices})
+                   {n: v for n, v in held.items() if n not in matrices},
+                   factors={n: (left.numpy(), right.numpy()) for n, (left, right) in factors_of(model).items()})
 
 
 def memory_of(model: Any) -> int:

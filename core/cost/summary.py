@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.cost.flops import dense_flops, nonzeros, sparse_flops
+from core.cost.flops import dense_flops, factors, nonzeros, sparse_flops
 from core.cost.records import Cost, Form, FormName, Passes
 from core.runs.records import RunRecord
 from core.sparsity.parsing import parse_pattern
@@ -22,7 +22,7 @@ from core.statistics.medians import median, quartiles
 TOKENS = 32  # of the sequence whose operations are counted where nothing was timed
 How = Literal["counted", "written", "measured"]
 # Of a file's parts, those that belong to the pruned matrices.
-OWN_PARTS = ("index", "values", "codes", "scales", "library")
+OWN_PARTS = ("index", "values", "codes", "scales", "library", "factors")
 RUNS_AS = {"pruned": "pruned, zeros multiplied", "shrunk": "shrunk", "2:4 kernels": "2:4 kernels"}
 
 
@@ -46,7 +46,7 @@ class Saving:
 def savings(record: RunRecord, cost: Cost | None) -> list[Saving]:
     """All that is known of *record*, with what was measured of it, or from its header alone. Empty for a dense run."""
     weights = sum(m.shape[0] * m.shape[1] for m in record.matrices)
-    kept = sum(nonzeros(m) for m in record.matrices)
+    kept = sum(nonzeros(m) + factors(m) for m in record.matrices)
     if not kept or record.spec.method == "dense":
         return []
     out, form = [], "shrunk" if structured(record) else "packed"

@@ -16,12 +16,24 @@ from core.runs.checks.folder_check import check
 from core.runs.disk import move_whole
 from core.runs.owned import owned
 from core.runs.records import ID_RULE, RunRecord, RunSpec
-from core.runs.store import ARRAYS, CHECKPOINT, HEADER, MAX_HEADER, MAX_TRACE, TRACE, Run, Store, read_header
+from core.runs.store import (
+    ARRAYS,
+    CHECKPOINT,
+    CORRECTION,
+    HEADER,
+    MAX_HEADER,
+    MAX_TRACE,
+    TRACE,
+    Run,
+    Store,
+    read_header,
+)
 from core.runs.writers import alone
 
 CHUNK = 8 << 20  # bytes
 LARGEST = 64 << 30  # bytes of one file: no model of ours comes near
 TOP = {HEADER: MAX_HEADER, TRACE: MAX_TRACE, ARRAYS: LARGEST}
+PLACES = (CHECKPOINT, f"{CHECKPOINT}/{CORRECTION}")  # the folders of a run folder
 PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")  # a file of a checkpoint
 MOST = 64  # files of a folder
 REMEDY = "Start Ray on that node from the same version of SparseScope, and give the command again."
@@ -38,7 +50,7 @@ class File(msgspec.Struct, frozen=True):
 def files_of(folder: Path) -> list[File]:
     """The files of the finished run in *folder*, the header last: what is there without it is no run to anybody."""
     found = [name for name in TOP if (folder / name).is_file() and name != HEADER]
-    found += sorted(f"{CHECKPOINT}/{path.name}" for path in (folder / CHECKPOINT).glob("*") if path.is_file())
+    found += sorted(f"{place}/{path.name}" for place in PLACES for path in (folder / place).glob("*") if path.is_file())
     out = []
     for name in [*found, HEADER]:
         with (folder / name).open("rb") as stream:
@@ -57,8 +69,8 @@ def piece(folder: Path, name: str, start: int) -> bytes:
 
 def check_name(name: str, size: int) -> None:
     """Raise InputError when *name*, of *size* bytes, is no file of a run folder."""
-    top, slash, part = name.partition("/")
-    limit = TOP.get(name, 0) if not slash else LARGEST if top == CHECKPOINT and PART.fullmatch(part) else 0
+    place, slash, part = name.rpartition("/")
+    limit = TOP.get(name, 0) if not slash else LARGEST if place in PLACES and PART.fullmatch(part) else 0
     if not 0 <= size <= limit or limit == 0:
         raise InputError(f"A node sent a file {name[:80]!r} of {size} bytes", "the files of a run folder", REMEDY)
 
@@ -81,8 +93,8 @@ class Arrival:
 
     def __enter__(self) -> Arrival:
         self.folder.mkdir(parents=True)
-        if any("/" in name for name in self.files):
-            (self.folder / CHECKPOINT).mkdir()
+        for name in self.files:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *error: object) -> None:

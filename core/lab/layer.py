@@ -2,6 +2,8 @@
 
     error of Z = |X (W0 - Z)^T|^2 / |X W0^T|^2 = tr((W0 - Z) G (W0 - Z)^T) / tr(W0 G W0^T),   G = X^T X
 
+Where a correction of low rank stands beside Z, the error is that of both together.
+
 The solving is `core.methods`' own, watched after every round. A path is computed once and then only looked at: the last
 few are kept, because a scrubber that solved again at every move would not be one.
 Cost: what the method costs, and one product [out, in] x [in, in] for every stop.
@@ -62,7 +64,7 @@ def solve(layer: Layer, method: str, pattern: str, knobs: Mapping[str, Any] | No
         raise InputError(f"{METHODS[method].title}: the Gram matrix of {layer.name} cannot be factorised",
                          "a larger damping or rho", "Raise damping: the layer saw fewer inputs than it has.") from None
     stops = (*watch.stops, watch.stop(len(watch.seen) + 1, result.weight, result.weight, result.weight, result.mask,
-                                     result.scale))
+                                     result.scale, result.served()))
     energy = ((weight @ _gram(stats)) * weight).sum(1)
     return LayerPath(layer.name, method, title or METHODS[method].title, rule.name, layer.weight, _numpy(energy), stops,
                 **{key: np.array([getattr(done, key) for done in watch.seen], np.float32)
@@ -93,7 +95,7 @@ def errors(layer: Layer, pattern: str, grid: Grid | None = None) -> dict[str, fl
         if grid is not None and not METHODS[name].grids:
             continue
         result: LayerResult = _solver(name, {}, grid).solve(weight, stats, rule)
-        out[name] = float(_rows(weight - result.weight, stats).sum()) / total
+        out[name] = float(_rows(weight - result.served(), stats).sum()) / total
     return out
 
 
@@ -135,18 +137,21 @@ class _Watch:
     def __call__(self, split: QuadraticSplit, done: Round, scale: Tensor) -> None:
         if len(self.seen) in self.marks:
             z = split.z / scale
+            served = z if split.w0 is split.whole else z + (split.whole - split.w0) / scale
             self.stops.append(self.stop(len(self.seen) + 1, split.w / scale, z, z + split.u / scale, split.mask,
-                                        split.scale))
+                                        split.scale, served))
         self.seen.append(done)
 
-    def stop(self, number: int, w: Tensor, z: Tensor, v: Tensor, mask: Tensor, scale: Tensor | None) -> Stop:
-        """A stop; all tensors `[out, in]`, in the units of the layer's weights, but *scale* `[out, chunks]`."""
+    def stop(self, number: int, w: Tensor, z: Tensor, v: Tensor, mask: Tensor, scale: Tensor | None,
+             served: Tensor) -> Stop:
+        """A stop; all tensors `[out, in]`, in the units of the layer's weights, but *scale* `[out, chunks]`. *served*:
+        *z* and what stands beside it."""
         held = {}
         if self.grid is not None and scale is not None:
             whole = codes(self.grid, z, spread(self.grid, scale, z.shape[1]))
             held = {"codes": whole.to(torch.int8).numpy(), "scale": scale.numpy()}
-        return Stop(number, _half(w), _half(v), pack_mask(mask.numpy()), _numpy(_rows(self.weight - z, self.stats)),
-                    **held)
+        rows = _rows(self.weight - served, self.stats)
+        return Stop(number, _half(w), _half(v), pack_mask(mask.numpy()), _numpy(rows), **held)
 
 
 def _solver(method: str, knobs: Mapping[str, Any], grid: Grid | None) -> LayerMethod:

@@ -35,7 +35,7 @@ class Stop:
     w: Halves  # [out, in]
     v: Halves  # [out, in]: Z + U, the point that was projected
     bits: Bits  # the mask, packed along the inputs
-    rows: Floats  # [out]: |X (W0 - Z)^T|^2 of every output
+    rows: Floats  # [out]: |X (W0 - Z)^T|^2 of every output, with the correction that stands beside Z, if any
     codes: Codes | None = None  # [out, in], on a grid
     scale: Floats | None = None  # [out, chunks], on a grid
 

@@ -14,6 +14,7 @@ from core.errors import InputError, unknown
 from core.methods.knob_sets import (
     AdmmKnobs,
     AdmmLayerKnobs,
+    AdmmLowRankKnobs,
     BesaKnobs,
     DppKnobs,
     GroupLassoKnobs,
@@ -48,6 +49,8 @@ class Entry:
     grids: bool = False  # can put the weights on a grid of few bits
     # Solves an encoder layer as a whole, from what it puts out, and no matrix alone.
     block: bool = False
+    # May its layers carry a correction of low rank beside their weights?
+    corrects: bool = False
     # Single weights, or whole heads, neurons and modules (`core.sparsity.coupled`)?
     prunes: Literal["weights", "units", "both"] = "weights"
     # Kinds of pattern, of those it prunes to, that mean nothing to it: the first word of each.
@@ -93,6 +96,10 @@ METHODS: dict[str, Entry] = {
               "Solve each layer for the weights that keep its outputs, under the pattern; no "
               "training needed.",
               "#1f8a70", "admm_layer:AdmmLayer", "optional", AdmmLayerKnobs, grids=True),
+        Entry("admm-lowrank", "Sparse plus low rank",
+              "Solve each layer for a pruned matrix and a small dense correction beside it, which "
+              "together keep its outputs; no training.",
+              "#0f7f93", "admm_lowrank:AdmmLowRank", "never", AdmmLowRankKnobs, corrects=True),
         Entry("besa", "BESA",
               "Every row learns how much to prune, so that its encoder layer puts out what it did; "
               "no weight changes.",
@@ -149,9 +156,10 @@ METHODS: dict[str, Entry] = {
 
 
 def one_shot() -> list[str]:
-    """The methods that need neither training nor labels, in the order of the list."""
-    return [name for name, entry in METHODS.items()
-            if entry.target and entry.training != "always" and entry.prunes != "units"]
+    """The methods that need neither training nor labels, and leave weights alone behind, in the
+    order of the list."""
+    return [name for name, entry in METHODS.items() if entry.target and not entry.corrects
+            and entry.training != "always" and entry.prunes != "units"]
 
 
 def check_pattern(entry: Entry, pattern: Pattern) -> None:

@@ -44,6 +44,7 @@ from core.inside.statistics import LayerStats
 from core.methods.base import LayerMethod, LayerResult, RoundState, check_finite
 from core.methods.knob_sets import AdmmLayerKnobs
 from core.methods.levels import descend
+from core.methods.low_rank import Following, fit
 from core.methods.quadratic import Factor, QuadraticSplit, Round
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
@@ -68,6 +69,11 @@ class AdmmLayer(LayerMethod):
     def rounds(self) -> int:
         """As many as the knob says, at most."""
         return self.knobs.iterations
+
+    @property
+    def rank(self) -> int:
+        """Of the correction beside the pruned matrix; 0: none (`admm-lowrank` has one)."""
+        return 0
 
     def solve_watched(self, weight: Tensor, stats: LayerStats | None, pattern: Pattern,
                       seen: Callable[[RoundState], None]) -> LayerResult:
@@ -107,6 +113,7 @@ class AdmmLayer(LayerMethod):
                                columns=None if self.grid is None else scale)
         best = None if self.grid is None else _Best(self.grid, split, scale)
         rho, trace = _Rho(k, split), []
+        low = Following(split, self.rank) if self.rank else None
         # Rounds that choose a mask. The last of them must choose the final one, so there is one at
         # least, and a ramp ends with them at the latest.
         free = max(k.iterations - k.settle, 1)
@@ -120,6 +127,8 @@ class AdmmLayer(LayerMethod):
             split.set_rho(wanted)
             now = pattern.eased((i + 1) / ramp) if i < ramp else pattern
             done = split.step(now, fixed=i >= free)
+            if low is not None:
+                low.follow()
             if best is not None and i >= k.iterations - LAST:
                 best.offer(split.z, split.scale, split.mask)
             if watch is not None:
@@ -131,7 +140,11 @@ class AdmmLayer(LayerMethod):
         if best is not None:
             values, grid_scale = best.closed(polished)
             return LayerResult(values, best.mask, w=w, z=z, trace=trace, scale=grid_scale)
-        return LayerResult(polished.div_(scale), split.mask, w=w, z=z, trace=trace)
+        found = LayerResult(polished.div_(scale), split.mask, w=w, z=z, trace=trace)
+        if low is not None:
+            found.low, squares = fit(weight - found.weight, stats.gram, low.rank)
+            found.squares = squares / (((weight @ stats.gram) * weight).sum() or 1.0)
+        return found
 
 
 def inverse_scale(a: Tensor) -> Tensor:

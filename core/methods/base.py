@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from core.inside.blocks import Block
 from core.inside.statistics import LayerStats
 from core.methods.knobs import Knobs
+from core.methods.low_rank import LowRank
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 from core.sparsity.rounding import finite
@@ -34,7 +35,10 @@ class LayerResult:
     """One layer, solved. weight `[out, in]` obeys mask; w is the last dense iterate W and z the
     last feasible Z before any polishing (None for methods without them); trace holds one dict per
     iteration. scale `[out, chunks]`: of the grid that weight is on, for a method that was given
-    one: every weight is a whole number times it, bit for bit."""
+    one: every weight is a whole number times it, bit for bit. low: a correction of low rank that
+    the layer is to be used with, beside weight; squares: what weight alone leaves of the layer's
+    outputs, direction by direction, falling, as shares of their size; low takes the first of them.
+    """
 
     weight: Tensor
     mask: Tensor
@@ -42,6 +46,14 @@ class LayerResult:
     z: Tensor | None = None
     trace: list[dict[str, float]] = field(default_factory=list)
     scale: Tensor | None = None
+    low: LowRank | None = None
+    squares: Tensor | None = None
+
+    def served(self, weight: Tensor | None = None) -> Tensor:
+        """What the layer's outputs are made with, `[out, in]`: *weight*, or the result's own, and
+        the correction where there is one."""
+        weight = self.weight if weight is None else weight
+        return weight if self.low is None else self.low.beside(weight)
 
 
 @dataclass(frozen=True)

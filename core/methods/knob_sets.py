@@ -65,6 +65,15 @@ class AdmmLayerKnobs(Knobs):
                              "Leave one of the two out.")
 
 
+@dataclass(frozen=True)
+class AdmmLowRankKnobs(AdmmLayerKnobs):
+    """Knobs of `admm-lowrank`: those of `admm-layer`, and the rank."""
+
+    rank: int = knob(
+        8, "rank of the correction beside every pruned matrix; 0: none, the method is admm-layer",
+        0, 1024)
+
+
 # Knobs for less error in the default's time. minilm-l6: 0.97 of its error at 2:4, 0.99 at 1:4, 0.98
 # at 2:4 on held-out text; `tiny`: 0.97 to 1.03. They are not the default: recorded runs were made
 # with that, and a comparison needs one form of a method. See benchmarks/layerwise.py.

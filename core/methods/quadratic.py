@@ -56,6 +56,9 @@ class QuadraticSplit:
     *grid*: the levels of Z / *columns* (`[in]`, default 1: what the columns were scaled by),
     nearest in the metric of the scaled columns. `scale` `[out, chunks]` holds Z's, searched in the
     first round and improved from there.
+
+    `correct` lets a matrix of low rank stand beside Z: *w0* is then what it leaves, and the loss of
+    Z that of both together.
     """
 
     def __init__(self, a: Tensor, w0: Tensor, pattern: Pattern, start: Tensor | None = None,
@@ -63,6 +66,7 @@ class QuadraticSplit:
                  columns: Tensor | None = None) -> None:
         self.a, self.w0, self.pattern, self.rho = a, w0, pattern, 0.0
         self.w0a = w0 @ a
+        self.whole, self.whole_a = w0, self.w0a  # W0 without a correction, and that times A
         self.w = (w0 if start is None else start).clone()
         self.z, self.u = self.w.clone(), torch.zeros_like(w0)
         self.target, self.size = torch.empty_like(w0), torch.empty_like(w0)
@@ -93,6 +97,12 @@ class QuadraticSplit:
         if self.rho:
             self.u.mul_(self.rho / rho)
         self.rho = rho
+
+    def correct(self, left: Tensor, right: Tensor) -> None:
+        """From now on *left* `[out, r]` times *right* `[r, in]` stands beside Z: W0 <- W0 - left
+        right, of the first W0."""
+        self.w0 = torch.addmm(self.whole, left, right, alpha=-1.0)
+        self.w0a = torch.addmm(self.whole_a, left, right @ self.a, alpha=-1.0)
 
     def step(self, pattern: Pattern | None = None, fixed: bool = False,
              gradient: tuple[int, float] | None = None) -> Round:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError, ours
-from core.models import MODELS, ModelEntry, class_names, identity, tokens, weights
+from core.models import MODELS, ModelEntry, class_names, corrected, identity, tokens, weights
 from core.models.library import problem_type, quiet_transformers
 from core.models.shrunk import register_folder
 from core.models.tiny import tiny_model, tiny_tokenizer
@@ -121,6 +121,8 @@ def _from_folder(folder: Path, wanted: Wanted, said: str) -> Loaded:
     expected = "a folder with config.json, model.safetensors and the tokenizer's files"
     shown = f"Model folder {str(folder)[-80:]!r}"
     weights.refuse_adapter(folder)
+    if not wanted.whole:
+        weights.refuse_correction(folder)
     if not (folder / "config.json").is_file():
         raise InputError(f"{shown} has no config.json", expected, weights.inner_words(folder))
     if not any(folder.glob("*.safetensors")):
@@ -174,6 +176,8 @@ def _load(source: str, wanted: Wanted, only_cache: bool, said: str) -> Loaded:
             class_names.refuse_new(name, head, fresh, wanted.classes)
         drawn = sorted({*fresh, *head.drawn})
         weights.draw(model, drawn)
+    if whole:
+        corrected.restore(model, Path(source))
     class_names.put(model.config, wanted.classes)
     tokens.fit(tokenizer, model, name)
     return Loaded(model, tokenizer, said, head.note, tuple(dict.fromkeys(key.rpartition(".")[0] for key in drawn)))
@@ -209,8 +213,10 @@ def _first_line(error: Exception) -> str:
 
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save a folder that `AutoModelForSequenceClassification.from_pretrained` and `load_model(checkpoint=)` load."""
+    """Save a folder that `AutoModelForSequenceClassification.from_pretrained` and `load_model(checkpoint=)` load. What
+    layers have beside their weight lies in a folder of its own there (`core.models.corrected`)."""
     quiet_transformers()
     with whole_folder(folder) as building:
-        model.save_pretrained(building)
+        model.save_pretrained(building, state_dict=corrected.without(model))
+        corrected.save(model, building)
         tokenizer.save_pretrained(building)

@@ -17,7 +17,7 @@ from core.models import MODELS
 from core.models.class_names import listed, numbered, said_by
 from core.models.identity import located, settled
 from core.models.loading import HUB_ID
-from core.models.weights import inner_words, refuse_adapter, refuse_packed
+from core.models.weights import inner_words, refuse_adapter, refuse_correction, refuse_packed
 
 FILES = "a folder with config.json, model.safetensors and the tokenizer's files"
 LARGEST = 4 << 20  # bytes of a configuration
@@ -72,6 +72,7 @@ def source_of(name: str) -> Source:
 def _folder_words(folder: Path) -> str:
     shown = f"Model folder {str(folder)[-80:]!r}"
     refuse_adapter(folder)
+    refuse_correction(folder)
     config = _json(folder / "config.json")
     if config is None:
         raise InputError(f"{shown} has no config.json that can be read", FILES, inner_words(folder))

@@ -76,9 +76,10 @@ def left_out(model: Any, layers: Mapping[str, nn.Linear]) -> dict[str, int]:
 
     base, found = model.base_model, {}
     names = {id(module): name for name, module in model.named_modules()}
+    pruned = {id(module) for module in layers.values()}  # whatever such a layer holds beside its weight is its own
     for group in (module for module in base.modules() if isinstance(module, nn.ModuleList)):
         for module in group.modules():
-            if isinstance(module, nn.Embedding):
+            if isinstance(module, nn.Embedding) or id(module) in pruned:
                 continue
             for leaf, values in module.named_parameters(recurse=False):
                 name = f"{names[id(module)]}.{leaf}".removesuffix(".weight")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.runs.store import CORRECTION
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +43,14 @@ def refuse_adapter(folder: Path) -> None:
     """Raises InputError for a folder that holds an adapter, alone or beside a model. No torch."""
     if (folder / ADAPTER).is_file():
         raise InputError(f"Model folder {str(folder)[-80:]!r} holds an adapter ({ADAPTER})", WHOLE, MERGE)
+
+
+def refuse_correction(folder: Path) -> None:
+    """Raises InputError for a folder of ours whose weights are those of a pruned model with a correction beside them
+    (`core.models.corrected`): without it they are another model. No torch."""
+    if (folder / CORRECTION / ADAPTER).is_file():
+        raise InputError(f"Model folder {str(folder)[-80:]!r} holds a correction beside its weights", WHOLE,
+                         "Export that run again with --merge: one matrix for both.")
 
 
 def inner_words(folder: Path) -> str:

@@ -32,24 +32,30 @@ from core.statistics.paired import of_draws
 CARD = "README.md"
 WEIGHTS = "model.safetensors"
 DASH = "–"
+MERGED = ("## Sparsity\n\nThe matrices here are dense: the correction fills the zeros of the pruned ones. The export "
+          "without `--merge` keeps both apart.")
 
 
-def write(run: Run, folder: Path, shrunk: bool) -> None:
-    """Write the card of *run* into *folder*, which holds its exported model; *shrunk*: in smaller matrices.
+def write(run: Run, folder: Path, shrunk: bool, merged: bool = False) -> None:
+    """Write the card of *run* into *folder*, which holds its exported model; *shrunk*: in smaller matrices; *merged*:
+    with every correction added to its matrix.
 
     Raises OSError.
     """
-    write_atomic(folder / CARD, text(run, folder, shrunk).encode())
+    write_atomic(folder / CARD, text(run, folder, shrunk, merged).encode())
 
 
-def text(run: Run, folder: Path, shrunk: bool) -> str:
+def text(run: Run, folder: Path, shrunk: bool, merged: bool = False) -> str:
     """The whole card, metadata first."""
-    parts = (f"---\n{metadata(run.record)}\n---", _head(run.record, shrunk), _use(run.record, shrunk), _scores(run),
-             _sparsity(run, folder, shrunk), _verified(run), _made(run.record), _limits(run.record))
+    beside = 0 if merged else max((m.rank for m in run.record.matrices), default=0)
+    parts = (f"---\n{metadata(run.record)}\n---", _head(run.record, shrunk, merged),
+             _use_both(run.record) if beside else _use(run.record, shrunk), _scores(run),
+             MERGED if merged else _sparsity(run, folder, shrunk), _verified(run), _made(run.record),
+             _limits(run.record))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _head(record: RunRecord, shrunk: bool) -> str:
+def _head(record: RunRecord, shrunk: bool, merged: bool) -> str:
     spec, model = record.spec, model_names.title_of(record.spec.model)
     trained = f"{'trained' if model == 'tiny' else 'fine-tuned'} on {tasks.title_of(spec.task)}"
     if spec.method == "dense":
@@ -58,8 +64,10 @@ def _head(record: RunRecord, shrunk: bool) -> str:
     name = f"{spec.pattern}, {spec.bits} bits" if spec.bits else spec.pattern
     total = sum(m.shape[0] * m.shape[1] for m in record.matrices)
     fate = "gone" if shrunk else "zero"
+    rank = max((m.rank for m in record.matrices), default=0)
+    beside = f" Beside each stands a correction of rank {rank}{', added to it here' if merged else ''}." * bool(rank)
     return (f"# {model}, {name} by {entry.title}\n\n`{model}` {trained} and pruned: {record.sparsity:.1%} of the "
-            f"{total:,} weights in {len(record.matrices)} linear layers are {fate}. {entry.idea}")
+            f"{total:,} weights in {len(record.matrices)} linear layers are {fate}.{beside} {entry.idea}")
 
 
 def _use(record: RunRecord, shrunk: bool) -> str:
@@ -70,6 +78,25 @@ def _use(record: RunRecord, shrunk: bool) -> str:
     return (f"## Use\n\n```python\nfrom transformers import pipeline\n\n{first}"
             f"classify = pipeline(\"text-classification\", model=\".\")  # this folder, or its name on the hub\n"
             f"classify({asked})\n```")
+
+
+def _use_both(record: RunRecord) -> str:
+    """How a stranger loads the pruned model and its correction, with PEFT and by hand."""
+    return (
+        "## Use\n\nA layer computes `W x + B (C x)`: `W`, pruned, is in `model.safetensors`, `B` and `C` are in "
+        "`correction/`. **`model.safetensors` alone is another model: its scores are not those below.**\n\n"
+        "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(\".\")  # this folder\n"
+        "model = PeftModel.from_pretrained(model, \"correction\")\n```\n\n"
+        "Without PEFT, as one dense matrix for both:\n\n"
+        "```python\nfrom safetensors.torch import load_file\nfrom transformers import "
+        "AutoModelForSequenceClassification\n\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(\".\")\n"
+        "factors = load_file(\"correction/adapter_model.safetensors\")\n"
+        "for name, layer in model.named_modules():\n"
+        "    key = f\"base_model.model.{name}.lora_\"\n"
+        "    if key + \"A.weight\" in factors:\n"
+        "        layer.weight.data += factors[key + \"B.weight\"] @ factors[key + \"A.weight\"]\n```")
 
 
 def _pairs(task: str) -> bool:
@@ -120,8 +147,10 @@ def _sparsity(run: Run, folder: Path, shrunk: bool) -> str:
     if shrunk:
         return f"## Sparsity\n\n{said} What is gone is cut out of the matrices here."
     found = _counted(run, folder)
-    return (f"## Sparsity\n\n{said} {found}\n\nThe zeros are stored as zeros: the file is as large as the dense one, "
-            "and runs faster only where a kernel uses them.")
+    factors = sum(m.rank * sum(m.shape) for m in record.matrices)
+    beside = f" The corrections hold {factors:,} numbers more." * bool(factors)
+    return (f"## Sparsity\n\n{said} {found}{beside}\n\nThe zeros are stored as zeros: the file is as large as the "
+            "dense one, and runs faster only where a kernel uses them.")
 
 
 def _counted(run: Run, folder: Path) -> str:

@@ -116,9 +116,10 @@ def _asked_for(model: Any, pattern: str, method: str, seed: int, max_length: int
     """The spec of the run, its pattern and its method, checked."""
     entry = methods.entry_of(method)
     if method not in methods.one_shot():
-        why = "is what pruning starts from" if method == "dense" else "needs labels"
+        why = ("keeps a correction beside the weights, for which a model in memory has no place" if entry.corrects else
+               f"{'is what pruning starts from' if method == 'dense' else 'needs labels'}, and texts have none")
         raise InputError(
-            f"Method {method!r} {why}, and texts have none", f"a one-shot method: {', '.join(methods.one_shot())}",
+            f"Method {method!r} {why}", f"a one-shot method: {', '.join(methods.one_shot())}",
             "With labels: save the model, add the table by `python -m core task add NAME FILE --text COLUMN --label "
             f"COLUMN`, then `python -m core run --task own:NAME --model FOLDER --method {method}`.")
     wanted = parse_pattern(read("pattern", pattern))

@@ -11,7 +11,7 @@ from core.models.loading import save_checkpoint
 from core.running.journal import Journal
 from core.running.preparing import Prepared
 from core.running.pruning import Pruned
-from core.running.recording import in_numpy, record_arrays, record_matrices
+from core.running.recording import in_numpy, record_arrays, record_factors, record_matrices
 from core.runs import gridded
 from core.runs.answers import UNSEEN, answers_of
 from core.runs.arrays import METHOD
@@ -44,8 +44,9 @@ def keep(ready: Prepared, pruned: Pruned | None, journal: Journal) -> None:
         arrays = record_arrays(level, final, ready.dense, None, ready.pattern, {})
     else:
         record.matrices = record_matrices(level, final, ready.dense, pruned.masks, pruned.magnitude, ready.pattern,
-                                          pruned.stats)
+                                          pruned.stats, pruned.low)
         arrays = record_arrays(level, final, ready.dense, pruned.masks, ready.pattern, pruned.stats)
+        arrays |= record_factors(level, pruned.low)
         arrays |= {f"{METHOD}/{key}": np.ascontiguousarray(values) for key, values in pruned.told.items()}
         if ready.pattern.coupled:
             record.units, kept = _units(ready, pruned)

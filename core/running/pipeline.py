@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from core.models import corrected
 from core.models.checkpoints import find_checkpoint, open_model
 from core.models.class_names import put_into
 from core.publishing import card
@@ -144,15 +145,18 @@ def _refuse_another(record: RunRecord) -> None:
                          f'Wait for it, or, if it is dead, take "host" out of its {HEADER}.')
 
 
-def export(run_id: str, *, store: Store, to: Path, shrink: bool = False) -> Path:
+def export(run_id: str, *, store: Store, to: Path, shrink: bool = False, merge: bool = False) -> Path:
     """Copy a run's final model to *to*, a Hugging Face folder with a model card; with *shrink* without the units that
-    it has nothing left of, in smaller matrices.
+    it has nothing left of, in smaller matrices; with *merge* each correction added to its matrix.
 
-    Raises InputError when its weights are not at hand, and with *shrink* for a run that pruned no whole units.
+    Raises InputError when its weights are not at hand, with *shrink* for a run that pruned no whole units, and with
+    *merge* for one without corrections.
     """
     entry = store.find(run_id)
     if entry is None or entry.record is None:
         raise InputError(f"There is no readable run {run_id!r}", "a finished run", "See `python -m core list`.")
+    if merge and not any(m.rank for m in entry.record.matrices):
+        raise InputError(f"{run_id} has no correction to merge", "a run of admm-lowrank", "Export it without --merge.")
     source = find_checkpoint(entry.record.spec, store)
     if source is None:
         raise InputError(f"The weights of {run_id} are not on this machine", "a run made here",
@@ -165,8 +169,12 @@ def export(run_id: str, *, store: Store, to: Path, shrink: bool = False) -> Path
             if shrink:
                 loaded = open_model(entry.record, store)
                 save(shrink_to(loaded.model, pattern_of(run)), loaded.tokenizer, building)
+            elif merge:
+                loaded = open_model(entry.record, store)
+                corrected.merge(loaded.model)
+                save(loaded.model, loaded.tokenizer, building)
             else:
                 copy_folder(source, building)
             put_into(building, entry.record.labels)
-            card.write(run, building, shrink)
+            card.write(run, building, shrink, merge)
     return to

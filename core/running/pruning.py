@@ -11,12 +11,14 @@ from torch import Tensor
 from core import methods
 from core.inside.statistics import LayerStats
 from core.methods.base import BlockMethod, LayerMethod, Method, TrainingMethod, UnitMethod
+from core.methods.low_rank import LowRank
 from core.methods.masked import Masked
+from core.models.corrected import attach
 from core.running.calibrating import Calibration, calibrated
 from core.running.fitting import fit
 from core.running.journal import Journal
 from core.running.preparing import Prepared
-from core.running.solving import Solution, choose, own_scores, solve, solve_by_block, trace_rows
+from core.running.solving import Solution, choose, own_scores, solve, solve_by_block, squares_of, trace_rows
 from core.sparsity.rounding import put
 from core.sparsity.select import select_all
 
@@ -33,6 +35,7 @@ class Pruned:
     stats: dict[str, LayerStats]
     steps: int
     told: dict[str, NDArray[np.generic]]
+    low: dict[str, LowRank]  # by matrix: what stands beside its weight
 
 
 def prune(ready: Prepared, journal: Journal) -> Pruned:
@@ -53,17 +56,23 @@ def prune(ready: Prepared, journal: Journal) -> Pruned:
         training = Masked(method.knobs, ready.grid)
     if training is not None:
         steps = fit(ready, training, calibration, solution, journal)
-        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps, _told(method, journal))
+        return Pruned(training.masks, magnitude, training.scales, calibration.stats, steps,
+                      _told(method, solution, journal), {})
     if rows := trace_rows(ready, solution):
         journal.trace.replace(rows)
     ready.put({name: result.weight for name, result in solution.items()})
     scales = {name: result.scale for name, result in solution.items() if result.scale is not None}
+    low = {name: result.low for name, result in solution.items() if result.low is not None}
+    attach(ready.layers, {name: (found.left, found.right) for name, found in low.items()})
     return Pruned({name: r.mask for name, r in solution.items()}, magnitude, scales, calibration.stats, 0,
-                  _told(method, journal))
+                  _told(method, solution, journal), low)
 
 
-def _told(method: Method, journal: Journal) -> dict[str, NDArray[np.generic]]:
-    return journal.worth | ({} if isinstance(method, LayerMethod) else method.told())
+def _told(method: Method, solution: Solution, journal: Journal) -> dict[str, NDArray[np.generic]]:
+    """What the method tells of itself; a layer method does so in what it returns of every layer."""
+    if isinstance(method, LayerMethod):
+        return squares_of(solution)
+    return journal.worth | method.told()
 
 
 def _solution(ready: Prepared, method: Method, calibration: Calibration, magnitude: dict[str, Tensor],

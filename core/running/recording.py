@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.errors import InputError
 from core.inside.statistics import LayerStats
+from core.methods.low_rank import LowRank
 from core.runs import arrays as enc
 from core.runs.levels import RecordLevel, holds
 from core.runs.records import Matrix
@@ -50,9 +51,11 @@ def gram_owners(stats: dict[str, LayerStats]) -> dict[str, str]:
 
 
 def record_matrices(level: RecordLevel, final: dict[str, Tensor], dense: dict[str, Tensor], masks: dict[str, Tensor],
-                    magnitude: dict[str, Tensor], pattern: Pattern, stats: dict[str, LayerStats]) -> list[Matrix]:
+                    magnitude: dict[str, Tensor], pattern: Pattern, stats: dict[str, LayerStats],
+                    low: Mapping[str, LowRank] | None = None) -> list[Matrix]:
     """One `Matrix` per prunable weight. The exact check runs on the final weights' own zeros, not on the masks.
-    The matrices name their Gram matrix when *level* keeps it.
+    The matrices name their Gram matrix when *level* keeps it. *low*: what stands beside their weights: their error is
+    that of both.
 
     Raises InputError when the final model breaks the pattern: such a run has failed.
     """
@@ -65,15 +68,22 @@ def record_matrices(level: RecordLevel, final: dict[str, Tensor], dense: dict[st
     out = []
     owners = gram_owners(stats) if holds(level, "lab") else {}
     for name, weight in dense.items():
-        mask = masks[name]
+        mask, beside = masks[name], (low or {}).get(name)
+        served = final[name] if beside is None else beside.beside(final[name])
         out.append(Matrix(
             name=name, shape=(weight.shape[0], weight.shape[1]), density=float(mask.float().mean()), violations=0,
             kept_energy=kept_energy(weight, mask),
             moved=float((mask != magnitude[name]).float().mean()),
-            error=output_error(weight, final[name], stats.get(name)),
+            error=output_error(weight, served, stats.get(name)), rank=0 if beside is None else beside.rank,
             mask_sha256=enc.mask_digest(enc.pack_mask(mask.cpu().numpy())),
             gram=owners.get(name), gram_tokens=stats[name].tokens if name in owners else None))
     return out
+
+
+def record_factors(level: RecordLevel, low: Mapping[str, LowRank]) -> dict[str, np.ndarray]:
+    """The factors of the corrections, where *level* keeps weights."""
+    return {f"correction/{side}/{name}": values.detach().cpu().numpy() for name, found in low.items()
+            for side, values in (("left", found.left), ("right", found.right))} if holds(level, "full") else {}
 
 
 def record_arrays(level: RecordLevel, final: dict[str, Tensor], dense: dict[str, Tensor],

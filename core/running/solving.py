@@ -45,7 +45,7 @@ def solve(ready: Prepared, method: LayerMethod, knobs: Knobs, calibration: Calib
             method.solve_watched(weight, stats, pattern, seen)
         solved.add(journal.folder, name, float(found.mask.float().mean()), kept_energy(ready.dense[name], found.mask))
         journal.report(Progress("solve", len(solution), len(ready.dense), name))
-        return found.weight
+        return found.served()
 
     with journal.phase("solve"):
         solved.begin(journal.folder, ready.dense)
@@ -118,8 +118,14 @@ def own_scores(ready: Prepared, solution: Solution) -> dict[str, float]:
     for key, part in (("admm_w", "w"), ("admm_z", "z")):
         weights = {name: getattr(result, part) for name, result in solution.items()}
         if all(w is not None for w in weights.values()):
-            scores[key] = ready.score_with(weights)
+            scores[key] = ready.score_with({name: result.served(weights[name]) for name, result in solution.items()})
     return scores
+
+
+def squares_of(solution: Solution) -> dict[str, np.ndarray]:
+    """By `squares/<matrix>`: what a pruned matrix leaves for its correction, direction by direction (`LayerResult`)."""
+    return {f"squares/{name}": result.squares.cpu().numpy() for name, result in solution.items()
+            if result.squares is not None}
 
 
 def trace_rows(ready: Prepared, solution: Solution) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ Keys (k = snapshot number, <matrix> = the state dict's name without `.weight`, s
 | `distribution/<k>/<map>/<layer>` | int64: how many abs(a) of the sample lie in each bin, first and last moment only |
 | `levels/<matrix>`, `grid/<matrix>`, `code/<matrix>` | weights on a grid: see `core.runs.gridded` |
 | `snapshot/<k>/grid/<matrix>` | float32 `[out, chunks]`: the scales of Z on a grid |
+| `correction/left/<matrix>`, `correction/right/<matrix>` | float32 `[out, r]`, `[r, in]`: what stands beside a weight |
 | `answers/logits`, `answers/labels` | what the final model says to every evaluation example: see `core.runs.answers` |
 | `method/<key>` | what a method has to tell that no other has; its keys are in the view that draws them |
 | `method/worth/<noun>/<layer>` | float32 1-D: what each unit was worth to a method that chooses units |

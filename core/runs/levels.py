@@ -19,7 +19,7 @@ FIRST_KEPT: dict[str, RecordLevel] = {
     "levels": "summary", "library": "summary", "unit": "summary",
     "mask": "masks", "grid": "masks", "activation": "masks", "attention": "masks", "region": "masks",
     "distribution": "masks", "film": "masks",
-    "weight": "full", "scale": "full", "code": "full", "snapshot": "full",
+    "weight": "full", "scale": "full", "code": "full", "correction": "full", "snapshot": "full",
     "gram": "lab",
 }
 

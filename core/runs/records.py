@@ -162,6 +162,7 @@ class Matrix(msgspec.Struct, kw_only=True, omit_defaults=True):
     mask_sha256: str | None = None
     gram: str | None = None  # the matrix under whose name its Gram matrix is kept (itself, or one with the same input)
     gram_tokens: int | None = None  # rows of the calibration input behind that Gram matrix
+    rank: int = 0  # of the correction beside its weight; 0: none. `error` is that of both together
     off_grid: int | None = None  # weights that are on no level of the grid (quantised runs), counted by the checker
     weight_sha256: str | None = None  # of the final float32 weights (quantised runs)
 

@@ -31,6 +31,7 @@ from core.runs.signatures import as_it_stands
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEADER, TRACE, ARRAYS, CHECKPOINT = "run.json", "trace.jsonl", "arrays.safetensors", "checkpoint"
+CORRECTION = "correction"  # a folder of the checkpoint: what stands beside its weights (`core.models.corrected`)
 MAX_HEADER = 4 << 20  # a header larger than this is not ours
 MAX_TRACE = 64 << 20  # a trace: half a million steps
 

@@ -10,6 +10,7 @@
 | indices, library of K supports | ceil(log2 K) bits a block |
 | library | every support as a bitmap of its block, once for all matrices or once for each |
 | scales | 32 bits a chunk: they are float32 here; formats with 16 bits exist, ours is not one |
+| correction | 32 bits a number of both factors, r (out + in) of a matrix |
 | other weights | 32 bits: embeddings, norms, biases, pooler and classifier stay as they are |
 
 A grid of some bits has 2^bits - 1 levels, which fit into as many bits. M bits are a bitmap of the
@@ -43,11 +44,12 @@ class Storage:
     scales: int
     library: int
     other: int | None = None  # weights that are never pruned
+    factors: int = 0  # of corrections of low rank beside the matrices
 
     @property
     def bits(self) -> int:
-        """All that the prunable matrices take."""
-        return self.values + self.indices + self.scales + self.library
+        """All that the prunable matrices take, and what stands beside them."""
+        return self.values + self.indices + self.scales + self.library + self.factors
 
     @property
     def bits_per_weight(self) -> float:
@@ -79,11 +81,12 @@ class Storage:
 
 
 def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, int]],
-               kept: Sequence[int], other: int | None = None) -> Storage:
+               kept: Sequence[int], other: int | None = None,
+               ranks: Sequence[int] = ()) -> Storage:
     """What matrices of *shapes* `[out, in]` take under *pattern* and on *grid*.
 
     *kept*: how many weights of each stay. *other*: weights of the model that are never pruned, None
-    where their number is not known.
+    where their number is not known. *ranks*: of the correction of each; () without any.
 
     Raises InputError for a matrix that fits pattern or grid not.
     """
@@ -104,7 +107,10 @@ def storage_of(pattern: Pattern, grid: Grid | None, shapes: Sequence[tuple[int, 
     libraries = len(shapes) if pattern.each else 1
     library = (0 if budget.ways is None
                else libraries * budget.ways * math.prod(grouping.cell or (0, 0)))
-    return Storage(sum(math.prod(s) for s in shapes), values, indices, scales, library, other)
+    of_each = zip(shapes, ranks or [0] * len(shapes), strict=True)
+    factors = FLOAT * sum(rank * sum(shape) for shape, rank in of_each)
+    weights = sum(math.prod(s) for s in shapes)
+    return Storage(weights, values, indices, scales, library, other, factors)
 
 
 class Recorded(Protocol):
@@ -116,7 +122,7 @@ class Recorded(Protocol):
 
     @property
     def matrices(self) -> Any:
-        """shape and density of each."""
+        """shape, density and rank of each."""
 
     @property
     def other_weights(self) -> int | None:
@@ -140,5 +146,5 @@ def storage_of_record(record: Recorded) -> Storage:
     kept = [round(m.density * math.prod(m.shape)) for m in record.matrices]
     # With its units a model loses biases that no pattern of single weights touches.
     other = record.other_weights if record.units is None else record.units.other_weights
-    return storage_of(pattern, grid, shapes, kept, other)
+    return storage_of(pattern, grid, shapes, kept, other, [m.rank for m in record.matrices])
 

@@ -19,7 +19,7 @@ from core.runs import answers, gridded
 from core.runs import grams
 from core.runs import arrays as enc
 from core.runs.bound import joined
-from core.runs.checks import told_check
+from core.runs.checks import low_rank_check, told_check
 from core.runs.checks.film_check import check_films
 from core.runs.checks.moment_check import check_moments
 from core.runs.checks.unit_check import check_units
@@ -126,6 +126,7 @@ class _Check:
         self._probes()
         self._add(check_films(self.record, self.pattern, self.held, _violations))
         self._add(told_check.check(self.pattern, self.record.matrices, self.held))
+        self._add(low_rank_check.check(self.record, self.held))
         check_moments(self.record, self.held, self.verified, self.problems)
 
     def _add(self, found: tuple[list[str], list[str]]) -> None:

@@ -21,6 +21,7 @@ ROW, EDGES = 58, 150
 PARTS = {  # in the order of the bars: a part of a file, its words, its colour
     "values": ("weights", style.ACCENT), "codes": ("weights as codes", "#8f5fc0"),
     "index": ("which ones stay", style.rgba(style.SEQUENTIAL_HUE)), "scales": ("scales", style.rgba(style.NEGATIVE)),
+    "factors": ("low-rank correction", "#0f7f93"),
     "library": ("library", "#b8860b"), "other": ("never pruned", style.faded(style.GREY, 0.55)),
     "header": ("header", style.faded(style.GREY, 0.25))}
 
@@ -50,7 +51,7 @@ def bars_of(record: RunRecord, cost: Cost | None) -> list[Bar]:
     if record.spec.method == "dense":
         return [dense]
     counted = {"codes" if record.spec.bits else "values": found.values, "index": found.indices,
-               "scales": found.scales, "library": found.library}
+               "scales": found.scales, "library": found.library, "factors": found.factors}
     return [dense, Bar(form_of(record), {k: v / 8 for k, v in counted.items() if v} | after)]
 
 

@@ -14,6 +14,7 @@ from core.runs.store import Run
 from core.views.drawing.view import View
 
 PICTURES: dict[str, str] = {
+    "admm-lowrank": "corrections:pictures",
     "besa": "shares:pictures",
     "dpp": "draws:pictures",
     "group-lasso": "heaps:pictures",
