@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.inside.blocks import in_steps
 from core.methods.base import LayerResult
-from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs
+from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs, AdmmLowRankKnobs
 from core.methods.knobs import Knobs, knobs_to_spec, make_knobs
 from core.methods.magnitude import Magnitude
 from core.running.matching import RATE, match
@@ -148,6 +148,9 @@ def test_what_cannot_be_matched_is_refused() -> None:
         match(model, list(model.blocks), layers, batches, solution, 1, None)
     with pytest.raises(InputError, match=r"match = 20 with start = 'dense'"):
         AdmmKnobs(match=20, start="dense")
+    with pytest.raises(InputError, match=r"match = 20 with rank = 8"):
+        AdmmLowRankKnobs(match=20)
+    assert AdmmLowRankKnobs(match=20, rank=0).match == AdmmLayerKnobs(match=20).match
 
 
 def test_runs_recorded_before_keep_their_ids() -> None:

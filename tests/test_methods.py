@@ -15,12 +15,13 @@ from core.inside.statistics import LayerStats
 from core.methods import METHODS, build, load
 from core.methods.admm import Admm
 from core.methods.admm_layer import AdmmLayer, polish
-from core.methods.base import BlockMethod, Context, LayerMethod, LayerResult, TrainingMethod, UnitMethod
+from core.methods.base import BlockMethod, Context, LayerMethod, LayerResult, TrainingMethod
 from core.methods.knob_sets import AdmmKnobs, AdmmLayerKnobs, NxmAdmmKnobs
 from core.methods.knobs import Knobs, make_knobs
 from core.methods.magnitude import Magnitude
 from core.methods.masked import Masked
 from core.methods.nxm_admm import NxmAdmm
+from core.methods.unit_base import UnitMethod
 from core.sparsity.patterns import parse_pattern
 from core.sparsity.verify import verify
 

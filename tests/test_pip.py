@@ -12,8 +12,8 @@ import torch
 
 from core import methods, surgery
 from core.errors import InputError
-from core.methods.base import UnitContext
 from core.methods.pip import Pip, left, two_views
+from core.methods.unit_base import UnitContext
 from core.running.pipeline import resolve, run
 from core.runs.checks.folder_check import check
 from core.runs.store import Store

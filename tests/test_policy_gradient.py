@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from core import methods
 from core.errors import InputError
 from core.methods import policy_gradient
-from core.methods.base import UnitContext
 from core.methods.policy_gradient import Policy, estimate, input_norms, project
+from core.methods.unit_base import UnitContext
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model
 from core.running.pipeline import resolve, run

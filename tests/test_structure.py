@@ -33,8 +33,8 @@ from tests.sources import (
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "tokenizers", "sentence_transformers"}
 # Modules under core/methods that hold no method: the base classes, and what several methods share.
 METHOD_HELPERS = ("__init__", "base", "reshaping", "masked", "quadratic", "splitting", "straight_through", "cards",
-                  "knobs", "knob_sets", "unit_knobs", "levels", "gridded", "heaps", "thresholds", "cutting",
-                  "low_rank")
+                  "knobs", "knob_sets", "unit_knobs", "unit_base", "levels", "gridded", "heaps", "thresholds",
+                  "cutting", "low_rank")
 
 
 def test_the_walk_sees_imports_wherever_they_stand() -> None:

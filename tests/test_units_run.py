@@ -18,7 +18,7 @@ from core.cost.measuring import Asked, measure
 from core.cost.summary import savings
 from core.errors import InputError
 from core.inspecting.looking import inspect
-from core.methods.base import UnitContext
+from core.methods.unit_base import UnitContext
 from core.models.loading import load_model
 from core.models.prunable import prunable
 from core.models.tiny import tiny_model

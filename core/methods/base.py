@@ -22,10 +22,10 @@ from core.inside.blocks import Block
 from core.inside.statistics import LayerStats
 from core.methods.knobs import Knobs
 from core.methods.low_rank import LowRank
+from core.methods.unit_base import UnitMethod
 from core.sparsity.grids import Grid
 from core.sparsity.patterns import Pattern
 from core.sparsity.rounding import finite
-from core.sparsity.units import Kept, Worth
 from core.sparsity.unordered import not_finite
 from core.surgery.masking import biases
 
@@ -102,49 +102,6 @@ class LayerMethod:
         """What `solve` returns, and *seen* is called after every round. The tensors that it gets
         are written over by the next one."""
         return self.solve(weight, stats, pattern)
-
-
-@dataclass(frozen=True)
-class UnitContext:
-    """What a unit method is told: the dense *model*, which it may change as it likes (its weights
-    are put back afterwards), its prunable *layers*, the *pattern*, joined to the model, and the
-    calibration text: *batches* ready for the model, *loss* the task's mean loss of batch i with the
-    model as it is, with a gradient."""
-
-    model: nn.Module
-    layers: dict[str, nn.Linear]
-    pattern: Pattern
-    batches: Sequence[dict[str, Tensor]]
-    loss: Callable[[int], Tensor]
-    seed: int
-    report: Callable[[int, int, str], None] = lambda done, total, note: None
-
-
-@dataclass
-class UnitResult:
-    """The units that are *kept*, what every unit was *worth* to the choice (by module, `[units]`;
-    the higher the safer), and one dict a step for the trace."""
-
-    kept: Kept
-    worth: Worth
-    trace: list[dict[str, float]] = field(default_factory=list)
-
-
-class UnitMethod:
-    """Choose whole units over the whole model: heads, neurons, modules. The weights that stay are
-    the dense ones; training on, under the masks of what is kept, is the pipeline's business."""
-
-    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
-        self.knobs, self.grid = knobs, grid
-
-    def choose(self, context: UnitContext) -> UnitResult:
-        """Return the units that stay under `context.pattern`."""
-        raise NotImplementedError
-
-    def told(self) -> dict[str, NDArray[np.generic]]:
-        """See `TrainingMethod.told`; asked after the choice. What every unit was worth is kept with
-        it, as `worth/<noun>/<layer>`."""
-        return {}
 
 
 @dataclass(frozen=True)

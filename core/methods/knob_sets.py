@@ -73,6 +73,14 @@ class AdmmLowRankKnobs(AdmmLayerKnobs):
         8, "rank of the correction beside every pruned matrix; 0: none, the method is admm-layer",
         0, 1024)
 
+    def fit_together(self) -> None:
+        super().fit_together()
+        if self.match and self.rank:
+            raise InputError(
+                f"match = {self.match} with rank = {self.rank}",
+                "one of the two: matching would move the pruned weights away from their correction",
+                "Leave match out, or take --knob rank=0.")
+
 
 # Knobs for less error in the default's time. minilm-l6: 0.97 of its error at 2:4, 0.99 at 1:4, 0.98
 # at 2:4 on held-out text; `tiny`: 0.97 to 1.03. They are not the default: recorded runs were made

@@ -32,7 +32,7 @@ from torch import Tensor
 from core import surgery
 from core.errors import InputError
 from core.inside.perturbing import perturbed
-from core.methods.base import UnitContext, UnitMethod, UnitResult
+from core.methods.unit_base import UnitContext, UnitMethod, UnitResult
 from core.methods.unit_knobs import PipKnobs
 from core.sparsity.coupled import Coupled
 from core.sparsity.units import Anatomy, Kept, Worth

@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.methods.base import UnitContext, UnitMethod, UnitResult
+from core.methods.unit_base import UnitContext, UnitMethod, UnitResult
 from core.methods.unit_knobs import PolicyGradientKnobs
 from core.surgery import gated
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.errors import InputError
-from core.methods.base import UnitContext, UnitMethod, UnitResult
+from core.methods.unit_base import UnitContext, UnitMethod, UnitResult
 from core.methods.unit_knobs import TaylorKnobs
 from core.sparsity.units import Anatomy, Worth
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from core import methods
 from core.inside.statistics import LayerStats
-from core.methods.base import BlockMethod, LayerMethod, Method, TrainingMethod, UnitMethod
+from core.methods.base import BlockMethod, LayerMethod, Method, TrainingMethod
 from core.methods.low_rank import LowRank
 from core.methods.masked import Masked
+from core.methods.unit_base import UnitMethod
 from core.models.corrected import attach
 from core.running.calibrating import Calibration, calibrated
 from core.running.fitting import fit

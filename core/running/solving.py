@@ -10,8 +10,9 @@ from torch import Tensor
 from core.inside.blocks import Block, in_steps, solve_blocks
 from core.inside.sequential import solve_in_order
 from core.inside.statistics import LayerStats
-from core.methods.base import BlockMethod, LayerMethod, LayerResult, UnitContext, UnitMethod
+from core.methods.base import BlockMethod, LayerMethod, LayerResult
 from core.methods.knobs import Knobs
+from core.methods.unit_base import UnitContext, UnitMethod
 from core.models.prunable import repeated_layers
 from core.running.calibrating import Calibration
 from core.running.journal import Journal

@@ -16,7 +16,7 @@ A *unit* is a head, an FFN neuron or, when all of its units go, a whole attentio
 
 `load` registers what a shrunk folder needs, and then transformers' own Auto classes open it too (see
 docs/decisions/0011-a-shrunk-model.md). A method of the core chooses units through its pattern and gives their masks;
-the pipeline does the rest: `core.methods.base.UnitMethod`.
+the pipeline does the rest: `core.methods.unit_base.UnitMethod`.
 """
 
 from __future__ import annotations
