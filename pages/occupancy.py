@@ -36,8 +36,9 @@ def page(run: Run, matrix: str) -> None:
 def units(run: Run) -> None:
     """A run that removed whole heads and neurons has no groups: what is left of every layer, then of one module."""
     frame.draw(certificate.certificate, run, key="certificate")
-    matrix = frame.pick_matrix(run)
-    if matrix is not None:
+    if not unit_shares.known(run):
+        st.caption(unit_shares.NOT_KEPT)
+    elif (matrix := frame.pick_matrix(run)) is not None:
         shares, knob = st.container(), st.container()
         with knob:
             share = threshold(unit_shares.usual(run), "attention or FFN")

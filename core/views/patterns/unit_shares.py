@@ -39,6 +39,11 @@ def usual(run: Run) -> int:
     return max(1, round(100 * (1 - run.record.sparsity)))
 
 
+def known(run: Run) -> bool:
+    """Can it be counted what the units of *run* held before?"""
+    return any(dense_of(run, matrix.name) is not None for matrix in run.record.matrices)
+
+
 def unit_shares(run: Run, matrix: str, share: int) -> View:
     """The module of *matrix*: what its units held of the largest *share* percent of its dense weights, and whether they
     are left."""
