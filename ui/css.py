@@ -127,9 +127,16 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
 .solving.key i:last-of-type { margin-left: 1rem; }
 /* charts whose names stand in a margin: on a telephone they scroll, a squeezed one says nothing */
 @media (max-width: 640px) {
-  .st-key-curve, .st-key-forest, .st-key-tasks { overflow-x: auto; }
-  .st-key-curve > div, .st-key-forest > div, .st-key-tasks > div { min-width: 700px; }
+  .stMainBlockContainer { padding-inline: 1rem; }
+  .st-key-heading { padding-left: 1.6rem; }  /* the arrows that open the navigation */
+  :is(.st-key-answer, .st-key-chain, .st-key-curve, .st-key-differences, .st-key-drop, .st-key-flips, .st-key-forest,
+    .st-key-maps, .st-key-savings, .st-key-tasks, .st-key-time, .st-key-waterfall) {
+    overflow-x: auto;
+    & > div { min-width: 700px; }
+  }
+  /* A number is never broken: where the columns need more room than there is, the table scrolls. */
+  .stHtml:has(> table.method) { overflow-x: auto; }
   table.method td, table.method th { padding-right: 0.4rem; font-size: 0.82rem; hyphens: auto;
-    overflow-wrap: anywhere; }
+    overflow-wrap: break-word; }
 }
 """
