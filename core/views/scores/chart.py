@@ -21,13 +21,13 @@ from core.evidence.lines import NM, Line, Spot, line_ways, lines
 from core.evidence.quantities import QUANTITIES, SCORE, title_of
 from core.sparsity.storage import FLOAT
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, words_only
+from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
 from core.views.scores.naming import spread
 from core.views.scores.published import Published, published
 from core.views.scores.whiskers import whiskers
 
-HEIGHT, TOP, BOTTOM, MARGIN = 460, 14, 58, 218
+HEIGHT, TOP, BOTTOM, MARGIN = 486, 14, 84, 218
 ZEROS, BITS = "zeros", "bits"
 AXES = {ZEROS: "zeros", BITS: "bits per weight"}  # what x may be, as the link says it and as the page does
 STORY = ("magnitude", "asp", "admm-layer", "admm")  # the lines in colour when nothing was chosen
@@ -96,10 +96,11 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
     ends = [(line.spots[-1], _name(line)) for line in found]
     shapes = _band(level) + _level(floor, "dash")
     leaders, notes = _names(names, ends, span, low_high, asked.axis)
-    figure = build([*data, *leaders], {
+    figure = build([*data, *leaders, *_meanings(found)], {
+        "legend": legend_below(),
         "shapes": shapes, "annotations": notes, "margin": {"t": TOP, "b": BOTTOM, "r": MARGIN, "l": 72},
         "xaxis": _ticks(span, asked.axis), "yaxis": {"range": low_high, "title": {"text": _title(dense, asked)}},
-    }, HEIGHT, revision=f"{'/'.join(asked.tasks)}/{asked.model}/{asked.axis}/{asked.quantity}")
+    }, HEIGHT, legend=True, revision=f"{'/'.join(asked.tasks)}/{asked.model}/{asked.axis}/{asked.quantity}")
     claim = _claim(found, level, asked)
     return View(claim, figure, None, _alt(found, level, floor, asked), _table(found, dense, printed, asked),
                 "Point at a dot to read its interval; choose further methods above to see them in colour.",
@@ -146,6 +147,7 @@ def _traces(line: Line, asked: Asked, aside: float) -> list[Part]:
     bars = whiskers(i, thickness=1.6, width=4, visible=lit)
     return [{
         "type": "scatter", "mode": "lines+markers", "name": _name(line), "opacity": 1.0 if lit else 0.45,
+        "showlegend": False,
         "x": [_x(s, asked.axis) + aside for s in spots], "y": [one.value for one in i], "error_y": bars,
         "line": {"color": colour, "width": 2.6 if lit else 1.4, "dash": "solid" if trained else "dot"},
         "marker": {"color": colour, "size": 10 if lit else 6, "symbol": symbols,
@@ -156,12 +158,25 @@ def _traces(line: Line, asked: Asked, aside: float) -> list[Part]:
                          "against dense: %{customdata[2]}<br>%{customdata[3]}%{customdata[4]}<extra></extra>"}]
 
 
+def _meanings(found: Sequence[Line]) -> list[Part]:
+    """What the marks mean, for the legend: the names of the lines stand at their ends."""
+    trained = {line.group.trained for line in found}
+    marks = [("trained", "circle", "solid")] if True in trained else []
+    marks += [("not trained", "circle-open", "dot")] if False in trained else []
+    marks += [(f"no better than a {CONSTANT}", IDLE_MARK, "")] if any(s.idle for x in found for s in x.spots) else []
+    return [{"type": "scatter", "mode": "lines+markers" if dash else "markers", "x": [None], "y": [None], "name": name,
+             "line": {"color": style.GREY, "width": 2, "dash": dash or "solid"}, "hoverinfo": "skip",
+             "marker": {"color": style.GREY, "size": 10, "symbol": symbol, "line": {"width": 2, "color": style.GREY}}}
+            for name, symbol, dash in marks]
+
+
 def _versus(spot: Spot, quantity: str) -> str:
     return words.UNKNOWN if spot.versus is None else words.signed_interval(quantity, spot.versus.interval)
 
 
 def _published(printed: Sequence[Published]) -> Part:
     return {"type": "scatter", "mode": "markers", "name": "published, another model",
+            "showlegend": False,
             "x": [p.sparsity for p in printed], "y": [p.score for p in printed],
             "marker": {"symbol": "star-open", "size": 14, "color": style.GREY, "line": {"width": 2}},
             "customdata": [[p.system, p.model, p.note, p.source] for p in printed],
