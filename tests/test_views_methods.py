@@ -77,6 +77,8 @@ def test_the_comparison_takes_a_real_task_and_one_plain_run_a_method(tmp_path: P
     assert found.claim == "CoLA at 2:4: without training ADMM, layer by layer loses least, with it ADMM in training."
     assert [c.row.difference for c in found.rows] == ["−3.0", "−2.0"]
     assert "4 epochs where a method trains" in found.note and "a test's processor, 2 threads" in found.note
+    (_, above), (_, below) = method_table.noted([found, None, found])
+    assert f"{above} {method_table.COUNTED}" == below == found.note
 
 
 def test_seconds_come_from_the_phases_of_the_run(tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ def synthetic(task: str) -> bool:
     return task in TASKS and TASKS[task].kind == "built-in"
 
 
+COUNTED = ("Other work of the machine is in the times. Not counted: the dense fine-tuning that all start from, the "
+           "pass over the calibration text, evaluation. Against dense in points, with the 95 % interval over the "
+           "examples; ≈: dense is not clearly better.")
+
 # -- what all of them cost on one task ---------------------------------------------------------------------------
 
 
@@ -138,9 +142,9 @@ def costs(records: Sequence[RunRecord], versus: Versus, units: bool = False) -> 
 
 
 def noted(tables: Iterable[Costs | None]) -> list[tuple[Costs, str]]:
-    """The *tables* that there are, each with its note; "" under one whose note stands under the next one too."""
+    """The *tables* that there are, each with its note; what holds for all of them stands under the last one alone."""
     there = [table for table in tables if table is not None]
-    return [(table, "" if table.note in (other.note for other in there[at:at + 1]) else table.note)
+    return [(table, table.note if at == len(there) else table.note.removesuffix(COUNTED).rstrip())
             for at, table in enumerate(there, 1)]
 
 
@@ -182,7 +186,4 @@ def _note(chosen: Sequence[RunRecord], model: str) -> str:
     where = f" on {'; '.join(places)}" if places else ""
     epochs = sorted({r.spec.epochs for r in chosen if r.spec.epochs > 0})
     trained = f" {' or '.join(f'{e:g}' for e in epochs)} epochs where a method trains." if epochs else ""
-    return (f"Model {model.rstrip('/').rsplit('/', 1)[-1]}, one run a row.{trained} Wall time{where}; other work of "
-            "the machine is in it. Not counted: the dense fine-tuning that all start from, the pass over the "
-            "calibration text, evaluation. Against dense in points, with the 95 % interval over the examples; ≈: dense "
-            "is not clearly better.")
+    return (f"Model {model.rstrip('/').rsplit('/', 1)[-1]}, one run a row.{trained} Wall time{where}. {COUNTED}")
