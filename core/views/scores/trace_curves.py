@@ -38,8 +38,8 @@ class Panel:
 
 
 PANELS = (
-    Panel("residuals (log)", (("primal", "primal ‖W − Z‖ / ‖W‖"), ("dual", "dual rho‖Zₖ − Zₖ₋₁‖ / ‖W‖")), log=True),
-    Panel("rho (log)", (("rho", "rho"),), log=True),
+    Panel("residuals", (("primal", "primal ‖W − Z‖ / ‖W‖"), ("dual", "dual rho‖Zₖ − Zₖ₋₁‖ / ‖W‖")), log=True),
+    Panel("rho", (("rho", "rho"),), log=True),
     Panel("flips", (("flips", "mask entries flipped since the last step"),)),
     Panel("moved mask", (("moved", "mask that differs from plain magnitude"),), percent=True),
     Panel("loss", (("loss", "training loss"),)),
