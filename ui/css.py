@@ -55,6 +55,8 @@ CSS = """
 .stMain .katex { font-size: 1.05em; }
 .stMain .stLatex { padding: 0; }
 .stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }
+/* A figure's grey suits both themes and reads well on neither: on a page its words take the grey of the theme. */
+.stPlotlyChart svg text[style*="fill: rgb(122, 130, 140)"] { fill: var(--quiet) !important; }
 [data-testid="stBottomBlockContainer"]:has(.st-key-lesson) { padding: 0.3rem 2rem 0.5rem; max-width: 1720px;
   border-top: 1px solid rgba(128,134,142,0.28); }
 .st-key-lesson { min-height: 9.2rem; max-height: 42vh; overflow-y: auto; gap: 0.3rem; }
