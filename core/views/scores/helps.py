@@ -49,6 +49,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
             for end in (one.versus.interval.low, one.versus.interval.high)] + [0.0]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     title = words.name_of(method, trained=True)
+    tried = sum(bool(row.changes) and row.key[0] == method for row in rows)
     side = "right" if QUANTITIES[quantity].more else "left"
     figure = build([_marks(rows, names, quantity, method, unseen=False),
                     _marks(rows, names, quantity, method, unseen=True)], {
@@ -57,14 +58,14 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(method), "width": 2}, "layer": "below"}],
         "xaxis": {"range": [min(ends) - room, max(ends) + room],
-                  "title": {"text": f"{words.axis_of(quantity, title)}; the {side} is better"}},
+                  "title": {"text": f"{words.axis_of(quantity, title)} ({side} is better)"}},
         "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "ticktext": names, "showgrid": False,
                   "zeroline": False,
                   "range": [-0.6, len(rows) - 0.4]},
     }, EDGES + 26 + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
-    return View(_claim(rows, chosen, place, tasks, title, quantity), figure, None,
+    return View(_claim(rows, chosen, tried, place, tasks, title), figure, None,
                 _alt(rows, names, place, tasks, title, quantity), frame_of(rows, names, quantity),
-                "Judge by another quantity above: does the order hold?", heading=_heading(chosen, title, place))
+                "Judge by another quantity above: does the order hold?", heading=_heading(chosen, tried, title, place))
 
 
 def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: str, unseen: bool) -> Part:
@@ -91,19 +92,18 @@ def _interval(one: Judged) -> Interval:
     return one.versus.interval
 
 
-def _heading(chosen: Sequence[Effect], title: str, place: Place) -> str:
+def _heading(chosen: Sequence[Effect], tried: int, title: str, place: Place) -> str:
     if not chosen:
-        return f"At {place.pattern}, no change tried brings {title} clearly nearer to dense."
+        return f"At {place.pattern}, of {tried} changes none brings {title} clearly nearer to dense."
     best = chosen[0]
     return (f"At {place.pattern}, {words.effect_name(*best.key)} helps {title} most: it "
             f"{words.changed(KL, _interval(best.chose))}.")
 
 
-def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], place: Place, tasks: Sequence[str], title: str,
-           quantity: str) -> str:
-    tried = [row for row in rows if row.changes]
+def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], tried: int, place: Place, tasks: Sequence[str],
+           title: str) -> str:
     epochs = f"{place.epochs:g} epoch{'' if place.epochs == 1 else 's'}"
-    text = (f"{place_words(tasks)}, {place.pattern}, {epochs}: of {len(tried)} changes to {title}, {len(chosen)} "
+    text = (f"{place_words(tasks)}, {place.pattern}, {epochs}: of {tried} changes to {title}, {len(chosen)} "
             f"come{'s' if len(chosen) == 1 else ''} clearly nearer to dense on the examples that choose.")
     held = [row for row in chosen if row.unseen is not None and row.unseen.versus is not None
             and _interval(row.unseen).clear and _interval(row.unseen).value < 0]
