@@ -20,6 +20,7 @@ from core.cost.measuring import weights_of
 from core.engines.arriving import files_of
 from core.errors import InputError
 from core.evidence.groups import stored_bits
+from core.inspecting.folder import open_checkpoint
 from core.models import corrected
 from core.models.checkpoints import open_model
 from core.models.loading import load_model
@@ -198,6 +199,7 @@ def test_a_correction_that_does_not_fit_is_refused(out: Path, tmp_path: Path, ho
 def test_what_cannot_carry_a_correction_says_so(store: Store, out: Path) -> None:
     with pytest.raises(InputError, match=r"holds a correction beside its weights.*--merge"):
         load_model(str(out), labels=2, seed=0)
+    assert any("the model is both" in remark for remark in open_checkpoint(out).remarks)
     with pytest.raises(InputError, match="0 epochs: it is one-shot"):
         resolve({**GIVEN, "epochs": 1})
     alone = run(resolve({**GIVEN, "knobs": {"rank": 0}, "record": "summary"}), store=store)

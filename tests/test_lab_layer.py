@@ -290,3 +290,22 @@ def test_a_path_is_solved_once_and_again_when_a_file_changed(store: Store) -> No
 def test_the_words_say_where_the_numbers_come_from(store: Store, tmp_path: Path) -> None:
     text = source.about(store.open("lab-run"), QUERY)
     assert "rounded to 8 bits a row" in text and "256 calibration tokens" in text and "recorded 2026" in text
+
+
+def test_the_error_of_a_stop_is_that_of_z_and_its_correction() -> None:
+    """Z and the correction of every round are taken out of the solver as it goes, and their loss is counted token by
+    token; Z's own is another."""
+    layer, rounds = planted(), []
+
+    def watch(split: Any, done: Any, scale: torch.Tensor) -> None:
+        rounds.append([(values / scale).numpy().copy() for values in (split.z, split.whole - split.w0)])
+
+    solver = build("admm-lowrank", {"rank": 2})
+    result = solver.solve(torch.from_numpy(layer.weight), lab.stats_of(layer), parse_pattern("2:4"), watch)
+    path = lab.solve(layer, "admm-lowrank", "2:4", {"rank": 2})
+    answer = [result.weight.numpy(), (result.served() - result.weight).numpy()]
+    for stop, (z, beside) in zip(path.stops, [*rounds, answer], strict=True):
+        both, alone = (naive(layer.weight, other, inputs()) for other in (z + beside, z))
+        assert np.allclose(stop.rows, both, rtol=2e-3, atol=1e-5 * path.energy.max())
+        assert alone.sum() > both.sum()
+    assert alone.sum() > 1.5 * both.sum()

@@ -78,3 +78,13 @@ def test_a_matrix_that_does_not_fit_is_said_and_nothing_at_all_is_no_number() ->
     with pytest.raises(InputError, match="divisible by chunks of 64"):
         storage_of(parse_pattern("2:4"), Grid(4, 64), [(4, 32)], [64])
     assert math.isnan(storage_of(parse_pattern("2:4"), None, [], []).bits_per_weight)
+
+
+def test_a_correction_is_counted_beside_what_is_pruned() -> None:
+    """A 64 x 32 matrix at 2:4 with a correction of rank 3, one of 32 x 32 without: 3 (64 + 32) numbers of 32 bits."""
+    pattern, shapes, kept = parse_pattern("2:4"), [(64, 32), (32, 32)], [1024, 512]
+    bare, beside = (storage_of(pattern, None, shapes, kept, 7, ranks) for ranks in ((), [3, 0]))
+    assert beside.factors == 3 * 96 * 32 and bare.factors == 0
+    assert beside.bits - bare.bits == 3 * 96 * 32 and beside.values == bare.values == 1536 * 32
+    assert beside.bits_per_weight == pytest.approx(0.5 * 32 + 1 + 3 * 96 * 32 / 3072)
+    assert (beside.model_bits or 0) - (bare.model_bits or 0) == 3 * 96 * 32

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import InputError
 from core.methods import METHODS
-from core.runs.store import Run, Store
+from core.runs.store import Run, Store, write_header
 from core.views.mechanisms import PICTURES, heaps, pictures
 from core.views.scores import trace_curves
 from tests import makers
@@ -82,3 +82,45 @@ def test_the_trace_says_when_a_mask_was_fixed_that_was_not_so_from_the_start(tmp
              "fixed after 10 steps"), ([{"step": 10, "phase": "refine", "loss": 1.0}], "fixed from the start")):
         (run.path / "trace.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         assert words in trace_curves.timeline(Run(run.record, run.path, True)).claim
+
+
+def corrected(tmp_path: Path, rank: int = 3, change: dict[str, np.ndarray] | None = None) -> Run:
+    """A run at rank *rank*: every direction of a matrix of layer 1 leaves half of the one before it, beginning with
+    0.1, those of layer 2 all as much, 0.001."""
+    run = told(tmp_path, "admm-lowrank", {})
+    for m in run.record.matrices:
+        m.rank = rank
+    write_header(run.path, run.record)
+    halves, level = 0.1 * 0.5 ** np.arange(64), np.full(64, 0.001)
+    arrays = {f"method/squares/{m.name}": (halves if ".layer.0." in m.name else level).astype(np.float32)
+              for m in run.record.matrices}
+    save_file(load_file(run.path / "arrays.safetensors") | arrays | (change or {}), run.path / "arrays.safetensors")
+    return Store(recorded=tmp_path / "cached_runs", live=tmp_path / "runs").open(run.record.id)
+
+
+def test_the_directions_that_a_correction_takes_back_are_coloured_and_add_up(tmp_path: Path) -> None:
+    one, layers = pictures(corrected(tmp_path))
+    taken, left = json.loads(one.figure.to_json())["data"]
+    assert taken["x"] == [1, 2, 3] and left["x"] == list(range(4, 33))
+    assert taken["y"] + left["y"] == pytest.approx([0.5**k for k in range(1, 33)])
+    assert taken["marker"]["color"] == METHODS["admm-lowrank"].colour != left["marker"]["color"]
+    # 1/2 + 1/4 + 1/8 of the error of 0.2, most of it in the first of the bars.
+    assert one.heading.replace("\u202f", " ") == "3 of 64 directions hold 87.5 % of the error."
+    claim = one.claim.replace("\u202f", " ")
+    assert "off by 20 % of its layer's output" in claim and "and leaves 2.5 %" in claim and "layer 1" in claim
+    assert one.table["taken back"].sum() == 3 and one.table["share of the output"].sum() == pytest.approx(0.2)
+    # Layer 1: 0.2 and 0.025; layer 2: 64 and 61 directions of 0.001. 0.132 and 0.043 on average.
+    _, alone, together = json.loads(layers.figure.to_json())["data"]
+    assert alone["y"] == pytest.approx([0.2, 0.064], rel=1e-5)
+    assert together["y"] == pytest.approx([0.025, 0.061], rel=1e-5)
+    assert layers.heading.replace("\u202f", " ") == "All corrections take back 67.4 %."
+    assert "layer 2: 6.4 % and 6.1 %" in layers.alt.replace("\u202f", " ")
+
+
+@pytest.mark.parametrize("wrong", ["short", "negative", "rank 0", "rank 65"])
+def test_a_correction_that_does_not_fit_its_matrix_is_refused(tmp_path: Path, wrong: str) -> None:
+    rank = int(wrong.split()[1]) if "rank" in wrong else 3
+    name = "method/squares/bert.encoder.layer.1.attention.self.key"
+    values = np.ones(63, np.float32) if wrong == "short" else np.full(64, -1 if wrong == "negative" else 1, np.float32)
+    with pytest.raises(InputError, match="does not fit its shape"):
+        pictures(corrected(tmp_path, rank, {name: values}))

@@ -16,6 +16,9 @@ from core.errors import InputError
 from core.inspecting.header import CONVERT, MOST, Tensor, read_header
 
 WHOLE, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+CORRECTION = "correction/adapter_config.json"  # as `export` writes it
+BESIDE = "A correction of low rank lies beside these weights, in correction/: the model is both, and only the " \
+    "weights are judged and counted here."
 SHARDS = 10_000
 TEXT = 64 << 20  # bytes of an index; a config has some thousand
 _SHARD = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.safetensors")
@@ -54,6 +57,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
                 remarks += (f"This is one of {int(shard[3])} files of a model: name the folder to inspect all of it.",)
             return Checkpoint(path, (path,), tuple(read_header(path)), config, remarks)
         config, remarks = _config(path)
+        if (path / CORRECTION).is_file():
+            remarks += (BESIDE,)
         files, tensors = _tensors(path)
         return Checkpoint(path, files, tensors, config, remarks)
     except InputError:

@@ -99,7 +99,7 @@ METHODS: dict[str, Entry] = {
         Entry("admm-lowrank", "Sparse plus low rank",
               "Solve each layer for a pruned matrix and a small dense correction beside it, which "
               "together keep its outputs; no training.",
-              "#0f7f93", "admm_lowrank:AdmmLowRank", "never", AdmmLowRankKnobs, corrects=True),
+              "#6b4fe0", "admm_lowrank:AdmmLowRank", "never", AdmmLowRankKnobs, corrects=True),
         Entry("besa", "BESA",
               "Every row learns how much to prune, so that its encoder layer puts out what it did; "
               "no weight changes.",

@@ -21,7 +21,7 @@ ROW, EDGES = 58, 150
 PARTS = {  # in the order of the bars: a part of a file, its words, its colour
     "values": ("weights", style.ACCENT), "codes": ("weights as codes", "#8f5fc0"),
     "index": ("which ones stay", style.rgba(style.SEQUENTIAL_HUE)), "scales": ("scales", style.rgba(style.NEGATIVE)),
-    "factors": ("low-rank correction", "#0f7f93"),
+    "factors": ("low-rank correction", "#c4457d"),
     "library": ("library", "#b8860b"), "other": ("never pruned", style.faded(style.GREY, 0.55)),
     "header": ("header", style.faded(style.GREY, 0.25))}
 

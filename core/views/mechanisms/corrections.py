@@ -78,13 +78,15 @@ def directions(run: Run, one: Correction) -> View:
         "marker": {"color": colour, "line": {"width": 0}},
         "hovertemplate": "direction %{x}: %{y:.2%} of the error<extra></extra>"}
         for name, low, high, colour in spans if high > low]
+    where, back = style.matrix_words(one.matrix.name), style.percent(one.back)
     figure = build(data, {
+        "annotations": [{"text": where, "showarrow": False, "font": {"size": 15}, "xref": "paper", "x": 1,
+                         "xanchor": "right", "yref": "paper", "y": 1, "yanchor": "top"}],
         "bargap": 0.15, "legend": legend_below(), "margin": {"l": 72, "r": 12, "t": 12, "b": 104},
         "xaxis": {"title": {"text": f"direction, of {style.count(many)}"}, "range": [0.3, shown + 0.7],
                   "showgrid": False, "zeroline": False},
         "yaxis": {"title": {"text": "share of the error"}, "tickformat": ".0%", "rangemode": "tozero",
                   "range": [0, 1.08 * float(shares.max()) or 1.0]}}, HEIGHT, legend=True, revision=run.record.id)
-    where, back = style.matrix_words(one.matrix.name), style.percent(one.back)
     rest = style.percent(float(one.squares[shown:].sum()) / total)
     beyond = f" The other {style.count(many - shown)}, not drawn, hold {rest} of it." if many > shown else ""
     claim = (f"{where}: the pruned matrix by itself would be off by {style.percent(one.alone)} of its layer's output. "
