@@ -38,7 +38,7 @@ def listed() -> None:
             st.markdown(f"**{links.plain(deck.title)}** :gray[{_length(deck)}]")
             if deck.words:
                 st.caption(links.plain(deck.words))
-            with st.container(horizontal=True, gap="medium"):
+            with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
                 _ways(deck, name)
                 st.button("Copy into mine", key=f"deck.copy.{name}", type="tertiary", on_click=decks.keep, args=(deck,))
     st.caption(KEYS)

@@ -58,7 +58,7 @@ def film(path: LayerPath, lines: Mapping[str, float], pinned: LayerPath | None =
     if found.frames[0].w.shape != _shape(path):
         reel.add("whole", whole_matrix(reel, _means(path), _shape(path), cut, pick=True))
         below.insert(0, column("whole", weight=0.55, least=110))
-    rows = [row(column("say"), height=SAYS), row(*maps_of, column("held", "lost", least=215)),
+    rows = [row(column("say"), height=SAYS), row(*maps_of, column("held", "lost", least=170)),
             row(*below, height=LOW)]
     if path.grid is not None and (names := levels_of_w(reel, path)):
         reel.add("near", panels.words("", [levels_said(path, k) for k in stops], height=SAYS))
@@ -119,7 +119,7 @@ def _lost(reel: Reel, path: LayerPath) -> Part:
     named = [f"output {i * rows}" if rows == 1 else f"outputs {i * rows}–{min((i + 1) * rows, len(path.energy)) - 1}"
              for i in range(count)]
     return panels.bars(
-        "What each output loses", [("lost", reel.counts(np.rint(shares * MILLION).astype(np.int64).clip(0, 2**31 - 1)),
+        "Loss by output", [("lost", reel.counts(np.rint(shares * MILLION).astype(np.int64).clip(0, 2**31 - 1)),
                                     style.colour(path.method))],
         top=max(most * MILLION, 1.0), share=MILLION, note=f"up to {loss_of(most)}",
         ticks=[(0, "0"), (count, f"{len(path.energy) - 1}")], alt=_worst(path, path.last), hover=named,
