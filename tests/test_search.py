@@ -38,7 +38,7 @@ def said(far: float, seed: int) -> np.ndarray:
 # one hurts, one does nothing.
 CHANGES: dict[str, tuple[dict[str, Any], float, float]] = {
     "by itself": ({}, 1.0, 1.0), "helps": ({"knobs": {**KNOBS, "start": "dense"}}, 0.6, 0.6),
-    "seems to": ({"distill_hidden": 1.0}, 0.7, 1.0), "hurts": ({"lr": 2e-4}, 1.4, 1.4),
+    "seems to": ({"distill_hidden": 1.0}, 0.7, 1.0), "hurts": ({"lr": 2e-4}, 2.6, 2.6),
     "nothing": ({"knobs": {**KNOBS, "dual": False}}, 1.0, 1.0)}
 
 
@@ -136,7 +136,12 @@ def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.S
     rows = json.loads(cli("helps", "--json").stdout)["rows"]
     assert [row["difference"][0] for row in rows] == view.table["difference"].tolist()
     assert [row["chosen"] for row in rows] == [True, True, False, False]
-    assert "start = dense +" in cli("helps", "admm", "--task", "cola").stdout
+    printed = cli("helps", "admm", "--task", "cola").stdout
+    assert "start = dense +" in printed and "learning rate = 0.0002 *" in printed and printed.count(" *") == 1
+    lost = helps.helps(found, place, ("cola",), "admm")
+    assert lost.claim.count(": learning rate = 0.0002.") == 1 and "No better than a constant answer" not in view.claim
+    assert lost.figure is not None
+    assert lost.figure.layout.yaxis.ticktext[0] == "learning rate = 0.0002 \N{MULTIPLICATION X}"
 
 
 def test_the_page_shows_it_beside_the_other_views(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

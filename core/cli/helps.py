@@ -32,7 +32,8 @@ def helps_command(method: str, tasks: tuple[str, ...], pattern: str | None, epoc
 
     Every change that was tried, and every other method, against METHOD by itself at the same budget: paired differences
     with their 95 % intervals, on examples held out of train. A search chooses by the first column; the unseen
-    examples are a last look. A plus marks what it would choose: clearly nearer to dense, and no clearly larger loss.
+    examples are a last look. A plus marks what it would choose: clearly nearer to dense, and no clearly larger loss; a
+    star what is no better than the best constant answer.
 
     \b
     Example:
@@ -69,7 +70,8 @@ def _place(found: Searched, method: str, pattern: str | None, epochs: float | No
 
 
 def _cells(row: Effect, method: str, quantity: str, chosen: bool) -> list[Any]:
-    return [row_name(row, method) + (" +" if chosen else ""), _apart(row.chose, quantity), f"{row.p:.3f}",
+    marks = (" +" if chosen else "") + (" *" if row.chose.idle else "")
+    return [row_name(row, method) + marks, _apart(row.chose, quantity), f"{row.p:.3f}",
             "" if row.unseen is None else _apart(row.unseen, quantity), words.valued(row.chose.value.interval),
             ",".join(map(str, row.chose.value.seeds))]
 
@@ -87,5 +89,6 @@ def _three(one: Judged | None) -> list[float] | None:
 
 def _object(row: Effect, chosen: bool) -> dict[str, Any]:
     return {"method": row.key[0], "changes": dict(row.changes), "difference": _three(row.chose), "p": row.p,
-            "unseen": _three(row.unseen), "chosen": chosen, "seeds": list(row.chose.value.seeds),
+            "unseen": _three(row.unseen), "chosen": chosen,
+            "no_better_than_constant": row.chose.idle, "seeds": list(row.chose.value.seeds),
             "runs": row.chose.runs}

@@ -19,6 +19,7 @@ from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
+from core.views.scores.forest import IDLE_WORDS
 from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 38, 92  # pixels a row, and over and under them all
@@ -42,7 +43,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     if not rows:
         return words_only("Nothing was changed yet: there is one run to a task.")
     rows = rows[::-1]  # the last is drawn on top
-    names = [row_name(row, method) for row in rows]
+    names = [row_name(row, method) + (IDLE_WORDS if row.chose.idle else "") for row in rows]
     scale = QUANTITIES[quantity].scale
     listed = [(row.chose, 1) for row in rows] + [(row.unseen, -1) for row in rows if row.unseen is not None]
     ends = [scale * end for one, _ in listed if one.versus is not None
@@ -63,7 +64,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                   "zeroline": False,
                   "range": [-0.6, len(rows) - 0.4]},
     }, EDGES + 26 + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
-    return View(_claim(rows, chosen, tried, place, tasks, title), figure, None,
+    return View(_claim(rows, chosen, tried, place, tasks, method, title), figure, None,
                 _alt(rows, names, place, tasks, title, quantity), frame_of(rows, names, quantity),
                 "Judge by another quantity above: does the order hold?", heading=_heading(chosen, tried, title, place))
 
@@ -101,7 +102,7 @@ def _heading(chosen: Sequence[Effect], tried: int, title: str, place: Place) -> 
 
 
 def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], tried: int, place: Place, tasks: Sequence[str],
-           title: str) -> str:
+           method: str, title: str) -> str:
     epochs = f"{place.epochs:g} epoch{'' if place.epochs == 1 else 's'}"
     text = (f"{place_words(tasks)}, {place.pattern}, {epochs}: of {tried} changes to {title}, {len(chosen)} "
             f"come{'s' if len(chosen) == 1 else ''} clearly nearer to dense on the examples that choose.")
@@ -109,6 +110,8 @@ def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], tried: int, place: 
             and _interval(row.unseen).clear and _interval(row.unseen).value < 0]
     if chosen:
         text += f" On examples that nothing was chosen by, {len(held)} of them still do."
+    idle = [row_name(row, method) for row in reversed(rows) if row.chose.idle]
+    text += f" No better than a constant answer (\N{MULTIPLICATION X}): {'; '.join(idle)}." if idle else ""
     return f"{text} {words.rests_on(rows[0].chose.value).capitalize()}."
 
 
