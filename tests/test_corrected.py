@@ -166,6 +166,22 @@ def test_the_check_counts_what_the_correction_leaves_again(store: Store, record:
         assert any(name in problem and words in problem for problem in problems), (what, problems)
 
 
+@pytest.mark.slow
+def test_layers_in_order_see_what_the_corrected_ones_before_them_put_out(store: Store) -> None:
+    """At full rank every layer is exact with its correction, so the next one sees what it sees in the dense model, and
+    is solved the same; its pruned weight alone would put out something else. The answers are the dense model's."""
+    given = {**GIVEN, "record": "masks"}
+    made = [run(resolve({**given, "knobs": {"rank": 64, "inputs": inputs}}), store=store)
+            for inputs in ("dense", "pruned")]
+    opened = [store.open(one.id) for one in made]
+    assert all(check(one).ok for one in opened) and "on its own inputs" in " ".join(check(opened[1]).verified)
+    for name in (m.name for m in made[0].matrices):
+        masks = [one.mask(name) for one in opened]
+        assert np.mean(masks[0] != masks[1]) < 0.01
+    dense = recorded_logits(store, read_header(store.live / (made[0].parent or "")))
+    assert all(np.abs(recorded_logits(store, one) - dense).max() < 1e-4 for one in made)
+
+
 def test_the_folder_travels_with_its_correction(store: Store, record: RunRecord) -> None:
     names = [file.name for file in files_of(store.live / record.id)]
     assert {"checkpoint/correction/adapter_config.json", "checkpoint/correction/adapter_model.safetensors"} < set(names)
@@ -196,15 +212,19 @@ def test_a_correction_that_does_not_fit_is_refused(out: Path, tmp_path: Path, ho
         load(folder)
 
 
-def test_what_cannot_carry_a_correction_says_so(store: Store, out: Path) -> None:
+def test_what_cannot_carry_a_correction_says_so(store: Store, record: RunRecord, out: Path) -> None:
     with pytest.raises(InputError, match=r"holds a correction beside its weights.*--merge"):
         load_model(str(out), labels=2, seed=0)
     assert any("the model is both" in remark for remark in open_checkpoint(out).remarks)
     with pytest.raises(InputError, match="0 epochs: it is one-shot"):
         resolve({**GIVEN, "epochs": 1})
-    alone = run(resolve({**GIVEN, "knobs": {"rank": 0}, "record": "summary"}), store=store)
     with pytest.raises(InputError, match="no correction to merge"):
-        pipeline.export(alone.id, store=store, to=out.parent / "none", merge=True)
+        pipeline.export(record.parent or "", store=store, to=out.parent / "none", merge=True)
+
+
+@pytest.mark.slow
+def test_a_run_at_rank_0_is_one_of_admm_layer_byte_for_byte(store: Store) -> None:
+    alone = run(resolve({**GIVEN, "knobs": {"rank": 0}, "record": "summary"}), store=store)
     same = run(resolve({**GIVEN, "method": "admm-layer", "knobs": {}, "record": "summary"}), store=store)
     assert [m.mask_sha256 for m in alone.matrices] == [m.mask_sha256 for m in same.matrices]
     assert [m.error for m in alone.matrices] == [m.error for m in same.matrices]

@@ -25,7 +25,14 @@ def check(record: RunRecord, held: Mapping[str, NDArray[np.generic]]) -> tuple[l
     if problems:
         return [], problems
     factors = "; both factors of each fit" if holds(record.spec.record, "full") else ""
-    return [f"corrections beside {len(corrected)} matrices: what each leaves adds up to the header's error{factors}"], []
+    left = "what each leaves adds up to the header's error" if _same_inputs(record) else \
+        "what each leaves, on its own inputs, falls from direction to direction"
+    return [f"corrections beside {len(corrected)} matrices: {left}{factors}"], []
+
+
+def _same_inputs(record: RunRecord) -> bool:
+    """Was every layer solved on the inputs on which the header's error is counted, those of the dense model?"""
+    return record.spec.knobs.get("inputs", "dense") == "dense"
 
 
 def _wrong(m: Matrix, record: RunRecord, held: Mapping[str, NDArray[np.generic]]) -> list[str]:
@@ -35,7 +42,7 @@ def _wrong(m: Matrix, record: RunRecord, held: Mapping[str, NDArray[np.generic]]
     out, squares = [], held.get(f"{SQUARES}{m.name}")
     if squares is None or squares.shape != (short,) or not (np.diff(squares) <= 0).all() or squares[-1] < 0:
         out.append(f"what it leaves by direction is not {short} numbers that fall to 0 or above")
-    elif m.error is not None:
+    elif m.error is not None and _same_inputs(record):
         rest = float(squares[m.rank:].sum(dtype=np.float64))
         if abs(rest - m.error) > SAME * m.error + LEAST:
             out.append(f"its correction leaves {rest:.6f} of the output, the header says {m.error:.6f}")
