@@ -28,7 +28,7 @@ from core.sparsity.patterns import (
     kept_number,
     parse_pattern,
 )
-from core.sparsity.select import select, select_all
+from core.sparsity.select import numbers, select, select_all
 
 INF = math.inf
 PAIRS = [(n, m) for m in range(1, 7) for n in range(1, m + 1)]
@@ -246,3 +246,11 @@ def test_what_does_not_fit_is_named() -> None:
         select(GlobalUnstructured(0.5), torch.zeros(2, 2))
     assert str(caught.value) == ("Pattern 'global:0.5' chooses over all matrices at once. Expected one matrix at a "
                                  "time. Choose 'unstructured:0.5'.")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_mask_as_numbers_multiplies_to_the_same_bits(dtype: torch.dtype) -> None:
+    values = torch.tensor([[1.5, -2.0, 0.0, -0.0], [3e38, -1e-40, 1e-40, -3.0]], dtype=dtype)
+    mask = torch.tensor([[True, False, True, True], [True, True, False, True]])
+    for kept in (mask, ~mask, mask.T.contiguous().T):
+        assert torch.equal((values * numbers(kept)).view(torch.uint8), (values * kept).view(torch.uint8))

@@ -68,6 +68,7 @@ class Admm(Splitting):
         self.rho = k.rho_start
         # Z - U, kept between two updates: the pull needs it at every step, Z and U move rarely.
         self.target = {name: w.clone() for name, w in zip(self.layers, self.w, strict=True)}
+        self.pull = 0.0  # what an update is to begin with
         self.moving: MovingMask | None = None  # from the hard prune on, with refine=sr-ste
         if context.solution:
             self.support = {name: result.mask for name, result in context.solution.items()}
@@ -103,6 +104,11 @@ class Admm(Splitting):
         plain = self.knobs.metric == "none"
         return None if plain else self.context.stats[name].norms.square()
 
+    def split_moves(self, name: str, w: Tensor) -> None:
+        """The pull of the step that the update ends."""
+        if self.pull:
+            w.lerp_(self.target[name], self.pull)
+
     def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
         """Note Z - U, what W is pulled to until the next update."""
         torch.sub(z, u, out=self.target[name])
@@ -114,12 +120,15 @@ class Admm(Splitting):
         if self.masks:
             return super().after_step(step)
         k = self.knobs
-        torch._foreach_lerp_(self.w, list(self.target.values()), self.rho / (1.0 + self.rho))
-        done = step + 1
-        if done % k.interval == 0 or done == self.hard_step:
-            grown = k.rho_start * (k.rho_end / k.rho_start) ** (done / self.hard_step)
-            self.update_split(self.rho / grown if k.dual else 0.0)
-            self.rho = grown
+        done, pull = step + 1, self.rho / (1.0 + self.rho)
+        if done % k.interval and done != self.hard_step:
+            torch._foreach_lerp_(self.w, list(self.target.values()), pull)
+            return None
+        grown = k.rho_start * (k.rho_end / k.rho_start) ** (done / self.hard_step)
+        # Matrix by matrix, each pulled right before its update: it comes from memory once.
+        self.pull = pull
+        self.update_split(self.rho / grown if k.dual else 0.0)
+        self.pull, self.rho = 0.0, grown
         return None
 
     def choose_masks(self) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from core.methods.base import Context
 from core.methods.gridded import Gridded
-from core.sparsity.select import select, select_all
+from core.sparsity.select import numbers, select, select_all
 
 
 class Splitting(Gridded):
@@ -53,14 +53,18 @@ class Splitting(Gridded):
         pattern, self.before = self.context.pattern, self.support
         together: dict[str, Tensor] = {}
         if pattern.scope == "model":  # the choice needs all matrices at once
+            for name, w in zip(self.layers, self.w, strict=True):
+                self.split_moves(name, w)
             together = select_all(pattern, {
                 name: self.scores(name, w + u, torch.empty_like(w))
                 for name, w, u in zip(self.layers, self.w, self.u, strict=True)})
         chosen = {}
         for name, w, u, z in zip(self.layers, self.w, self.u, self.spare, strict=True):
+            if not together:
+                self.split_moves(name, w)
             u.add_(w)
             mask = together[name] if together else select(pattern.of(name), self.scores(name, u, z))
-            torch.mul(u, mask, out=z)
+            torch.mul(u, numbers(mask), out=z)
             if self.grid is not None:
                 z.copy_(self.rounded(name, z, mask))
             u.sub_(z)
@@ -71,6 +75,9 @@ class Splitting(Gridded):
         self.support = chosen
         self.z, self.spare = self.spare, self.z
         self.rho_then, self.unread = self.rho, True
+
+    def split_moves(self, name: str, w: Tensor) -> None:
+        """Called by `update_split` for every matrix before its W, *w*, is looked at."""
 
     def split_moved(self, name: str, z: Tensor, u: Tensor) -> None:
         """Called by `update_split` for every matrix whose new Z and U are known, while they are in

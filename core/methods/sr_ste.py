@@ -38,7 +38,7 @@ from core.methods.base import Context, TrainingMethod
 from core.methods.knob_sets import SrSteKnobs
 from core.methods.straight_through import StraightThrough
 from core.sparsity.patterns import Pattern
-from core.sparsity.select import select_all
+from core.sparsity.select import numbers, select_all
 
 # Matrix, its weights, where to write -> what its weights are chosen by.
 Sizes = Callable[[str, Tensor, Tensor], Tensor]
@@ -90,7 +90,7 @@ class MovingMask:
         """Before the forward pass: choose, and show the model M o W."""
         self.masks = self.choose()
         for name, mask in self.masks.items():
-            torch.mul(self.layers[name].weight.data, mask, out=self.part[name])
+            torch.mul(self.layers[name].weight.data, numbers(mask), out=self.part[name])
             if self.put is not None:
                 self.part[name] = self.put(name, self.part[name], mask)
         self.through.enter(self.part)
@@ -99,7 +99,7 @@ class MovingMask:
         """After the backward pass: the latent weights again, the decay on their gradients."""
         self.through.leave()
         for name, module in self.layers.items():
-            torch.mul(module.weight.data, ~self.masks[name], out=self.part[name])
+            torch.mul(module.weight.data, numbers(~self.masks[name]), out=self.part[name])
             if self.form == "gradient":
                 cast(Tensor, module.weight.grad).add_(self.part[name], alpha=self.decay)
 

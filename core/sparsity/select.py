@@ -62,6 +62,12 @@ def _selected(pattern: Pattern, scores: Tensor, name: str) -> Tensor:
     return pattern.grouping.join(kept, shape)
 
 
+def numbers(mask: Tensor) -> Tensor:
+    """The bool *mask* as 0 and 1 in the same bytes: torch multiplies by these three times as fast
+    as by a bool, to the same bits."""
+    return mask.view(torch.uint8)
+
+
 def select_all(pattern: Pattern, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Masks for all matrices of a model, by name: `select` for each.
 
