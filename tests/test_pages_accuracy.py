@@ -78,7 +78,9 @@ def test_the_forest_turns_with_its_boxes(store: Store, monkeypatch: pytest.Monke
 
 def test_the_page_and_the_command_say_the_same_figures(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, store, "accuracy", task="mrpc", pattern="1:4")
-    shown, dots = at.dataframe[1].value, json.loads(spec(at, 1))["data"][0]
+    assert not at.dataframe  # a table is set up once it is unfolded
+    at.session_state["forest.numbers"] = True
+    shown, dots = at.run().dataframe[0].value, json.loads(spec(at, 1))["data"][0]
     drawn = [given[0] for given in dots["customdata"]]
     made = table(cells(store.entries()), ("mrpc",), "tiny", "1:4")
     for row, (_, line) in zip(made.rows, shown.iterrows(), strict=True):

@@ -290,12 +290,21 @@ def numbers(table: pd.DataFrame | None, key: str, words: Sequence[str] = (), tak
     counted = table is not None and not table.empty
     with st.container(horizontal=True, gap="small"):
         if words or counted:
-            with st.expander("Notes and numbers" if words else "The numbers", type="compact"):
-                for paragraph in words:
-                    st.caption(paragraph)
-                if counted:
-                    st.dataframe(table, hide_index=True, key=f"{key}.table")
+            with st.container():
+                _folded(table if counted else None, key, words)
         saving.offer(key, taken or saving.Taken("", "", table))
+
+
+@st.fragment
+def _folded(table: pd.DataFrame | None, key: str, words: Sequence[str]) -> None:
+    """The words, and once they are unfolded the *table*: a browser takes 20 ms to set up one that nobody sees."""
+    fold = st.expander("Notes and numbers" if words else "The numbers", type="compact", key=f"{key}.numbers",
+                       on_change="ignore" if table is None else "rerun")
+    with fold:
+        for paragraph in words:
+            st.caption(paragraph)
+        if table is not None and fold.open:
+            st.dataframe(table, hide_index=True, key=f"{key}.table")
 
 
 def figures(numbers: Sequence[Number]) -> None:
