@@ -6,7 +6,9 @@ import base64
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -21,6 +23,7 @@ from core.exports import colours, pictures, printing
 from core.exports.asked import Asked
 from core.exports.html import Screen, page
 from core.exports.names import LONGEST, file_name, source
+from core.runs.filmed import filmed
 from core.runs.store import Store
 from core.views.drawing.view import View
 from core.views.film import panels
@@ -144,6 +147,22 @@ def test_a_picture_that_nobody_knows_is_refused_with_the_closest() -> None:
         pictures.of_page("methods")
     with pytest.raises(InputError, match=r"Did you mean 'trace\.timeline'"):
         pictures.called("trace.timelin")
+
+
+def test_paper_shows_the_moment_and_the_copy_that_a_film_stands_at(store: Store) -> None:
+    run = store.open(next(r.id for r in store.records() if r.spec.method == "admm"))
+    matrix = run.record.matrices[0].name
+    frames = filmed(run, matrix).frames
+
+    def middle(**query: str) -> Any:
+        view = pictures.still(pictures.called("weights.maps"), Asked(store, {"run": run.record.id, **query}))
+        return np.nan_to_num(next(t.z for t in view.figure.data  # type: ignore[union-attr]
+                                  if t.type == "heatmap" and t.xaxis == "x2" and t.hoverinfo != "skip"))
+
+    assert np.allclose(middle(k="1"), frames[1].w, atol=1e-6)
+    assert np.allclose(middle(), frames[-1].w, atol=1e-6) and np.array_equal(middle(k="99999"), middle())
+    assert not np.allclose(middle(k="1"), middle(), atol=1e-6)
+    assert np.count_nonzero(middle(k="1", show="z")) == np.count_nonzero(frames[1].mask)
 
 
 def test_figure_writes_a_page_and_says_what_a_person_got_wrong(

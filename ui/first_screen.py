@@ -10,7 +10,7 @@ from core.views.catalogue import overview
 from core.views.drawing import style
 from core.views.film import opening
 from core.views.patterns.units_left import of_units
-from ui import film, frame, links
+from ui import film, frame, links, saving
 
 SENTENCE = ("ADMM keeps two copies of every weight: one learns, one obeys the pattern, and a memory pulls them "
             "together.")
@@ -40,7 +40,9 @@ def play(run: Run) -> None:
             st.info("This run kept no moments to play.")
         else:
             film.show(found, "overview", default="first", autoplay=True, link="", claim=False)
-            st.caption(links.plain(f"{found.claim} {_name(run)}"))
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.caption(links.plain(f"{found.claim} {_name(run)}"), width="stretch")
+                saving.offer("overview", saving.Taken(found.claim, found.alt, lambda: opening.table(run), found))
     if run.record.error and run.record.status != "succeeded":
         st.warning(links.plain(run.record.error))
 

@@ -10,6 +10,7 @@ All are called by what they are, and say their claim, source and run. Nothing is
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -34,7 +35,7 @@ class Taken:
 
     claim: str
     alt: str
-    table: pd.DataFrame | None
+    table: pd.DataFrame | Callable[[], pd.DataFrame] | None  # a function of no arguments: made once it is asked for
     shown: View | Film | None = None  # None: only numbers
 
     @property
@@ -46,7 +47,13 @@ class Taken:
     @property
     def counted(self) -> bool:
         """Are there numbers?"""
-        return self.table is not None and not self.table.empty
+        return self.table is not None and (callable(self.table) or not self.table.empty)
+
+    def csv(self) -> bytes:
+        """The numbers as a file."""
+        table = self.table() if callable(self.table) else self.table
+        assert table is not None
+        return table.to_csv(index=False).encode()
 
 
 def begin(page: str) -> None:
@@ -80,9 +87,8 @@ def _forms(key: str, taken: Taken) -> None:
         st.button("PNG", key=f"save-png-{key}")
         st.button("SVG", key=f"save-svg-{key}")
     if taken.counted:
-        table = taken.table
-        st.download_button("CSV", lambda: table.to_csv(index=False).encode(), file_name(key, "csv"), "text/csv",
-                           key=f"save-csv-{key}", on_click="ignore")
+        st.download_button("CSV", taken.csv, file_name(key, "csv"), "text/csv", key=f"save-csv-{key}",
+                           on_click="ignore")
     if taken.drawn:
         st.download_button("HTML", lambda: _page_of(taken, source), file_name(key, "html"), "text/html",
                            key=f"save-html-{key}", on_click="ignore")

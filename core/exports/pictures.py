@@ -129,7 +129,7 @@ def still(picture: Picture, asked: Asked) -> View:
     """*picture* as paper shows it. Raises InputError where it only moves, and where the run keeps nothing of it."""
     if picture.view is None:
         raise InputError(f"{picture.name} is a film", "a picture that stands still, or a file ending in .html",
-                         "Write it to a .html file.")
+                         "Write it to a .html file, or draw weights.maps: --set k=MOMENT is a moment of its film.")
     view = picture.view(asked)
     if view.figure is None:
         raise InputError(f"{picture.name} has nothing to draw: {view.claim}", "a run that keeps more", "Name another.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from core.cost import records
 from core.errors import InputError
 from core.evidence import search
@@ -74,9 +76,13 @@ def maps_film(asked: Asked) -> Film | None:
 
 
 def maps(asked: Asked) -> View:
+    """At the end, or at the moment of the film that the link names."""
     run = asked.run()
-    return before_after.panels(run, asked.matrix(run), pair.FINAL, "w", asked.query.get("zoom") == "on",
-                               *_place(asked), asked.query.get("difference") == "10")
+    matrix = asked.matrix(run)
+    moment = moving.moment_of(run, matrix, asked.number("k", 0)) if "k" in asked.query else pair.FINAL
+    what = cast(pair.What, asked.choice("show", moving.shows(run, matrix) or ["w"]))
+    return before_after.panels(run, matrix, moment, what, asked.query.get("zoom") == "on", *_place(asked),
+                               asked.query.get("difference") == "10")
 
 
 def tile(asked: Asked) -> View:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from core.runs.filmed import Filmed, filmed
 from core.runs.store import Run
@@ -14,22 +15,24 @@ from core.views.film.reel import Film, Reel, column, evenly, row
 from core.views.film.timeline import Timeline
 from core.views.film.watch import MOST, window
 
+if TYPE_CHECKING:  # the first page must not wait for pandas
+    import pandas as pd
+
 LOW = 104  # pixels of the row with the time axis
 SECONDS = 12.0  # that the whole film takes
 
 
 def film(run: Run) -> Film | None:
     """W and Z of the first matrix of *run*, over how exact the groups are and how far W is from Z, both as shares.
-    It has no table: *Watch* shows that.
+    It has no table, which the first page would wait for: `table` makes it.
 
     None when fewer than two moments of it were kept. Raises InputError for damaged arrays.
     """
     if not run.record.matrices:
         return None
-    found = filmed(run, run.record.matrices[0].name)
+    found = _shown(run)
     if len(found.frames) < 2:
         return None
-    found = replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST)])
     line = Timeline(tuple(f.phase for f in found.frames), tuple(f.step for f in found.frames))
     reel, exact = Reel(line.words(), line.spans(), pace=min(0.8, SECONDS / line.last)), telling.shares(found)
     copies(reel, found, window(found, 0, 0), found.pattern.name, found.pattern.grouping.cell)
@@ -38,6 +41,17 @@ def film(run: Run) -> Film | None:
         reel.add("time", panels.curves("", strips, alt=telling.time_alt(found, exact)))
         rows.append(row(column("time"), height=LOW))
     return reel.film(telling.claim(found, exact), _alt(found, exact), None, rows)
+
+
+def table(run: Run) -> pd.DataFrame:
+    """The numbers of `film`, a row a moment, for a run that has one. Raises InputError for damaged arrays."""
+    found = _shown(run)
+    return telling.table(found, telling.shares(found))
+
+
+def _shown(run: Run) -> Filmed:
+    found = filmed(run, run.record.matrices[0].name)
+    return replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST)])
 
 
 def _strips(found: Filmed, exact: list[float]) -> list[Part]:

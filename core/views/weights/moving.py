@@ -65,6 +65,12 @@ def place_of(run: Run, matrix: str, moment: str) -> int | None:
     return int(np.argmin([abs(k - at) for k in _chosen(found)]))
 
 
+def moment_of(run: Run, matrix: str, k: int) -> str:
+    """What stands still nearest to moment *k* of the film, as `pair.load` names it."""
+    places = {moment: place_of(run, matrix, moment) for moment in pair.moments(run, matrix)}
+    return min(places, key=lambda moment: abs((places[moment] or 0) - k), default=pair.FINAL)
+
+
 def film(run: Run, matrix: str, what: str = "w", top: int = 0, left: int = 0, finer: bool = False) -> Film | None:
     """The film of *matrix*, *what* (w, z or u) in the middle, the tile at (*top*, *left*); *finer*: the difference in a
     tenth of the range. None where nothing can be played."""
