@@ -72,8 +72,7 @@ CSS = """
   color: inherit; }
 /* The steps of a lesson in columns: all of them on one screen. */
 [class*="st-key-steps-"] { display: block; columns: 3 17rem; }
-[class*="st-key-steps-"] > * { break-inside: avoid; }
-[class*="st-key-steps-"] :is(div, a) { margin-block: 0; }
+[class*="st-key-steps-"] > * { break-inside: avoid; margin-block: 0 !important; }
 .stMain .st-key-window-high { flex: none; height: max(440px, calc(100vh - 300px)); }
 .st-key-picked { min-height: 2.6rem; }
 .st-key-picked code { white-space: nowrap; }
