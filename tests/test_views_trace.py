@@ -55,6 +55,15 @@ def test_the_phases_are_shaded_where_they_were(shared_store: Store) -> None:
     assert "ADMM" in texts and "refinement under the mask" in texts
 
 
+@pytest.mark.parametrize(("last", "side"), [(0.02, "left"), (0.03, "left"), (0.2, "right"), (0.001, "right")])
+def test_the_words_of_a_line_stand_away_from_a_curve_that_ends_on_it(shared_store: Store, tmp_path: Path, last: float,
+                                                                     side: str) -> None:
+    rows = [{"step": k, "phase": "layer-wise", "primal": 0.4 * (last / 0.4) ** (k / 9), "dual": 0.1} for k in range(10)]
+    figure = body(trace_curves.timeline(with_rows(opened(shared_store), rows, tmp_path)))
+    words = next(a for a in figure["layout"]["annotations"] if "reached the pattern" in a["text"])
+    assert (words["xanchor"], words["x"]) == (side, 0 if side == "left" else 1)
+
+
 def test_the_claim_reads_the_last_residual_before_the_hard_prune(shared_store: Store, tmp_path: Path) -> None:
     run = opened(shared_store)
     assert trace_curves.timeline(run).claim.startswith("At the hard prune the primal residual was 0.01: W had all but")

@@ -85,7 +85,7 @@ def directions(run: Run, one: Correction) -> View:
         "bargap": 0.15, "legend": legend_below(), "margin": {"l": 72, "r": 12, "t": 12, "b": 104},
         "xaxis": {"title": {"text": f"direction, of {style.count(many)}"}, "range": [0.3, shown + 0.7],
                   "showgrid": False, "zeroline": False},
-        "yaxis": {"title": {"text": "share of the error"}, "tickformat": ".0%", "rangemode": "tozero",
+        "yaxis": {"title": {"text": "share of the error"}, "tickformat": ".1%", "rangemode": "tozero",
                   "range": [0, 1.08 * float(shares.max()) or 1.0]}}, HEIGHT, legend=True, revision=run.record.id)
     rest = style.percent(float(one.squares[shown:].sum()) / total)
     beyond = f" The other {style.count(many - shown)}, not drawn, hold {rest} of it." if many > shown else ""

@@ -132,17 +132,22 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
         "tickformat": ".4~%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
         **({} if panel.log else {"rangemode": "normal"})}})
     if panel.keys[0][0] == "primal":
-        _level(figure, axis, TARGET, f"{TARGET}: W has reached the pattern", style.GREY, log=True)
+        # A curve that ends on the line, at the edge, has its name where the line's words would stand.
+        ends = [row["primal"] for row in rows[-1:] if finite(row.get("primal")) and row["primal"] > 0]
+        left = bool(ends) and abs(math.log10(ends[0] / TARGET)) < NEAR
+        _level(figure, axis, TARGET, f"{TARGET}: W has reached the pattern", style.GREY, log=True, left=left)
     if panel.keys[0][0] == "score" and record.results is not None and record.results.dense is not None:
         _level(figure, axis, record.results.dense, "dense", style.colour("dense"))
 
 
-def _level(figure: go.Figure, axis: str, value: float, words: str, colour: str, log: bool = False) -> None:
-    """A thin line across one panel, with its words at the right end."""
+def _level(figure: go.Figure, axis: str, value: float, words: str, colour: str, log: bool = False,
+           left: bool = False) -> None:
+    """A thin line across one panel, with its words at the right end, or at the *left* one."""
     figure.add_shape(type="line", xref="paper", x0=0, x1=1, yref=f"y{axis}", y0=value, y1=value, layer="below",
                      line={"color": colour, "width": 1.5, "dash": "dash"})
-    figure.add_annotation(xref="paper", x=1, xanchor="right", yref=f"y{axis}", y=math.log10(value) if log else value,
-                          yanchor="bottom", text=words, showarrow=False, font={"size": 13})
+    place = {"x": 0, "xanchor": "left"} if left else {"x": 1, "xanchor": "right"}
+    figure.add_annotation(xref="paper", yref=f"y{axis}", y=math.log10(value) if log else value, yanchor="bottom",
+                          text=words, showarrow=False, font={"size": 13}, **place)
 
 
 def _time(rows: Sequence[Row]) -> list[float]:
