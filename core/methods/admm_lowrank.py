@@ -27,12 +27,17 @@ from __future__ import annotations
 
 from core.methods.admm_layer import AdmmLayer
 from core.methods.knob_sets import AdmmLowRankKnobs
+from core.methods.knobs import Knobs
+from core.sparsity.grids import Grid
 
 
 class AdmmLowRank(AdmmLayer):
     """See the module's text; the code is that of `AdmmLayer`, which has rank 0."""
 
     knobs: AdmmLowRankKnobs
+
+    def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
+        super().__init__(knobs)  # METHODS says that it takes no grid, and a spec with one is refused
 
     @property
     def rank(self) -> int:
