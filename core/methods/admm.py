@@ -35,7 +35,8 @@ solution on under its fixed mask is level with this method, at 2:4 and at 1:4: m
 the start.
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two
 copies of the weights. With `sharpness` a step of ADMM takes two passes forward and backward instead
-of one: as many steps are then not the same budget.
+of one: as many steps are then not the same budget. `match` reads the calibration text forward and
+backward that often.
 """
 
 from __future__ import annotations

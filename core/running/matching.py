@@ -27,6 +27,7 @@ from core.methods.base import LayerResult
 from core.methods.straight_through import StraightThrough
 from core.sparsity.grids import Grid
 from core.sparsity.rounding import nearest
+from core.sparsity.select import numbers
 
 RATE, LAST, SEQUENCES = 2e-5, 0.2, 8  # LAST: share of the rate that the cosine ends at
 
@@ -67,9 +68,9 @@ def _matched(block: Block, own: dict[str, LayerResult], passes: int, grid: Grid 
     for name, result in own.items():
         block.layers[name].weight.data.copy_(result.weight)
     weights = [layer.weight for layer in block.layers.values()]
-    factors = [own[name].mask.to(layer.weight.dtype) for name, layer in block.layers.items()]
+    masks = [numbers(own[name].mask) for name in block.layers]
     through = StraightThrough(block.layers)
-    optimizer = torch.optim.Adam(weights, lr=RATE, foreach=True)
+    optimizer = torch.optim.Adam(weights, lr=RATE, fused=True)
     order = np.random.default_rng(block.number)
     for number in range(passes):
         optimizer.param_groups[0]["lr"] = RATE * (LAST + (1 - LAST) * (1 + math.cos(math.pi * number / passes)) / 2)
@@ -80,8 +81,8 @@ def _matched(block: Block, own: dict[str, LayerResult], passes: int, grid: Grid 
                 loss = (block.on(batch)[real] - block.targets[batch][real]).square().sum()
                 slopes = torch.autograd.grad(loss, weights)
             through.leave()
-            for weight, slope, factor in zip(weights, slopes, factors, strict=True):
-                weight.grad = slope * factor
+            for weight, slope, mask in zip(weights, slopes, masks, strict=True):
+                weight.grad = slope.mul_(mask)
             optimizer.step()
     for weight in weights:
         weight.grad = None
