@@ -24,6 +24,8 @@ CSS = """
 @media (forced-colors: active) {  /* a colour that means something stays; a border says where a box is */
   .card .name i, table.method td i, .solving i, .tokens span { forced-color-adjust: none; }
   .stApp button[data-selected="true"] { outline: 2px solid Highlight; }
+  .st-key-learn [data-testid="stPageLink-NavLink"] { border: 2px solid LinkText; }
+  .stSidebar a[aria-current="page"] { outline: 1px solid Highlight; }
 }
 /* The page's title stands in the row of the toolbar, which is empty but for its menu. */
 .stAppHeader { background: none; pointer-events: none; }

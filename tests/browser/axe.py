@@ -24,6 +24,7 @@ SIZE = {"width": 1366, "height": 768}
 STREAMLITS_OWN: tuple[tuple[str, str, str], ...] = (
     ("list", "stSidebarNavItems", "the list of pages holds its groups' headings beside its entries"),
     ("listitem", "stSidebarNavItems", "its entries lie in a box inside that list, one a group"),
+    ("presentation-role-conflict", "stFileUploaderDropzone", "a box without a role that bears a name all the same"),
 )
 RUN = """own => axe.run({exclude: [['.js-plotly-plot']]}, {resultTypes: ['violations']}).then(found =>
     found.violations.flatMap(v => v.nodes.map(n => {
