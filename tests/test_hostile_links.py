@@ -14,7 +14,7 @@ from core.lab import choices_layer, plane
 from core.models.loading import load_model, save_checkpoint
 from core.runs.store import Store
 from tests.opening import ROOT, open_page
-from ui import run_form, run_list
+from ui import known, run_form, run_list
 from ui.pages import PAGES
 
 MARK = "<img src=x onerror=alert(1)>"
@@ -33,6 +33,19 @@ def keys() -> list[str]:
 
 def test_the_keys_are_found() -> None:
     assert {"run", "matrix", "layer", "moment", "task", "path", "judge", "values", "lesson", "search"} <= set(keys())
+
+
+def test_what_a_link_says_that_no_version_knows_is_said_once_and_the_rest_opens(
+        small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms = {key for key in keys() if key.startswith("knob.")}
+    assert set(keys()) - forms <= known.NAMES
+    run = next(r.id for r in small_store.records() if r.spec.method != "dense")
+    app = open_page(monkeypatch, small_store, "trace", run=run, embed="true", lens="x", **{MARK: "1"})
+    said = [c.value for c in app.caption if "Of this link" in c.value]
+    assert len(said) == 1 and "lens" in said[0] and "embed" not in said[0] and app.query_params["run"] in (run, [run])
+    assert len(app.get("plotly_chart")) and not app.error
+    app = open_page(monkeypatch, small_store, "trace", run=run, **{f"a{k}": "" for k in range(9)})
+    assert "a0, a1, a2 and 6 more is not known here" in " ".join(c.value for c in app.caption)
 
 
 def test_no_key_is_a_number_on_one_page_and_a_word_on_another() -> None:

@@ -28,7 +28,7 @@ from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from core.views.patterns.units_left import of_units
-from ui import cache, damaged, keys, lesson_strip, links, saving, stage
+from ui import cache, damaged, keys, known, lesson_strip, links, saving, stage
 from ui.cache import cached, cached_cells, cached_evidence, cached_over, cached_search, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
@@ -61,6 +61,7 @@ def opening(key: str) -> None:
     keys.listen(stage.script())
     saving.begin(key)
     if not stage.on():
+        known.say()
         lesson_strip.draw(key)
 
 
