@@ -47,8 +47,8 @@ def page(run: Run, own: links.Own) -> None:
         frame.draw(magnitudes.sizes, run, probe, name, layer, key="sizes")
     elif part == "trade":
         spec = run.record.spec
-        frame.show(frame.cached_over(quiet_price.trade, spec.task, spec.model, spec.pattern, name, run.record.id),
-                   "trade")
+        frame.show(frame.cached_evidence(quiet_price.trade, spec.task, spec.model, spec.pattern, name,
+                                         run.record.id), "trade")
     else:
         heads = [str(k) for k in range(1, run.record.heads + 1) if layer]
         picture = st.container()

@@ -13,7 +13,7 @@ from core.runs.phases import MOMENT, TRACE, WORK
 from core.runs.records import RunRecord
 from core.runs.store import Store
 from core.statistics.measures import METRICS, is_correlation, measures_of, metric_name, metric_words
-from core.statistics.noise import RULE_CORRELATION, RULE_SHARE, rule
+from core.statistics.noise import noise
 from core.tasks import TASKS
 from core.tasks.metrics import score
 from core.tasks.preparing import OFFERED
@@ -61,10 +61,10 @@ def test_every_measure_is_computed_and_counted_again_and_every_task_has_a_known_
             assert score(entry, logits, labels)["score"] == pytest.approx(np.mean([known[m] for m in entry.metrics]))
 
 
-def test_the_rule_of_noise_goes_by_the_kind_of_metric() -> None:
-    assert {name for name in METRICS if rule(name) == RULE_CORRELATION} == {
-        "matthews_correlation", "pearson", "spearman", "pearson_spearman_mean"}
-    assert rule("exact_match") == RULE_SHARE
+def test_the_band_of_noise_goes_by_the_kind_of_metric() -> None:
+    wider = {name for name in METRICS if noise(name, 0.5, 100) > 0.11}  # 2 · 0.75 / √99 = 0.15; 2 · √(0.25 / 100) = 0.1
+    assert wider == {"matthews_correlation", "pearson", "spearman", "pearson_spearman_mean"}
+    assert noise("exact_match", 0.5, 100) == pytest.approx(0.1)
 
 
 def test_the_recorded_runs_speak_of_known_metrics_and_phases_only(records: list[RunRecord]) -> None:

@@ -10,6 +10,7 @@ from core.evidence import search
 from core.evidence.lines import kinds
 from core.evidence.places import AVERAGE, averaged, places, richest
 from core.evidence.quantities import KL, QUANTITIES
+from core.evidence.single import Versus
 from core.evidence.tables import patterns
 from core.evidence.ways import DENSE
 from core.exports.asked import Asked
@@ -143,7 +144,8 @@ def quiet(asked: Asked) -> View:
 def trade(asked: Asked) -> View:
     run, _, name, _ = _read(asked)
     spec = run.record.spec
-    return quiet_price.trade(asked.records, spec.task, spec.model, spec.pattern, name, run.record.id)
+    return quiet_price.trade(asked.records, Versus(asked.cells), spec.task, spec.model, spec.pattern, name,
+                             run.record.id)
 
 
 def sizes(asked: Asked) -> View:

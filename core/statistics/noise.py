@@ -8,9 +8,6 @@ from core.statistics.measures import is_correlation
 
 WIDTH = 2.0  # standard errors: about 95 of 100 repeated samples of the evaluation set fall inside
 
-RULE_SHARE = "two binomial standard errors of the dense score, 2·√(p(1 − p)/n)"
-RULE_CORRELATION = "two large-sample standard errors of the dense correlation, 2·(1 − r²)/√(n − 1)"
-
 
 def noise(metric: str, score: float, n_eval: int) -> float:
     """Half the width of the band around *score* in which another score on the same examples counts as equal.
@@ -27,8 +24,3 @@ def noise(metric: str, score: float, n_eval: int) -> float:
         return WIDTH * (1 - r * r) / math.sqrt(n_eval - 1)
     p = min(max(score, 0.0), 1.0)
     return WIDTH * math.sqrt(p * (1 - p) / n_eval)
-
-
-def rule(metric: str) -> str:
-    """The rule in words."""
-    return RULE_CORRELATION if is_correlation(metric) else RULE_SHARE
