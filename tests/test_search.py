@@ -13,6 +13,8 @@ import pytest
 from core.errors import InputError
 from core.evidence import search
 from core.evidence.cells import cells
+from core.evidence.words import signed_interval
+from core.methods.cards import text_of
 from core.runs.store import Store
 from core.specs.resolving import resolve
 from core.tasks import HELD_OUT
@@ -177,6 +179,7 @@ def test_no_validation_example_chose_a_knob() -> None:
     for cell in cells(entries):
         assert cell.record.spec.dev_examples == 0
         validation[cell.record.spec.task] = cell.answers.labels
+    assert len(found.chose) == len(found.unseen) > 20
     for cell in (*found.chose, *found.unseen):
         spec, results = cell.record.spec, cell.record.results
         assert results is not None and results.split == HELD_OUT and spec.dev_examples == results.n_eval > 0
@@ -185,3 +188,21 @@ def test_no_validation_example_chose_a_knob() -> None:
     for cell in found.chose:
         if cell.record.id in apart:
             assert not cell.answers.same_examples(apart[cell.record.id])
+
+
+def test_the_decision_quotes_the_recorded_search() -> None:
+    found = search.searched(Store(recorded=RECORDED, live=RECORDED / "none").entries())
+    place = search.places(found, "admm")[0]
+    text = (RECORDED.parent / "docs/decisions/0013-what-helps-admm.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    rows = search.effects(found, place, ("cola",), "admm")
+    assert len(lines) == len(rows)
+    for line, row in zip(lines, rows, strict=True):
+        assert row.unseen is not None and row.chose.versus is not None and row.unseen.versus is not None
+        cells_of = [part.strip(" *") for part in line.strip("|").split("|")]
+        assert cells_of == [search.row_name(row, "admm"), signed_interval("kl", row.chose.versus.interval),
+                            signed_interval("kl", row.unseen.versus.interval), f"{row.p:.3f}"]
+    assert sum(bool(row.changes) and row.key[0] == "admm" for row in rows) == 15
+    assert "Of fifteen changes" in text_of("admm").differs
+    chosen = [search.row_name(row, "admm") for row in search.choice(found, place, ("cola",), "admm")]
+    assert [line.split("**")[1] for line in lines if "**" in line] == chosen == ["refine_lr = 2"]
