@@ -87,15 +87,16 @@ def pattern_for(pattern: str, layer: Layer, grid: Grid | None = None) -> Pattern
 
 
 def errors(layer: Layer, pattern: str, grid: Grid | None = None) -> dict[str, float]:
-    """By layer method (of those that know a grid, when there is one), at its defaults: its answer's relative error."""
+    """By layer method (of those that know a grid, when there is one), at its defaults: its answer's relative error.
+    Without those that carry a correction: they have more numbers to lose less with, as many as a person likes."""
     weight, stats = torch.from_numpy(layer.weight), stats_of(layer)
     rule, total = pattern_for(pattern, layer, grid), float(((weight @ _gram(stats)) * weight).sum()) or 1.0
     out = {}
     for name in LAYER_METHODS:
-        if grid is not None and not METHODS[name].grids:
+        if METHODS[name].corrects or (grid is not None and not METHODS[name].grids):
             continue
         result: LayerResult = _solver(name, {}, grid).solve(weight, stats, rule)
-        out[name] = float(_rows(weight - result.served(), stats).sum()) / total
+        out[name] = float(_rows(weight - result.weight, stats).sum()) / total
     return out
 
 

@@ -81,8 +81,8 @@ def directions(run: Run, one: Correction) -> View:
     where, back = style.matrix_words(one.matrix.name), style.percent(one.back)
     figure = build(data, {
         "annotations": [{"text": where, "showarrow": False, "font": {"size": 15}, "xref": "paper", "x": 1,
-                         "xanchor": "right", "yref": "paper", "y": 1, "yanchor": "top"}],
-        "bargap": 0.15, "legend": legend_below(), "margin": {"l": 72, "r": 12, "t": 12, "b": 104},
+                         "xanchor": "right", "yref": "paper", "y": 1, "yanchor": "bottom"}],
+        "bargap": 0.15, "legend": legend_below(), "margin": {"l": 72, "r": 12, "t": 32, "b": 104},
         "xaxis": {"title": {"text": f"direction, of {style.count(many)}"}, "range": [0.3, shown + 0.7],
                   "showgrid": False, "zeroline": False},
         "yaxis": {"title": {"text": "share of the error"}, "tickformat": ".1%", "rangemode": "tozero",
@@ -121,7 +121,7 @@ def layers(run: Run, found: list[Correction]) -> View:
              for name, values, colour in ((ALONE, alone, style.GREY),
                                           ("with its correction", together, style.colour(run.record.spec.method)))]
     figure = build(data, {
-        "legend": legend_below(), "margin": {"l": 72, "r": 12, "t": 12, "b": 104},
+        "legend": legend_below(), "margin": {"l": 72, "r": 12, "t": 32, "b": 104},
         "xaxis": {"title": {"text": "layer"}, "tickvals": numbers, "showgrid": False,
                   "range": [min(numbers) - 0.5, max(numbers) + 0.5]},
         "yaxis": {"title": {"text": "error of the output"}, "tickformat": ".1%",
