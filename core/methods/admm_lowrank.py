@@ -40,7 +40,8 @@ class AdmmLowRank(AdmmLayer):
     knobs: AdmmLowRankKnobs
 
     def __init__(self, knobs: Knobs, grid: Grid | None = None) -> None:
-        super().__init__(knobs)  # METHODS says that it takes no grid, and a spec with one is refused
+        # METHODS says that it takes no grid, and a spec with one is refused.
+        super().__init__(knobs)
 
     @property
     def rank(self) -> int:
