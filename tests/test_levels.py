@@ -29,7 +29,7 @@ def test_recorded_runs_hold_what_their_level_keeps_and_nothing_more() -> None:
             if not keeps(level, key):
                 beyond.append((record.id, key))
     assert beyond == []
-    assert held["answers"] == {"answers", "method"}
+    assert held["answers"] == {"answers", "unseen", "method"}
     assert held["summary"] == {"answers", "method", "thumbnail", "unit", "occupancy", "occupancy.free", "levels"}
     assert held["masks"] >= {"mask", "activation", "attention", "region", "distribution"}
     assert held["full"] >= {"mask", "weight", "scale", "snapshot", "code", "grid", "library"}
