@@ -3,6 +3,7 @@ and what was asked for, or it does not come; what a node lacks, differs in or ta
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import socket
 import sys
@@ -299,10 +300,12 @@ def tidy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     shutil.rmtree(tmp_path / "stations", ignore_errors=True)
 
 
+NUMBERS = itertools.count()  # stations begin side by side: none may count what another is about to make
+
+
 def _new(root: Path) -> Path:
-    root.mkdir(exist_ok=True)
-    folder = root / str(len(list(root.iterdir())))
-    folder.mkdir()
+    folder = root / str(next(NUMBERS))
+    folder.mkdir(parents=True)
     return folder
 
 

@@ -170,7 +170,7 @@ def test_a_later_knob_at_its_default_is_not_in_the_spec(name: str) -> None:
     given = {f.name: f.default for f in fields(AdmmLayerKnobs)}
     assert name not in knobs_to_spec(make_knobs(AdmmLayerKnobs, given))
     other = {"rise": "fixed", "scaled": False, "ramp": 3, "settle": 3, "metric": "inverse",
-             "inputs": "pruned"}[name]
+             "inputs": "pruned", "match": 20}[name]
     changed = make_knobs(AdmmLayerKnobs, {name: other})
     assert knobs_to_spec(changed)[name] == other
     assert make_knobs(AdmmLayerKnobs, knobs_to_spec(changed)) == changed

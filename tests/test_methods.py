@@ -307,9 +307,9 @@ def test_admm_rescales_the_dual_with_rho() -> None:
     original = method.update_split
 
     def spy(rescale: float = 1.0) -> None:
-        v = layers["a"].weight.detach() + method.u[0]
+        before = method.u[0].clone()
         original(rescale)
-        seen.append(v - method.z[0])
+        seen.append(layers["a"].weight.detach() + before - method.z[0])
 
     method.update_split = spy  # type: ignore[method-assign]
     drive(method, layers, optimizer, 4, 5)

@@ -50,7 +50,7 @@ def _add(layer: Any, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
 def factors_of(model: Any) -> Factors:
     """The corrections that *model* carries, by matrix; {} for a model without."""
     return {name: (layer.get_parameter(LEFT).detach(), layer.get_parameter(RIGHT).detach())
-            for name, layer in prunable(model).items() if LEFT in layer._parameters}
+            for name, layer in model.named_modules() if LEFT in layer._parameters}
 
 
 def is_factor(name: str) -> bool:
