@@ -13,7 +13,7 @@ from core.inspecting.levels import highest_code
 from core.inspecting.looking import inspect
 from core.sparsity.patterns import parse_pattern
 from tests import packing
-from tests.checkpoints import file_bytes, nm, noise, write
+from tests.checkpoints import LAYER, QUERY, file_bytes, nm, noise, write
 from tests.reading_back import MODULE, in_module, matrices_of, only
 
 # -- masks -------------------------------------------------------------------------------------------------------
@@ -278,3 +278,14 @@ def test_a_grid_is_found_at_either_end_of_what_float64_holds(exponent: int) -> N
     """The codes 0, 3, 5 and 7, times a power of two: the least gap is 2, twice the step, at every size alike."""
     codes = np.random.default_rng(0).choice([0.0, 3.0, 5.0, -7.0], (8, 64))
     assert highest_code(np.ldexp(codes, exponent), 0, float(np.finfo(np.float64).eps)) == 7
+
+
+@pytest.mark.parametrize("empty", ["embeddings.word.bias", "embeddings.word.weight", LAYER.format(1, QUERY),
+                                   "classifier.weight"])
+@pytest.mark.parametrize("shape", [(0, 64), (64, 0), (0,)])
+def test_what_has_no_weights_is_no_part_of_the_verdict(tmp_path: Path, empty: str, shape: tuple[int, ...]) -> None:
+    held = {LAYER.format(0, QUERY): noise(64, 64)}
+    alone = inspect(write(tmp_path / "alone", held))
+    beside = inspect(write(tmp_path / "beside", held | {empty: np.zeros(shape, np.float32)}))
+    assert [text for text in beside.verdict if "NaN" in text or "nan" in text] == []
+    assert beside.verdict[0].split(" (")[0] == alone.verdict[0].split(" (")[0]

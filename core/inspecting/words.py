@@ -158,7 +158,7 @@ def _rest(report: Report) -> str:
     """What the embeddings and the head are, where the verdict is about the layers."""
     layered = report.judged[0].place == "layers"
     heads = [m for m in report.matrices if layered and m.place != "layers"]
-    parts = [("embeddings", r.zeros or 0, r.weights) for r in report.rest if r.kind == "embeddings"]
+    parts = [("embeddings", r.zeros or 0, r.weights) for r in report.rest if r.kind == "embeddings" and r.weights]
     if heads:
         parts.append(("head", sum(m.zeros for m in heads), sum(m.shape[0] * m.shape[1] for m in heads)))
     dense = [name for name, zeros, size in parts if zeros < SOME * size]
