@@ -71,7 +71,7 @@ def test_every_line_is_named_once_at_its_end_and_no_name_lies_over_another(found
                     for note in layout["annotations"])
     assert all(b - a >= 18.9 for a, b in pairwise(pixels))
     legend = [one["name"] for one in drawn["data"] if one.get("showlegend") is not False]
-    assert legend == ["trained", "not trained", "no better than a constant answer"]  # marks alone, no line twice
+    assert legend == ["trained", "not trained", "not above constant answer"]  # marks alone, no line twice
 
 
 def test_what_does_not_beat_the_constant_answer_is_crossed_and_said(found: list[Cell]) -> None:

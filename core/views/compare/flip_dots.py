@@ -62,7 +62,7 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
         if not len(at):
             continue
         symbol, size, colour = DOTS[kind]
-        cut = f", {len(at)} of {flips.count(kind)} drawn" if len(at) < flips.count(kind) else ""
+        cut = f" ({len(at)} of {flips.count(kind)})" if len(at) < flips.count(kind) else ""
         part: Part = {"type": "scatter", "mode": "markers", "name": KINDS[kind] + cut,
                       "x": x[at].astype(np.float32), "y": after[at].astype(np.float32), "customdata": at,
                       "marker": {"symbol": symbol, "size": size, "color": colour},

@@ -129,8 +129,8 @@ def comparable(runs: Sequence[Run]) -> list[str]:
 def _heading(flips: Sequence[Flips], first: str) -> str:
     most = max(flips, key=lambda f: max(f.count(MENDED), f.count(BROKEN)))
     if most.count(BROKEN) > most.count(MENDED):
-        return f"{letter(most.title)} breaks {most.count(BROKEN)} of the answers that {first} has right."
-    return f"{letter(most.title)} mends {most.count(MENDED)} of the answers that {first} has wrong."
+        return f"{letter(most.title)} breaks {most.count(BROKEN)} answers that {first} has right."
+    return f"{letter(most.title)} mends {most.count(MENDED)} answers that {first} has wrong."
 
 
 def bars(runs: Sequence[Run]) -> View:

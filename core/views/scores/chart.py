@@ -163,7 +163,7 @@ def _meanings(found: Sequence[Line]) -> list[Part]:
     trained = {line.group.trained for line in found}
     marks = [("trained", "circle", "solid")] if True in trained else []
     marks += [("not trained", "circle-open", "dot")] if False in trained else []
-    marks += [(f"no better than a {CONSTANT}", IDLE_MARK, "")] if any(s.idle for x in found for s in x.spots) else []
+    marks += [(f"not above {CONSTANT}", IDLE_MARK, "")] if any(s.idle for x in found for s in x.spots) else []
     return [{"type": "scatter", "mode": "lines+markers" if dash else "markers", "x": [None], "y": [None], "name": name,
              "line": {"color": style.GREY, "width": 2, "dash": dash or "solid"}, "hoverinfo": "skip",
              "marker": {"color": style.GREY, "size": 10, "symbol": symbol, "line": {"width": 2, "color": style.GREY}}}
