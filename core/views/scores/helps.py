@@ -60,8 +60,8 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                     "line": {"color": style.colour(method), "width": 2}, "layer": "below"}],
         "xaxis": {"range": [min(ends) - room, max(ends) + room],
                   "title": {"text": f"{words.axis_of(quantity, title)} ({side} is better)"}},
-        "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "ticktext": names, "showgrid": False,
-                  "zeroline": False,
+        "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "showgrid": False, "zeroline": False,
+                  "ticktext": [name.replace(": ", ":<br>") for name in names],
                   "range": [-0.6, len(rows) - 0.4]},
     }, EDGES + 26 + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
     return View(_claim(rows, chosen, tried, place, tasks, method, title), figure, None,
