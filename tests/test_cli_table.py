@@ -14,7 +14,7 @@ from core.evidence.grid import core_grid
 from core.evidence.tables import table
 from core.runs.store import Store
 from tests.commands import refused
-from tests.planting import store_of
+from tests.planting import logits_of, plant, store_of
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +85,24 @@ def test_the_list_says_how_far_a_run_is_from_dense(cli: Any, store: Store) -> No
             assert value == pytest.approx(right[0].mean() - right[1].mean())
         assert f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−") in lines[cell.record.id]
     assert {"against_dense" in said[r.id] for r in store.records() if r.spec.method == "dense"} == {False}
+
+
+def test_what_is_kept_of_dense_knows_only_the_seeds_that_both_have(empty_store: Store) -> None:
+    labels = np.arange(200) % 2
+
+    def run(share: float, **fields: Any) -> str:
+        right = np.arange(200) < round(200 * share)
+        usual = {"pattern": "2:4", "epochs": 2.0}
+        return plant(empty_store.recorded, logits_of(right, labels), labels, **(usual | fields))
+
+    for task, share in (("mrpc", 0.9), ("sst2", 0.8)):
+        dense = run(share, method="dense", pattern="dense", task=task)
+        run(0.7, method="asp", task=task, parent=dense)
+        run(0.6, method="admm", task=task, parent=dense)
+    assert core_grid(cells(empty_store.entries()), "tiny", "2:4").of_dense == {"admm": pytest.approx(1.2 / 1.7)}
+    # Another dense model of MRPC, far worse, from which ADMM was not run.
+    dense = run(0.55, method="dense", pattern="dense", task="mrpc", seed=1)
+    run(0.55, method="asp", task="mrpc", seed=1, parent=dense)
+    grid = core_grid(cells(empty_store.entries()), "tiny", "2:4")
+    assert grid.rows["dense"][1].seeds == (0, 1)  # type: ignore[union-attr]
+    assert grid.of_dense == {"admm": pytest.approx(1.2 / 1.7)}

@@ -29,7 +29,7 @@ class Grid:
     constants: tuple[float, ...]
     idle: frozenset[tuple[str, str]]
     gaps: dict[tuple[str, str], Estimate]  # (ours, other): the paired difference of the averages
-    of_dense: dict[str, float]  # by ours: its average as a share of dense's
+    of_dense: dict[str, float]  # by ours: its average as a share of that of the dense models that it started from
 
 
 def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
@@ -57,11 +57,18 @@ def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
     for other in OTHERS:
         against = _means(cells, tuple(made), model, pattern, other)
         gaps |= {(ours, other): versus for ours in OURS if ours in against and (versus := against[ours].versus)}
-    dense = means[DENSE].value.interval.value if DENSE in means else 0.0
-    share = {ours: means[ours].value.interval.value / dense for ours in OURS if ours in means and dense > 0}
+    share = {ours: held for ours in OURS if ours in means and (held := _share(means[ours], gaps.get((ours, DENSE))))}
     return Grid(tuple(made), model, pattern, rows, tuple(one.constant for one in made.values()),
                 frozenset((key, task) for key, by in found.items() for task, row in by.items() if row.idle), gaps,
                 share)
+
+
+def _share(row: Row, gap: Estimate | None) -> float:
+    """The average of *row* as a share of its own dense models', which lie *gap* above: other seeds have no say. 0 where
+    it is not known."""
+    mine = row.value.interval.value
+    dense = 0.0 if gap is None else mine - gap.interval.value
+    return mine / dense if dense > 0 else 0.0
 
 
 def _means(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str, reference: str) -> dict[str, Row]:
