@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.evidence import search
 from core.evidence.places import AVERAGE, averaged, floor
 from core.views.scores import chart, error_and_score, forest, helps, multiples
 from ui import accuracy_bar as bar
@@ -43,7 +44,7 @@ def over_error(task: str) -> None:
 def over_changes(tried: bar.Tried) -> None:
     """What helps ADMM: every change by itself, on examples held out of train."""
     with frame.guarded():
-        frame.show(frame.cached_search(helps.helps, tried.place, tried.tasks, bar.SEARCHED, tried.quantity), "helps",
+        frame.show(frame.cached_search(helps.helps, tried.place, tried.tasks, search.SEARCHED, tried.quantity), "helps",
                    helps.SMALL_PRINT)
 
 

@@ -23,7 +23,6 @@ OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit",
                               "at"))
 RATIO, ERROR, HELPS = "ratio", "error", "helps"
 VIEWS = {RATIO: "Score over ratio", ERROR: "Score over error", HELPS: "What helps ADMM?"}
-SEARCHED = "admm"  # the method whose search the page shows
 FEW = 4  # lines in colour where none is of the story
 VALIDATION = (
     "Scores are of GLUE's validation sets, which the field has looked at often. On examples that nobody had seen, "
@@ -44,7 +43,7 @@ def choose() -> tuple[str, str, chart.Asked | Tried | None]:
     """Draw the bar; return the view, the task (or AVERAGE), and what its picture is asked for (None: score over error,
     or nothing to draw)."""
     found, judged = frame.cached_cells(places), frame.cached_over(error_and_score.panels)
-    tried = frame.cached_search(search.places, SEARCHED)
+    tried = frame.cached_search(search.places, search.SEARCHED)
     views = [view for view, there in ((RATIO, found), (ERROR, judged), (HELPS, tried)) if there]
     if not views:
         return RATIO, AVERAGE, None
@@ -79,8 +78,7 @@ def _quantity(default: str) -> str:
 
 
 def _where(place: search.Place) -> str:
-    epochs = f"{place.epochs:g} epoch{'' if place.epochs == 1 else 's'}"
-    return f"{place.pattern}, {epochs}, {style.model_title(place.model)}"
+    return f"{place.pattern}, {place.budget}, {style.model_title(place.model)}"
 
 
 def _task(options: list[str], default: str, average: str) -> str:

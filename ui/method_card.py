@@ -12,7 +12,7 @@ from core.evidence import search
 from core.methods.cards import TITLES
 from core.views.catalogue.claims import STAMP
 from core.views.catalogue.method_table import Costs, MethodCard, Row
-from ui import accuracy_bar, formula, frame
+from ui import formula, frame
 
 FEW, FEWER = 4, 2  # runs, and printed figures, on a card among others; alone it shows all
 
@@ -47,8 +47,8 @@ def _ways(card: MethodCard) -> None:
         if card.trace:
             frame.link("trace", "Open its trace", run=card.trace)
             frame.link("runs", "All its runs", method=card.name)
-        if card.name == accuracy_bar.SEARCHED and frame.cached_search(search.places, card.name):
-            frame.link("accuracy", "What helps it?", view=accuracy_bar.HELPS)
+        if card.name == search.SEARCHED and frame.cached_search(search.places, card.name):
+            frame.link("accuracy", "What helps it?", view="helps")
 
 
 def _head(card: MethodCard) -> str:

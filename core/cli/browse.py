@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from core.cli.output import echo_json, json_option, printable, record_object, table
+from core.cli.output import echo_json, interval_list, json_option, printable, record_object, table
 from core.cli.run import score_table
 from core.errors import InputError, unknown
 from core.evidence.quantities import SCORE
@@ -64,9 +64,9 @@ def against_dense(entry: Entry, store: Store) -> Interval | None:
         return None
 
 
-def _known(apart: Interval | None) -> dict[str, list[float]]:
+def _known(apart: Interval | None) -> dict[str, Any]:
     """The difference to dense as programs get it."""
-    return {} if apart is None else {"against_dense": [apart.value, apart.low, apart.high]}
+    return {} if apart is None else {"against_dense": interval_list(apart)}
 
 
 @click.command("list")

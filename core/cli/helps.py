@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from core.cli.output import echo_json, json_option, table
+from core.cli.output import echo_json, interval_list, json_option, table
 from core.errors import InputError, unknown
 from core.evidence import words
 from core.evidence.estimates import Judged
 from core.evidence.quantities import KL, QUANTITIES
-from core.evidence.search import Effect, Place, Searched, choice, effects, places, row_name, searched
+from core.evidence.search import SEARCHED, Effect, Place, Searched, choice, effects, places, row_name, searched
 from core.methods import entry_of
 from core.runs.store import default_store
 
@@ -19,7 +19,7 @@ HEADERS = ("change", "difference", "p", "unseen difference", "value", "seeds")
 
 
 @click.command("helps")
-@click.argument("method", default="admm")
+@click.argument("method", default=SEARCHED)
 @click.option("--task", "tasks", multiple=True, help="A task; several for the mean over them.  [default: all it has]")
 @click.option("--pattern", help="Where the search was made.  [default: where most was tried]")
 @click.option("--epochs", type=float, help="The budget of the search.  [default: where most was tried]")
@@ -53,7 +53,7 @@ def helps_command(method: str, tasks: tuple[str, ...], pattern: str | None, epoc
                    "tasks": list(at), "quantity": quantity,
                    "rows": [_object(row, row.key in chosen) for row in rows]})
         return
-    click.echo(f"{', '.join(at)}, {place.model}, {place.pattern}, {place.epochs:g} epochs: {words.in_words(quantity)}, "
+    click.echo(f"{', '.join(at)}, {place.model}, {place.pattern}, {place.budget}: {words.in_words(quantity)}, "
                f"less that of {words.name_of(name, trained=True)} by itself")
     click.echo(table(HEADERS, [_cells(row, name, quantity, row.key in chosen) for row in rows]))
 
@@ -63,7 +63,7 @@ def _place(found: Searched, method: str, pattern: str | None, epochs: float | No
     fitting = [p for p in there if pattern in (None, p.pattern) and epochs in (None, p.epochs)]
     if not fitting:
         raise InputError(f"{method} has no recorded search{' there' if there else ''}",
-                         "; ".join(f"{p.pattern} with {p.epochs:g} epochs" for p in there)
+                         "; ".join(f"{p.pattern} with {p.budget}" for p in there)
                          or "runs with --dev-examples, the method by itself among them",
                          "See sweeps/studies for how one is made.")
     return fitting[0]
@@ -81,10 +81,7 @@ def _apart(one: Judged, quantity: str) -> str:
 
 
 def _three(one: Judged | None) -> list[float] | None:
-    if one is None or one.versus is None:
-        return None
-    i = one.versus.interval
-    return [float(v) for v in (i.value, i.low, i.high)]
+    return None if one is None or one.versus is None else interval_list(one.versus.interval)
 
 
 def _object(row: Effect, chosen: bool) -> dict[str, Any]:

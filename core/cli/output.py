@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from core.runs.records import RunRecord
+from core.statistics.interval import Interval
 
 
 def printable(text: str) -> str:
@@ -53,6 +54,11 @@ def note(text: str) -> None:
 def echo_json(value: Any) -> None:
     """Print *value* as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def interval_list(interval: Interval | None) -> list[float] | None:
+    """An interval as programs get it: [value, low, high]."""
+    return None if interval is None else [float(interval.value), float(interval.low), float(interval.high)]
 
 
 def record_object(record: RunRecord, recorded: bool | None = None) -> dict[str, Any]:

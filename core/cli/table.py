@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from core.cli.output import echo_json, json_option, table
+from core.cli.output import echo_json, interval_list, json_option, table
 from core.evidence import words
 from core.evidence.cells import cells
+from core.evidence.estimates import Estimate
 from core.evidence.grid import Grid, core_grid
 from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.tables import Row, Table
@@ -69,9 +70,8 @@ def _cells(made: Table, row: Row) -> list[Any]:
             "" if row.p is None else f"{row.p:.3f}", ",".join(map(str, row.value.seeds)), str(row.value.examples)]
 
 
-def _three(estimate: Any) -> list[float] | None:
-    i = None if estimate is None else estimate.interval
-    return None if i is None else [float(v) for v in (i.value, i.low, i.high)]
+def _three(estimate: Estimate | None) -> list[float] | None:
+    return None if estimate is None else interval_list(estimate.interval)
 
 
 def as_object(made: Table) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from core.runs.records import RunRecord
 from core.runs.store import Entry, Run
 from core.statistics.resampling import resamples
 from core.statistics.scoring import weighted_scores_of_all
-
-VALIDATION = "validation"  # the split that counts; knobs are chosen on others
+from core.tasks import VALIDATION
 
 
 class Cell:

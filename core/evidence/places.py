@@ -11,13 +11,18 @@ from core.evidence.quantities import SCORE
 AVERAGE = "average"  # in place of a task: the mean over the GLUE tasks of a model
 
 
-def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
-    """(task, model) with at least one pruned run, in the order of the list of tasks."""
+def rank_of(task: str) -> tuple[int, str]:
+    """What tasks are sorted by: their place in the list of tasks, own ones after it by name."""
     from core.tasks import TASKS
 
     order = list(TASKS)
+    return (order.index(task) if task in order else len(order), task)
+
+
+def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """(task, model) with at least one pruned run, in the order of the list of tasks."""
     found = {(c.record.spec.task, c.record.spec.model) for c in cells if c.record.spec.method != "dense"}
-    return sorted(found, key=lambda p: (order.index(p[0]) if p[0] in order else len(order), p))
+    return sorted(found, key=lambda p: (rank_of(p[0]), p))
 
 
 def averaged(cells: Iterable[Cell], model: str, quantity: str = SCORE) -> tuple[str, ...]:

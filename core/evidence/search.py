@@ -14,6 +14,7 @@ from core.evidence import words
 from core.evidence.cells import Cell, cells
 from core.evidence.estimates import Judged, judged
 from core.evidence.groups import Group, groups, settings
+from core.evidence.places import rank_of
 from core.evidence.quantities import KL, LOSS, QUANTITIES
 from core.evidence.ways import DENSE
 from core.methods import METHODS, entry_of
@@ -28,6 +29,7 @@ from core.tasks import HELD_OUT
 # Settings that may be changed to help, beside the knobs. All others (epochs, data, soft targets ...) are the budget.
 INGREDIENTS = ("lr", "batch_size", "distill_hidden", "distill_attention", "dropout", "calibration")
 PLAIN = RunSpec(task="")
+SEARCHED = "admm"  # the method whose search the pages show
 
 Changes = tuple[tuple[str, str], ...]  # setting or knob, and its value, as they are written
 Key = tuple[str, Changes]  # method; ("admm", ()) is the method by itself
@@ -49,6 +51,11 @@ class Place:
     pattern: str
     epochs: float
     tasks: tuple[str, ...]  # on which the method was run by itself, in the order of the list of tasks
+
+    @property
+    def budget(self) -> str:
+        """Its training, in words: "2 epochs"."""
+        return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,6 @@ def changes_of(spec: RunSpec) -> Changes:
 
 def places(found: Searched, method: str) -> list[Place]:
     """Where *method* was run by itself and with something changed: the most tasks first, then the most runs."""
-    from core.tasks import TASKS
-
-    order = list(TASKS)
     tasks: dict[tuple[str, str, float], dict[str, set[Key]]] = {}
     for g in groups(found.chose):
         if g.spec.method != DENSE:
@@ -106,8 +110,7 @@ def places(found: Searched, method: str) -> list[Place]:
         mine = [task for task, keys in held.items()
                 if (method, ()) in keys and any(name == method and changes for name, changes in keys)]
         if mine:
-            out.append(Place(model, pattern, epochs, tuple(sorted(
-                mine, key=lambda t: (order.index(t) if t in order else len(order), t)))))
+            out.append(Place(model, pattern, epochs, tuple(sorted(mine, key=rank_of))))
     return sorted(out, key=lambda p: (-len(p.tasks), -sum(len(k) for k in tasks[p.model, p.pattern, p.epochs].values()),
                                       p.epochs, p.pattern))
 

@@ -267,12 +267,12 @@ def tasks(asked: Asked) -> View:
 
 def helped(asked: Asked) -> View:
     found = search.searched(asked.store.entries())
-    there = search.places(found, "admm")
+    there = search.places(found, search.SEARCHED)
     if not there:
         raise InputError("No search is recorded", "runs with --dev-examples", "See sweeps/studies for how one is made.")
     place = there[0]
     task = asked.choice("task", [*place.tasks, AVERAGE], AVERAGE)
-    return helps.helps(found, place, place.tasks if task == AVERAGE else (task,), "admm",
+    return helps.helps(found, place, place.tasks if task == AVERAGE else (task,), search.SEARCHED,
                        asked.choice("show", list(QUANTITIES), KL))
 
 

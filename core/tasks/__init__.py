@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from core.statistics.measures import metric_name
 
 PERMUTATION_SEED = 0  # of the training subset: the same for every run, whatever the run's own seed
-HELD_OUT = "held out of train"  # the split that knobs are chosen on
+# The splits: the one that counts, and the one that knobs are chosen on.
+VALIDATION, HELD_OUT = "validation", "held out of train"
 OWN_TASK = re.compile(r"own-([a-z0-9][a-z0-9-]{0,30})-([0-9a-f]{8})")  # the full name of an own task: with its digest
 
 

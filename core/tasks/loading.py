@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import InputError
-from core.tasks import HELD_OUT, PERMUTATION_SEED, TASKS, Examples, TaskData, TaskEntry, glue, grammars, own
+from core.tasks import HELD_OUT, PERMUTATION_SEED, TASKS, VALIDATION, Examples, TaskData, TaskEntry, glue, grammars, own
 
 
 def entry_of(name: str) -> TaskEntry:
@@ -50,7 +50,7 @@ def load_task(name: str, *, data_dir: Path | None = None, train_examples: int | 
         raise InputError(f"{away} examples are to be held out, and {name} has {len(train)} to train on",
                          "fewer than there are", "Lower --dev-examples or --unseen-examples.")
     rest, unseen, held_out = np.split(order, [len(train) - away, len(train) - dev_examples])
-    split = "validation"
+    split = VALIDATION
     if dev_examples:
         evaluation, split = train.take(held_out), HELD_OUT
     assert evaluation is not None  # _read brings it whenever it is needed

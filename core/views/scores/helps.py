@@ -12,8 +12,8 @@ import pandas as pd
 from core.errors import InputError
 from core.evidence import words
 from core.evidence.estimates import Judged
-from core.evidence.quantities import KL, LOSS, QUANTITIES
-from core.evidence.search import Effect, Place, Searched, effects, helped, row_name
+from core.evidence.quantities import KL, QUANTITIES
+from core.evidence.search import Effect, Place, Searched, choice, effects, row_name
 from core.statistics.interval import Interval
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, words_only
@@ -37,7 +37,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     zero line the method by itself. Other methods at the same budget are rows too, in grey."""
     try:
         rows = effects(found, place, tasks, method, quantity)
-        chosen = helped(effects(found, place, tasks, method, KL), effects(found, place, tasks, method, LOSS), method)
+        chosen = choice(found, place, tasks, method)
     except InputError as error:
         return words_only(str(error))
     if not rows:
@@ -103,8 +103,7 @@ def _heading(chosen: Sequence[Effect], tried: int, title: str, place: Place) -> 
 
 def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], tried: int, place: Place, tasks: Sequence[str],
            method: str, title: str) -> str:
-    epochs = f"{place.epochs:g} epoch{'' if place.epochs == 1 else 's'}"
-    text = (f"{place_words(tasks)}, {place.pattern}, {epochs}: of {tried} changes to {title}, {len(chosen)} "
+    text = (f"{place_words(tasks)}, {place.pattern}, {place.budget}: of {tried} changes to {title}, {len(chosen)} "
             f"come{'s' if len(chosen) == 1 else ''} clearly nearer to dense on the examples that choose.")
     held = [row for row in chosen if row.unseen is not None and row.unseen.versus is not None
             and _interval(row.unseen).clear and _interval(row.unseen).value < 0]

@@ -16,9 +16,8 @@ from core.runs.records import RunRecord
 from core.sparsity.storage import FLOAT
 from core.statistics.interval import Interval
 from core.statistics.noise import noise
+from core.tasks import VALIDATION
 from core.views.drawing import style
-
-VALIDATION = "validation"  # the split that counts; knobs are chosen on others
 
 
 @dataclass(frozen=True)
