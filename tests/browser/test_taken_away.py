@@ -61,7 +61,7 @@ def test_a_film_plays_from_the_disk(alone: Any, tmp_path: Path) -> None:
     alone.keyboard.press("k")
     assert lit(alone) != before
     alone.fill("#stage input[type=range]", str(moments))
-    assert alone.inner_text("#stage .moment") == "refined"
+    expect(alone.locator("#stage .moment")).to_have_text("refined")  # the words are painted with the next frame
     assert FEATURED in alone.inner_text("footer")
 
 
