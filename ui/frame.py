@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError
-from core.methods import METHODS
+from core.methods import position_of
 from core.runs import featured as featuring
 from core.runs.levels import holds
 from core.runs.records import RunRecord
@@ -169,9 +169,8 @@ def _task_box(records: list[RunRecord], now: RunRecord) -> None:
 
 
 def _run_box(records: list[RunRecord], run_id: str) -> None:
-    order = list(METHODS)
-    records = sorted(records, key=lambda r: (r.spec.model, order.index(r.spec.method) if r.spec.method in order else 99,
-                                             r.spec.pattern, r.spec.epochs, r.spec.seed, r.id))
+    records = sorted(records, key=lambda r: (r.spec.model, position_of(r.spec.method), r.spec.pattern,
+                                             r.spec.epochs, r.spec.seed, r.id))
     links.widget("select", "bar.run", "Run", run_id, lambda chosen: links.shared.put("run", chosen),
                  names=short_names(records), width="stretch", label_visibility="collapsed")
 

@@ -12,7 +12,7 @@ from core.evidence.places import averaged
 from core.evidence.quantities import SCORE
 from core.evidence.tables import Row, table
 from core.evidence.ways import DENSE, key_of
-from core.methods import METHODS
+from core.methods import position_of
 
 OURS, OTHERS = ("admm", "admm-layer+train"), ("asp", DENSE)  # whose gaps are said, and to whom
 
@@ -78,7 +78,7 @@ def _means(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
         return {}
 
 
-def _order(key: str) -> tuple[int, str]:
+def _order(key: str) -> tuple[tuple[int, str], str]:
     """As METHODS, dense first."""
     method, _, train = key.partition("+")
-    return list(METHODS).index(method) if method in METHODS else len(METHODS), train
+    return position_of(method), train

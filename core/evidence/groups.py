@@ -11,7 +11,7 @@ import msgspec
 
 from core.errors import InputError
 from core.evidence.cells import Cell
-from core.methods import METHODS
+from core.methods import METHODS, position_of
 from core.methods.knobs import knobs_of
 from core.runs.records import KEPT_ONLY, LATER, RunRecord, RunSpec
 from core.sparsity.storage import storage_of_record
@@ -76,9 +76,8 @@ def groups(cells: Iterable[Cell]) -> list[Group]:
     for cell in cells:
         found.setdefault(settings(cell.record.spec), []).append(cell)
     out = [Group(tuple(sorted(one, key=lambda c: c.seed))) for one in found.values()]
-    order = list(METHODS)
-    return sorted(out, key=lambda g: (order.index(g.spec.method) if g.spec.method in order else len(order),
-                                      g.trained, g.spec.bits, g.sparsity, g.spec.pattern, settings(g.spec)))
+    return sorted(out, key=lambda g: (position_of(g.spec.method), g.trained, g.spec.bits, g.sparsity, g.spec.pattern,
+                                      settings(g.spec)))
 
 
 def stored_bits(record: RunRecord) -> float:

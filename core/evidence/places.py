@@ -7,29 +7,20 @@ from collections.abc import Iterable
 
 from core.evidence.cells import Cell
 from core.evidence.quantities import SCORE
+from core.tasks import TASKS, position_of
 
 AVERAGE = "average"  # in place of a task: the mean over the GLUE tasks of a model
-
-
-def rank_of(task: str) -> tuple[int, str]:
-    """What tasks are sorted by: their place in the list of tasks, own ones after it by name."""
-    from core.tasks import TASKS
-
-    order = list(TASKS)
-    return (order.index(task) if task in order else len(order), task)
 
 
 def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
     """(task, model) with at least one pruned run, in the order of the list of tasks."""
     found = {(c.record.spec.task, c.record.spec.model) for c in cells if c.record.spec.method != "dense"}
-    return sorted(found, key=lambda p: (rank_of(p[0]), p))
+    return sorted(found, key=lambda p: (position_of(p[0]), p))
 
 
 def averaged(cells: Iterable[Cell], model: str, quantity: str = SCORE) -> tuple[str, ...]:
     """The GLUE tasks that the average of *model* is over: all that have runs; empty where there are fewer than two. Of
     another quantity than the score only tasks with classes: an error of numbers has another unit."""
-    from core.tasks import TASKS
-
     listed = list(cells)
     numbers = {c.record.spec.task for c in listed if c.answers.regression}
     found = tuple(task for task, name in places(listed) if name == model and task in TASKS

@@ -14,7 +14,6 @@ from core.evidence import words
 from core.evidence.cells import Cell, cells
 from core.evidence.estimates import Judged, judged
 from core.evidence.groups import Group, groups, settings
-from core.evidence.places import rank_of
 from core.evidence.quantities import KL, LOSS, QUANTITIES
 from core.evidence.ways import DENSE
 from core.methods import METHODS, entry_of
@@ -24,7 +23,7 @@ from core.runs.records import RunSpec
 from core.runs.store import Entry
 from core.statistics.corrected import holm, p_from
 from core.statistics.interval import LEVEL
-from core.tasks import HELD_OUT
+from core.tasks import HELD_OUT, position_of
 
 # Settings that may be changed to help, beside the knobs. All others (epochs, data, soft targets ...) are the budget.
 INGREDIENTS = ("lr", "batch_size", "distill_hidden", "distill_attention", "dropout", "calibration")
@@ -110,7 +109,7 @@ def places(found: Searched, method: str) -> list[Place]:
         mine = [task for task, keys in held.items()
                 if (method, ()) in keys and any(name == method and changes for name, changes in keys)]
         if mine:
-            out.append(Place(model, pattern, epochs, tuple(sorted(mine, key=rank_of))))
+            out.append(Place(model, pattern, epochs, tuple(sorted(mine, key=position_of))))
     return sorted(out, key=lambda p: (-len(p.tasks), -sum(len(k) for k in tasks[p.model, p.pattern, p.epochs].values()),
                                       p.epochs, p.pattern))
 

@@ -178,6 +178,11 @@ def check_pattern(entry: Entry, pattern: Pattern) -> None:
                      f"Choose one of {', '.join(able)}, or a pattern of {other}.")
 
 
+def position_of(name: str) -> tuple[int, str]:
+    """What methods are sorted by: their place in the list; others come after them, by name."""
+    return (list(METHODS).index(name) if name in METHODS else len(METHODS), name)
+
+
 def entry_of(name: str) -> Entry:
     """Look a method up. Raises InputError, with a suggestion, for a name that is not in METHODS."""
     if name not in METHODS:

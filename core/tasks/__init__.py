@@ -113,6 +113,11 @@ class TaskData:
     unseen: Examples | None = None
 
 
+def position_of(name: str) -> tuple[int, str]:
+    """What tasks are sorted by: their place in the list, own ones after them by name."""
+    return (list(TASKS).index(name) if name in TASKS else len(TASKS), name)
+
+
 def title_of(name: str) -> str:
     """A task's name as written on a page; the bare name for one that this version does not know."""
     own = OWN_TASK.fullmatch(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.evidence.single import Versus
-from core.methods import METHODS
+from core.methods import METHODS, position_of
 from core.runs.records import RunRecord
 from core.views.compare.choice import MOST
 from core.views.drawing import style
@@ -87,8 +87,8 @@ def way_words(way: Way) -> str:
 
 def ways(found: Iterable[Line]) -> list[Way]:
     """The ways that occur: the baselines and ours first, then the rest in the order of METHODS."""
-    held, order = {way for line in found for way in line.runs}, list(METHODS)
-    rest = sorted(held - set(AGAINST), key=lambda w: (order.index(w[0]) if w[0] in order else len(order), w))
+    held = {way for line in found for way in line.runs}
+    rest = sorted(held - set(AGAINST), key=lambda w: (position_of(w[0]), w))
     return [way for way in AGAINST if way in held] + rest
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.evidence.single import Versus
-from core.methods import METHODS, entry_of
+from core.methods import entry_of, position_of
 from core.methods.cards import MethodText, idea_of, text_of
 from core.methods.knobs import Knob, knobs_of
 from core.runs.records import RunRecord
@@ -150,12 +150,10 @@ def noted(tables: Iterable[Costs | None]) -> list[tuple[Costs, str]]:
 
 def _one_each(records: Iterable[RunRecord]) -> list[RunRecord]:
     """One run a (method, trained), in the order of METHODS."""
-    order = list(METHODS)
     found: dict[tuple[str, bool], RunRecord] = {}
     for r in sorted(records, key=lambda r: (len(off_default(r)), r.spec.seed, r.id)):
         found.setdefault((r.spec.method, r.spec.epochs > 0), r)
-    return sorted(found.values(), key=lambda r: (r.spec.epochs > 0, order.index(r.spec.method)
-                                                 if r.spec.method in order else len(order)))
+    return sorted(found.values(), key=lambda r: (r.spec.epochs > 0, position_of(r.spec.method)))
 
 
 def seconds(value: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.methods import METHODS
+from core.methods import position_of
 from core.runs.records import RunRecord
 from core.runs.signatures import away
 from core.runs.store import Entry
@@ -78,11 +78,10 @@ def _damaged(entry: Entry) -> Row:
 
 
 def _row(entry: Entry, record: RunRecord, apart: str, zeros: float) -> Row:
-    spec, results, order = record.spec, record.results, list(METHODS)
+    spec, results = record.spec, record.results
     made = "recorded" if entry.recorded else "here"
     pattern = style.pattern_words(spec.pattern, spec.bits) if spec.method != "dense" else ""
     synthetic = spec.task in TASKS and TASKS[spec.task].kind == "built-in"
-    at = order.index(spec.method) if spec.method in order else len(order)
     details = " · ".join(filter(None, [away(record, entry.path), _details(record, apart)]))
     model = style.model_title(spec.model)
     said = (record.id, spec.task, style.task_title(spec.task), model, spec.method, style.method_title(spec.method),
@@ -92,7 +91,8 @@ def _row(entry: Entry, record: RunRecord, apart: str, zeros: float) -> Row:
         results.final if results else None, results.dense if results else None,
         record.sparsity if record.matrices and spec.method != "dense" else None,
         len(record.snapshots) or len(record.film), record.created[:10],
-        (False, synthetic, spec.task, model, bool(pattern), zeros, pattern, at, spec.epochs, spec.seed, record.id),
+        (False, synthetic, spec.task, model, bool(pattern), zeros, pattern, position_of(spec.method), spec.epochs,
+         spec.seed, record.id),
         " ".join(said).casefold())
 
 
@@ -121,7 +121,7 @@ def chosen(found: Sequence[Row], search: str = "", **wanted: str) -> list[Row]:
 def values(found: Iterable[Row], field: str) -> list[str]:
     """The values of *field* (of FIELDS) that occur, methods in the order of their list."""
     held = {getattr(r, field) for r in found} - {""}
-    return [m for m in METHODS if m in held] + sorted(held - set(METHODS)) if field == "method" else sorted(held)
+    return sorted(held, key=position_of) if field == "method" else sorted(held)
 
 
 def value_words(field: str, value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 
-from core.methods import METHODS
+from core.methods import METHODS, position_of
 from core.runs.levels import rank
 from core.runs.records import RunRecord
 from core.views.drawing import style
@@ -124,10 +124,9 @@ def letter(title: str) -> str:
 def listed(records: Iterable[RunRecord], first: RunRecord) -> dict[str, str]:
     """Every run that can be chosen, with its words: those of *first*'s task and model first and without naming them,
     then by task and model."""
-    order = list(METHODS)
     found = sorted((r for r in records if r.status != "queued"), key=lambda r: (
         (r.spec.task, r.spec.model) != (first.spec.task, first.spec.model), r.spec.task, r.spec.model,
-        order.index(r.spec.method) if r.spec.method in order else len(order), r.spec.pattern, r.spec.epochs,
+        position_of(r.spec.method), r.spec.pattern, r.spec.epochs,
         r.spec.seed, r.id))
     near = short_names(r for r in found if (r.spec.task, r.spec.model) == (first.spec.task, first.spec.model))
     far = names_with_task(r for r in found if r.id not in near)

@@ -11,12 +11,13 @@ from core.evidence import words
 from core.evidence.groups import stored_bits
 from core.evidence.quantities import SCORE
 from core.evidence.single import Versus
-from core.methods import METHODS
+from core.methods import position_of
 from core.runs.records import RunRecord
 from core.sparsity.storage import FLOAT
 from core.statistics.interval import Interval
 from core.statistics.noise import noise
 from core.tasks import VALIDATION
+from core.tasks import position_of as task_position
 from core.views.drawing import style
 
 
@@ -60,11 +61,8 @@ class Point:
 
 def panels(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
     """(task, model) of every panel, in the order of the list of tasks: those with at least one scored pruned run."""
-    from core.tasks import TASKS
-
-    order = list(TASKS)
     found = {(r.spec.task, r.spec.model) for r in records if scored(r)}
-    return sorted(found, key=lambda k: (order.index(k[0]) if k[0] in order else len(order), k))
+    return sorted(found, key=lambda k: (task_position(k[0]), k))
 
 
 def scored(record: RunRecord) -> bool:
@@ -86,13 +84,12 @@ def point_of(record: RunRecord, versus: Versus | None = None) -> Point:
 def points(records: Iterable[RunRecord], task: str, model: str, versus: Versus | None = None) -> list[Point]:
     """The scored pruned runs of one panel, by method, grid and sparsity. All are scored on the same examples: those of
     the validation split, or of the commonest other split where no run has a validation score."""
-    order = list(METHODS)
     mine = [r for r in records if scored(r) and (r.spec.task, r.spec.model) == (task, model)]
     split = _split(mine)
     found = [point_of(r, versus) for r in mine
              if r.results is not None and (r.results.split, r.results.n_eval) == split]
-    return sorted(found, key=lambda p: (order.index(p.method) if p.method in order else len(order), p.trained,
-                                        -(p.bits or FLOAT), p.sparsity, p.pattern, p.seed, p.id))
+    return sorted(found, key=lambda p: (position_of(p.method), p.trained, -(p.bits or FLOAT), p.sparsity,
+                                        p.pattern, p.seed, p.id))
 
 
 def _split(records: Sequence[RunRecord]) -> tuple[str, int] | None:
