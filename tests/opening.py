@@ -21,6 +21,11 @@ def open_page(monkeypatch: pytest.MonkeyPatch, store: Store, page: str, /, **que
     app = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
+    return ran(app)
+
+
+def ran(app: AppTest) -> AppTest:
+    """*app*, run once more; it has raised nothing."""
     app.run()
     assert not app.exception, [e.value for e in app.exception]
     return app

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs.store import Store
 from tests import makers
-from tests.opening import whole_app
+from tests.opening import ran, whole_app
 from ui.pages import PAGES
 
 MATRIX = "bert.encoder.layer.1.output.dense"
@@ -37,12 +37,6 @@ def go(app: AppTest, page: str, /, **asked: str) -> AppTest:
     for key, value in asked.items():
         app.query_params[key] = value
     return ran(app)
-
-
-def ran(app: AppTest) -> AppTest:
-    app.run()
-    assert not app.exception, [e.value for e in app.exception]
-    return app
 
 
 def turn(app: AppTest, kind: str, label: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.lessons.admm import ADMM, FILM
 from core.lessons.base import Step
 from tests.films import films
+from tests.opening import ran
 from tests.sources import ROOT
 from ui.lesson_strip import SILENT, query
 from ui.pages import PAGES
@@ -31,12 +32,6 @@ def opened(page: str, asked: Query) -> AppTest:
     for key, value in asked.items():
         app.query_params[key] = value
     return ran(app)
-
-
-def ran(app: AppTest) -> AppTest:
-    app.run()
-    assert not app.exception, [e.value for e in app.exception]
-    return app
 
 
 def press(app: AppTest, name: str) -> AppTest:
