@@ -36,9 +36,9 @@ def some(seeds: int = 2) -> list[Planned]:
 
 def test_parents_are_cells_whether_listed_or_not_and_come_first() -> None:
     cells = cells_of(some(), lambda spec: False)
-    assert [(c.spec.method, c.spec.seed, c.extra) for c in cells[:2]] == [("dense", 1, True), ("dense", 0, False)]
+    assert [(c.spec.method, c.spec.seed, c.extra) for c in cells[:2]] == [("dense", 0, False), ("dense", 1, True)]
     assert [(c.spec.method, c.spec.seed) for c in cells[2:]] == [("asp", 0), ("admm", 0), ("asp", 1), ("admm", 1)]
-    assert [c.needs for c in cells[2:]] == [cells[1].id] * 2 + [cells[0].id] * 2
+    assert [c.needs for c in cells[2:]] == [cells[0].id] * 2 + [cells[1].id] * 2
     assert len({c.id for c in cells}) == 6
 
 
@@ -106,7 +106,7 @@ def test_a_parent_that_fails_ends_its_children_and_nobody_else() -> None:
     hands.draw.random = lambda: 1.0  # type: ignore[method-assign]
     ends = make(cells, hands)
     assert sorted(c.id for c in cells if ends[c.id].error is None) == sorted(
-        c.id for c in cells if c.spec.seed == 0)
+        c.id for c in cells if c.spec.seed == 1)
     assert {ends[c.id].error for c in cells if c.needs == cells[0].id} == {
         f"Its dense parent {cells[0].id} was not made: diverged"}
 
@@ -143,6 +143,24 @@ def test_a_worker_stays_with_a_dense_model_and_others_take_another() -> None:
     assert first and second and (first.spec.seed, second.spec.seed) == (0, 1)
     schedule.end("b", End(second.id))
     assert (found := schedule.next("b")) and found.spec.seed == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_sweep_that_stops_leaves_most_of_its_dense_models_with_all_their_runs(workers: int) -> None:
+    """Five dense models of two runs each, taken in turns: no more are begun and unfinished than there are workers, and
+    they are begun as listed."""
+    cells = cells_of(some(5), lambda spec: False)
+    schedule, names = Schedule(cells), [f"w{i}" for i in range(workers)]
+    begun: list[int] = []
+    while not schedule.over:
+        for name in (n for n in names if n not in schedule.running):
+            if (cell := schedule.next(name)) is not None and cell.spec.method == "dense":
+                begun.append(cell.spec.seed)
+        whole = {c.family for c in cells} - {c.family for c in cells if c.id not in schedule.ended}
+        assert len(begun) - len(whole) <= workers
+        first = next(iter(schedule.running))
+        schedule.end(first, End(schedule.running[first].id))
+    assert begun == sorted(begun) == list(range(5))
 
 
 def record(seconds: float, train: float, **fields: Any) -> RunRecord:

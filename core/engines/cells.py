@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +42,7 @@ class End(msgspec.Struct, frozen=True):
 
 
 def cells_of(planned: Sequence[Planned], at_hand: Callable[[RunSpec], bool]) -> list[Cell]:
-    """The cells of what is not done, parents first: those that most others wait for, then all else as listed.
+    """The cells of what is not done, parents first, as they are needed, then all else as listed.
 
     *at_hand*: are the final weights of this dense run on this machine?
     """
@@ -51,7 +50,7 @@ def cells_of(planned: Sequence[Planned], at_hand: Callable[[RunSpec], bool]) -> 
     listed = {p.spec.run_id for p in todo}
     known: dict[str, bool] = {}
     cells: dict[str, Cell] = {}
-    waiting: Counter[str] = Counter()
+    needed: dict[str, int] = {}  # parents, by when they are first needed
     for p in todo:
         run_id, needs, family = p.spec.run_id, None, p.spec.run_id
         if p.spec.method != "dense":
@@ -61,8 +60,8 @@ def cells_of(planned: Sequence[Planned], at_hand: Callable[[RunSpec], bool]) -> 
                 known[family] = at_hand(dense)
             if not known[family]:
                 needs = family
-                waiting[family] += 1
+                needed.setdefault(family, len(needed))
                 if family not in listed and family not in cells:
                     cells[family] = Cell(dense, family, extra=True)
         cells[run_id] = Cell(p.spec, family, needs, p.given, p.state == "unfinished")
-    return sorted(cells.values(), key=lambda cell: -waiting[cell.id])
+    return sorted(cells.values(), key=lambda cell: needed.get(cell.id, len(needed)))

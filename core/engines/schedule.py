@@ -36,8 +36,9 @@ class Schedule:
     def next(self, worker: str) -> Cell | None:
         """Give *worker*, who is idle, a cell; None when there is none for it at this moment.
 
-        First what others wait for; then of the dense model that it worked with last, for what it keeps of it; then of
-        one that nobody works with.
+        First one of the dense model that it worked with last, for what it keeps of it; then of one that nobody works
+        with, at hand before still to be made. So no more dense models are begun than there are workers: wherever a
+        sweep stops, the runs of most of them are whole.
         """
         assert worker not in self.running
         ready = [cell for cell in self.waiting.values()
@@ -45,7 +46,7 @@ class Schedule:
         if not ready:
             return None
         mine, others = self._family.get(worker), set(self._family.values())
-        cell = min(ready, key=lambda c: (c.id not in self._parents, c.family != mine, c.family in others))
+        cell = min(ready, key=lambda c: (c.family != mine, c.family in others, c.id in self._parents))
         del self.waiting[cell.id]
         self.running[worker] = cell
         self._family[worker] = cell.family
