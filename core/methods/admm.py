@@ -55,6 +55,7 @@ class Admm(Splitting):
     """See the module's text."""
 
     knobs: AdmmKnobs
+
     @property
     def start(self) -> str | None:
         """The layer-wise solution, or with start=dense none."""
