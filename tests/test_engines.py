@@ -209,17 +209,23 @@ for line in sys.stdin.buffer:
     order = msgspec.json.decode(line, type=Order)
     if order.cell.spec.method == "asp" and not order.cell.resume:
         os._exit(9)
-    error = f"threads {order.threads}" if order.cell.spec.method == "admm" else None
+    waits = os.environ.get("OMP_WAIT_POLICY")
+    error = f"threads {order.threads}, {waits}" if order.cell.spec.method == "admm" else None
     sys.stdout.buffer.write(msgspec.json.encode(End(order.cell.id, error=error, unused=True)) + b"\\n")
     sys.stdout.buffer.flush()
 """
 
 
-def test_a_worker_process_that_dies_is_replaced_and_its_cell_made_again(empty_store: Store) -> None:
+@pytest.mark.parametrize("said", [None, "ACTIVE"])
+def test_a_worker_process_that_dies_is_replaced_and_its_cell_made_again(
+        empty_store: Store, monkeypatch: pytest.MonkeyPatch, said: str | None) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_WAIT_POLICY", said)
     cells, began = cells_of(some(), lambda spec: False), []
     hands = Processes(2, 3, empty_store, None, (sys.executable, "-c", WORKER))
     ends = make(cells, hands, began=lambda cell, worker: began.append(cell.id))
-    assert {c.spec.method: ends[c.id].error for c in cells} == {"dense": None, "asp": None, "admm": "threads 3"}
+    assert {c.spec.method: ends[c.id].error for c in cells} == {"dense": None, "asp": None, "admm": f"threads 3, {said or 'PASSIVE'}"}
     assert sorted(began) == sorted([c.id for c in cells] + [c.id for c in cells if c.spec.method == "asp"])
     assert hands._living == {}
 

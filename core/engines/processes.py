@@ -19,6 +19,8 @@ from core.engines.loop import News
 from core.engines.worker import Order
 from core.runs.store import REPOSITORY, Store
 
+# A thread that waits for another sleeps: with more threads than cores, those that spin hold up the one they wait for.
+IDLE = {"OMP_WAIT_POLICY": "PASSIVE"}
 PATIENCE = 10.0  # seconds for a worker that was asked to stop to put its run in order
 
 
@@ -49,7 +51,7 @@ class Processes:
             paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
             self._living[f"process {self._born}"] = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+                env={**IDLE, **os.environ, "PYTHONPATH": os.pathsep.join(paths)})
         return list(self._living)
 
     def start(self, worker: str, cell: Cell) -> None:
