@@ -74,6 +74,21 @@ def test_every_line_is_named_once_at_its_end_and_no_name_lies_over_another(found
     assert legend == ["trained", "not trained", "not above constant answer"]  # marks alone, no line twice
 
 
+def test_where_names_are_many_grey_lines_share_one(found: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended() -> tuple[list[str], int]:
+        drawn = spec(chart.chart(found, MRPC))
+        leaders = [t for t in drawn["data"] if t["mode"] == "lines" and t["line"]["dash"] == "dot"]
+        return [note["text"] for note in drawn["layout"]["annotations"]], len(leaders)
+
+    names, leaders = ended()
+    assert len(names) == chart.CROWD == leaders + 2  # a leader a line; dense and the constant answer need none
+    monkeypatch.setattr(chart, "CROWD", 7)
+    names, leaders = ended()
+    assert sorted(names) == sorted(["Dense", chart.CONSTANT, "Magnitude, one-shot", "ASP", "ADMM in training",
+                                    "3 others, in grey"]) and leaders == 3
+    assert trace(chart.chart(found, MRPC), "Wanda")["hovertemplate"].startswith("<b>Wanda")
+
+
 def test_what_does_not_beat_the_constant_answer_is_crossed_and_said(found: list[Cell]) -> None:
     view = chart.chart(found, MRPC)
     assert trace(view, "ASP")["marker"]["symbol"] == ["circle", chart.IDLE_MARK]

@@ -1,7 +1,8 @@
 """The large chart: a quantity over the share of zeros, or over bits per weight; a line a way to prune, named at its
 end.
 
-The methods of the story are in colour, the others grey until they are chosen. Bars are 95 % intervals.
+The methods of the story are in colour, the others grey until they are chosen; where they are many, the grey ones share
+a name, and each says its own when pointed at. Bars are 95 % intervals.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ STORY = ("magnitude", "asp", "admm-layer", "admm")  # the lines in colour when n
 AVERAGE = "average"  # in place of a task
 CONSTANT = "constant answer"
 IDLE_MARK = "x-thin"
+CROWD = 8  # names that the margin holds without their leaders tangling; beyond, grey lines share one
 ASIDE = 0.006  # of the axis of zeros, from one lit line to the next: bars at one ratio stand side by side
 GRIDS = {0: "circle", 8: "square", 4: "diamond", 3: "triangle-up", 2: "triangle-down"}  # marks by the bits of a grid
 RATIO_IS_NOT_SPEED = (
@@ -90,10 +92,13 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
     for line in sorted(found, key=lambda one: one.key in asked.lit):  # lit ones on top
         aside = (lit.index(line) - (len(lit) - 1) / 2) * ASIDE if line in lit and asked.axis == ZEROS else 0.0
         data += _traces(line, asked, aside)
-        names.append((line.spots[-1].value.interval.value, _name(line), _colour(line, asked.lit)))
     if printed:
         data.append(_published(printed))
-    ends = [(line.spots[-1], _name(line)) for line in found]
+    named = found if len(names) + len(found) <= CROWD else lit
+    names += [(_end(line), _name(line), _colour(line, asked.lit)) for line in named]
+    if others := [line for line in found if line not in named]:
+        names.append((low_high[0], f"{len(others)} others, in grey", style.GREY))
+    ends = [(line.spots[-1], _name(line)) for line in named]
     shapes = _band(level) + _level(floor, "dash")
     leaders, notes = _names(names, ends, span, low_high, asked.axis)
     figure = build([*data, *leaders, *_meanings(found)], {
@@ -103,7 +108,7 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
     }, HEIGHT, legend=True, revision=f"{'/'.join(asked.tasks)}/{asked.model}/{asked.axis}/{asked.quantity}")
     claim = _claim(found, level, asked)
     return View(claim, figure, None, _alt(found, level, floor, asked), _table(found, dense, printed, asked),
-                "Point at a dot to read its interval; choose further methods above to see them in colour.",
+                "Point at a dot to read its name and interval; choose further methods above to see them in colour.",
                 heading=_heading(found, asked))
 
 
@@ -132,6 +137,10 @@ def _title(dense: Sequence[Group], asked: Asked) -> str:
 def _name(line: Line) -> str:
     grid = f", {line.bits} bits" if line.bits else ""
     return words.group_name(line.group) + grid
+
+
+def _end(line: Line) -> float:
+    return line.spots[-1].value.interval.value
 
 
 def _colour(line: Line, lit: Collection[str]) -> str:
