@@ -225,7 +225,8 @@ def test_a_worker_process_that_dies_is_replaced_and_its_cell_made_again(
     cells, began = cells_of(some(), lambda spec: False), []
     hands = Processes(2, 3, empty_store, None, (sys.executable, "-c", WORKER))
     ends = make(cells, hands, began=lambda cell, worker: began.append(cell.id))
-    assert {c.spec.method: ends[c.id].error for c in cells} == {"dense": None, "asp": None, "admm": f"threads 3, {said or 'PASSIVE'}"}
+    heard = f"threads 3, {said or 'PASSIVE'}"
+    assert {c.spec.method: ends[c.id].error for c in cells} == {"dense": None, "asp": None, "admm": heard}
     assert sorted(began) == sorted([c.id for c in cells] + [c.id for c in cells if c.spec.method == "asp"])
     assert hands._living == {}
 
