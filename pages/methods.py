@@ -1,4 +1,4 @@
-"""What is each method, and what does it cost? All on one task, then a card each, or one card alone."""
+"""What is each method, and what does it cost? All on one task, then a card each by family, or one card alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ else:
         method_card.compare(found)
         if note:
             st.caption(links.plain(note))
-    names = list(METHODS)
-    for pair in zip(names[::2], [*names[1::2], ""], strict=False):
-        for column, each in zip(st.columns(2, gap="medium"), pair, strict=True):
-            with column, frame.guarded():
-                if each:
-                    method_card.show(frame.cached_evidence(method_table.card, each))
+    for family, names in method_table.families().items():
+        st.header(family, anchor=False)
+        for pair in zip(names[::2], [*names[1::2], ""], strict=False):
+            for column, each in zip(st.columns(2, gap="medium"), pair, strict=True):
+                with column, frame.guarded():
+                    if each:
+                        method_card.show(frame.cached_evidence(method_table.card, each))

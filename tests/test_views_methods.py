@@ -130,3 +130,12 @@ def test_a_block_keeps_depth_words_and_notes() -> None:
 def test_every_method_is_set_without_a_sign_left_over(name: str) -> None:
     html = formula.block(text_of(name).formula)
     assert "&lt;-" not in html and not re.search(r"[\^_`]", re.sub(r"<[^>]*>", "", html)), html
+
+
+def test_every_method_is_in_one_family_by_what_it_prunes_and_when() -> None:
+    found = method_table.families()
+    assert sorted(name for names in found.values() for name in names) == sorted(METHODS)
+    assert list(found) == ["Before any training", "In training", "Whole heads and neurons"]
+    assert {"magnitude", "sparsegpt", "admm-layer"} <= set(found["Before any training"])
+    assert {"dense", "asp", "admm"} <= set(found["In training"])
+    assert {"taylor", "mlpruning"} <= set(found["Whole heads and neurons"])

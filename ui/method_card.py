@@ -20,7 +20,7 @@ FEW, FEWER = 4, 2  # runs, and printed figures, on a card among others; alone it
 def show(card: MethodCard, alone: bool = False) -> None:
     """A card: among others with the essentials, *alone* with everything, in two columns."""
     with st.container(border=True, height="stretch"):
-        st.html(_head(card))
+        st.html(_head(card, "" if card.implied and not alone else card.training))
         if alone:
             left, right = st.columns([11, 9], gap="large")
             with left:
@@ -51,10 +51,10 @@ def _ways(card: MethodCard) -> None:
             frame.link("accuracy", "What helps it?", view="helps")
 
 
-def _head(card: MethodCard) -> str:
+def _head(card: MethodCard, training: str) -> str:
     return (f'<div class="card" id="{escape(card.name)}"><div class="name"><i style="background:{card.colour}"></i>'
             f'<a href="methods?method={quote(card.name)}">{escape(card.title)}</a>'
-            f"<span>{escape(card.training)}</span></div></div>")
+            f"<span>{escape(training)}</span></div></div>")
 
 
 def _idea(card: MethodCard) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.evidence.single import Versus
-from core.methods import entry_of, position_of
+from core.methods import METHODS, Entry, entry_of, position_of
 from core.methods.cards import MethodText, idea_of, text_of
 from core.methods.knobs import Knob, knobs_of
 from core.runs.records import RunRecord
@@ -18,6 +18,18 @@ from core.views.scores.points import Point, point_of, scored
 
 TRAINING = {"never": "no training", "optional": "with or without training", "always": "in training"}
 USUAL = "2:4"  # the pattern that is shown first
+UNITS, APART, TRAINED = "Whole heads and neurons", "Before any training", "In training"
+
+
+def family_of(entry: Entry) -> str:
+    """Where a method belongs: by what it prunes, then by when."""
+    return UNITS if entry.prunes == "units" else TRAINED if entry.training == "always" else APART
+
+
+def families() -> dict[str, list[str]]:
+    """All methods by family, each family in the order of METHODS: {"Before any training": ["magnitude", ...], ...}."""
+    return {family: [name for name, entry in METHODS.items() if family_of(entry) == family]
+            for family in (APART, TRAINED, UNITS)}
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class MethodCard:
     title: str
     colour: str
     training: str
+    implied: bool  # does the name of its family say when it trains?
     idea: str
     text: MethodText
     knobs: tuple[Knob, ...]
@@ -64,7 +77,8 @@ def card(records: Sequence[RunRecord], versus: Versus, name: str) -> MethodCard:
                     style.score(r.results.final) if r.results else "–", "–", True) for r in shown]
     trace = next((r.id for r in shown if r.snapshots or r.spec.epochs > 0), shown[0].id if shown else None)
     kind = "units · " if entry.prunes == "units" else ""
-    return MethodCard(name, entry.title, entry.colour, f"{kind}{TRAINING[entry.training]}", idea_of(text), text,
+    return MethodCard(name, entry.title, entry.colour, f"{kind}{TRAINING[entry.training]}",
+                      family_of(entry) == TRAINED, idea_of(text), text,
                       knobs_of(entry.knobs), tuple(claims(name)), tuple(rows),
                       bool(entry.target) and entry.by_layer, trace if entry.target else None)
 
