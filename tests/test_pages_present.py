@@ -42,6 +42,22 @@ def test_every_deck_that_comes_along_is_listed(empty_store: Store, monkeypatch: 
     assert built(app) == shipped("two-of-four", frozenset(PAGES)) == packed.unpacked(said(app), PAGES)
 
 
+def test_every_slide_of_a_deck_is_a_way_into_the_hall(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ui.stage import menu
+
+    led: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(menu, "page_link", lambda page, label, query, icon=None: led.append(
+        (page, label, f"{query['present']} {query['deck']} {query['slide']}")))
+    open_page(monkeypatch, empty_store, "present")
+    deck = shipped("sparsity", frozenset(PAGES))
+    ours = [one for one in led if one[2].startswith("1 sparsity ")]
+    assert ours[0] == (deck.slides[0].page, "Present", "1 sparsity 1")
+    assert [(page, said) for page, _, said in ours[1:]] == [
+        (slide.page, f"1 sparsity {place}") for place, slide in enumerate(deck.slides, 1)]
+    assert ours[3][1].startswith("3. ") and ours[3][1].endswith(deck.slides[2].says)
+    assert len(led) == sum(len(shipped(name, frozenset(PAGES)).slides) + 1 for name in DECKS)
+
+
 def test_a_deck_is_built_by_hand_and_the_link_always_holds_it(app: AppTest) -> None:
     assert built(app) == MINE
     app.text_input(key="deck.says.1").set_value("second").run()

@@ -40,6 +40,8 @@ def listed() -> None:
                 st.caption(links.plain(deck.words))
             with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
                 _ways(deck, name)
+                with st.popover("Slides", key=f"deck.slides.{name}", type="tertiary"):
+                    _slides(deck, name)
                 st.button("Copy into mine", key=f"deck.copy.{name}", type="tertiary", on_click=decks.keep, args=(deck,))
     st.caption(KEYS)
 
@@ -49,11 +51,21 @@ def _length(deck: Deck) -> str:
     return f"{slides} · {deck.minutes:.0f} minutes" if deck.minutes else slides
 
 
+def _slides(deck: Deck, word: str) -> None:
+    """What is shown, in order; each leads to its slide."""
+    for place, slide in enumerate(deck.slides):
+        _present(deck, word, place, f"{place + 1}. {links.plain(slide.says or PAGES[slide.page].title)}")
+
+
+def _present(deck: Deck, word: str, place: int, label: str, icon: str | None = None) -> None:
+    """A link into the hall, to the slide at *place*."""
+    slide = deck.slides[place]
+    menu.page_link(slide.page, label, {**slide.query, "present": "1", "deck": word, "slide": str(place + 1)}, icon)
+
+
 def _ways(deck: Deck, word: str) -> None:
     """Into the hall, and the speaker's window beside it."""
-    first = deck.slides[0]
-    menu.page_link(first.page, "Present", {**first.query, "present": "1", "deck": word, "slide": "1"},
-                   ":material/co_present:")
+    _present(deck, word, 0, "Present", ":material/co_present:")
     st.link_button("Notes", menu.address("present", {"notes": "1", "deck": word}), icon=":material/open_in_new:",
                    type="tertiary")
 
