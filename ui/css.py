@@ -77,6 +77,7 @@ CSS = """
 [class*="st-key-steps-"] > * { break-inside: avoid; margin-block: 0 !important; }
 .stMain .st-key-window-high { flex: none; height: max(440px, calc(100vh - 300px)); }
 .st-key-picked { min-height: 2.6rem; }
+[class*="st-key-slides-"] a, [class*="st-key-slides-"] a * { white-space: normal; overflow: visible; height: auto; }
 .st-key-picked code { white-space: nowrap; }
 [class*="st-key-learn"] [data-testid="stPageLink-NavLink"] { background: #2f6fd0; border-radius: 6px;
   padding: 0.5rem 1.1rem; }

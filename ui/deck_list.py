@@ -40,7 +40,8 @@ def listed() -> None:
                 st.caption(links.plain(deck.words))
             with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
                 _ways(deck, name)
-                with st.popover("Slides", key=f"deck.slides.{name}", type="tertiary"):
+                with st.popover("Slides", key=f"deck.slides.{name}", type="tertiary"), \
+                        st.container(key=f"slides-{name}"):
                     _slides(deck, name)
                 st.button("Copy into mine", key=f"deck.copy.{name}", type="tertiary", on_click=decks.keep, args=(deck,))
     st.caption(KEYS)
