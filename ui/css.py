@@ -72,6 +72,8 @@ CSS = """
 .stMain:has(.st-key-one-screen) h2 { padding-bottom: 0.8rem; max-width: none; }
 [class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0;
   color: inherit; }
+/* Streamlit darkens the word of an open menu in the dark theme too: 2.7 to 1. */
+[data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
 /* The steps of a lesson in columns: all of them on one screen. */
 [class*="st-key-steps-"] { display: block; columns: 3 17rem; }
 [class*="st-key-steps-"] > * { break-inside: avoid; margin-block: 0 !important; }
