@@ -65,6 +65,18 @@ def test_the_keyboard_is_seen_and_nothing_moves_for_those_who_want_it_calm(tab: 
     tab.emulate_media(reduced_motion="no-preference")
 
 
+def test_the_word_of_an_open_menu_is_as_readable_as_of_a_closed_one(tab: Any, address: str) -> None:
+    tab.emulate_media(color_scheme="dark")
+    tab.goto(f"{address}/run")
+    painted(tab)
+    menu = tab.locator("[data-testid=stPopoverButton]").first
+    colour = menu.evaluate("e => getComputedStyle(e).color")
+    menu.click()
+    tab.wait_for_selector("[data-testid=stPopoverButton][aria-expanded=true]")
+    assert menu.evaluate("e => getComputedStyle(e).color") == colour
+    tab.emulate_media(color_scheme="light")
+
+
 def test_planted_faults_are_found(chrome: Any) -> None:
     page = chrome.new_page()
     page.set_content("""<html lang="en"><title>x</title><main><h1>x</h1><p style="color:#999;background:#fff">faint</p>
