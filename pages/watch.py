@@ -32,7 +32,7 @@ def matrix_film(run: Run) -> None:
         return
     if words := telling.missing(run, matrix):
         st.caption(links.plain(words))
-    film.show(found, "watch", default="first", picked=moved)
+    film.show(found, "watch", claim=False, picked=moved)
 
 
 def model_film(run: Run) -> None:

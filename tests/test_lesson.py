@@ -56,7 +56,7 @@ def test_a_step_begins_before_anything_has_happened_unless_it_asks_about_a_momen
     inside = {"pull": "1", "memory": "2", "crossing": "5", "rising": "6", "prune": "24"}
     for step in ADMM.steps[:-1]:
         assert step.state.get("k", "0") == inside.get(step.id, "0"), step.id
-        assert "k" in step.state or step.page == "watch", "only Watch opens at its first moment by itself"
+        assert "k" in step.state, "no page opens at its first moment by itself"
 
 
 def test_the_lesson_speaks_of_all_four_draws_matrices_and_ends_with_the_ways_on() -> None:

@@ -91,14 +91,49 @@ def test_the_sentence_has_the_share_of_exact_groups_before_and_after(run: Run) -
     assert found.claim == f"Layer 1 · query: at first {style.percent(share)} of the groups hold 2 of 4 large " \
                           "weights, at last every group."
     assert style.percent(share) in found.alt
-    assert found.table["exact groups"].iloc[-1] == 1.0 and len(found.table) == found.last + 1
+    assert found.table["groups 2 of 4"].iloc[-1] == 1.0 and len(found.table) == found.last + 1
+
+
+def test_every_moment_has_its_sentence_and_the_film_opens_where_w_and_z_are_furthest_apart(run: Run) -> None:
+    found = watch.film(run, QUERY)
+    assert found is not None and run.parent is not None
+    dense = run.parent.weight(QUERY)
+    assert dense is not None
+    said = found.header["panels"]["say"]["texts"]
+    share = naive_counts(dense, dense.size // 2)[2] / (dense.size // 4)
+    assert said[0] == f"Dense: in layer 1 · query, {style.percent(share)} of the groups hold 2 of 4 large weights."
+    for k, s in enumerate(run.record.snapshots, 1):
+        assert said[k] == f"ADMM, step {style.count(s.step)}: W is {style.percent(s.primal)} of its size away from " \
+                          "Z, over all matrices."
+    assert said[-2:] == [f"{name}: in layer 1 · query, every group holds 2 of 4 large weights."
+                         for name in ("Hard prune", "Refined")]
+    gaps = [s.primal for s in run.record.snapshots]
+    widest = 1 + gaps.index(max(gaps))
+    assert found.opens == widest == found.header["opens"]
+    assert found.header["named"] == [[0, "dense"], [widest, "furthest apart"], [len(gaps) + 1, "obeys"]]
+    assert found.silent("?").header["named"] == [], "whoever is to guess first is not told where it is widest"
+
+
+def test_the_widest_gap_is_found_wherever_it_lies_and_survives_thinning(tmp_path: Path) -> None:
+    made = empty_store(tmp_path)
+    make_run(made.recorded, id="many", parent=make_dense(made.recorded), snapshots=60)
+    run = made.open("many")
+    gaps = [0.1 + 0.01 * (s.k % 7) for s in run.record.snapshots]
+    gaps[36] = 0.9
+    write_header(run.path, msgspec.structs.replace(run.record, snapshots=[
+        msgspec.structs.replace(s, primal=gap) for s, gap in zip(run.record.snapshots, gaps, strict=True)]))
+    run = made.open("many")
+    found = watch.film(run, QUERY)
+    assert found is not None and found.last + 1 <= watch.MOST + 1
+    assert found.header["moments"][found.opens] == f"ADMM, step {style.count(run.record.snapshots[36].step)}"
+    assert "90" in found.header["panels"]["say"]["texts"][found.opens]
 
 
 def test_the_time_axis_shows_what_was_logged_where_it_was_logged(run: Run) -> None:
     found = watch.film(run, QUERY)
     assert found is not None
     strips = {s["title"]: s for s in found.header["panels"]["time"]["strips"]}
-    assert list(strips) == ["exact", "residuals", "rho", "flips", "score"]
+    assert list(strips) == ["groups 2 of 4", "residuals", "rho", "flips", "score"]
     rows = [row for row in run.trace if row["phase"] == "admm"]
     primal = strips["residuals"]["lines"][0]
     assert primal["y"] == [float(f"{row['primal']:.4g}") for row in rows]
@@ -164,6 +199,7 @@ def test_a_run_without_moments_shows_its_ends_and_says_so(store: Store) -> None:
     found = watch.film(ends, QUERY)
     assert found is not None and found.header["moments"] == ["dense", "pruned"]
     assert "two ends" in telling.missing(ends, QUERY) and telling.missing(store.open("film"), QUERY) == ""
+    assert found.opens == 1 and "named" not in found.header, "W and Z are never apart: it opens where W obeys"
 
 
 def test_a_run_that_kept_its_masks_shows_the_dense_weights_under_them(store: Store) -> None:

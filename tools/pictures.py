@@ -25,8 +25,8 @@ STILLS = {  # name: the page's link, and which of its figures
     "weights": (f"weights?run={FILM}&matrix={MATRIX}", PLAYER),
     "accuracy": ("accuracy?task=average", CHART),
 }
-FILMED = f"watch?run={FILM}&matrix={MATRIX}"
-MAPS = (0, 0, 800, 348)  # of the player, in pixels: the three matrices and the scrubber under them
+FILMED = f"watch?run={FILM}&matrix={MATRIX}&k=0"
+MAPS = (0, 38, 800, 386)  # of the player, in pixels: the three matrices and the scrubber under them
 EVERY = 2  # moments of the player to one of the film
 MOMENT, REST = 350, 2000  # milliseconds that a moment of the film stands; the first and the last one
 COLOURS = 64  # of the film: enough for two colour scales and grey

@@ -3,12 +3,13 @@
     found = frame.cached(watch.film, run, matrix)      # a core.views.film.reel.Film, kept
     film.show(found, "watch")                          # claim, player, the numbers folded
 
-    show(film, key, *, default="last", autoplay=False, link="k", claim=True, grows="", picked=None)
+    show(film, key, *, default="own", autoplay=False, link="k", claim=True, grows="", picked=None)
 
-*key* tells the films of the app apart. *default*: the moment to open with where the link names none ("first" or
-"last"; it is left out of the link). *link*: the key of the moment in the link; "" for a film that leaves it alone.
-*autoplay*: play by itself once, unless the link names a moment or the person wants less motion. *picked*: called with
-the name of what was clicked on a wall; the whole page runs again after it. *claim*: write the film's sentence over it.
+*key* tells the films of the app apart. *default*: the moment to open with where the link names none ("first", or the
+film's "own", which is the last where it names none; it is left out of the link). *link*: the key of the moment in
+the link; "" for a film that leaves it alone. *autoplay*: play by itself once, unless the link names a moment or the
+person wants less motion. *picked*: called with the name of what was clicked on a wall; the whole page runs again after
+it. *claim*: write the film's sentence over it.
 *grows*: the run that goes on, by name; a longer film of it leads whoever watched its end to the new one, and leaves
 whoever looked at an earlier moment there (moments are told apart by their names).
 
@@ -37,7 +38,7 @@ _mount = st.components.v2.component(
     "sparsescope.film", html='<div class="film"></div>', css=script.CSS, js=script.SCRIPT)
 
 
-def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", autoplay: bool = False, link: str = "k",
+def show(film: Film, key: str, *, default: Literal["first", "own"] = "own", autoplay: bool = False, link: str = "k",
          claim: bool = True, grows: str = "", picked: Callable[[str], object] | None = None) -> None:
     """Show *film*: its sentence, the player, and what stands still below it. The module says what the rest means.
 
@@ -48,7 +49,7 @@ def show(film: Film, key: str, *, default: Literal["first", "last"] = "last", au
         return
     if lesson_strip.asking() is not None:
         film = film.silent(lesson_strip.SILENT)
-    rest = 0 if default == "first" else film.last
+    rest = 0 if default == "first" else film.opens
     if claim and film.claim and not stage.on():
         st.header(links.plain(film.claim), anchor=False)
     if link and film.last > 0:

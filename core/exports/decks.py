@@ -40,5 +40,6 @@ def _screen(slide: Slide, store: Store) -> Screen:
         return Screen(slide.says or slide.page, None, f"In the dashboard: {slide.link}", slide.notes)
     picture = pictures.of_page(slide.page, slide.query.get(LOOK, ""))
     asked = Asked(store, dict(slide.query))
-    return Screen(slide.says, pictures.made(picture, asked), notes=slide.notes,
-                  source=names.source(picture.title, query), moment=pictures.opens_with(picture, asked))
+    shown = pictures.made(picture, asked)
+    return Screen(slide.says, shown, notes=slide.notes, source=names.source(picture.title, query),
+                  moment=pictures.opens_with(picture, asked, shown))

@@ -20,7 +20,7 @@ from core.runs.store import Run, default_store
 from core.views.drawing.view import View
 from core.views.film.reel import Film
 
-MOMENT, END = "k", 1_000_000  # the moment of a film in a link; more than any film has
+MOMENT = "k"  # the moment of a film in a link
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Picture:
     title: str
     view: Callable[[Asked], View] | None = None
     film: Callable[[Asked], Film | None] | None = None
-    first: bool = False  # the film opens at its first moment, as on its page; else at its last
+    first: bool = False  # the film opens at its first moment, as on its page; else at its own, or its last
     alone: bool = False
 
     @property
@@ -46,7 +46,7 @@ PICTURES: dict[str, Picture] = {
     picture.name: picture
     for picture in (
         Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film, first=True),
-        Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film, first=True),
+        Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film),
         Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film, first=True),
         Picture("weights", "maps", "A matrix before and after", recorded.maps, recorded.maps_film, alone=True),
         Picture("weights", "tile", "Sixteen by sixteen weights in numbers", recorded.tile, alone=True),
@@ -119,10 +119,10 @@ def made(picture: Picture, asked: Asked) -> View | Film:
     return found
 
 
-def opens_with(picture: Picture, asked: Asked) -> int:
-    """The moment that the film of *picture* opens with: the link's, else its page's; one that is too large is the last.
-    """
-    return asked.number(MOMENT, 0 if picture.first else END)
+def opens_with(picture: Picture, asked: Asked, shown: View | Film) -> int:
+    """The moment that what is *shown* of *picture* opens with: the link's, else its page's; one that is too large is
+    the last. 0 for what stands still."""
+    return asked.number(MOMENT, shown.opens if isinstance(shown, Film) and not picture.first else 0)
 
 
 def still(picture: Picture, asked: Asked) -> View:

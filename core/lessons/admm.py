@@ -122,7 +122,7 @@ STEPS = (
          "One pixel is one weight of one matrix: W, Z, and the gap between them. Now the whole network is trained: "
          "gradient steps move W, each followed by a pull towards Z − U; Z and U are renewed every 8 steps. Nobody cuts "
          "W. Press Play (K).",
-         "watch", {"run": FILM, "matrix": MATRIX}, Look("watch", "W going quiet where Z is grey."),
+         "watch", {"run": FILM, "matrix": MATRIX, "k": "0"}, Look("watch", "W going quiet where Z is grey."),
          Question("In 35 % of its groups of four, exactly two weights are large: chance. And at the end of ADMM?",
                   ("Much the same: W is free", "About half", "Nearly all"), 2,
                   "In 98.6 %. W itself has taken on the pattern, step by step, while the loss went on teaching it. "
@@ -149,7 +149,7 @@ STEPS = (
          "Another model, on real sentence pairs (MRPC), and 1:4: one weight of four stays. Again ADMM begins at the "
          "dense weights, for 2 epochs. Press Play (K). It ends at 0.758: dense has 0.837, and one answer to everything "
          "0.748.",
-         "watch", {"run": STEEP, "matrix": MATRIX}, Look("watch", "the gap, wide for most of the film."),
+         "watch", {"run": STEEP, "matrix": MATRIX, "k": "0"}, Look("watch", "the gap, wide for most of the film."),
          Question("A run of the same pattern, epochs and seed ends at 0.814. Where does it begin?",
                   ("At weights solved layer by layer", "At the smallest weights", "At random weights"), 0,
                   "Each layer is solved alone first, as in A real layer. From dense weights, the gap was still 6 % of "

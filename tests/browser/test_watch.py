@@ -132,7 +132,7 @@ def test_keys_work_after_a_select_box_and_not_while_typing(page: Any, address: s
     page.locator("canvas[data-grid]").first.focus()
     page.keyboard.press("ArrowRight")  # chooses a group, and moves nothing
     page.keyboard.press("h")
-    settled(page, None)
+    settled(page, 0)
     assert moment(page) == 0
     page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'typed'}))")
     page.locator("#typed").focus()
@@ -185,6 +185,21 @@ def test_a_click_opens_a_group_and_the_pointer_says_the_number(page: Any, addres
     words = page.locator(".tip").inner_text()
     number = float(words.split("W ")[1].split("\n")[0].replace("−", "-"))
     assert words.startswith("entry 1") and number == pytest.approx(float(w[20, 8]), rel=0.02, abs=1e-4)
+
+
+def test_a_named_moment_is_one_click_away_and_the_sentence_follows(page: Any, address: str, store: Store) -> None:
+    gaps = [s.primal for s in store.open("long").record.snapshots]
+    widest = 1 + gaps.index(max(gaps))
+    opened(page, address)
+    assert moment(page) == widest
+    said = page.locator("h2.words")
+    for name, k, words in (("dense", 0, "Dense: "), ("obeys", MOMENTS + 1, "Hard prune: "),
+                           ("furthest apart", widest, "away from Z")):
+        button = page.get_by_role("button", name=name, exact=True)
+        button.click()
+        settled(page, None if k == widest else k)
+        assert moment(page) == k and words in said.inner_text()
+        assert button.get_attribute("aria-pressed") == "true"
 
 
 def test_a_click_on_the_wall_enters_the_matrix(page: Any, address: str) -> None:

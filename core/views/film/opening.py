@@ -23,7 +23,7 @@ SECONDS = 12.0  # that the whole film takes
 
 
 def film(run: Run) -> Film | None:
-    """W and Z of the first matrix of *run*, over how exact the groups are and how far W is from Z, both as shares.
+    """W and Z of the first matrix of *run*, over the groups that hold what obeys and how far W is from Z, as shares.
     It has no table, which the first page would wait for: `table` makes it.
 
     None when fewer than two moments of it were kept. Raises InputError for damaged arrays.
@@ -55,7 +55,8 @@ def _shown(run: Run) -> Filmed:
 
 
 def _strips(found: Filmed, exact: list[float]) -> list[Part]:
-    out = [panels.strip("exact", [("exact groups", range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0,
+    groups = f"groups {telling.held(found)}"
+    out = [panels.strip(groups, [(groups, range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0,
                         form="percent")] if exact else []
     gaps = [(k, f.primal) for k, f in enumerate(found.frames) if f.primal is not None]
     if gaps:
@@ -66,5 +67,5 @@ def _strips(found: Filmed, exact: list[float]) -> list[Part]:
 
 
 def _alt(found: Filmed, exact: list[float]) -> str:
-    went = f" Exact groups go from {style.percent(exact[0])} to {style.percent(exact[-1])}." if exact else ""
-    return f"Film of {len(found.frames)} moments: W and Z of {style.matrix_words(found.matrix)}.{went}"
+    return f"Film of {len(found.frames)} moments: W and Z of {style.matrix_words(found.matrix)}." \
+           f"{telling.went_words(found, exact)}"

@@ -61,8 +61,14 @@ class Film:
             if panel["kind"] == "curves":  # a level is what curves are going to, or are judged by
                 less["strips"] = [strip | {"level": None} for strip in panel["strips"]]
             told[name] = panel | less
-        header = self.header | {"panels": told, "alt": alt, "silent": True, "id": f"{self.header['id']}/silent"}
+        header = self.header | {"panels": told, "named": [], "alt": alt, "silent": True,
+                                "id": f"{self.header['id']}/silent"}
         return replace(self, claim="", alt=alt, table=None, header=header)
+
+    @property
+    def opens(self) -> int:
+        """The moment that it opens with where nobody asks for one: its own, else the last."""
+        return int(self.header.get("opens", self.last))
 
     @property
     def speaks(self) -> bool:
@@ -147,13 +153,19 @@ class Reel:
         self.panels[name] = panel
         return name
 
-    def film(self, claim: str, alt: str, table: pd.DataFrame | None, rows: Sequence[Part], *, bar: int = 0) -> Film:
-        """The finished film, its panels placed in *rows* (see `row` and `column`); the scrubber under row *bar*."""
+    def film(self, claim: str, alt: str, table: pd.DataFrame | None, rows: Sequence[Part], *, bar: int = 0,
+             opens: int | None = None, named: Sequence[tuple[int, str]] = ()) -> Film:
+        """The finished film, its panels placed in *rows* (see `row` and `column`); the scrubber under row *bar*.
+
+        *opens*: the moment to open with, None for the last; *named*: moments that have a button of their own, with what
+        it says.
+        """
         payload = bytes(self._payload)
         header: Part = {
             "moments": list(self.moments), "phases": [list(phase) for phase in self.phases], "pace": self.pace,
             "arrays": self.arrays, "palettes": self.palettes, "panels": self.panels, "rows": list(rows), "alt": alt,
-            "bar": bar}
+            "bar": bar, **({} if opens is None else {"opens": opens}),
+            **({"named": [list(each) for each in named]} if named else {})}
         mark = hashlib.blake2b(json.dumps(header, sort_keys=True).encode() + payload, digest_size=8)
         return Film(claim, alt, table, header | {"id": mark.hexdigest()}, payload)
 

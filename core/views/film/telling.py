@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.runs.filmed import Filmed, has_film
+from core.runs.filmed import PRUNED, Filmed, has_film
 from core.runs.levels import holds
 from core.runs.names import matrix_words
 from core.runs.records import RunRecord
@@ -84,20 +85,74 @@ def claim(found: Filmed, exact: list[float]) -> str:
     name = matrix_words(found.matrix)
     name = name[:1].upper() + name[1:]
     if exact and len(exact) > 1:
-        held = f"of the groups hold {found.pattern.allowed} of {groups.size_of(found.pattern)} large weights"
-        return f"{name}: at first {style.percent(exact[0])} {held}, at last every group." if exact[-1] == 1 else \
-            f"{name}: at last {style.percent(exact[-1])} {held}."
+        hold = f"of the groups hold {held(found)} large weights"
+        return f"{name}: at first {style.percent(exact[0])} {hold}, at last every group." if exact[-1] == 1 else \
+            f"{name}: at last {style.percent(exact[-1])} {hold}."
     gone = found.frames[-1].gone.sum() / max(int((found.frames[-1].kept + found.frames[-1].gone).sum()), 1)
     return f"{name}: {style.percent(float(gone))} of the weights have gone at the end."
+
+
+def furthest(found: Filmed) -> int | None:
+    """The moment at which W and Z are furthest apart, the first of several; None where they never are."""
+    gaps = {k: f.primal for k, f in enumerate(found.frames) if f.primal is not None and 0 < f.primal < math.inf}
+    return max(gaps, key=gaps.__getitem__) if gaps else None
+
+
+def obeys(found: Filmed) -> int | None:
+    """The first moment at which W itself obeys the pattern."""
+    return next((k for k, f in enumerate(found.frames) if f.phase in PRUNED), None)
+
+
+def opens(found: Filmed) -> int:
+    """The moment that shows most at once: W and Z furthest apart; else the first at which W obeys."""
+    return next((k for k in (furthest(found), obeys(found)) if k is not None), 0)
+
+
+def named(found: Filmed) -> list[tuple[int, str]]:
+    """The moments that have a name; none where W and Z are never apart."""
+    if furthest(found) is None:
+        return []
+    known = ((0 if found.frames[0].phase == "dense" else None, "dense"), (furthest(found), "furthest apart"),
+             (obeys(found), "obeys"))
+    return [(k, words) for k, words in known if k is not None]
+
+
+def moments(found: Filmed, names: Sequence[str], exact: list[float]) -> list[str]:
+    """One sentence with one number a moment; *names*: what each is called."""
+    return [_moment(found, k, name[:1].upper() + name[1:], exact) for k, name in enumerate(names)]
+
+
+def _moment(found: Filmed, k: int, name: str, exact: list[float]) -> str:
+    f = found.frames[k]
+    if f.phase not in PRUNED and f.primal is not None:
+        return f"{name}: W is {style.percent(f.primal)} of its size away from Z, over all matrices."
+    where = f"{name}: in {matrix_words(found.matrix)}, "
+    if exact:
+        every = "every group holds" if exact[k] == 1 else f"{style.percent(exact[k])} of the groups hold"
+        return f"{where}{every} {held(found)} large weights."
+    total, gone = int((f.kept + f.gone).sum()), int(f.gone.sum())
+    return f"{where}{style.percent(gone / max(total, 1))} of the weights have gone." if gone else \
+        f"{where}nothing is pruned yet."
+
+
+def held(found: Filmed) -> str:
+    """What a group holds that obeys: "2 of 4"."""
+    return f"{found.pattern.allowed} of {groups.size_of(found.pattern)}"
 
 
 def alt(found: Filmed, exact: list[float]) -> str:
     rows, cols = found.frames[0].w.shape
     shown = f"{rows} × {cols}" if (rows, cols) == tuple(found.shape) else \
         f"the first {rows} × {cols} of {found.shape[0]} × {found.shape[1]}"
-    went = f" Exact groups go from {style.percent(exact[0])} to {style.percent(exact[-1])}." if len(exact) > 1 else ""
+    went = went_words(found, exact)
     return f"Film of {len(found.frames)} moments: {matrix_words(found.matrix)}, {shown} weights, W, Z and the gap " \
            f"between them.{went}"
+
+
+def went_words(found: Filmed, exact: list[float]) -> str:
+    """How the share of such groups went, after a space; "" where there is none, or one moment alone."""
+    return f" Groups that hold {held(found)} large weights go from {style.percent(exact[0])} to " \
+           f"{style.percent(exact[-1])}." if len(exact) > 1 else ""
 
 
 def time_alt(found: Filmed, exact: list[float]) -> str:
@@ -110,7 +165,7 @@ def table(found: Filmed, exact: list[float]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [{"phase": f.phase, "step": f.step, "rho": f.rho, "primal residual": f.primal,
-             "exact groups": exact[k] if exact else None,
+             **({f"groups {held(found)}": exact[k]} if exact else {}),
              "zeros in W": float((f.w == 0).mean()), "gone by the mask": int(f.gone.sum())}
             for k, f in enumerate(found.frames)]
     return pd.DataFrame(rows)

@@ -76,18 +76,21 @@ class Timeline:
         return own
 
 
-def strips(line: Timeline, rows: Sequence[dict[str, Any]], record: RunRecord, exact: Sequence[float]) -> list[Part]:
-    """The strips under a film: exact groups, residuals, rho, flips, score, as far as they were logged.
+def strips(line: Timeline, rows: Sequence[dict[str, Any]], record: RunRecord, exact: Sequence[float],
+           held: str) -> list[Part]:
+    """The strips under a film: groups, residuals, rho, flips, score, as far as they were logged.
 
-    *rows*: the run's trace; *exact*: the share of exact groups at every moment, or nothing.
+    *rows*: the run's trace; *exact*: the share of groups that hold what obeys, "2 of 4" (*held*), at every moment, or
+    nothing.
     """
     end = max((int(row["step"]) for row in rows if row.get("phase") == "refine"), default=0)
     places = [line.place(str(row.get("phase", "")), int(row["step"]), end) for row in rows]
     placed = [(x, row) for x, row in zip(places, rows, strict=True) if x is not None]
     out: list[Part] = []
     if exact:
-        out.append(panels.strip("exact", [("exact", range(len(exact)), exact, style.ACCENT)], low=0.0,
-                                high=1.0, form="percent"))
+        name = f"groups {held}"
+        out.append(panels.strip(name, [(name, range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0,
+                                form="percent"))
     primal, dual = _curve(placed, "primal"), _curve(placed, "dual")
     sizes = [y for _, y in [*primal, *dual] if y > 0]
     if sizes:

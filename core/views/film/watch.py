@@ -20,7 +20,8 @@ from core.views.film.timeline import Timeline, strips
 from core.views.patterns import groups
 
 MOST = 40  # moments of one film: more do not fit its bytes
-LOW = 190  # pixels of the row with the time axis
+LOW = 186  # pixels of the row with the time axis
+SAYS = 24  # pixels of the sentence
 KEPT, GONE = style.ACCENT, style.rgba((128, 134, 142), 0.65)
 
 
@@ -55,7 +56,8 @@ def made(run: Run, found: Filmed, top: int = 0, left: int = 0) -> Film:
     exact = telling.shares(found)
     first, held = _maps(reel, found, cut)
     _counted(reel, found)
-    reel.add("time", panels.curves("", strips(line, run.trace, run.record, exact), alt=telling.time_alt(found, exact)))
+    reel.add("time", panels.curves("", strips(line, run.trace, run.record, exact, telling.held(found)),
+                                     alt=telling.time_alt(found, exact)))
     below = [column("time", weight=2.2, least=360)]
     if len(found.frames[0].w) < found.shape[0] or found.frames[0].w.shape != (cut[0].stop - cut[0].start,
                                                                               cut[1].stop - cut[1].start):
@@ -64,8 +66,10 @@ def made(run: Run, found: Filmed, top: int = 0, left: int = 0) -> Film:
     below.append(column("group", least=190))
     if _feeling(reel, run, found, line):
         below.append(column("feeling", least=190))
+    reel.add("say", panels.words("", telling.moments(found, line.words(), exact), large=True, height=SAYS))
     return reel.film(telling.claim(found, exact), telling.alt(found, exact), telling.table(found, exact),
-                     [first, row(*below, height=LOW)])
+                     [row(column("say"), height=SAYS), first, row(*below, height=LOW)], bar=1,
+                     opens=telling.opens(found), named=telling.named(found))
 
 
 def window(found: Filmed, top: int, left: int) -> Cut:
@@ -76,7 +80,9 @@ def window(found: Filmed, top: int, left: int) -> Cut:
 
 def _thinned(found: Filmed) -> Filmed:
     ends = [k for k, f in enumerate(found.frames) if f.phase in ("dense", "hard-pruned", "final")]
-    return replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST, ends)])
+    apart = telling.furthest(found)
+    keep = sorted({*ends, *([] if apart is None else [apart])})
+    return replace(found, frames=[found.frames[k] for k in evenly(len(found.frames), MOST, keep)])
 
 
 def _stack(found: Filmed, cut: Cut, part: str) -> NDArray[np.float32]:

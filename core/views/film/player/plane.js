@@ -177,7 +177,7 @@ class Plane {
 class Words {
   constructor(film, panel, canvas) {
     Object.assign(this, { film, panel });
-    this.element = make("p", panel.large ? "words large" : "words");
+    this.element = make(panel.large ? "h2" : "p", panel.large ? "words large" : "words");
     canvas.replaceWith(this.element);
   }
 

@@ -82,6 +82,13 @@ class Player {
     this.moment = make("output", "moment");
     this.widest();
     this.bar.append(this.range, this.moment);
+    this.named = (this.header.named ?? []).map(([k, words]) => {
+      const button = make("button", "named", words);
+      button.type = "button";
+      button.addEventListener("click", () => this.seek(k, true));
+      this.bar.append(button);
+      return { at: k, button };
+    });
     add("speed", "Speed", () => this.faster());
     add("loop", "Loop", () => {
       this.loop = !this.loop;
@@ -215,6 +222,7 @@ class Player {
     }
     buttons.speed.textContent = `${this.speed === 0.5 ? "½" : this.speed}×`;
     buttons.loop.setAttribute("aria-pressed", String(this.loop));
+    for (const { at, button } of this.named) button.setAttribute("aria-pressed", String(at === k));
   }
 
   // -- the clock -----------------------------------------------------------------------------------------------
