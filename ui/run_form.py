@@ -27,6 +27,8 @@ from ui import links, run_own
 
 START = {"task": "agreement", "model": "tiny", "method": "admm", "pattern": "2:4"}
 FEW = ("epochs", "seed")
+# Pixels, each for the longest name of its list: all six stand in one row of a window of 1366.
+WIDTHS = {"task": 204, "model": 230, "method": 228, "pattern": 160, "epochs": 82, "seed": 82}
 REST = tuple(name for name in RunSpec.__struct_fields__ if name not in (*START, *FEW, "knobs"))
 
 
@@ -58,7 +60,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
     except InputError as error:
         problem.error(links.plain(str(error)))
     spec = found[1] if found else None
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         tasks = [task for task, entry in TASKS.items() if not demo.on() or entry.kind == "built-in"]
         mine = [] if demo.on() else registered()
         tasks += [task.full for task in mine]
@@ -69,7 +71,7 @@ def draw() -> tuple[dict[str, Any], RunSpec] | None:
         _choice("pattern", "Pattern", {k.example: k.example for k in PATTERNS.values() if _taken(said, k.example)},
                 said, help_of("pattern"), new=True)
         for name in FEW:
-            _text(name, said, _default(spec, name), _help(name), width=110)
+            _text(name, said, _default(spec, name), _help(name), width=WIDTHS[name])
     if model is not None and model.words:
         st.caption(links.plain(model.words))
     knobs = knobs_of(METHODS[said["method"]].knobs) if said["method"] in METHODS else ()
@@ -154,7 +156,7 @@ def _choice(key: str, label: str, names: Mapping[str, str], said: Mapping[str, s
     options = [*names, *([] if value in names else [value])]
     st.session_state[widget] = value
     st.selectbox(label, options, format_func=lambda v: names.get(v, v), key=widget, help=links.plain(help),
-                 accept_new_options=new, width=230 if key in START else "stretch",
+                 accept_new_options=new, width=WIDTHS.get(key, "stretch"),
                  on_change=lambda: _write(key, (st.session_state[widget] or first).strip(), first, said))
 
 

@@ -33,6 +33,21 @@ def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, addres
     context.close()
 
 
+@pytest.mark.parametrize("query", [
+    "", "?task=entailment&model=minilm-l6&method=taylor&pattern=neurons:0.5", "?method=admm&pattern=library:4x4:8:16"])
+def test_what_a_run_is_begins_with_six_fields_in_one_row(chrome: Any, address: str, query: str) -> None:
+    context = chrome.new_context(viewport=SIZE)
+    page = context.new_page()
+    page.goto(f"{address}/run{query}")
+    painted(page)
+    assert complaints(page) == []
+    boxes = [page.locator("[data-testid=stMain]").get_by_label(name, exact=True).first.bounding_box()
+             for name in ("Task", "Model", "Method", "Pattern", "Epochs", "Seed")]
+    assert max(box["y"] for box in boxes) - min(box["y"] for box in boxes) < 12
+    assert cut(page) == []
+    context.close()
+
+
 @pytest.mark.parametrize("key", ["weights", "trace"])
 def test_the_longest_name_of_a_run_is_whole(chrome: Any, address: str, key: str) -> None:
     from core.runs.store import Store
