@@ -14,7 +14,7 @@ from ui import frame, inspect_bar, links
 def page(path: Path, judge: str) -> None:
     """The verdict and its numbers, the matrices as squares and as a table, one of them up close."""
     report = inspect_bar.report(path, judge)
-    top = st.container()
+    top = st.container(key="verdict")
     names = [m.name for m in report.matrices]
     for remark in report.remarks:
         st.info(links.plain(remark))

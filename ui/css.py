@@ -69,6 +69,9 @@ CSS = """
 @media (max-width: 640px) { .st-key-lesson .st-key-lesson-again, .st-key-lesson .stPopover { display: none; } }
 .stMain:has(.st-key-one-screen) .stMainBlockContainer > .stVerticalBlock { gap: 0.4rem; }
 #answers { font-size: 1.45rem; }
+/* What Inspect is asked is whether it is sparse: that is said largest, and its numbers after it. */
+.stMain .st-key-verdict h2 { font-size: 1.8rem; line-height: 1.25; }
+.st-key-verdict [data-testid="stMetricValue"] { font-size: 1.35rem; }
 .stMain:has(.st-key-one-screen) h2 { padding-bottom: 0.8rem; max-width: none; }
 [class*="st-key-save-"] [data-testid="stPopoverButton"] { min-height: 2rem; padding-block: 0;
   color: inherit; }

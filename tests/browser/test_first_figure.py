@@ -48,6 +48,21 @@ def test_what_a_run_is_begins_with_six_fields_in_one_row(chrome: Any, address: s
     context.close()
 
 
+LARGE = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
+    .filter(e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+    .map(e => [parseFloat(getComputedStyle(e).fontSize), e.textContent.trim()]).sort((a, b) => b[0] - a[0])"""
+
+
+def test_the_verdict_is_the_largest_thing_on_inspect(chrome: Any, address: str) -> None:
+    context = chrome.new_context(viewport=SIZE)
+    page = context.new_page()
+    page.goto(f"{address}/inspect")
+    painted(page)
+    largest, second = page.evaluate(LARGE)[:2]
+    assert "obey" in largest[1] and largest[0] > second[0]
+    context.close()
+
+
 @pytest.mark.parametrize("key", ["weights", "trace"])
 def test_the_longest_name_of_a_run_is_whole(chrome: Any, address: str, key: str) -> None:
     from core.runs.store import Store
