@@ -59,8 +59,17 @@ def test_every_output_has_its_bar_in_one_range() -> None:
     for k in range(3):
         assert shares[k] == pytest.approx([(k + 1) / 100, *[(k + 1) / 200] * 7], abs=1e-6)
     assert lost["top"] == pytest.approx(0.03 * lost["share"]) and lost["hover"][3] == "output 3"
+    assert lost["note"] == f"up to {style.percent(0.03, 2)}", "nothing is higher than the answer: nothing is cut"
     many = film(planted(256, 8), LINES).header["panels"]["lost"]
     assert len(many["hover"]) == 64 and many["hover"][1] == "outputs 4–7"
+
+
+def test_the_range_of_the_losses_is_that_of_the_answer_and_what_is_higher_is_said_to_be_cut() -> None:
+    path = planted(count=4)
+    worse = replace(path.stops[0], rows=path.stops[0].rows * 40)  # the first output loses 40 %, at last 4 %
+    lost = film(replace(path, stops=(worse, *path.stops[1:])), LINES).header["panels"]["lost"]
+    assert lost["top"] == pytest.approx(0.05 * lost["share"])
+    assert lost["note"] == f"up to {style.percent(0.05)}, higher ones cut"
 
 
 def test_a_large_layer_is_looked_at_in_a_part_that_can_be_moved() -> None:

@@ -27,6 +27,7 @@ SAYS = 28  # pixels of the sentence
 GRID = 130  # pixels of the row with the levels
 SECONDS = 14.0  # that the whole film takes
 BARS = 64  # outputs with a bar of their own
+ROOM = 1.25  # of the answer's largest bar: so high the bars may be at every stop
 MILLION = 1_000_000  # the bars hold whole numbers: shares in millionths
 DENSE, NOW = style.rgba(style.SEQUENTIAL_HUE, 0.55), style.ACCENT
 
@@ -112,16 +113,22 @@ def _pinned(reel: Reel, path: LayerPath, pinned: LayerPath, cut: Cut, cell: tupl
 
 
 def _lost(reel: Reel, path: LayerPath) -> Part:
-    """What every output loses of its own, in one range for all stops; of many outputs, several to a bar."""
+    """What every output loses of its own, in one range for all stops; of many outputs, several to a bar.
+
+    The range is that of the answer, with some room: before it outputs may lose ten times as much, and in a range that
+    held them too the answer would be a line on the floor.
+    """
     rows = -(-len(path.energy) // BARS)
     shares = np.stack([_by_rows(path, k, rows) for k in range(len(path.stops))])
     count, most = shares.shape[1], float(shares.max())
+    top = min(most, ROOM * float(shares[-1].max())) or most
     named = [f"output {i * rows}" if rows == 1 else f"outputs {i * rows}–{min((i + 1) * rows, len(path.energy)) - 1}"
              for i in range(count)]
     return panels.bars(
         "Loss by output", [("lost", reel.counts(np.rint(shares * MILLION).astype(np.int64).clip(0, 2**31 - 1)),
                                     style.colour(path.method))],
-        top=max(most * MILLION, 1.0), share=MILLION, note=f"up to {loss_of(most)}",
+        top=max(top * MILLION, 1.0), share=MILLION,
+        note=f"up to {loss_of(top)}{', higher ones cut' if top < most else ''}",
         ticks=[(0, "0"), (count, f"{len(path.energy) - 1}")], alt=_worst(path, path.last), hover=named,
         counted=False)
 

@@ -46,7 +46,8 @@ class Bars {
   }
 
   cut(context, x, value, width) {
-    const words = `↑ ${grouped(Math.round(value).toString())}`;
+    const { share, counted } = this.panel;
+    const words = `↑ ${share && counted === false ? percent(value / share) : grouped(Math.round(value).toString())}`;
     this.sheet.font(this.film.colours, TEXT - 1);
     const half = context.measureText(words).width / 2;
     const left = x + 6 + 2 * half < width;
