@@ -14,7 +14,8 @@ if run is None:
     frame.empty()
     first_screen.ways(None)
 else:
-    left, right = st.columns([7, 3], gap="large")
+    with st.container(key="front"):
+        left, right = st.columns([7, 3], gap="large")
     with left:
         first_screen.play(run)
     with right:

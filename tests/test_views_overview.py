@@ -51,6 +51,7 @@ def test_the_film_is_small_has_words_and_ends_within_seconds(shared_store: Store
     assert film.header["pace"] * film.last <= opening.SECONDS
     assert "at last every group" in film.claim and "W and Z of layer 1 · query" in film.alt
     exact, gap = film.header["panels"]["time"]["strips"]
+    assert [strip["title"] for strip in (exact, gap)] == ["groups 2 of 4", "W away from Z"]
     assert exact["lines"][0]["y"][-1] == 1.0 and len(exact["lines"][0]["y"]) == film.last + 1
     record = opened(shared_store).record
     assert gap["lines"][0]["y"] == pytest.approx([s.primal for s in record.snapshots], rel=1e-3)

@@ -54,6 +54,12 @@ CSS = """
   .stSidebar [data-testid="stSidebarNavLink"] { height: 1.62rem; margin: 0; }
   .stSidebar [data-testid="stNavSectionHeader"] { margin-top: 0.3rem; margin-bottom: 0.1rem; }
 }
+/* On a large window the film takes what the numbers beside it do not need: ten pixels a weight at 1920 x 1080. */
+@media (min-width: 1800px) and (min-height: 900px) {
+  .st-key-front > .stHorizontalBlock { gap: 2rem; }
+  .st-key-front > .stHorizontalBlock > .stColumn:last-child { flex: 0 0 16rem; width: 16rem; }
+  .st-key-front > .stHorizontalBlock > .stColumn:first-child { flex: 1 1 0; }
+}
 .stMain .katex { font-size: 1.05em; }
 .stMain .stLatex { padding: 0; }
 .stPlotlyChart svg text[style*="fill: rgb(128, 132, 149)"] { fill: currentColor !important; }

@@ -61,7 +61,8 @@ def _strips(found: Filmed, exact: list[float]) -> list[Part]:
     gaps = [(k, f.primal) for k, f in enumerate(found.frames) if f.primal is not None]
     if gaps:
         places, sizes = zip(*gaps, strict=True)
-        out.append(panels.strip("gap", [("W to Z", places, sizes, style.rgba(style.NEGATIVE))], low=0.0,
+        name = "W away from Z"
+        out.append(panels.strip(name, [(name, places, sizes, style.rgba(style.NEGATIVE))], low=0.0,
                                 high=max(*sizes, 0.01) * 1.1, form="percent"))
     return out
 
