@@ -17,7 +17,7 @@ TRY = "Change one word, or take one of ours. Which word turns the answer, and do
 
 
 def answer(run: Run, probe: str) -> View:
-    """The answers of both models as bars, and beside them the lead of the dense model's answer over the next best.
+    """The answers of both models as bars; the sentence over them says how far the lead of the dense model's moved.
 
     *run* and its parent hold the sentence *probe*. Raises InputError for an unknown sentence.
     """
@@ -31,17 +31,9 @@ def answer(run: Run, probe: str) -> View:
     bars = said.bars(run, shown, names)
     layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 40, "b": 44},
                     "legend": {"traceorder": "normal"},
-                    "xaxis": {"domain": [0.0, 0.56 if labels else 1.0], "title": {"text": _unit(labels)}}
-                    | ({"range": [0, 1.25], "tickvals": [0, 1], "ticktext": ["0 %", "100 %"]}
-                       if labels else {}),
+                    "xaxis": {"title": {"text": _unit(labels)}}
+                    | ({"range": [0, 1.1], "tickvals": [0, 1], "ticktext": ["0 %", "100 %"]} if labels else {}),
                     "yaxis": {"autorange": "reversed", "showgrid": False}}
-    if labels:
-        leads = lead(found)
-        bars += [_lead_bar(run, side, value) for side, value in leads.items()]
-        layout |= {"xaxis2": {"domain": [0.68, 1.0], "anchor": "y2", "range": [-145, 145], "tickvals": [-100, 0, 100],
-                              "ticktext": ["−100", "0", "100"],
-                              "title": {"text": "lead, percentage points"}},
-                   "yaxis2": {"anchor": "x2", "autorange": "reversed", "showgrid": False}}
     rows = 2 * max(len(names), 1)
     return View(claim, build(bars, layout, 110 + ROW * rows, legend=True), None, f"Answers of both models. {claim}",
                 _table(found, labels, logits), TRY,
@@ -67,13 +59,6 @@ def _logits(run: Run, probe: str) -> dict[str, list[float]]:
     return {"dense": dense.logits if dense is not None else [], "pruned": probe_of(run, probe).logits}
 
 
-def _lead_bar(run: Run, side: str, value: float) -> Part:
-    return {"type": "bar", "orientation": "h", "y": [side], "x": [value], "xaxis": "x2", "yaxis": "y2",
-            "text": [_signed(value, 1, plus=False)], "textposition": "outside", "cliponaxis": False,
-            "textfont": {"size": 14}, "marker": {"color": said.colour(run, side)}, "showlegend": False, "width": [0.6],
-            "hovertemplate": f"{side}: %{{x:.1f}} points<extra></extra>"}
-
-
 def _table(found: said.Chances, labels: list[str], logits: dict[str, list[float]]) -> pd.DataFrame:
     if not labels:
         return pd.DataFrame([{"model": side, "value": float(v[0])} for side, v in found.items()])
@@ -88,7 +73,7 @@ def _unit(labels: list[str]) -> str:
     return "probability" if labels else "answer"
 
 
-def _signed(value: float, digits: int, *, plus: bool = True) -> str:
+def _signed(value: float, digits: int) -> str:
     value = round(value, digits)  # what is nothing has no sign
-    sign = "−" if value < 0 else "+" if plus and value else ""
+    sign = "−" if value < 0 else "+" if value else ""
     return f"{sign}{abs(value):.{digits}f}"
