@@ -120,6 +120,11 @@ def test_lines_are_thick_exactly_where_an_entry_stays() -> None:
         words, colour = one_group_rounds.ROLES[bool(path.mask[0, i]), bool(path.mask[-1, i])]
         assert line["colour"] == colour and [words, colour] in strip["key"]
     assert np.abs(path.v).max() < strip["high"]
+    found = one_group_film.film(path, "1")
+    bars = panel(found, "bars")
+    assert bars["entries"] == [line["colour"] for line in strip["lines"]], "a bar has the colour of its line"
+    assert bars["hollow"] == ["dense weight"] == [bars["series"][0]["name"]]
+    assert found.silent("?").header["panels"]["bars"]["entries"] is None, "a colour would tell who comes back"
 
 
 def test_the_crossing_is_told_with_its_iteration() -> None:

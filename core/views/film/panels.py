@@ -102,16 +102,20 @@ def strip(title: str, lines: Sequence[tuple[str, Sequence[float], Sequence[float
 
 def columns(title: str, series: Sequence[tuple[str, int, Colour]], *, follows: str, group: tuple[int, int],
             first: tuple[int, int], mask: int | None = None, note: str = "", alt: str = "", line: bool = True,
-            stays: str = "stays", goes: str = "goes") -> Part:
+            stays: str = "stays", goes: str = "goes", entries: Sequence[Colour] = (),
+            hollow: Sequence[str] = ()) -> Part:
     """The values of one group of *group* rows × columns of the panels linked as *follows*, at first the one at *first*.
 
     *series*: name, array `[moments, rows, cols]`, colour; the last one decides who stays, and the *line* runs between
     the smallest that stays and the largest that goes by array *mask*; where size does not decide, there is none. The
-    range is fixed for a group: the largest that it ever holds.
+    range is fixed for a group: the largest that it ever holds. *entries*: a colour for every entry, instead of those of
+    the series: it tells what becomes of it, and is kept back from whoever is to guess first. *hollow*: the names of the
+    series that are outlines.
     """
     return _without_none({
         "kind": "columns", "title": title, "note": note, "alt": alt, "follows": follows, "group": list(group),
         "first": list(first), "mask": mask, "line": line, "stays": stays, "goes": goes,
+        "entries": list(entries) or None, "hollow": list(hollow) or None,
         "series": [{"name": name, "values": values, "colour": colour} for name, values, colour in series]})
 
 

@@ -58,6 +58,8 @@ class Film:
             less: Part = {"alt": alt} if panel.get("alt") else {}
             if panel.get("tells"):
                 less["texts"] = [""]
+            if panel.get("entries"):
+                less["entries"] = None
             if panel["kind"] == "curves":  # a level is what curves are going to, or are judged by
                 less["strips"] = [strip | {"level": None} for strip in panel["strips"]]
             told[name] = panel | less

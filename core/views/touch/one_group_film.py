@@ -15,7 +15,7 @@ from core.views.touch.one_group import arithmetic, claim, entries, short
 ROWS = ("W", "U", "W + U", "Z", "next U")
 HIGH = 430  # pixels of the row under the scrubber
 CELL = 25  # of a row of numbers
-DENSE, NOW = style.rgba(style.SEQUENTIAL_HUE, 0.55), style.ACCENT
+DENSE = "dense weight"
 
 
 def film(path: GroupPath, entry: str) -> Film:
@@ -26,8 +26,9 @@ def film(path: GroupPath, entry: str) -> Film:
     target = reel.numbers(path.v[:, None, :])
     reel.add("claim", panels.words("", [claim(path, k) for k in moments], large=True, height=30))
     reel.add("bars", panels.columns(
-        "", [("dense weight", reel.numbers(path.weights[None, None, :]), DENSE), ("W + U", target, NOW)],
-        follows="group", group=(1, path.m), first=(0, 0), mask=reel.bits(masks), line=path.n < path.m, alt=_alt(path)))
+        "", [(DENSE, reel.numbers(path.weights[None, None, :]), style.ACCENT), ("W + U", target, style.ACCENT)],
+        follows="group", group=(1, path.m), first=(0, 0), mask=reel.bits(masks), line=path.n < path.m, alt=_alt(path),
+        entries=[colour for _, colour in rounds.roles(path)], hollow=[DENSE]))
     cells = np.stack([path.w, path.u, path.v, path.z, path.carried], axis=1)
     shown = np.ones(cells.shape, np.uint8)
     shown[:, ROWS.index("Z")] = path.mask

@@ -20,14 +20,18 @@ ROLES: dict[tuple[bool, bool], tuple[str, str]] = {
 }
 
 
+def roles(path: GroupPath) -> list[tuple[str, str]]:
+    """What becomes of every entry over all iterations, in words, and its colour."""
+    return [ROLES[bool(a), bool(b)] for a, b in zip(path.mask[0], path.mask[-1], strict=True)]
+
+
 def crossings(path: GroupPath) -> Part:
     """|W + U| of every entry over the iterations, thick while it stays: a crossing is where two lines meet."""
-    size, rounds = np.abs(path.v), range(path.last + 1)
-    roles = [ROLES[bool(a), bool(b)] for a, b in zip(path.mask[0], path.mask[-1], strict=True)]
+    size, rounds, become = np.abs(path.v), range(path.last + 1), roles(path)
     return panels.strip(
-        "|W + U|", [(str(i + 1), rounds, size[:, i].tolist(), roles[i][1]) for i in range(path.m)], low=0.0,
+        "|W + U|", [(str(i + 1), rounds, size[:, i].tolist(), become[i][1]) for i in range(path.m)], low=0.0,
         high=1.05 * (float(size.max()) or 1.0), wide=[path.mask[:, i].tolist() for i in range(path.m)], share=2.4,
-        key=[role for role in ROLES.values() if role in roles])
+        key=[role for role in ROLES.values() if role in become])
 
 
 def choice(path: GroupPath) -> Part:

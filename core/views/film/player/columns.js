@@ -70,9 +70,12 @@ class Columns {
         const array = film.arrays[series.values];
         const value = array.value(k, i) * (1 - share) + array.value(next, i) * share;
         const x = (n + 0.5) * step + (s - panel.series.length / 2) * bar;
+        const [top, high] = [Math.min(y(0), y(value)), Math.max(Math.abs(y(value) - y(0)), 1)];
         context.globalAlpha = stays[n] ? 1 : 0.32;
-        context.fillStyle = series.colour;
-        context.fillRect(x + 1, Math.min(y(0), y(value)), bar - 2, Math.max(Math.abs(y(value) - y(0)), 1));
+        context.fillStyle = context.strokeStyle = panel.entries?.[n] ?? series.colour;
+        context.lineWidth = 2;
+        if (this.hollow(series)) context.strokeRect(x + 2, top + 1, bar - 4, Math.max(high - 2, 0));
+        else context.fillRect(x + 1, top, bar - 2, high);
       });
       sheet.font(film.colours, TEXT, stays[n] ? 600 : 400);
       context.globalAlpha = stays[n] ? 1 : 0.7;
@@ -83,6 +86,10 @@ class Columns {
       context.globalAlpha = 1;
     });
     this.edge(context, [k, next], share, places, y);
+  }
+
+  hollow(series) {
+    return this.panel.hollow?.includes(series.name) ?? false;
   }
 
   edge(context, moments, share, places, y) {
@@ -117,8 +124,10 @@ class Columns {
   key() {
     const line = make("div", "key");
     for (const series of this.panel.series) {
-      const square = make("i", "gone");
-      square.style.background = series.colour;
+      const colour = this.panel.entries ? "currentColor" : series.colour; // the entries' colours have a key of their own
+      const square = make("i", this.hollow(series) ? "gone open" : "gone");
+      if (this.hollow(series)) square.style.borderColor = colour;
+      else square.style.background = colour;
       line.append(square, make("span", "", series.name));
     }
     this.dash = make("span", "line");
