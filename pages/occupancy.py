@@ -6,29 +6,26 @@ import streamlit as st
 
 from core.runs.store import Run
 from core.views.patterns import certificate, occupancy_map, unit_shares, units_left
-from ui import frame, links
+from ui import frame, lines, links
 
 OWN = links.Own("occupancy", ("share",))
 
 
 def threshold(default: int, of: str = "matrix") -> int:
-    """The slider that says which dense weights count."""
-    return OWN.slide("share", "Largest dense weights that count", 1, 100, form="%d %%", default=default,
-                     help=f"No dense weight is exactly zero. One counts when it is among the largest of its {of}; the "
-                          "slider starts at the share that the pattern keeps.")
+    """The slider that says which dense weights count, over the map that it changes: the left one."""
+    with st.columns(2)[0]:
+        return OWN.slide("share", "Largest dense weights that count", 1, 100, form="%d %%", default=default, aside=True,
+                         help=f"No dense weight is exactly zero. One counts when it is among the largest of its {of}; "
+                              "the slider starts at the share that the pattern keeps.")
 
 
 def page(run: Run, matrix: str) -> None:
-    """The certificate, the map of groups with its threshold, the way to the spike, all matrices."""
-    with frame.guarded():
-        for line in frame.cached(certificate.violations, run, matrix):
-            st.warning(links.plain(line))
-    maps, knob = st.container(), st.container()
-    with knob:
+    """The certificate, the map of groups under its threshold, the way to the spike, all matrices."""
+    with st.container(gap="xxsmall"):
+        lines.draw(certificate.certificate, run, key="certificate", more=certificate.listed)
+        heading = st.container()
         share = threshold(occupancy_map.usual_share(run, matrix))
-    with maps:
-        frame.draw(occupancy_map.group_maps, run, matrix, share, key="groups")
-    frame.draw(certificate.certificate, run, key="certificate")
+        frame.draw(occupancy_map.group_maps, run, matrix, share, key="groups", heading=heading)
     frame.draw(occupancy_map.history, run, matrix, share, key="history")
     frame.draw(occupancy_map.strip, run, key="strip")
 
@@ -39,11 +36,10 @@ def units(run: Run) -> None:
     if not unit_shares.known(run):
         st.caption(unit_shares.NOT_KEPT)
     elif (matrix := frame.pick_matrix(run)) is not None:
-        shares, knob = st.container(), st.container()
-        with knob:
+        with st.container(gap="xxsmall"):
+            heading = st.container()
             share = threshold(unit_shares.usual(run), "attention or FFN")
-        with shares:
-            frame.draw(unit_shares.unit_shares, run, matrix, share, key="groups")
+            frame.draw(unit_shares.unit_shares, run, matrix, share, key="groups", heading=heading)
 
 
 frame.opening("occupancy")

@@ -36,6 +36,7 @@ def test_a_heading_has_at_most_one_number_and_few_words(good_store: Store, monke
                                                         key: str) -> None:
     at = open_page(monkeypatch, good_store, key)
     found = [str(s.value) for s in at.header]
+    found += [fold.label for fold in at.expander if fold.label not in ("Notes and numbers", "The numbers")]
     assert found and PAGES[key].title
     for heading in found:
         assert len(measured(heading)) <= 1, heading

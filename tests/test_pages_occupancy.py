@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 
 from core.runs.store import Store
+from core.views.drawing import style
 from tests.damage import flip_bit, replace_arrays
 from tests.makers import make_dense, make_run, run_named
-from tests.opening import charts, open_page, said
+from tests.opening import charts, open_page, ran, said
 
 MATRIX = "bert.encoder.layer.0.attention.self.key"
 
 
 def test_the_page_opens_with_the_certificate(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
     app = open_page(monkeypatch, good_store, "occupancy")
-    assert any("0 violations" in s.value for s in app.header)
-    assert charts(app) == 3
+    groups = sum(m.shape[0] * m.shape[1] // 4 for m in good_store.open(run_named(good_store)).record.matrices)
+    first = app.expander[0]
+    assert first.label == f"Certificate: all {style.count(groups)} groups of the model hold exactly 2 of 4."
+    assert "0 violations" in first.caption[0].value and charts(app) == 3
     assert sum(len(c.proto.spec) for c in app.get("plotly_chart")) < 1_000_000
 
 
@@ -43,8 +46,19 @@ def test_a_violation_is_listed(monkeypatch: pytest.MonkeyPatch, good_store: Stor
     flip_bit(run.path, MATRIX, 2, column)
     replace_arrays(run.path, {f"weight/{MATRIX}": None})
     app = open_page(monkeypatch, good_store, "occupancy", run=run.record.id, matrix=MATRIX)
-    assert any("1 violation in" in s.value for s in app.header)
-    assert "output 2, inputs 0–3: 3 kept, 2 allowed" in app.warning[0].value
+    first = app.expander[0]
+    assert first.label.startswith("Certificate: 1 of ") and first.label.endswith(" groups of the model breaks 2:4.")
+    assert [line.value for line in first.caption[1:]] == ["layer 1 · key, output 2, inputs 0–3: 3 kept, 2 allowed"]
+
+
+def test_the_numbers_of_the_certificate_can_be_saved(monkeypatch: pytest.MonkeyPatch, good_store: Store) -> None:
+    app = open_page(monkeypatch, good_store, "occupancy")
+    assert not len(app.dataframe) and not app.get("download_button")
+    app.session_state["certificate.numbers"] = app.session_state["save.certificate"] = True
+    ran(app)
+    inside = app.expander[0]
+    assert inside.dataframe[0].value["violations"].sum() == 0 and len(inside.dataframe[0].value) == 12
+    assert [button.proto.label for button in inside.get("download_button")] == ["CSV"]
 
 
 def test_an_empty_store_is_said(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:

@@ -72,6 +72,36 @@ def test_a_flipped_bit_is_found_with_its_place(run: Run) -> None:
     assert "1 of 1" in occupancy_map.group_maps(broken, VALUE).claim
 
 
+def test_the_certificate_says_what_all_groups_hold(run: Run) -> None:
+    total = style.count(sum(m.shape[0] * m.shape[1] // 4 for m in run.record.matrices))
+    assert certificate.certificate(run).heading == f"Certificate: all {total} groups of the model hold exactly 2 of 4."
+    assert certificate.listed(run) == []
+    mask = run.mask(QUERY)
+    flip_bit(run.path, QUERY, 5, int(np.flatnonzero(mask[5, :4])[0]))  # one that holds fewer breaks nothing
+    assert certificate.certificate(again(run)).heading == \
+        f"Certificate: 1 of {total} groups of the model hold fewer than 2 of 4, none more."
+
+
+def test_groups_that_break_the_pattern_are_counted_and_listed_over_the_whole_run(run: Run) -> None:
+    rows = {QUERY: [3], VALUE: list(range(30))}
+    for name, planted in rows.items():
+        for row in planted:
+            flip_bit(run.path, name, row, int(np.flatnonzero(run.mask(name)[row, :4] == 0)[0]))
+    broken = again(run)
+    total = style.count(sum(m.shape[0] * m.shape[1] // 4 for m in run.record.matrices))
+    assert certificate.certificate(broken).heading == f"Certificate: 31 of {total} groups of the model break 2:4."
+    lines = certificate.listed(broken)
+    assert lines[0] == "layer 1 · query, output 3, inputs 0–3: 3 kept, 2 allowed"
+    assert lines[1:] == [f"layer 2 · value, output {row}, inputs 0–3: 3 kept, 2 allowed" for row in range(19)]
+
+
+def test_without_masks_and_counts_the_certificate_is_the_header_s(tmp_path: Path) -> None:
+    run = opened(tmp_path, record="answers")
+    total = style.count(sum(m.shape[0] * m.shape[1] // 4 for m in run.record.matrices))
+    assert certificate.certificate(run).heading == \
+        f"Certificate: all {total} groups of the model hold 2:4, as its header says."
+
+
 def test_the_certificate_of_a_summary_counts_what_was_kept(tmp_path: Path) -> None:
     run = opened(tmp_path, record="summary")
     view = certificate.certificate(run)
@@ -161,6 +191,18 @@ def test_the_history_goes_from_ragged_to_a_spike(run: Run) -> None:
     assert view.claim.endswith("from dense to pruned.")
     assert any("%" in text for bar in view.figure.data for text in bar.text)
     assert list(view.figure.layout.xaxis.ticktext)[::6] == ["dense", "pruned"]
+
+
+@pytest.mark.parametrize(("pattern", "names"), [
+    ("2:4", ["0", "1", "2", "3", "4"]), ("16:32", ["0", "8", "16", "24", "32"])])
+def test_one_tone_has_one_name_under_both_figures(tmp_path: Path, pattern: str, names: list[str]) -> None:
+    run = opened(tmp_path, pattern=pattern)
+    legends = []
+    for view in (occupancy_map.group_maps(run, QUERY), occupancy_map.history(run, QUERY)):
+        shown = [t for t in view.figure.data if t.name is not None and t.showlegend]
+        assert [t.name for t in shown] == names
+        legends.append((view.figure.layout.legend.title.text, [t.marker.color for t in shown]))
+    assert legends[0] == legends[1] and legends[0][0] == f"held of {pattern.partition(':')[2]}"
 
 
 def test_many_moments_are_drawn_all_and_named_a_few(run: Run) -> None:

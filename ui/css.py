@@ -87,6 +87,9 @@ CSS = """
 [class*="st-key-steps-"] { display: block; columns: 3 17rem; }
 [class*="st-key-steps-"] > * { break-inside: avoid; margin-block: 0 !important; }
 .stMain .st-key-window-high { flex: none; height: max(440px, calc(100vh - 300px)); }
+/* A line that says what a heading would, and unfolds; a slider beside its label, with room for its number. */
+.stApp [class*="st-key-line-"] .stExpander summary p { color: inherit; font-size: 1.2rem; font-weight: 600; }
+[class*="st-key-aside-"] { padding-top: 0.9rem; margin-bottom: -0.5rem; }
 .st-key-picked { min-height: 2.6rem; }
 [class*="st-key-slides-"] a, [class*="st-key-slides-"] a * { white-space: normal; overflow: visible; height: auto; }
 .st-key-picked code { white-space: nowrap; }

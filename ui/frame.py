@@ -236,10 +236,11 @@ def empty() -> None:
 # -- views -------------------------------------------------------------------------------------------------------
 
 
-def show(view: View, key: str, small: str = "") -> None:
+def show(view: View, key: str, small: str = "", heading: DeltaGenerator | None = None) -> None:
     """Show a view: the sentence first, then the picture; folded, what to try, the *small* print, and the numbers.
 
-    While a lesson waits for an answer, only the picture that it speaks of, and not a word about it.
+    *heading*: the place of the sentence, where a knob stands beside it or under it. While a lesson waits for an answer,
+    only the picture that it speaks of, and not a word about it.
     """
     stage.figures(key, view.heading or view.claim)
     if stage.on():
@@ -251,7 +252,7 @@ def show(view: View, key: str, small: str = "") -> None:
         if step.look.key == key and view.figure is not None:
             _chart(view.figure, key, lesson_strip.SILENT)
         return
-    st.header(links.plain(view.heading or view.claim), anchor=False)
+    (heading or st).header(links.plain(view.heading or view.claim), anchor=False)
     if view.image is not None:
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:
@@ -321,12 +322,12 @@ def wanted(key: str) -> bool:
     return stage.takes(key)
 
 
-def draw(make: Callable[..., View], run: Run, *args: Any, key: str) -> None:
+def draw(make: Callable[..., View], run: Run, *args: Any, key: str, heading: DeltaGenerator | None = None) -> None:
     """`show(cached(make, run, *args))`; a damaged file becomes a red box. Not made at all where it would not show."""
     if not wanted(key):
         return
     with guarded():
-        show(cached(make, run, *args), key)
+        show(cached(make, run, *args), key, heading=heading)
 
 
 def link(page: str, label: str, **query: str) -> None:

@@ -184,14 +184,20 @@ class Choices(ABC):
         return value
 
     def slide(self, key: str, label: str, low: int, high: int, *, step: int = 1, default: int = 0, form: str = "%d",
-              help: str | None = None) -> int:
+              help: str | None = None, aside: bool = False) -> int:
         """A slider over whole numbers. Without a range (*high* <= *low*) nothing is drawn. *default*: a value out of
-        the range stands for its nearest end."""
+        the range stands for its nearest end. *aside*: its label stands to the left of it, not over it."""
         if high <= low:
             return low
         value, drop = self._whole(key, low, high, default)
-        widget("slider", f"{self.name}.{key}", label, value, lambda chosen: self.put(key, str(chosen), drop), low, high,
-               step=step, format=form, help=help)
+        aside = aside and free()  # a row of knobs that a link leaves has its labels on top
+        row = {"horizontal": True, "vertical_alignment": "center", "key": f"aside-{key}"}
+        with st.container(**row) if aside else nullcontext():
+            if aside:
+                st.markdown(f":small[{label}]", width="content", help=help)
+            widget("slider", f"{self.name}.{key}", label, value, lambda chosen: self.put(key, str(chosen), drop), low,
+                   high, step=step, format=form, help=None if aside else help,
+                   label_visibility="collapsed" if aside else "visible")
         return value
 
     def _whole(self, key: str, low: int, high: int, default: int) -> tuple[int, str]:

@@ -27,9 +27,10 @@ def certificate(run: Run) -> View:
     pattern = pattern_of(run)
     if pattern.coupled and run.record.units is not None:
         return unit_certificate.certificate(run, pattern)
-    rows = []
+    rows, counted = [], []
     for entry in run.record.matrices:
         source, held, bad = _source(run, entry, pattern)
+        counted.append(held)
         number = (entry.shape[0] * entry.shape[1]) // groups.size_of(pattern) if held is None else int(held.sum())
         rows.append({"matrix": entry.name, "where": style.matrix_words(entry.name), "groups": number, "violations": bad,
                      "sparsity": 1 - entry.density, "from": source})
@@ -56,10 +57,24 @@ def certificate(run: Run) -> View:
         claim += "every block is whole or gone."
     else:
         claim += f"the pattern asks for no groups; {style.percent(run.record.sparsity)} of all weights are zero."
-    noun = kind.partition(" of ")[0]
-    heading = f"{faults} in {style.count(total)} {noun}." if pattern.grouping.cell is not None or bad else \
-        f"{style.percent(run.record.sparsity)} of all weights are zero; the pattern has no groups."
+    if pattern.grouping.cell is None and not bad:
+        heading = f"{style.percent(run.record.sparsity)} of all weights are zero; the pattern has no groups."
+    else:
+        known = [held for held in counted if held is not None]
+        heading = f"Certificate: {_verdict(known if len(known) == len(rows) else [], total, bad, pattern)}."
     return words_only(claim, table, heading if rows else "")
+
+
+def _verdict(held: list[Counts], total: int, bad: int, pattern: Pattern) -> str:
+    """One clause on all *total* groups of a run: *bad* of them break its pattern; else what they hold, as far as *held*
+    (of every matrix, how many groups hold 0, 1, ... entries; [] where it is not known) says it."""
+    noun = groups.group_words(pattern).partition(" of ")[0]
+    whole = f"{noun} of the model"
+    if bad:
+        return f"{style.count(bad)} of {style.count(total)} {whole} break{'s' * (bad == 1)} {pattern.name}"
+    if held:
+        return groups.verdict(np.sum(held, axis=0), pattern).replace(noun, whole, 1)
+    return f"all {style.count(total)} {whole} hold {pattern.name}, as its header says"
 
 
 def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | None, int]:
@@ -72,6 +87,17 @@ def _source(run: Run, entry: Matrix, pattern: Pattern) -> tuple[str, Counts | No
         return "mask", held, groups.broken(held, pattern)
     kept = run.array(f"occupancy/{entry.name}")
     return ("header", None, entry.violations) if kept is None else ("counts", kept, groups.broken(kept, pattern))
+
+
+def listed(run: Run, most: int = 20) -> list[str]:
+    """The first groups of the whole run that break its pattern, in words, at most *most*: which matrix, then as in
+    `violations`. Of matrices whose masks were not kept none can be named."""
+    pattern, lines = pattern_of(run), list[str]()
+    for entry in run.record.matrices:
+        if len(lines) < most and _source(run, entry, pattern)[2]:
+            found = violations(run, entry.name, most - len(lines))
+            lines += [f"{style.matrix_words(entry.name)}, {line}" for line in found]
+    return lines
 
 
 def violations(run: Run, matrix: str, most: int = 20) -> list[str]:
@@ -90,6 +116,3 @@ def _outputs(v: Violation) -> str:
 
 def _off(v: Violation) -> str:
     return f"; the nearest support leaves out {v.outside}" if v.outside else ""
-
-
-# -- the map of groups -------------------------------------------------------------------------------------------

@@ -83,16 +83,17 @@ def group_maps(run: Run, matrix: str, share: int | None = None) -> View:
     step = stride(drawn[0].shape)
     figure = _map_figure(sides, pattern, step, f"{run.record.id}/{matrix}")
     first, last = sides["Before: dense"], sides["After: pruned"]
-    claim = _map_claim(first, last, pattern, style.matrix_words(matrix))
+    where = style.matrix_words(matrix)
+    claim = _map_claim(first, last, pattern, where)
     thin = "" if step == (1, 1) else f" Of {step[0] * step[1]} groups one is drawn; the counts are of all."
     size = groups.size_of(pattern)
     table = pd.DataFrame({"entries in the group": groups.class_names(size)} | {
         name: groups.classes(side.histogram) for name, side in sides.items() if side.histogram is not None})
-    alt = f"Maps of the {groups.group_words(pattern)} of {style.matrix_words(matrix)}. {claim}"
+    alt = f"Maps of the {groups.group_words(pattern)} of {where}. {claim}"
     return View(claim, figure, None, alt, table, f"Before counts {first.words}: move the threshold and see where the "
                 f"groups fill up.{thin}",
                 heading="" if last.histogram is None else
-                style.lead(f"Now {groups.verdict(last.histogram, pattern)}", " ("))
+                style.lead(f"{where[0].upper()}{where[1:]}: now {groups.verdict(last.histogram, pattern)}", " ("))
 
 
 def stride(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -124,7 +125,7 @@ def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int],
     steps = [(edge, tone) for k, tone in enumerate(tones) for edge in (k / (top + 1), (k + 1) / (top + 1))]
     data: list[Part] = []
     notes: list[Part] = [shared_title("input")]
-    layout: Part = {"margin": {"t": 40, "b": 104, "r": 12}, "legend": legend_below()}
+    layout: Part = {"margin": {"t": 30, "b": 84, "r": 12}, "legend": _legend(size)}
     for i, (title, side) in enumerate(sides.items()):
         mark, span = ("", [0.0, 0.49]) if i == 0 else ("2", [0.51, 1.0])
         layout[f"xaxis{mark}"] = map_axis(domain=span, anchor=f"y{mark}", nticks=4, **({"matches": "x"} if i else {}))
@@ -141,8 +142,14 @@ def _map_figure(sides: dict[str, Side], pattern: Pattern, step: tuple[int, int],
                      "showscale": False, "x0": (c - 1) / 2, "dx": c * step[1], "y0": (r - 1) / 2, "dy": r * step[0],
                      "xaxis": f"x{mark}", "yaxis": f"y{mark}",
                      "hovertemplate": "output %{y}, inputs around %{x}<br>%{z} count<extra></extra>"})
-    data += [swatch(f"{names[k]} of {size}", tones[k]) for k in (range(top + 1) if top <= 8 else groups.few(pattern))]
-    return build(data, {**layout, "annotations": notes}, 470, legend=True, revision=keep)
+    data += [swatch(names[k], tones[k]) for k in (range(top + 1) if top <= 8 else groups.few(pattern))]
+    return build(data, {**layout, "annotations": notes}, 440, legend=True, revision=keep)
+
+
+def _legend(size: int) -> Part:
+    """One row for the tones of what a group of *size* holds, in the same words under every figure that has them."""
+    title = {"text": f"held of {size}", "side": "left", "font": {"size": 14}}
+    return {**legend_below(), "traceorder": "normal", "title": title}
 
 
 # -- from ragged to a spike --------------------------------------------------------------------------------------
@@ -173,7 +180,8 @@ def history(run: Run, matrix: str, share: int | None = None) -> View:
 
 def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix: str) -> View:
     """Stacked bars of *columns* (how many groups of *matrix* hold 0, 1, ... entries, at each moment)."""
-    names = groups.class_names(groups.size_of(pattern))
+    size = groups.size_of(pattern)
+    names = groups.class_names(size)
     shares = {k: groups.classes(h) / max(int(h.sum()), 1) for k, h in columns.items()}
     data: list[Part] = []
     for k, (name, tone, ink) in enumerate(zip(names, groups.palette(pattern), groups.inks(pattern), strict=True)):
@@ -187,12 +195,12 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
     if len(names) > 9:
         data += [swatch(names[k], groups.palette(pattern)[k]) for k in groups.few(pattern)]
     figure = build(data, {
-        "barmode": "stack", "bargap": 0.25, "margin": {"b": 104},
-        "legend": {**legend_below(), "title": {"text": "entries in the group "}, "traceorder": "normal"},
+        "barmode": "stack", "bargap": 0.25, "margin": {"t": 12, "b": 66},
+        "legend": _legend(size),
         "xaxis": _moments(list(shares)),
         "yaxis": {"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%",
                   "title": {"text": "share of the groups"}},
-    }, 460, legend=True, revision=f"{run.record.id}/{matrix}")
+    }, 420, legend=True, revision=f"{run.record.id}/{matrix}")
     table = pd.DataFrame({"entries in the group": names} | {k: groups.classes(h) for k, h in columns.items()})
     claim = _history_claim(columns, pattern)
     alt = f"Stacked shares of groups by what they hold: {', '.join(columns)}. {claim}"
