@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.runs.store import Run
 from core.views.compare import differences, flip_dots, flips, same_matrix, sides, units_beside
@@ -12,8 +13,8 @@ from ui import comparing, frame, links
 from ui.cache import cached_across
 
 
-def maps(runs: Sequence[Run]) -> None:
-    """The same matrix in every run, and against the reference."""
+def maps(runs: Sequence[Run], second: DeltaGenerator) -> None:
+    """The same matrix in every run, and in the *second* place against the reference."""
     if not any(frame.drawable(run.record) for run in runs):
         st.caption("None of these runs kept its matrices.")
         return
@@ -29,13 +30,14 @@ def maps(runs: Sequence[Run]) -> None:
             words={"off": "Whole matrix", "on": "Single weights"}.__getitem__, quiet=True)
         what = comparing.OWN.choose("by", "Against the reference", list(same_matrix.AGAINST), look="segments",
                                     words=same_matrix.AGAINST.__getitem__, kind="comparison", quiet=True)
-    pictures = st.container()
+    first = st.container()
     row = column = 0
     if zoom == "on":
         row = links.shared.slide("row", "First output of the window", 0, reach.last[0], step=8)
         column = links.shared.slide("column", "First input of the window", 0, reach.last[1], step=8)
-    with pictures:
+    with first:
         comparing.draw(same_matrix.panels, runs, matrix, zoom == "on", row, column, key="maps")
+    with second:
         comparing.draw(same_matrix.differences, runs, matrix, what, zoom == "on", row, column, key="differences")
 
 
@@ -60,9 +62,11 @@ runs = comparing.pick()
 if runs:
     if units_beside.wanted(runs):
         comparing.draw(units_beside.beside, runs, key="units")
-    with frame.guarded():
-        maps(runs)
-    comparing.heads(runs)
+    first, cards, second = st.container(), st.container(), st.container()
+    with cards:
+        comparing.heads(runs)
+    with first, frame.guarded():
+        maps(runs, second)
     comparing.table(differences.differing, runs, key="settings")
     with frame.guarded():
         answers(runs)

@@ -187,6 +187,10 @@ def test_the_four_kinds_are_counted_as_a_loop_counts_them(store: Store) -> None:
     flip_bit(runs[1].path, QUERY, 5, 9)  # magnitude's mask but for one weight
     view = same_matrix.differences(runs, QUERY)
     first = runs[0].mask(QUERY)
+    (own,) = heatmaps(view, "x")
+    assert first is not None and np.array_equal(own.z, np.where(first, 3, 0)) and (own.zmin, own.zmax) == (0, 3)
+    assert [a.text for a in view.figure.layout.annotations][1] == "A, the reference"
+    assert view.alt.startswith("2 maps of layer 1 · query against A · ") and "what that run keeps" in view.alt
     for i, (run, axis) in enumerate(zip(runs[1:], ("x2", "x3"), strict=True)):
         mask = run.mask(QUERY)
         assert mask is not None and first is not None

@@ -15,7 +15,7 @@ from core.views.compare.differences import against, final
 from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import View
-from ui import cache, frame, links
+from ui import cache, frame, lines, links, stage
 
 KEY = "runs"
 OWN = links.Own("compare", ("by", "flips", "against"))
@@ -124,11 +124,10 @@ def draw(make: Callable[..., View], runs: Sequence[Run], *args: Any, key: str) -
 
 
 def table(make: Callable[..., View], runs: Sequence[Run], key: str) -> None:
-    """Show a view that is a table, folded under its sentence, with a button that saves it."""
-    with frame.guarded():
-        view = cache.cached_across(make, runs)
-        st.header(links.plain(view.heading or view.claim), anchor=False)
-        frame.read_on(view, key)
+    """Show a view that is a table, folded under its sentence; on the stage there is no room for one."""
+    if not stage.on():
+        with frame.guarded():
+            lines.show(cache.cached_across(make, runs), key)
 
 
 def pick_matrix(runs: Sequence[Run]) -> str | None:

@@ -17,7 +17,7 @@ from core.views.drawing import maps, style
 from core.views.drawing.build import words_only
 from core.views.drawing.view import View
 
-HEIGHT = 400
+HEIGHT = 372
 MASKS, WEIGHTS = "masks", "weights"
 AGAINST = {MASKS: "which weights stay", WEIGHTS: "their values"}
 HALF = 0.5  # fixed top of the range of a block's share of differing weights: masks drawn at random would differ so
@@ -163,7 +163,7 @@ def differences(runs: Sequence[Run], matrix: str, what: str = MASKS, zoom: bool 
     found = sides(runs, matrix)
     reference, others = found[0], found[1:]
     part, where = frame(found, shape, zoom, row, column), style.matrix_words(matrix)
-    drawn = [maps.Panel(letter(reference.title), None, why=reference.why or "the reference")]
+    drawn = [_reference_panel(reference, part, what)]
     if what == MASKS:
         drawn += [_mask_panel(side, reference, part) for side in others]
         table, claim = _mask_table(found), _mask_claim(where, found)
@@ -174,11 +174,12 @@ def differences(runs: Sequence[Run], matrix: str, what: str = MASKS, zoom: bool 
             top = 1.0 if known is None else maps.limit_of(maps.means_over(np.abs(known), *part.step))
         drawn += [_weight_panel(side, reference, part, top) for side in others]
         table, claim = _weight_table(found), _weight_claim(where, found)
-    if all(panel.values is None for panel in drawn):
+    if all(panel.values is None for panel in drawn[1:]):
         return words_only(claim, table)
     tones = list(zip(KINDS, TONES, strict=True))[::-1] if what == MASKS and part.near else []
     figure = maps.draw(drawn, part.axes, height=HEIGHT, key=tones, keep=f"{matrix}/{part.axes.start}/{part.step}")
-    alt = f"{len(others)} maps of {where} against {reference.title}. {claim}"
+    own = " Before them what that run keeps." if drawn[0].values is not None else ""
+    alt = f"{len(others)} maps of {where} against {reference.title}.{own} {claim}"
     return View(claim, figure, None, alt, table, _try(what, part),
                 heading=_against(found) if what == MASKS else _away(found))
 
@@ -190,6 +191,17 @@ def _try(what: str, part: Frame) -> str:
         return f"Each cell: the share of its {part.step[0]} × {part.step[1]} weights on which the two masks differ. " \
                "Choose single weights to see which."
     return "A difference as strong as a weight: one of the two runs has pruned it. The faint ones were trained away."
+
+
+def _reference_panel(reference: Side, part: Frame, what: str) -> maps.Panel:
+    """The reference's own mask in the tones of what is kept by both and by neither; words where single masks are not
+    what is compared."""
+    name = letter(reference.title)
+    if what != MASKS or not part.near or reference.mask is None or reference.why:
+        return maps.Panel(name, None, why=reference.why or "the reference")
+    own = reference.mask[part.cut]
+    return maps.Panel(f"{name}, the reference", kinds(own, own).astype(np.float32), "sequential", len(KINDS) - 1,
+                      unit="kind", bar=False, colours=STEPS)
 
 
 def _mask_panel(side: Side, reference: Side, part: Frame) -> maps.Panel:

@@ -30,6 +30,7 @@ CELLS = 24_576  # of one panel drawn cell by cell: three float32 panels stay und
 TILE = 16  # weights a side of the tile with numbers
 WINDOW = 96  # weights a side of the window into a matrix too large to be drawn whole
 FEW = 5  # ticks that count weights, at most
+ROW = 90  # pixels under panels that have one row, of their bar and legend, under ticks and title
 MIDDLE = [1 / 3, 2 / 3]  # of the figure: where the one colour bar of all panels lies
 GREY_CELL = ((0.0, "rgba(0,0,0,0)"), (1.0, style.rgba(style.PRUNED)))  # over the page: 0 nothing, 1 pruned
 
@@ -139,13 +140,15 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
     pixels for long tick texts, *tick* their size. *key*: names and colours for the legend,
     where a cell stands for a kind. What all panels have in common is said once: the title under them, the colour bar.
     """
-    margin = {"l": 64, "r": 84 if stacked else 12, "t": 44, "b": 56 if stacked else 100} | (room or {})
+    one, apart = _one_bar(panels), stacked or len(panels) == 1 or bool(axes.cols)
+    in_row = one is not None or not any(panel.bar for panel in panels)
+    under = 56 if stacked else ROW if in_row and not apart else 100
+    margin = {"l": 64, "r": 84 if stacked else 12, "t": 44, "b": under} | (room or {})
     spans = _spans(len(panels), stacked, height - margin["t"] - margin["b"])
     data: list[Part] = []
     notes: list[Part] = []
     boxes: list[Part] = []
     layout: Part = {"margin": margin, "legend": {**legend_below(), "x": 1, "xanchor": "right"}}
-    one, apart = _one_bar(panels), stacked or len(panels) == 1 or bool(axes.cols)
     if not apart:
         notes.append(shared_title(axes.title(1)))
     for i, (panel, (x, y)) in enumerate(zip(panels, spans, strict=True)):
@@ -171,7 +174,8 @@ def draw(panels: list[Panel], axes: Axes, *, height: int, stacked: bool = False,
                          "colorscale": GREY_CELL, "showscale": False, "hoverinfo": "skip", **place})
         beside = (x, y) if one is None else (MIDDLE, MIDDLE)
         data.append({**_heat(panel, axes), **place, "showscale": panel.bar if one is None else i == one,
-                     "colorbar": {**_bar(panel), **_bar_place(*beside, stacked)}})
+                     "colorbar": {**_bar(panel), **_bar_place(*beside, stacked),
+                                  **({"y": 0.03, "ypad": 0} if one is not None and not apart else {})}})
         boxes += rules(axes.bands, f"x{mark}", f"y{mark}")
         if tile is not None:
             boxes.append({"type": "rect", "xref": f"x{mark}", "yref": f"y{mark}", "x0": tile[1].start - 0.5,
