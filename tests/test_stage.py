@@ -76,9 +76,11 @@ def test_one_figure_stands_under_one_claim_in_large_text(app: AppTest) -> None:
 def test_a_film_on_the_stage_is_the_only_thing_and_says_its_claim(app: AppTest) -> None:
     opened(app, "watch", present="1")
     (film,) = films.films(app)
-    assert film["id"].endswith("/stage0") and "groups" in claim(app) and not app.dataframe
-    assert not any(panel["kind"] == "words" for row in film["rows"] for column in row["columns"]
-                   for panel in (film["panels"][name] for name in column["panels"]))
+    assert film["id"].endswith("/stage0") and not claim(app) and not app.dataframe
+    leading, *rest = [[name for column in row["columns"] for name in column["panels"]] for row in film["rows"]]
+    assert leading == ["say"] and film["panels"]["say"]["large"]  # its own sentence, a moment each, is the claim
+    shown = [name for row in rest for name in row]
+    assert "time" in shown and not any(film["panels"][name]["kind"] == "words" for name in shown)
 
 
 def test_words_of_a_claim_are_no_markup(app: AppTest) -> None:

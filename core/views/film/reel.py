@@ -91,7 +91,8 @@ class Film:
             columns = [part | {"panels": [name for name in part["panels"] if stays(name)]} for part in each["columns"]]
             columns = [part for part in columns if part["panels"]]
             pictured = any(panels[name]["kind"] != "words" for part in columns for name in part["panels"])
-            high += each["height"] or LEAD
+            # A sentence over the pictures stands where the stage's claim would: it takes nothing of their room.
+            high += (each["height"] or LEAD) if pictured or drawn else 0
             if columns and (not pictured or not drawn or high <= STAGE):
                 rows.append(each | {"columns": columns})
                 bar = len(rows) - 1 if place <= self.header["bar"] else bar
