@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store import Run
-from core.views.patterns import certificate, occupancy_map, unit_shares, units_left
+from core.views.patterns import certificate, occupancy_map, occupancy_strip, unit_shares, units_left
 from ui import frame, lines, links
 
 OWN = links.Own("occupancy", ("share",))
@@ -27,7 +27,7 @@ def page(run: Run, matrix: str) -> None:
         share = threshold(occupancy_map.usual_share(run, matrix))
         frame.draw(occupancy_map.group_maps, run, matrix, share, key="groups", heading=heading)
     frame.draw(occupancy_map.history, run, matrix, share, key="history")
-    frame.draw(occupancy_map.strip, run, key="strip")
+    frame.draw(occupancy_strip.strip, run, key="strip")
 
 
 def units(run: Run) -> None:

@@ -14,7 +14,7 @@ from core.runs.store import Store
 from core.statistics.noise import noise
 from core.statistics.ranks import rank_correlation
 from core.views.drawing import style
-from core.views.patterns import certificate, occupancy_map
+from core.views.patterns import certificate, occupancy_strip
 from core.views.scores import error_and_score, stages
 from core.views.scores.points import points
 from core.views.weights.modelmap import model_map
@@ -114,7 +114,7 @@ def test_the_most_ragged_matrix_is_the_one_with_most_groups_off(empty_store: Sto
     groups = math.prod(ragged.shape) // 4
     planted[f"occupancy.free/{ragged.name}"] = np.array([0, groups * 5 // 8, groups * 3 // 8, 0, 0], np.int64)
     replace_arrays(run.path, planted)
-    text = occupancy_map.strip(empty_store.open(run.record.id)).claim
+    text = occupancy_strip.strip(empty_store.open(run.record.id)).claim
     assert f"the most ragged before was {style.matrix_words(ragged.name)}, with {style.percent(0.625)} of its" in text
 
 

@@ -12,7 +12,7 @@ from core.runs.store import Run, Store
 from core.sparsity.patterns import parse_pattern
 from core.views.drawing import style
 from core.views.drawing.build import PAGE_TEXT
-from core.views.patterns import certificate, groups, occupancy_map
+from core.views.patterns import certificate, groups, occupancy_map, occupancy_strip
 from tests.damage import flip_bit, replace_arrays
 from tests.makers import empty_store, make_dense, make_run
 
@@ -119,7 +119,7 @@ def test_the_certificate_of_a_summary_counts_what_was_kept(tmp_path: Path) -> No
 def test_every_kind_of_pattern_has_its_words(tmp_path: Path, pattern: str, words: str) -> None:
     run = opened(tmp_path, pattern=pattern)
     assert words in certificate.certificate(run).claim
-    for view in (occupancy_map.group_maps(run, QUERY), occupancy_map.history(run, QUERY), occupancy_map.strip(run)):
+    for view in (occupancy_map.group_maps(run, QUERY), occupancy_map.history(run, QUERY), occupancy_strip.strip(run)):
         assert view.figure is not None
         assert view.claim
         assert len(view.figure.to_json()) < 500_000
@@ -216,7 +216,7 @@ def test_many_moments_are_drawn_all_and_named_a_few(run: Run) -> None:
 
 
 def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
-    view = occupancy_map.strip(run)
+    view = occupancy_strip.strip(run)
     hollow, filled, *named = view.figure.data
     assert [swatch.name for swatch in named] == ["dense", "pruned"]
     assert len(hollow.x) == len(filled.x) == 12 * 5
@@ -231,7 +231,7 @@ def test_the_strip_has_a_histogram_for_every_matrix(run: Run) -> None:
 def test_counts_of_another_pattern_are_an_error(run: Run) -> None:
     replace_arrays(run.path, {f"occupancy/{QUERY}": np.array([1, 2, 3])})
     with pytest.raises(InputError, match=r"has 3 entries\. Expected 5 for 2:4"):
-        occupancy_map.strip(again(run))
+        occupancy_strip.strip(again(run))
 
 
 def test_truncated_arrays_are_an_error(damaged_store: Store) -> None:

@@ -17,7 +17,6 @@ from core.views.drawing import style
 from core.views.film import regions, still, telling, wall, watch
 from core.views.film.reel import MOST_BYTES
 from tests.makers import empty_store, make_dense, make_run
-from tests.sources import ROOT
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 FFN = "bert.encoder.layer.1.intermediate.dense"  # 256 x 64: larger than the window
@@ -112,21 +111,6 @@ def test_every_moment_has_its_sentence_and_the_film_opens_where_w_and_z_are_furt
     assert found.opens == widest == found.header["opens"]
     assert found.header["named"] == [[0, "dense"], [widest, "furthest apart"], [len(gaps) + 1, "obeys"]]
     assert found.silent("?").header["named"] == [], "whoever is to guess first is not told where it is widest"
-
-
-def test_the_widest_gap_is_found_wherever_it_lies_and_survives_thinning(tmp_path: Path) -> None:
-    made = empty_store(tmp_path)
-    make_run(made.recorded, id="many", parent=make_dense(made.recorded), snapshots=60)
-    run = made.open("many")
-    gaps = [0.1 + 0.01 * (s.k % 7) for s in run.record.snapshots]
-    gaps[36] = 0.9
-    write_header(run.path, msgspec.structs.replace(run.record, snapshots=[
-        msgspec.structs.replace(s, primal=gap) for s, gap in zip(run.record.snapshots, gaps, strict=True)]))
-    run = made.open("many")
-    found = watch.film(run, QUERY)
-    assert found is not None and found.last + 1 <= watch.MOST + 1
-    assert found.header["moments"][found.opens] == f"ADMM, step {style.count(run.record.snapshots[36].step)}"
-    assert "90" in found.header["panels"]["say"]["texts"][found.opens]
 
 
 def test_the_time_axis_shows_what_was_logged_where_it_was_logged(run: Run) -> None:
@@ -346,18 +330,3 @@ def test_runs_of_other_matrices_do_not_hang_together(store: Store, run: Run, tmp
     records = [*store.records(), *made.records()]
     assert set(telling.beside(records, "film")) == {"other", "ends"}
     assert telling.beside(records, "nobody") == {}
-
-
-def test_what_a_start_from_dense_weights_cost_is_said_beside_its_like() -> None:
-    records = Store(recorded=ROOT / "cached_runs", live=ROOT / "no-such-folder").records()
-    by_id = {r.id: r for r in records}
-    run, other = by_id["cola-minilm-l6-admm-2of4-e2-s1-be5cf484"], by_id["cola-minilm-l6-dense-s1-91926c9b"]
-    assert run.results is not None and run.results.final is not None and other.results is not None
-    words = telling.cost(records, run.id)
-    assert f"it scores {run.results.final:.3f}, dense {other.results.final:.3f}" in words
-    twin = msgspec.structs.replace(run, id="twin", spec=msgspec.structs.replace(run.spec, record="summary", knobs={
-        k: v for k, v in run.spec.knobs.items() if k != "start"} | {"share": 0.5, "rho_start": 3e-4}),
-        results=msgspec.structs.replace(run.results, final=0.125))
-    stranger = msgspec.structs.replace(twin, id="stranger", spec=msgspec.structs.replace(twin.spec, seed=2))
-    assert "from the layer-wise solution 0.125" in telling.cost([run, stranger, twin], run.id)
-    assert "layer-wise" not in telling.cost([run, stranger], run.id) and telling.cost([twin], "twin") == ""

@@ -34,7 +34,7 @@ from core.views.drawing.view import View
 from core.views.film import copies, opening, regions, wall, watch
 from core.views.film.reel import Film
 from core.views.patterns import certificate as certificates
-from core.views.patterns import library_block, library_map, occupancy_map
+from core.views.patterns import library_block, library_map, occupancy_map, occupancy_strip
 from core.views.patterns import library_cost as costs_library
 from core.views.patterns import library_source as source
 from core.views.scores import chart, helps, multiples, stages, trace_curves
@@ -174,7 +174,7 @@ def certificate(asked: Asked) -> View:
 
 
 def strip(asked: Asked) -> View:
-    return occupancy_map.strip(asked.run())
+    return occupancy_strip.strip(asked.run())
 
 
 def _library(asked: Asked) -> tuple[Run, str, str, str, int]:

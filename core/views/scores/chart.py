@@ -25,7 +25,7 @@ from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
 from core.views.scores.naming import spread
-from core.views.scores.published import Published, published
+from core.views.scores.published import Published, published, stars
 from core.views.scores.whiskers import whiskers
 
 HEIGHT, TOP, BOTTOM, MARGIN = 486, 14, 84, 218
@@ -93,7 +93,7 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
         aside = (lit.index(line) - (len(lit) - 1) / 2) * ASIDE if line in lit and asked.axis == ZEROS else 0.0
         data += _traces(line, asked, aside)
     if printed:
-        data.append(_published(printed))
+        data.append(stars(printed))
     named = found if len(names) + len(found) <= CROWD else lit
     names += [(_end(line), _name(line), _colour(line, asked.lit)) for line in named]
     if others := [line for line in found if line not in named]:
@@ -181,16 +181,6 @@ def _meanings(found: Sequence[Line]) -> list[Part]:
 
 def _versus(spot: Spot, quantity: str) -> str:
     return words.UNKNOWN if spot.versus is None else words.signed_interval(quantity, spot.versus.interval)
-
-
-def _published(printed: Sequence[Published]) -> Part:
-    return {"type": "scatter", "mode": "markers", "name": "published, another model",
-            "showlegend": False,
-            "x": [p.sparsity for p in printed], "y": [p.score for p in printed],
-            "marker": {"symbol": "star-open", "size": 14, "color": style.GREY, "line": {"width": 2}},
-            "customdata": [[p.system, p.model, p.note, p.source] for p in printed],
-            "hovertemplate": "<b>%{customdata[0]}</b><br>published, another model: %{customdata[1]}<br>%{y:.3f} "
-                             "(%{customdata[2]})<br>%{customdata[3]}<extra></extra>"}
 
 
 def _band(level: Estimate) -> list[Part]:

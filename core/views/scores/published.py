@@ -6,7 +6,11 @@ split: they say where the field is, not who wins. Scores are fractions of the ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from core.views.drawing import style
+from core.views.drawing.build import Part
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,14 @@ PUBLISHED: tuple[Published, ...] = (
 def published(task: str) -> list[Published]:
     """The printed scores of one task."""
     return [entry for entry in PUBLISHED if entry.task == task]
+
+
+def stars(printed: Sequence[Published]) -> Part:
+    """*printed* as open stars: x the share of zeros, y the score."""
+    return {"type": "scatter", "mode": "markers", "name": "published, another model",
+            "showlegend": False,
+            "x": [p.sparsity for p in printed], "y": [p.score for p in printed],
+            "marker": {"symbol": "star-open", "size": 14, "color": style.GREY, "line": {"width": 2}},
+            "customdata": [[p.system, p.model, p.note, p.source] for p in printed],
+            "hovertemplate": "<b>%{customdata[0]}</b><br>published, another model: %{customdata[1]}<br>%{y:.3f} "
+                             "(%{customdata[2]})<br>%{customdata[3]}<extra></extra>"}
