@@ -17,14 +17,14 @@ def page(run: Run, found: source.Stamp) -> None:
     if source.timed(found):
         left, right = st.columns(2, gap="large")
         with left:
-            frame.draw(times.picture, run, found, key="times")
+            frame.draw(times.picture, run, found, key="times", small=" ".join(source.left_out(found)))
     else:
         right = st.container()
         costs.how_to_measure(run, found)
+        for line in source.left_out(found):
+            st.caption(links.plain(line))
     with right:
         frame.draw(sizes.picture, run, found, key="sizes")
-    for line in source.left_out(found):
-        st.caption(links.plain(line))
 
 
 frame.opening("cost")

@@ -322,12 +322,13 @@ def wanted(key: str) -> bool:
     return stage.takes(key)
 
 
-def draw(make: Callable[..., View], run: Run, *args: Any, key: str, heading: DeltaGenerator | None = None) -> None:
+def draw(make: Callable[..., View], run: Run, *args: Any, key: str, small: str = "",
+         heading: DeltaGenerator | None = None) -> None:
     """`show(cached(make, run, *args))`; a damaged file becomes a red box. Not made at all where it would not show."""
     if not wanted(key):
         return
     with guarded():
-        show(cached(make, run, *args), key, heading=heading)
+        show(cached(make, run, *args), key, small, heading)
 
 
 def link(page: str, label: str, **query: str) -> None:

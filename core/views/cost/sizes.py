@@ -100,7 +100,7 @@ def _traces(bars: Sequence[Bar]) -> list[Part]:
                          "hovertemplate": f"<b>%{{y}}</b> {words}: %{{customdata}}<extra></extra>"})
     counted = [b for b in bars if b.counted is not None]
     if counted:
-        data.append({"type": "scatter", "mode": "markers", "name": "as counted", "x": [b.counted for b in counted],
+        data.append({"type": "scatter", "mode": "markers", "name": "counted", "x": [b.counted for b in counted],
                      "y": [b.name for b in counted], "hovertemplate": "counted: %{customdata}<extra></extra>",
                      "customdata": [byte_words(b.counted or 0) for b in counted],
                      "marker": {"symbol": "line-ns", "size": 34, "color": style.GREY,
