@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,26 @@ def test_the_words_of_a_line_stand_away_from_a_curve_that_ends_on_it(shared_stor
     figure = body(trace_curves.timeline(with_rows(opened(shared_store), rows, tmp_path)))
     words = next(a for a in figure["layout"]["annotations"] if "reached the pattern" in a["text"])
     assert (words["xanchor"], words["x"]) == (side, 0 if side == "left" else 1)
+
+
+@pytest.mark.parametrize("last", [0.03, 0.02, 0.017, 0.012, 0.008, 0.005, 0.002])
+@pytest.mark.parametrize("until", [10, 13, 30])
+def test_the_line_of_the_pattern_runs_through_no_name(shared_store: Store, tmp_path: Path, last: float,
+                                                      until: int) -> None:
+    """Boxes of 16 pixels of height over a scale of 56 pixels for all values of the panel."""
+    rows = [{"step": k, "phase": "admm", "primal": 0.8 * (last / 0.8) ** (k / 9), "dual": 1e-5 * 20 ** (k / 9)}
+            for k in range(10)]
+    rows += [{"step": k, "phase": "refine", "loss": 0.1} for k in range(10, until)]
+    figure = body(trace_curves.timeline(with_rows(opened(shared_store), rows, tmp_path)))
+    scale = 56 / math.log10(0.8 / 1e-5)
+    boxes = {}
+    for note in figure["layout"]["annotations"]:
+        if note["text"] in ("primal", "dual") or "reached the pattern" in note["text"]:
+            foot = note["y"] * scale + note.get("yshift", 0) - (16 if note["yanchor"] == "top" else 0)
+            boxes[note["text"]] = (foot, foot + 16)
+    line = math.log10(0.02) * scale
+    assert not any(low < line < high for name, (low, high) in boxes.items() if name in ("primal", "dual"))
+    assert boxes["dual"][1] <= boxes["primal"][0] + 1
 
 
 def test_the_claim_reads_the_last_residual_before_the_hard_prune(shared_store: Store, tmp_path: Path) -> None:
@@ -153,6 +174,7 @@ def test_the_drop_in_words(tmp_path: Path, scores: tuple[float, ...], said: str)
 def test_the_drop_stands_beside_those_of_the_same_task_and_pattern(shared_store: Store) -> None:
     run = opened(shared_store)
     view = stages.drop(shared_store.records(), run.record.id)
+    assert view.figure.layout.height == stages.waterfall(run).figure.layout.height  # they stand side by side
     assert len(view.table) == 4 and set(view.table["before is"]) == {"W after ADMM", "Dense"}
     own = view.table[view.table["run"] == run.record.id].iloc[0]
     assert own["change"] == pytest.approx(-0.01)

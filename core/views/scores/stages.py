@@ -20,6 +20,7 @@ def finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+HEIGHT = 380  # of both pictures, which stand side by side
 WAY = ("dense", "admm_w", "admm_z", "hard_pruned", "final")
 
 
@@ -59,7 +60,7 @@ def waterfall(run: Run) -> View:
             below, before = "" if before is None else style.change(v - before), v
         figure.add_annotation(x=_tick(s), yref="paper", y=1.0, yanchor="bottom", showarrow=False, font={"size": 15},
                               text=f"<b>{style.score(v)}</b><br>{below or ' '}")
-    style.finish(figure, 380, revision=record.id)
+    style.finish(figure, HEIGHT, revision=record.id)
     low, high = min(v for _, v in found), max(v for _, v in found)
     room = 0.12 * ((high - low) or 0.05)
     figure.update_xaxes(categoryorder="array", categoryarray=[_tick(s) for s, _ in found], showgrid=False, tickangle=0,
@@ -130,7 +131,7 @@ def drop(records: Sequence[RunRecord], run_id: str, most: int = 8) -> View:
             hovertemplate=f"{style.STAGES[start]} {before:.3f}, hard-pruned {after:.3f}<extra></extra>")
         figure.add_annotation(x=max(before, after), y=name, text=style.change(after - before), xanchor="left",
                               xshift=12, showarrow=False, font={"size": 15 if strong else 13})
-    style.finish(figure, 110 + 38 * len(rows), revision=f"drop/{run_id}")
+    style.finish(figure, HEIGHT, revision=f"drop/{run_id}")
     low, high = min(min(b, a) for _, _, b, a in rows), max(max(b, a) for _, _, b, a in rows)
     room = (high - low) or 0.1
     figure.update_xaxes(title_text="score: open before, full after", nticks=4,

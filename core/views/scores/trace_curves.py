@@ -19,7 +19,8 @@ from core.views.drawing.view import View
 from core.views.scores.stages import finite
 
 TARGET = 0.02  # the primal residual that counts as "W has reached the pattern"
-NEAR = 0.3  # decades from that line at which a curve's name would touch it
+NAME, CURVES = 16, 56  # pixels of height of a curve's name, and of what a panel's curves fill
+WORDS = 0.65  # of the time axis, from where on a name would reach into the words of the line
 MOST = 1200  # points a curve: more cannot be told apart on a screen
 PANEL = 82  # pixels of height a panel
 GUTTER = 0.035  # between two panels, as a share of the whole
@@ -106,6 +107,7 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
           every: int, record: RunRecord) -> None:
     axis = "" if at == 0 else str(at + 1)
     colour = style.colour(record.spec.method)
+    left = False  # does a curve's name stand where the words of the line would?
     reading = "%{y:.2%}" if panel.percent else "%{y:.3~g}"
     for n, (key, words) in enumerate(panel.keys):
         picked = [(x, row[key]) for x, row in zip(xs, rows, strict=True) if finite(row.get(key))]
@@ -120,24 +122,40 @@ def _draw(figure: go.Figure, panel: Panel, at: int, domain: list[float], rows: S
         if len(panel.keys) > 1 and thin:  # two curves of one colour: each says its name where it ends
             x, y = thin[-1]
             room = x < xs[-1]  # the phase after it leaves space to the right
-            near = panel.keys[0][0] == "primal" and abs(math.log10(y / TARGET)) < NEAR
-            above = "bottom" if y >= TARGET else "top"
+            line = math.log10(TARGET / y) * _pixels(rows, panel) if panel.log else math.inf
+            anchor, shift = _beside(line, ("bottom", "top")[n] if room else "bottom", (8, 0)[n] if room else 0,
+                                    above=n == 0)
+            low = shift - (NAME if anchor == "top" else 0)
+            left |= abs(low - line) < NAME - 2 and (x - xs[0]) > WORDS * (xs[-1] - xs[0])
             figure.add_annotation(x=x, y=math.log10(y) if panel.log else y, xref="x", yref=f"y{axis}", text=key,
                                   showarrow=False, xanchor="left" if room else "right", font={"size": 13},
-                                  yanchor=above if near else ("bottom", "top")[n] if room else "bottom",
-                                  xshift=10 if room else 0, yshift=(8, 0)[n] if room and not near else 0)
+                                  yanchor=anchor, xshift=10 if room else 0, yshift=shift)
     figure.update_layout({f"yaxis{axis}": {
         "domain": domain, "title": {"text": panel.title}, "type": "log" if panel.log else "linear", "nticks": 4,
         **(_ticks(_decades(rows, panel)) if panel.log else {}),
         "tickformat": ".4~%" if panel.percent else "~g", "exponentformat": "power", "anchor": "x",
         **({} if panel.log else {"rangemode": "normal"})}})
     if panel.keys[0][0] == "primal":
-        # A curve that ends on the line, at the edge, has its name where the line's words would stand.
-        ends = [row["primal"] for row in rows[-1:] if finite(row.get("primal")) and row["primal"] > 0]
-        left = bool(ends) and abs(math.log10(ends[0] / TARGET)) < NEAR
         _level(figure, axis, TARGET, f"{TARGET}: W has reached the pattern", style.GREY, log=True, left=left)
     if panel.keys[0][0] == "score" and record.results is not None and record.results.dense is not None:
         _level(figure, axis, record.results.dense, "dense", style.colour("dense"))
+
+
+def _pixels(rows: Sequence[Row], panel: Panel) -> float:
+    """Pixels that a power of ten is high in a log panel, about: Plotly leaves some room over and under the curves."""
+    return CURVES / max(_decades(rows, panel), 0.1)
+
+
+def _beside(line: float, anchor: str, shift: float, above: bool) -> tuple[str, float]:
+    """Anchor and shift of a curve's name at its end, such that the level *line* pixels above that end (below it, where
+    negative) does not run through the name. *anchor*, *shift*: where it stands when there is room; *above*: under its
+    end stands another name."""
+    low = shift - (NAME if anchor == "top" else 0)
+    if not low - 1 < line < low + NAME + 1:
+        return anchor, shift
+    if line <= 0:
+        return "bottom", 0
+    return ("bottom", line + 1) if above else ("top", 0)
 
 
 def _level(figure: go.Figure, axis: str, value: float, words: str, colour: str, log: bool = False,
