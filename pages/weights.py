@@ -56,11 +56,11 @@ def page(run: Run, matrix: str) -> None:
         played(run, matrix, shows)
     else:
         still(run, matrix)
-    model = st.container()
-    figure = OWN.choose("figure", "Colour the model by", list(modelmap.FIGURES), look="segments",
-                        words=lambda k: modelmap.FIGURES[k].title)
-    with model:
-        frame.draw(modelmap.model_map, run, figure, matrix, key="model")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        heading = st.container()
+        figure = OWN.choose("figure", "Colour the model by", list(modelmap.FIGURES), look="segments",
+                            words=lambda k: modelmap.FIGURES[k].title)
+    frame.draw(modelmap.model_map, run, figure, matrix, key="model", heading=heading)
     comparing.link_around(run)
 
 
