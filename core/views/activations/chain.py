@@ -56,7 +56,7 @@ def chain(run: Run, probe: str, name: str, layer: int) -> View:
              "" if felt else "Not kept.", "" if bars else "Not kept."]
     answer_axis: Part = {"range": [0, 1.3], "tickformat": ".0%", "tickvals": [0, 0.5, 1]} if labels else {}
     layout = {**weight_axes, **felt_layout, "barmode": "group", "bargap": 0.3,
-              "margin": {"l": 12, "r": 12, "t": 56, "b": 44},
+              "margin": {"l": 60, "r": 12, "t": 56, "b": 44},
               "annotations": [*_titles(titles), *_arrows(), *_said(empty), *felt_layout["annotations"]],
               "xaxis3": {"domain": SPANS[2], "anchor": "y3", **answer_axis},
               "yaxis3": {"domain": [0.08, 0.92], "anchor": "x3", "autorange": "reversed", "showgrid": False},
@@ -97,7 +97,8 @@ def piece(pair: Pair, region: int | None) -> tuple[slice, slice]:
 
 def _weights(pair: Pair | None, region: int | None) -> tuple[list[Part], Part]:
     axes = {"xaxis": map_axis(domain=SPANS[0], anchor="y", title={"text": "input", "standoff": 14}, nticks=5),
-            "yaxis": map_axis(domain=[0, 1], anchor="x", autorange="reversed", showticklabels=False, ticks="")}
+            "yaxis": map_axis(domain=[0, 1], anchor="x", title={"text": "output", "standoff": 4}, nticks=4,
+                              autorange="reversed")}
     if pair is None or (pair.after is None and pair.mask is None):
         return [], axes
     cut = piece(pair, region)
