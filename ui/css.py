@@ -56,9 +56,9 @@ CSS = """
 }
 /* On a large window the film takes what the numbers beside it do not need: ten pixels a weight at 1920 x 1080. */
 @media (min-width: 1800px) and (min-height: 900px) {
-  .st-key-front > .stHorizontalBlock { gap: 2rem; }
-  .st-key-front > .stHorizontalBlock > .stColumn:last-child { flex: 0 0 16rem; width: 16rem; }
-  .st-key-front > .stHorizontalBlock > .stColumn:first-child { flex: 1 1 0; }
+  .st-key-front .stHorizontalBlock:has(> .stColumn) { gap: 2rem; }
+  .st-key-front .stColumn:last-child { flex: 0 0 14.5rem; width: 14.5rem; }
+  .st-key-front .stColumn:first-child { flex: 1 1 0; }
 }
 .stMain .katex { font-size: 1.05em; }
 .stMain .stLatex { padding: 0; }
