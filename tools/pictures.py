@@ -26,7 +26,7 @@ STILLS = {  # name: the page's link, and which of its figures
     "accuracy": ("accuracy?task=average", CHART),
 }
 FILMED = f"watch?run={FILM}&matrix={MATRIX}&k=0"
-MAPS = (0, 38, 800, 386)  # of the player, in pixels: the three matrices and the scrubber under them
+MAPS = (0, 0, 800, 380)  # of the player, in pixels: the sentence, the three matrices, the scrubber under them
 EVERY = 2  # moments of the player to one of the film
 MOMENT, REST = 350, 2000  # milliseconds that a moment of the film stands; the first and the last one
 COLOURS = 64  # of the film: enough for two colour scales and grey
@@ -40,16 +40,25 @@ def still(page: Any, address: str, path: str, selector: str) -> Image.Image:
     painted(page)
     if wrong := complaints(page):
         raise RuntimeError(f"{path}: {wrong[0]}")
+    return shot(page, selector)
+
+
+def shot(page: Any, selector: str) -> Image.Image:
+    """The first such element of *page*, as it is painted now."""
     return Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")
 
 
 def film(page: Any, address: str) -> list[Image.Image]:
     """The moments of the film, in order, the first and the last among them."""
-    frames = [still(page, address, FILMED, PLAYER)]
+    still(page, address, FILMED, PLAYER)
+    # Buttons that nobody can press here, and that the crop would cut.
+    page.locator(".bar .named").evaluate_all("all => all.forEach(each => each.remove())")
+    page.wait_for_timeout(PAINTED)
+    frames = [shot(page, PLAYER)]
     for _ in range(int(page.locator("input[type=range]").last.get_attribute("max"))):
         page.keyboard.press("l")
         page.wait_for_timeout(PAINTED)
-        frames.append(Image.open(io.BytesIO(page.locator(PLAYER).first.screenshot())).convert("RGB"))
+        frames.append(shot(page, PLAYER))
     return [frame.crop(MAPS) for frame in [*frames[:-1:EVERY], frames[-1]]]
 
 
