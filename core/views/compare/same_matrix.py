@@ -199,8 +199,12 @@ def _reference_panel(reference: Side, part: Frame, what: str) -> maps.Panel:
     name = letter(reference.title)
     if what != MASKS or not part.near or reference.mask is None or reference.why:
         return maps.Panel(name, None, why=reference.why or "the reference")
-    own = reference.mask[part.cut]
-    return maps.Panel(f"{name}, the reference", kinds(own, own).astype(np.float32), "sequential", len(KINDS) - 1,
+    return _kinds_panel(f"{name}, the reference", reference.mask, reference.mask, part)
+
+
+def _kinds_panel(title: str, mask: NDArray[np.uint8], other: NDArray[np.uint8], part: Frame) -> maps.Panel:
+    """Two masks in four tones: kept by both, by one, by the other, by neither."""
+    return maps.Panel(title, kinds(mask[part.cut], other[part.cut]).astype(np.float32), "sequential", len(KINDS) - 1,
                       unit="kind", bar=False, colours=STEPS)
 
 
@@ -210,9 +214,7 @@ def _mask_panel(side: Side, reference: Side, part: Frame) -> maps.Panel:
         lacking = side if side.mask is None or side.why else reference
         return maps.Panel(title, None, why=lacking.why or f"{lacking.title} did not keep its masks.")
     if part.near:
-        cells = kinds(side.mask[part.cut], reference.mask[part.cut])
-        return maps.Panel(title, cells.astype(np.float32), "sequential", len(KINDS) - 1, unit="kind", bar=False,
-                          colours=STEPS)
+        return _kinds_panel(title, side.mask, reference.mask, part)
     share = maps.means_over((side.mask != reference.mask).astype(np.float32), *part.step)
     return maps.Panel(title, share, "sequential", HALF, unit="share that differs")
 
