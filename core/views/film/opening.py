@@ -12,7 +12,7 @@ from core.views.film import panels, telling
 from core.views.film.copies import copies
 from core.views.film.panels import Part
 from core.views.film.reel import Film, Reel, column, evenly, row
-from core.views.film.timeline import Timeline
+from core.views.film.timeline import Timeline, groups_strip
 from core.views.film.watch import MOST, window
 
 if TYPE_CHECKING:  # the first page must not wait for pandas
@@ -55,9 +55,7 @@ def _shown(run: Run) -> Filmed:
 
 
 def _strips(found: Filmed, exact: list[float]) -> list[Part]:
-    groups = f"groups {telling.held(found)}"
-    out = [panels.strip(groups, [(groups, range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0,
-                        form="percent")] if exact else []
+    out = [groups_strip(telling.held(found), exact)] if exact else []
     gaps = [(k, f.primal) for k, f in enumerate(found.frames) if f.primal is not None]
     if gaps:
         places, sizes = zip(*gaps, strict=True)

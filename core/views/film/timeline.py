@@ -76,6 +76,12 @@ class Timeline:
         return own
 
 
+def groups_strip(held: str, exact: Sequence[float]) -> Part:
+    """The share of groups that hold what obeys, "2 of 4" (*held*), at every moment (*exact*, 0 to 1)."""
+    name = f"groups {held}"
+    return panels.strip(name, [(name, range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0, form="percent")
+
+
 def strips(line: Timeline, rows: Sequence[dict[str, Any]], record: RunRecord, exact: Sequence[float],
            held: str) -> list[Part]:
     """The strips under a film: groups, residuals, rho, flips, score, as far as they were logged.
@@ -88,9 +94,7 @@ def strips(line: Timeline, rows: Sequence[dict[str, Any]], record: RunRecord, ex
     placed = [(x, row) for x, row in zip(places, rows, strict=True) if x is not None]
     out: list[Part] = []
     if exact:
-        name = f"groups {held}"
-        out.append(panels.strip(name, [(name, range(len(exact)), exact, style.ACCENT)], low=0.0, high=1.0,
-                                form="percent"))
+        out.append(groups_strip(held, exact))
     primal, dual = _curve(placed, "primal"), _curve(placed, "dual")
     sizes = [y for _, y in [*primal, *dual] if y > 0]
     if sizes:
