@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,33 +21,36 @@ FULL = {"accuracy": 230, "methods": 1000,  # words; the rest says what it shows 
 MOST = 300
 
 
-@pytest.mark.parametrize("key", PAGES)
-def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, address: str, key: str) -> None:
+@contextmanager
+def opened(chrome: Any, link: str) -> Iterator[Any]:
+    """The page at *link*, painted, in a small window."""
     context = chrome.new_context(viewport=SIZE)
     page = context.new_page()
-    page.goto(f"{address}/{'' if key == 'overview' else key}")
+    page.goto(link)
     painted(page)
-    assert complaints(page) == []
-    top, bottom = first(page, REAL[key], 20) if key in REAL else first(page)
-    assert top < HIGH and bottom > top
-    assert cut(page) == []
-    assert 0 < words(page) <= FULL.get(key, MOST)
+    yield page
     context.close()
+
+
+@pytest.mark.parametrize("key", PAGES)
+def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, address: str, key: str) -> None:
+    with opened(chrome, f"{address}/{'' if key == 'overview' else key}") as page:
+        assert complaints(page) == []
+        top, bottom = first(page, REAL[key], 20) if key in REAL else first(page)
+        assert top < HIGH and bottom > top
+        assert cut(page) == []
+        assert 0 < words(page) <= FULL.get(key, MOST)
 
 
 @pytest.mark.parametrize("query", [
     "", "?task=entailment&model=minilm-l6&method=taylor&pattern=neurons:0.5", "?method=admm&pattern=library:4x4:8:16"])
 def test_what_a_run_is_begins_with_six_fields_in_one_row(chrome: Any, address: str, query: str) -> None:
-    context = chrome.new_context(viewport=SIZE)
-    page = context.new_page()
-    page.goto(f"{address}/run{query}")
-    painted(page)
-    assert complaints(page) == []
-    boxes = [page.locator("[data-testid=stMain]").get_by_label(name, exact=True).first.bounding_box()
-             for name in ("Task", "Model", "Method", "Pattern", "Epochs", "Seed")]
-    assert max(box["y"] for box in boxes) - min(box["y"] for box in boxes) < 12
-    assert cut(page) == []
-    context.close()
+    with opened(chrome, f"{address}/run{query}") as page:
+        assert complaints(page) == []
+        boxes = [page.locator("[data-testid=stMain]").get_by_label(name, exact=True).first.bounding_box()
+                 for name in ("Task", "Model", "Method", "Pattern", "Epochs", "Seed")]
+        assert max(box["y"] for box in boxes) - min(box["y"] for box in boxes) < 12
+        assert cut(page) == []
 
 
 LARGE = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
@@ -54,13 +59,9 @@ LARGE = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
 
 
 def test_the_verdict_is_the_largest_thing_on_inspect(chrome: Any, address: str) -> None:
-    context = chrome.new_context(viewport=SIZE)
-    page = context.new_page()
-    page.goto(f"{address}/inspect")
-    painted(page)
-    largest, second = page.evaluate(LARGE)[:2]
-    assert "obey" in largest[1] and largest[0] > second[0]
-    context.close()
+    with opened(chrome, f"{address}/inspect") as page:
+        largest, second = page.evaluate(LARGE)[:2]
+        assert "obey" in largest[1] and largest[0] > second[0]
 
 
 @pytest.mark.parametrize("key", ["weights", "trace"])
@@ -74,12 +75,8 @@ def test_the_longest_name_of_a_run_is_whole(chrome: Any, address: str, key: str)
     names: dict[str, str] = {}
     for task in tasks:
         names |= short_names(r for r in records if r.spec.task == task)
-    context = chrome.new_context(viewport=SIZE)
-    page = context.new_page()
-    page.goto(f"{address}/{key}?run={max(names, key=lambda run: len(names[run]))}")
-    painted(page)
-    assert cut(page) == []
-    context.close()
+    with opened(chrome, f"{address}/{key}?run={max(names, key=lambda run: len(names[run]))}") as page:
+        assert cut(page) == []
 
 
 def test_a_cut_word_and_a_low_picture_would_be_noticed(chrome: Any) -> None:
