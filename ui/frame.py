@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # the first page must not wait for pandas
 
 __all__ = ["bar", "cached", "cached_cells", "cached_evidence", "cached_over", "cached_search", "draw", "empty",
            "entries", "featured", "figures", "guarded", "link", "numbers", "opening", "own", "pick_layer",
-           "pick_matrix", "pick_run", "read_on", "show", "store", "wanted"]
+           "pick_matrix", "pick_run", "show", "store", "wanted"]
 
 _bar: ContextVar[DeltaGenerator | None] = ContextVar("bar", default=None)
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -257,7 +257,7 @@ def show(view: View, key: str, small: str = "", heading: DeltaGenerator | None =
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:
         _chart(view.figure, key, view.alt)
-    read_on(view, key, small)
+    _read_on(view, key, small)
 
 
 def _staged(view: View, key: str) -> None:
@@ -277,7 +277,7 @@ def _chart(figure: go.Figure, key: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, width="stretch", height="content", config=PLOTLY | camera, alt=alt)
 
 
-def read_on(view: View, key: str, small: str = "") -> None:
+def _read_on(view: View, key: str, small: str = "") -> None:
     """All that a picture says, what to try with it, its *small* print and its numbers, folded away."""
     words = [links.plain(view.claim)] if view.heading else []
     words += [f"**Try this.** {links.plain(view.try_this)}"] if view.try_this else []
