@@ -51,7 +51,7 @@ def model_film(run: Run) -> None:
     if found is None:
         st.info(NOTHING)
         return
-    film.show(found, "wall", default="first", picked=entered)
+    film.show(found, "wall", picked=entered)
 
 
 frame.opening("watch")

@@ -3,13 +3,12 @@
     found = frame.cached(watch.film, run, matrix)      # a core.views.film.reel.Film, kept
     film.show(found, "watch")                          # claim, player, the numbers folded
 
-    show(film, key, *, default="own", autoplay=False, link="k", claim=True, grows="", picked=None)
+    show(film, key, *, autoplay=False, link="k", claim=True, grows="", picked=None)
 
-*key* tells the films of the app apart. *default*: the moment to open with where the link names none ("first", or the
-film's "own", which is the last where it names none; it is left out of the link). *link*: the key of the moment in
-the link; "" for a film that leaves it alone. *autoplay*: play by itself once, unless the link names a moment or the
-person wants less motion. *picked*: called with the name of what was clicked on a wall; the whole page runs again after
-it. *claim*: write the film's sentence over it.
+*key* tells the films of the app apart. *link*: the key of the moment in the link, "" for a film that leaves it alone;
+the moment that the film opens with (`film.opens`) is left out of it. *autoplay*: play by itself once, unless the link
+names a moment or the person wants less motion. *picked*: called with the name of what was clicked on a wall; the whole
+page runs again after it. *claim*: write the film's sentence over it.
 *grows*: the run that goes on, by name; a longer film of it leads whoever watched its end to the new one, and leaves
 whoever looked at an earlier moment there (moments are told apart by their names).
 
@@ -21,7 +20,6 @@ A browser that does not run it keeps the picture that the server makes of the la
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import streamlit as st
 
@@ -38,8 +36,8 @@ _mount = st.components.v2.component(
     "sparsescope.film", html='<div class="film"></div>', css=script.CSS, js=script.SCRIPT)
 
 
-def show(film: Film, key: str, *, default: Literal["first", "own"] = "own", autoplay: bool = False, link: str = "k",
-         claim: bool = True, grows: str = "", picked: Callable[[str], object] | None = None) -> None:
+def show(film: Film, key: str, *, autoplay: bool = False, link: str = "k", claim: bool = True, grows: str = "",
+         picked: Callable[[str], object] | None = None) -> None:
     """Show *film*: its sentence, the player, and what stands still below it. The module says what the rest means.
 
     A moment in the link that is no whole number gets a red box; one that does not exist is moved inside, in words.
@@ -49,7 +47,7 @@ def show(film: Film, key: str, *, default: Literal["first", "own"] = "own", auto
         return
     if lesson_strip.asking() is not None:
         film = film.silent(lesson_strip.SILENT)
-    rest = 0 if default == "first" else film.opens
+    rest = film.opens
     if claim and film.claim and not stage.on():
         st.header(links.plain(film.claim), anchor=False)
     if link and film.last > 0:

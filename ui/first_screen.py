@@ -39,7 +39,7 @@ def play(run: Run) -> None:
         if found is None:
             st.info("This run kept no moments to play.")
         else:
-            film.show(found, "overview", default="first", autoplay=True, link="", claim=False)
+            film.show(found, "overview", autoplay=True, link="", claim=False)
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.caption(links.plain(f"{found.claim} {_name(run)}"), width="stretch")
                 saving.offer("overview", saving.Taken(found.claim, found.alt, lambda: opening.table(run), found))

@@ -33,7 +33,6 @@ class Picture:
     title: str
     view: Callable[[Asked], View] | None = None
     film: Callable[[Asked], Film | None] | None = None
-    first: bool = False  # the film opens at its first moment, as on its page; else at its own, or its last
     alone: bool = False
 
     @property
@@ -45,9 +44,9 @@ class Picture:
 PICTURES: dict[str, Picture] = {
     picture.name: picture
     for picture in (
-        Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film, first=True),
+        Picture("overview", "overview", "One matrix on its way", film=recorded.opening_film),
         Picture("watch", "watch", "One matrix, and all that changes with it", film=recorded.watch_film),
-        Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film, first=True),
+        Picture("watch", "wall", "Every matrix of the model", film=recorded.wall_film),
         Picture("weights", "maps", "A matrix before and after", recorded.maps, recorded.maps_film, alone=True),
         Picture("weights", "tile", "Sixteen by sixteen weights in numbers", recorded.tile, alone=True),
         Picture("weights", "histogram", "The weights by size, before and after", recorded.histogram, alone=True),
@@ -119,10 +118,10 @@ def made(picture: Picture, asked: Asked) -> View | Film:
     return found
 
 
-def opens_with(picture: Picture, asked: Asked, shown: View | Film) -> int:
-    """The moment that what is *shown* of *picture* opens with: the link's, else its page's; one that is too large is
-    the last. 0 for what stands still."""
-    return asked.number(MOMENT, shown.opens if isinstance(shown, Film) and not picture.first else 0)
+def opens_with(asked: Asked, shown: View | Film) -> int:
+    """The moment that what is *shown* opens with: the link's, else its own; one that is too large is the last. 0 for
+    what stands still."""
+    return asked.number(MOMENT, shown.opens if isinstance(shown, Film) else 0)
 
 
 def still(picture: Picture, asked: Asked) -> View:

@@ -147,13 +147,13 @@ def test_keys_work_after_a_slider_of_the_page_was_touched(chrome: Any, store: St
                       "from ui import film\n"
                       "st.title('x')\nst.slider('Knob', 0, 9, key='knob')\n"
                       f"found = watch.film(default_store().open('long'), {QUERY!r})\n"
-                      "film.show(found, 'own', default='first')\n")
+                      "film.show(found, 'own')\n")
     places = {"SPARSESCOPE_CACHED": str(store.recorded), "SPARSESCOPE_RUNS": str(store.live),
               "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     with server(script, places) as address:
         page = chrome.new_context().new_page()
         page.add_init_script(LISTEN)
-        page.goto(address)
+        page.goto(f"{address}/?k=0")
         painted(page)
         knob = page.locator("[data-testid=stSlider] [role=slider], [data-testid=stSlider] input").first
         knob.focus()

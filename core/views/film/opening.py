@@ -40,7 +40,7 @@ def film(run: Run) -> Film | None:
     if strips := _strips(found, exact):
         reel.add("time", panels.curves("", strips, alt=telling.time_alt(found, exact)))
         rows.append(row(column("time"), height=LOW))
-    return reel.film(telling.claim(found, exact), _alt(found, exact), None, rows)
+    return reel.film(telling.claim(found, exact), _alt(found, exact), None, rows, opens=0)
 
 
 def table(run: Run) -> pd.DataFrame:

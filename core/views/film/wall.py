@@ -182,4 +182,4 @@ def _film(lead: _Side, sides: Sequence[tuple[str, Codes]], claim: str, more: str
         f"zeros, {title}": [_zeros(codes[min(k, len(codes) - 1)]) for k in range(line.last + 1)]
         for title, codes in sides}})
     alt = f"Walls of {len(cells)} matrices over {line.last + 1} moments, {grain}; {more}."
-    return reel.film(claim, alt, table, [row(column("side0"), column("side1"), column("change"))])
+    return reel.film(claim, alt, table, [row(column("side0"), column("side1"), column("change"))], opens=0)
