@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from core.errors import InputError
-from core.tasks.tables import columns_of, head, limits, read
+from core.tasks.tables import columns_of, head, limits, read, unreadable
 from core.tasks.tables.files import TableFile, table_file
 from tests.own_tables import ROWS, WRITERS, comma, csv, ipc, jsonl, prepared, with_labels, written
 
@@ -136,6 +137,28 @@ def test_nested_tables_are_refused_by_the_column_that_holds_them() -> None:
     with pytest.raises(InputError, match="column 'rec' holds structs"):
         columns_of(nested)
     assert columns_of(lines) == ["id", "label"]
+
+
+@pytest.mark.parametrize(("table", "words"), [
+    (lambda: csv("text,label,label", *(f"t{k},a,b" for k in range(10))), "two columns named 'label'"),
+    (lambda: csv("text", *(f"t{k}" for k in range(10))), "t.csv has one column, 'text'. Expected a column of"),
+    (lambda: arrow_table(label=pa.array([1] * 10, pa.decimal128(4, 1))), "column 'label' holds decimals"),
+    (lambda: arrow_table(text=[b"x"] * 10), "column 'text' holds bytes"),
+    (lambda: jsonl(*({"text": ["a"], "label": 1} for _ in range(10))), "line 1: 'text' holds ['a']"),
+    (lambda: jsonl(*({} for _ in range(10))), "t.jsonl has no columns")])
+def test_a_table_of_which_one_column_can_be_read_says_what_the_other_holds(table: Callable[[], TableFile],
+                                                                           words: str) -> None:
+    for ask in (columns_of, head):
+        with pytest.raises(InputError) as caught:
+            ask(table())
+        assert words in str(caught.value)
+
+
+def test_what_cannot_be_read_is_told_column_by_column() -> None:
+    table = arrow_table(**{"price": pa.array([1] * 10, pa.decimal128(4, 1)), "": ["x"] * 10, "tags": [["x"]] * 10})
+    assert [error.given for error in unreadable(table)] == [
+        "t.parquet: column 'price' holds decimals (decimal128(4, 1))", "t.parquet: column 'tags' holds lists"]
+    assert unreadable(arrow_table()) == []
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet", "t.arrow"])

@@ -95,6 +95,18 @@ def test_choosing_the_same_column_twice_or_a_bad_one_gets_a_red_box(monkeypatch:
     assert own.registered() == []
 
 
+def test_columns_that_cannot_be_chosen_are_told(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
+    lines = "".join(f'{{"text": "t{k}", "label": "{k % 2}", "*tags*": ["x"]}}\n' for k in range(12))
+    app = uploaded(monkeypatch, empty_store, lines.encode(), "lines.jsonl")
+    told, = [c.value for c in app.caption if c.value.startswith("Left out")]
+    assert "\\*tags\\*' holds" in told and not app.error  # as it is written, not in italics
+    assert "one value a row" in told
+    only = "".join(f'{{"text": "t{k}", "label": ["x"]}}\n' for k in range(12))
+    app = uploaded(monkeypatch, empty_store, only.encode(), "only.jsonl")
+    assert "line 1: 'label' holds" in app.error[0].value
+    assert not [b for b in app.button if b.label == "Add task"]
+
+
 def test_amounts_or_classes_is_said_and_may_be_chosen(monkeypatch: pytest.MonkeyPatch, empty_store: Store) -> None:
     table = "".join(f",row {k},{k % 3}.0,\n" for k in range(30))
     data = gzip.compress(f",text,label,\n{table}".encode())

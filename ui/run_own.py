@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.tasks import own
 from core.tasks.labels import CLASSES
 from core.tasks.preparing import NAME, OFFERED, Prepared, prepare
-from core.tasks.tables import columns_of, head
+from core.tasks.tables import columns_of, head, unreadable
 from core.tasks.tables.files import ENDINGS, LARGEST, PACKED, TableFile, table_file
 from core.views.drawing import style
 from ui import frame, links
@@ -23,6 +23,7 @@ NONE = ""  # no second text, nothing said of the labels
 KINDS = (*ENDINGS, PACKED)
 READ_AS = {NONE: "as they look", "classes": "classes", "regression": "a regression"}
 LABELS = ("label", "labels", "class", "target", "category", "sentiment", "stars", "score", "rating")
+LEFT_OUT = 3  # columns named that cannot be read
 LIMITS = f"UTF-8, at most {LARGEST // 10**6} MB. It is copied into the folder of the live runs and goes nowhere else."
 
 
@@ -50,11 +51,20 @@ def draw(mine: Sequence[own.OwnTask], chosen: Callable[[str], None], now: str) -
             table = _taken(upload)
             names = columns_of(table)
             st.dataframe(pd.DataFrame(head(table)), hide_index=True)  # cells are drawn as text, whatever they hold
+            _left_out(unreadable(table))
             _columns(upload, table, names, chosen)
 
 
 def _taken(upload: Any) -> TableFile:
     return table_file(upload.name, upload.getvalue())
+
+
+def _left_out(why: Sequence[InputError]) -> None:
+    """What the boxes do not offer, and why: else another column would stand there without a word."""
+    for error in why[:LEFT_OUT]:
+        st.caption(f"Left out: {links.plain(f'{error.given}. {error.remedy}')}")
+    if len(why) > LEFT_OUT:
+        st.caption(f"Left out too: {style.count(len(why) - LEFT_OUT)} more columns.")
 
 
 def _columns(upload: Any, table: TableFile, names: list[str], chosen: Callable[[str], None]) -> None:

@@ -19,11 +19,19 @@ KINDS: dict[str, Any] = {"csv": delimited, "tsv": delimited, "json": json_object
 
 
 def columns_of(file: TableFile) -> list[str]:
-    """The names of the columns that can be read, in their order. Raises InputError when there are none."""
+    """The names of the columns that can be read, in their order. Raises InputError when there are fewer than the two
+    that a task needs: why a column cannot be read, or that it is not there."""
     found = _columns(file, [])
-    if not found:
-        raise InputError(f"{file.name} has no columns", "a column of texts and a column of labels", "Add them.")
-    return _readable(found)
+    names = _readable(found)
+    if len(names) < 2:
+        raise _first_trouble(found) or _too_few(file, names)
+    return names
+
+
+def unreadable(file: TableFile) -> list[InputError]:
+    """Why columns are not among `columns_of`, one error a column, in their order. One without a name, such as an index
+    that a program wrote, is missed by nobody and not among them."""
+    return [column.trouble for column in _columns(file, []) if column.name and column.trouble is not None]
 
 
 def head(file: TableFile, rows: int = 5) -> dict[str, list[str]]:
@@ -107,13 +115,20 @@ def _column(file: TableFile, name: str, found: list[Column] | None = None) -> Co
         if name.removeprefix(f"{column.name}.") in column.fields and column.trouble is not None:
             raise InputError(f"{file.name} has no column {shown(name)} of its own: it is inside {shown(column.name)}",
                              "a column of texts or numbers", column.trouble.remedy)
-    raise unknown(f"column of {file.name}", name, _readable(found))
+    names = _readable(found)
+    raise (None if names else _first_trouble(found)) or unknown(f"column of {file.name}", name, names)
 
 
 def _readable(found: list[Column]) -> list[str]:
-    """The names of the columns that can be read; where there are only others, the trouble of the first is raised."""
-    names = [column.name for column in found if column.trouble is None]
-    for column in found:
-        if not names and column.trouble is not None:
-            raise column.trouble
-    return names
+    return [column.name for column in found if column.trouble is None]
+
+
+def _first_trouble(found: list[Column]) -> InputError | None:
+    return next((column.trouble for column in found if column.trouble is not None), None)
+
+
+def _too_few(file: TableFile, names: list[str]) -> InputError:
+    """The error for a table all of whose columns can be read, none or one."""
+    what = f"one column, {shown(names[0])}" if names else "no columns"
+    return InputError(f"{file.name} has {what}", "a column of texts and a column of labels",
+                      "Add what is missing." if names else "Add them.")
