@@ -98,7 +98,7 @@ def test_names_are_unique_and_name_what_is_not_shared(three: list[Run]) -> None:
     assert [t[:4] for t in choice.titles([records[2], records[2], records[2]])] == ["A · ", "B · ", "C · "]
     assert len(set(choice.titles([records[2]] * 4))) == 4
     assert "tiny" not in " ".join(choice.titles(records))
-    words = choice.listed(records, records[0])
+    words = choice.listed(records, records[0].spec.task, records[0].spec.model)
     assert set(words) == {r.id for r in records}
     assert len(set(words.values())) == 3
 

@@ -73,7 +73,7 @@ def _telling(records: Sequence[RunRecord]) -> list[str]:
 def _bar(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> None:
     """The task, whose telling runs then are compared, and the list of runs."""
     first = chosen[0] if chosen else frame.default_run(records)
-    words = choice.listed(records, first)
+    words = cache.cached_over(choice.listed, first.spec.task, first.spec.model)
 
     def moved(task: str) -> None:
         links.shared.put(KEY, ",".join(choice.telling([r for r in records if r.spec.task == task], own=cache.own())))

@@ -121,13 +121,12 @@ def letter(title: str) -> str:
     return title[0]
 
 
-def listed(records: Iterable[RunRecord], first: RunRecord) -> dict[str, str]:
-    """Every run that can be chosen, with its words: those of *first*'s task and model first and without naming them,
-    then by task and model."""
+def listed(records: Iterable[RunRecord], task: str, model: str) -> dict[str, str]:
+    """Every run that can be chosen, with its words: those of *task* and *model* first and without naming them, then by
+    task and model."""
     found = sorted((r for r in records if r.status != "queued"), key=lambda r: (
-        (r.spec.task, r.spec.model) != (first.spec.task, first.spec.model), r.spec.task, r.spec.model,
-        position_of(r.spec.method), r.spec.pattern, r.spec.epochs,
-        r.spec.seed, r.id))
-    near = short_names(r for r in found if (r.spec.task, r.spec.model) == (first.spec.task, first.spec.model))
+        (r.spec.task, r.spec.model) != (task, model), r.spec.task, r.spec.model, position_of(r.spec.method),
+        r.spec.pattern, r.spec.epochs, r.spec.seed, r.id))
+    near = short_names(r for r in found if (r.spec.task, r.spec.model) == (task, model))
     far = names_with_task(r for r in found if r.id not in near)
     return {r.id: near.get(r.id) or far[r.id] for r in found}
