@@ -41,6 +41,14 @@ def cut(page: Any) -> list[str]:
         .map(e => e.value ?? e.textContent)"""))
 
 
+def grown(page: Any) -> list[tuple[int, str, float, float]]:
+    """(figure, edge, pixels asked for, pixels taken) where words did not fit into a margin: the figure was laid out a
+    second time, which costs as much as the first."""
+    return [tuple(row) for row in page.evaluate("""() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(
+        (g, i) => ['l', 'r', 't', 'b'].map(k => [i, k, g.layout.margin?.[k], g._fullLayout._size[k]]))
+        .filter(([, , asked, taken]) => taken > asked + 1)""")]
+
+
 def main(asked: list[str]) -> int:
     """Run from the command line; *asked*: keys of pages, all without any."""
     with server() as address, browser() as chrome:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.reading import SIZE, cut, first, words
+from tests.browser.reading import SIZE, cut, first, grown, words
 from tests.browser.serving import complaints, painted
 from ui.pages import PAGES
 
@@ -19,6 +19,8 @@ REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]"
 FULL = {"accuracy": 230, "methods": 1000,  # words; the rest says what it shows in fewer
         "occupancy": 170, "patterns": 272, "compare": 295, "trace": 192, "sentence": 155, "inspect": 102, "run": 103}
 MOST = 300
+# Pages with a figure whose margin depends on names or on tokens: it cannot be known before it is drawn.
+LONG_NAMES = ("activations", "cost", "inspect", "patterns", "sentence", "trace")
 
 
 @contextmanager
@@ -40,6 +42,7 @@ def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, addres
         assert top < HIGH and bottom > top
         assert cut(page) == []
         assert 0 < words(page) <= FULL.get(key, MOST)
+        assert key in LONG_NAMES or grown(page) == []
 
 
 @pytest.mark.parametrize("query", [

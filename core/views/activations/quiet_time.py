@@ -42,7 +42,7 @@ def over_time(run: Run, probe: str, name: str, layer: int, k: int = -1) -> View:
     ticks = [moment_words(m).replace(", ", "<br>") for m in found.moments]
     figure = build(data, {
         "shapes": [cursor], "legend": {**legend_below(), "traceorder": "normal"},
-        "margin": {"t": 12, "b": 104, "l": 72, "r": 12},
+        "margin": {"t": 12, "b": 104, "l": 88, "r": 12},
         "xaxis": {"tickvals": x, "ticktext": ticks, "range": [-0.3, found.last + 0.3], "showgrid": False,
                   "tickangle": 0},
         "yaxis": {"tickformat": ".0%", "range": [0, min(top, 1.02)], "title": {"text": "quiet regions"}, "nticks": 5},

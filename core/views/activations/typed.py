@@ -29,7 +29,7 @@ def answer(run: Run, probe: str) -> View:
     logits = _logits(run, probe)
     shown, names = said.leading(found, labels)
     bars = said.bars(run, shown, names)
-    layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 40, "b": 44},
+    layout: Part = {"barmode": "group", "bargap": 0.25, "margin": {"l": 130, "r": 24, "t": 48, "b": 78},
                     "legend": {"traceorder": "normal"},
                     "xaxis": {"title": {"text": _unit(labels)}}
                     | ({"range": [0, 1.1], "tickvals": [0, 1], "ticktext": ["0 %", "100 %"]} if labels else {}),

@@ -78,7 +78,7 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
              ] if across == MARGIN else []  # the legend names what lies in the other two corners
     zero = {"zeroline": True, "zerolinewidth": 2, "zerolinecolor": style.faded(style.GREY, 0.7)}
     figure = build(data, {
-        "annotations": notes, "margin": {"t": 36, "l": 72, "b": 60},
+        "annotations": notes, "margin": {"t": 52, "l": 78, "b": 78},
         "xaxis": {"title": {"text": f"margin in {letter(first)}" if across == MARGIN else ACROSS[INDEX]},
                   **(zero if across == MARGIN else {})},
         "yaxis": {"title": {"text": f"margin in {letter(flips.title)}"}, **zero}}, HEIGHT, legend=True,

@@ -150,7 +150,7 @@ def bars(runs: Sequence[Run]) -> View:
          "textangle": 0, "textfont": {"size": 15}, "marker": {"color": TONES[kind]},
          "hovertemplate": f"%{{x}} {KINDS[kind]}<extra></extra>"} for kind in (BROKEN, CHANGED, MENDED)]
     figure = build(data, {
-        "barmode": "stack", "bargap": 0.35, "margin": {"l": 210, "t": 34, "b": 48},
+        "barmode": "stack", "bargap": 0.35, "margin": {"l": 210, "t": 48, "b": 78},
         "xaxis": {"title": {"text": "answers that changed"}, "rangemode": "tozero", "nticks": 4},
         "yaxis": {"autorange": "reversed", "showgrid": False}}, 120 + 62 * len(flips), legend=True)
     table = pd.DataFrame([{"run": f.title, **{KINDS[k]: f.count(k) for k in (MENDED, BROKEN, CHANGED, SAME)}}

@@ -36,7 +36,7 @@ def picture(run: Run, stamp: Stamp) -> View:
     if len(ticks) > MARKS:
         ticks = [t for t in ticks if math.log2(t).is_integer()]
     figure = build(_traces(found, names), {
-        "margin": {"l": 8, "r": 8, "t": 34, "b": 56},
+        "margin": {"l": 8, "r": 8, "t": 46, "b": 74},
         "xaxis": {"type": "log", "range": [math.log10(low), math.log10(high)], "domain": [0, AXIS], "tickvals": ticks,
                   "ticktext": [f"{t:g}×" for t in ticks], "title": {"text": "times less than dense, or faster"}},
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": names[::-1], "showgrid": False,

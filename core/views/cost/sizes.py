@@ -65,7 +65,7 @@ def picture(run: Run, stamp: Stamp) -> View:
     top = max(b.size for b in bars)
     ticks = round_steps(top)
     figure = build(_traces(bars), {
-        "barmode": "stack", "bargap": 0.45, "margin": {"l": 96, "r": 24, "t": 8, "b": 112},
+        "barmode": "stack", "bargap": 0.45, "margin": {"l": 96, "r": 24, "t": 8, "b": 132},
         "legend": legend_below() | {"traceorder": "normal"},
         "xaxis": {"range": [0, 1.16 * top], "tickvals": ticks, "ticktext": [byte_words(t) for t in ticks],
                   "title": {"text": "bytes of the file" if cost is not None else "bytes, counted"}},

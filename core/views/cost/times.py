@@ -40,7 +40,7 @@ def picture(run: Run, stamp: Stamp) -> View:
     low, high = min(ends) / room, max(ends) * room
     ticks = [v for k in range(-3, 6) for v in (10.0**k, 3 * 10.0**k) if low <= v <= high]
     figure = build(data, {
-        "margin": {"t": 12, "b": 112}, "legend": legend_below(),
+        "margin": {"t": 12, "b": 132, "l": 76}, "legend": legend_below(),
         "xaxis": {"range": [-0.5, len(passes) - 0.5], "tickvals": list(range(len(passes))), "showgrid": False,
                   "ticktext": [f"{p.batch} × {p.length}" for p in passes], "title": {"text": "sequences × tokens"}},
         "yaxis": {"type": "log", "range": [math.log10(low), math.log10(high)], "tickvals": ticks,

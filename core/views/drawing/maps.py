@@ -30,7 +30,7 @@ CELLS = 24_576  # of one panel drawn cell by cell: three float32 panels stay und
 TILE = 16  # weights a side of the tile with numbers
 WINDOW = 96  # weights a side of the window into a matrix too large to be drawn whole
 FEW = 5  # ticks that count weights, at most
-ROW = 90  # pixels under panels that have one row, of their bar and legend, under ticks and title
+ROW = 104  # pixels under panels that have one row, of their bar and legend, under ticks and title
 MIDDLE = [1 / 3, 2 / 3]  # of the figure: where the one colour bar of all panels lies
 GREY_CELL = ((0.0, "rgba(0,0,0,0)"), (1.0, style.rgba(style.PRUNED)))  # over the page: 0 nothing, 1 pruned
 

@@ -47,7 +47,7 @@ def overview(report: Report, chosen: str = "") -> View:
             "x": [places[m.name][1] for m in judged], "y": [places[m.name][0] for m in judged],
             "text": [style.percent(m.sparsity) for m in judged]})
     figure = build(data, {
-        "margin": {"t": 40, "b": 12, "l": 84}, "shapes": _outline(places.get(chosen)),
+        "margin": {"t": 48, "b": 12, "l": 84}, "shapes": _outline(places.get(chosen)),
         "xaxis": map_axis(tickvals=list(range(len(columns))), ticktext=[html.escape(c) for c in columns], side="top"),
         "yaxis": map_axis(tickvals=list(range(len(rows))), ticktext=rows, autorange="reversed"),
     }, 84 + min(46 * len(rows), TALLEST), revision=str(report.path))

@@ -192,7 +192,7 @@ def history_view(columns: dict[str, Counts], pattern: Pattern, run: Run, matrix:
     if len(names) > 9:
         data += [swatch(names[k], groups.palette(pattern)[k]) for k in groups.few(pattern)]
     figure = build(data, {
-        "barmode": "stack", "bargap": 0.25, "margin": {"t": 12, "b": 66},
+        "barmode": "stack", "bargap": 0.25, "margin": {"t": 22, "b": 78, "l": 94},
         "legend": _legend(size),
         "xaxis": _moments(list(shares)),
         "yaxis": {"range": [0, 1], "tickvals": [0, 0.5, 1], "tickformat": ".0%",

@@ -57,7 +57,7 @@ def strip(run: Run) -> View:
              swatch("pruned", tones[groups.allowed_class(pattern) or -1])]
     middles = [a * (width + 1.5) + (width - 1) / 2 for a in range(len(columns))]
     figure = build(data, {
-        "barmode": "overlay", "margin": {"t": 44, "b": 40, "l": 78}, "legend": legend_below(),
+        "barmode": "overlay", "margin": {"t": 44, "b": 48, "l": 78}, "legend": legend_below(),
         "xaxis": map_axis(tickvals=middles, ticktext=[html.escape(name) for name in columns], side="top"),
         "yaxis": {"tickvals": [-d for d in range(len(rows))],
                   "ticktext": [f"layer {k}" if k else "other" for k in rows],

@@ -28,7 +28,7 @@ from core.views.scores.naming import spread
 from core.views.scores.published import Published, published, stars
 from core.views.scores.whiskers import whiskers
 
-HEIGHT, TOP, BOTTOM, MARGIN = 486, 14, 84, 218
+HEIGHT, TOP, BOTTOM, MARGIN = 486, 14, 110, 218
 ZEROS, BITS = "zeros", "bits"
 AXES = {ZEROS: "zeros", BITS: "bits per weight"}  # what x may be, as the link says it and as the page does
 STORY = ("magnitude", "asp", "admm-layer", "admm")  # the lines in colour when nothing was chosen
@@ -103,7 +103,7 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
     leaders, notes = _names(names, ends, span, low_high, asked.axis)
     figure = build([*data, *leaders, *_meanings(found)], {
         "legend": legend_below(),
-        "shapes": shapes, "annotations": notes, "margin": {"t": TOP, "b": BOTTOM, "r": MARGIN, "l": 72},
+        "shapes": shapes, "annotations": notes, "margin": {"t": TOP, "b": BOTTOM, "r": MARGIN, "l": 80},
         "xaxis": _ticks(span, asked.axis), "yaxis": {"range": low_high, "title": {"text": _title(dense, asked)}},
     }, HEIGHT, legend=True, revision=f"{'/'.join(asked.tasks)}/{asked.model}/{asked.axis}/{asked.quantity}")
     claim = _claim(found, level, asked)

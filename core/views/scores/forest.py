@@ -49,7 +49,7 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     ends = [v * scale for r in rows if r.versus for v in (r.versus.interval.low, r.versus.interval.high)] + [0.0]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     figure = build(data, {
-        "margin": {"l": 230, "r": 24, "t": 8, "b": 56},
+        "margin": {"l": 230, "r": 24, "t": 8, "b": 74},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(reference.partition("+")[0]), "width": 2}, "layer": "below"}],
         "xaxis": {"range": [min(ends) - room, max(ends) + room], "title": {"text": words.axis_of(quantity, against)}},

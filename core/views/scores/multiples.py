@@ -33,7 +33,7 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
     width = (1 - GAP * (len(shown) - 1)) / len(shown)
     data: list[Part] = []
     notes: list[Part] = []
-    layout: Part = {"margin": {"l": 64, "r": 12, "t": 30, "b": 96}, "legend": legend_below()}
+    layout: Part = {"margin": {"l": 84, "r": 12, "t": 30, "b": 96}, "legend": legend_below()}
     seen: set[str] = set()
     for k, task in enumerate(shown):
         suffix = "" if k == 0 else str(k + 1)

@@ -67,7 +67,7 @@ def waterfall(run: Run) -> View:
                         range=[-0.5, len(found) - 0.5])
     figure.update_yaxes(title_text=style.metric_words(record.results.metric if record.results else ""),
                         range=[low - room, high + room], nticks=5)
-    figure.update_layout(margin={"t": 58, "b": 60})
+    figure.update_layout(margin={"t": 58, "b": 64, "l": 86})
     alt = "Scores: " + ", ".join(f"{style.STAGES[s]} {style.score(v)}" for s, v in found) + "."
     return View(_way_claim(record, dict(found)), figure, None, alt, table,
                 "Compare the open mark, plain magnitude at the same pattern, with where this run ends.",

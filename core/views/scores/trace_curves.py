@@ -79,7 +79,7 @@ def timeline(run: Run, panels: Sequence[Panel] = PANELS) -> View:
     last = "y" if len(shown) == 1 else f"y{len(shown)}"
     figure.update_xaxes(title_text=_unit(rows), anchor=last, showspikes=True, spikemode="across", spikethickness=1,
                         spikecolor=style.GREY, spikedash="solid")
-    figure.update_layout(hovermode="x", hoversubplots="axis", margin={"l": 92, "t": 40})
+    figure.update_layout(hovermode="x", hoversubplots="axis", margin={"l": 100, "t": 40, "b": 78})
     alt = f"{len(rows)} logged rows over {_unit(rows)} {xs[0]} to {xs[-1]}. " + " ".join(
         f"{words}: {_ends(rows, key)}." for p in shown for key, words in p.keys if _ends(rows, key))
     thinned = f" Every {every}. row is drawn; the table holds all." if every > 1 else ""

@@ -62,7 +62,7 @@ def model_map(run: Run, figure: str, chosen: str = "") -> View:
         boxes = [{"type": "rect", "x0": x - 0.47, "x1": x + 0.47, "y0": y - 0.45, "y1": y + 0.45,
                   "line": {"width": 3, "color": style.ACCENT}}]
     drawn = build(data, {
-        "margin": {"t": 40, "b": 12, "l": 78}, "shapes": boxes,
+        "margin": {"t": 48, "b": 12, "l": 78}, "shapes": boxes,
         "xaxis": map_axis(tickvals=list(range(len(columns))), ticktext=[html.escape(c) for c in columns], side="top"),
         "yaxis": map_axis(tickvals=list(range(len(rows))), ticktext=[f"layer {k}" if k else "other" for k in rows],
                           autorange="reversed"),
