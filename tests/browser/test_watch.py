@@ -187,6 +187,27 @@ def test_a_click_opens_a_group_and_the_pointer_says_the_number(page: Any, addres
     assert words.startswith("entry 1") and number == pytest.approx(float(w[20, 8]), rel=0.02, abs=1e-4)
 
 
+def test_it_plays_from_the_beginning_unless_a_moment_was_chosen(page: Any, address: str) -> None:
+    opened(page, address)
+    opens = moment(page)
+    assert opens > 0
+    page.evaluate("window.seen = []")
+    page.keyboard.press("k")
+    page.wait_for_function("window.seen.length >= 2")
+    page.keyboard.press("k")
+    assert [k for _, k in page.evaluate("window.seen")][:2] == [0, 1]
+    here = moment(page)
+    page.evaluate("window.seen = []")
+    page.keyboard.press("k")  # it goes on from where it stood
+    page.wait_for_function("window.seen.length >= 2")
+    assert min(k for _, k in page.evaluate("window.seen")) >= here > 0
+    opened(page, address, "run=long&k=9")
+    page.evaluate("window.seen = []")
+    page.keyboard.press("k")
+    page.wait_for_function("window.seen.length >= 2")
+    assert min(k for _, k in page.evaluate("window.seen")) >= 9
+
+
 def test_a_named_moment_is_one_click_away_and_the_sentence_follows(page: Any, address: str, store: Store) -> None:
     gaps = [s.primal for s in store.open("long").record.snapshots]
     widest = 1 + gaps.index(max(gaps))

@@ -25,6 +25,7 @@ class Player {
     this.stage.children[Math.min(this.header.bar ?? 0, this.stage.children.length - 1)].after(this.bar);
     this.asked = this.link();
     this.t = this.asked ?? this.header.default ?? this.last;
+    this.poster = this.asked === null; // it stands where it opens: nobody has chosen that moment, so it plays from 0
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(host);
     this.resized = () => this.measure();
@@ -229,7 +230,8 @@ class Player {
 
   play() {
     if (this.last === 0) return;
-    if (this.k === this.last) this.t = 0;
+    if (this.k === this.last || this.poster) this.t = 0;
+    this.poster = false;
     this.playing = true;
     this.since = undefined;
     this.again();
@@ -250,6 +252,7 @@ class Player {
     const atEnd = before.k === before.last;
     if (atEnd && this.calm) return;
     this.t = before.going ? Math.min(before.t, this.last) : same;
+    this.poster = false; // it goes on from there
     if ((atEnd || before.going) && same < this.last) this.play();
   }
 
@@ -259,7 +262,7 @@ class Player {
   }
 
   seek(k, byHand) {
-    this.playing = false;
+    this.playing = this.poster = false;
     this.t = Math.min(Math.max(k, 0), this.last);
     if (byHand) this.settle();
     this.again();
@@ -384,6 +387,7 @@ let listening = false;
 function followed(next, before) {
   next.speed = before.speed;
   next.loop = before.loop;
+  next.poster = next.poster && before.poster;
   // Another matrix of the same run: the same moment, and it goes on playing.
   if (before.last === next.last && next.asked === before.asked) next.t = before.t;
   if (before.last === next.last && before.going) next.play();
