@@ -82,8 +82,10 @@ def test_a_page_holds_its_data_and_asks_for_nothing() -> None:
     first, second = json.loads(read(text, "screens"))
     assert (first["claim"], first["alt"], first["notes"]) == ("Half stays.", "three bars", evil)
     assert first["figure"]["data"][0]["y"] == [3] and "template" not in first["figure"]["layout"]
-    staged = film.staged(True).packed(key="", default=0, autoplay=False, grows="")
-    assert base64.b64decode(read(text, second["film"])) == staged
+    for moment, default in ((None, 1), (0, 0), (99, 1)):  # its own, the last one, where none is asked for
+        deck = page([Screen("", view("Half stays.")), Screen("Watch.", film, moment=moment)])
+        staged = film.staged(True).packed(key="", default=default, autoplay=False, grows="")
+        assert base64.b64decode(read(deck, second["film"])) == staged
     assert evil not in text and "<script>alert(1)" not in text and "<title>A &lt;deck&gt;</title>" in text
     assert re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=", text.split("<body>")[0]) == []
     assert re.findall(r"<script(?! type=\"(?:application/json|text/plain)\")[^>]+>", text) == []

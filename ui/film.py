@@ -91,7 +91,7 @@ def show(film: Film, key: str, *, autoplay: bool = False, link: str = "k", claim
         return
     player()
     if film.table is not None and lesson_strip.asking() is None:
-        frame.numbers(film.table, key, taken=saving.Taken(film.claim, film.alt, film.table, film))
+        frame.numbers(film.table, key, taken=saving.Taken(film.claim, film.alt, film.table, film, link))
 
 
 def _check(link: str, last: int, rest: int) -> None:

@@ -37,6 +37,7 @@ class Taken:
     alt: str
     table: pd.DataFrame | Callable[[], pd.DataFrame] | None  # a function of no arguments: made once it is asked for
     shown: View | Film | None = None  # None: only numbers
+    link: str = ""  # the key of a film's moment in the link, "" for a film that is not in it
 
     @property
     def drawn(self) -> bool:
@@ -90,7 +91,8 @@ def _forms(key: str, taken: Taken) -> None:
         st.download_button("CSV", taken.csv, file_name(key, "csv"), "text/csv", key=f"save-csv-{key}",
                            on_click="ignore")
     if taken.drawn:
-        st.download_button("HTML", lambda: _page_of(taken, source), file_name(key, "html"), "text/html",
+        moment = _moment(taken.link)
+        st.download_button("HTML", lambda: _page_of(taken, source, moment), file_name(key, "html"), "text/html",
                            key=f"save-html-{key}", on_click="ignore")
         said = {"saves": "", "of": re.sub(r"[^a-zA-Z0-9_-]", "-", key), "name": file_name(key, "x")[:-2],
                 "claim": taken.claim, "source": source, "alt": taken.alt}
@@ -99,10 +101,16 @@ def _forms(key: str, taken: Taken) -> None:
                 "</span>", width="content")
 
 
-def _page_of(taken: Taken, source: str) -> bytes:
+def _page_of(taken: Taken, source: str, moment: int | None) -> bytes:
     from core.exports.html import Screen, page
 
-    return page([Screen(taken.claim, taken.shown, source=source)]).encode()
+    return page([Screen(taken.claim, taken.shown, source=source, moment=moment)]).encode()
+
+
+def _moment(key: str) -> int | None:
+    """The moment of a film that the link names under *key*; None where it names none: the film has its own."""
+    named = st.query_params.get(key, "") if key else ""
+    return int(named) if re.fullmatch(r"[0-9]{1,9}", named) else None
 
 
 def _page() -> str:

@@ -69,7 +69,7 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
     shown = pictures.made(picture, asked) if to.suffix.lower() == ".html" else pictures.still(picture, asked)
     with in_words(to.name):
         if to.suffix.lower() == ".html":
-            screen = Screen("", shown, source=source, moment=pictures.opens_with(asked, shown))
+            screen = Screen("", shown, source=source, moment=pictures.opens_with(asked))
             write_atomic(to, page([screen]).encode())
         else:
             printing.write(shown, to, column, theme, source)  # type: ignore[arg-type]

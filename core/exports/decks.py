@@ -42,4 +42,4 @@ def _screen(slide: Slide, store: Store) -> Screen:
     asked = Asked(store, dict(slide.query))
     shown = pictures.made(picture, asked)
     return Screen(slide.says, shown, notes=slide.notes, source=names.source(picture.title, query),
-                  moment=pictures.opens_with(asked, shown))
+                  moment=pictures.opens_with(asked))

@@ -36,7 +36,7 @@ class Screen:
     words: str = ""
     notes: str = ""
     source: str = ""
-    moment: int = 0  # that a film opens with
+    moment: int | None = None  # that a film opens with; None for its own
 
 
 def page(screens: Sequence[Screen], title: str = "") -> str:
@@ -107,9 +107,10 @@ def _data(screen: Screen, number: int) -> dict[str, Any]:
     return data
 
 
-def _film(film: Film, moment: int) -> str:
+def _film(film: Film, moment: int | None) -> str:
     """A film as base64, with no moment in the link: a file has no link."""
-    data = film.packed(key="", default=min(max(moment, 0), film.last), autoplay=False, grows="")
+    k = film.opens if moment is None else min(max(moment, 0), film.last)
+    data = film.packed(key="", default=k, autoplay=False, grows="")
     return base64.b64encode(data).decode()
 
 

@@ -118,10 +118,9 @@ def made(picture: Picture, asked: Asked) -> View | Film:
     return found
 
 
-def opens_with(asked: Asked, shown: View | Film) -> int:
-    """The moment that what is *shown* opens with: the link's, else its own; one that is too large is the last. 0 for
-    what stands still."""
-    return asked.number(MOMENT, shown.opens if isinstance(shown, Film) else 0)
+def opens_with(asked: Asked) -> int | None:
+    """The moment that a link names for its film; None where it names none."""
+    return asked.number(MOMENT, 0) if MOMENT in asked.query else None
 
 
 def still(picture: Picture, asked: Asked) -> View:

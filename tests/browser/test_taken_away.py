@@ -117,6 +117,24 @@ def test_a_page_saves_its_pictures_with_claim_source_and_name(chrome: Any, addre
     context.close()
 
 
+def test_a_film_saved_on_its_page_opens_at_the_moment_of_the_page(chrome: Any, address: str, alone: Any,
+                                                                  tmp_path: Path) -> None:
+    for query, words in (("", "ADMM, step"), ("&k=0", "dense")):
+        context = chrome.new_context(viewport={"width": 1366, "height": 768})
+        page = context.new_page()
+        page.goto(f"{address}/watch?run={FEATURED}{query}")
+        painted(page)
+        shown = page.locator(".bar .moment").first.inner_text()
+        assert words in shown
+        page.locator("[data-testid=stPopover] button:has-text('Save')").first.click()
+        with page.expect_download() as waiting:
+            page.locator("[class*=st-key-save-html] button").click()
+        waiting.value.save_as(tmp_path / "saved.html")
+        context.close()
+        alone.goto((tmp_path / "saved.html").as_uri())
+        expect(alone.locator("#stage .moment").first).to_have_text(shown)
+
+
 def test_a_figure_for_paper_is_drawn_as_wide_as_its_column(tmp_path: Path) -> None:
     to = tmp_path / "trace.svg"
     done = CliRunner().invoke(figure_command, [FEATURED, "trace.waterfall", "--column", "single", "--to", str(to)])
