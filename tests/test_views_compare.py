@@ -220,7 +220,9 @@ def test_weights_against_the_reference_are_a_subtraction(three: list[Run]) -> No
     view = same_matrix.differences(three, QUERY, "weights")
     a, c = three[0].weight(QUERY), three[2].weight(QUERY)
     assert a is not None and c is not None
-    _, drawn = heatmaps(view, "x3")
+    (_, own), (_, drawn) = heatmaps(view, "x"), heatmaps(view, "x3")
+    assert np.allclose(np.nan_to_num(own.z), a, atol=1e-6) and (own.zmin, own.zmax) == (drawn.zmin, drawn.zmax)
+    assert "A, the reference" in [note.text for note in view.figure.layout.annotations]
     gone = (a == 0) & (c == 0)
     assert np.allclose(np.nan_to_num(drawn.z), np.where(gone, 0, c - a), atol=1e-6)
     far = float(np.sqrt(((c - a)**2).sum() / (a**2).sum()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -163,16 +164,15 @@ def differences(runs: Sequence[Run], matrix: str, what: str = MASKS, zoom: bool 
     found = sides(runs, matrix)
     reference, others = found[0], found[1:]
     part, where = frame(found, shape, zoom, row, column), style.matrix_words(matrix)
-    drawn = [_reference_panel(reference, part, what)]
     if what == MASKS:
-        drawn += [_mask_panel(side, reference, part) for side in others]
+        drawn = [_own_mask(reference, part), *(_mask_panel(side, reference, part) for side in others)]
         table, claim = _mask_table(found), _mask_claim(where, found)
     else:
         top = limit(found)
         if not part.near:
             known = next((a for s in found for a in (s.before, s.shown) if a is not None), None)
             top = 1.0 if known is None else maps.limit_of(maps.means_over(np.abs(known), *part.step))
-        drawn += [_weight_panel(side, reference, part, top) for side in others]
+        drawn = [_own_weights(reference, part, top), *(_weight_panel(side, reference, part, top) for side in others)]
         table, claim = _weight_table(found), _weight_claim(where, found)
     if all(panel.values is None for panel in drawn[1:]):
         return words_only(claim, table)
@@ -193,13 +193,20 @@ def _try(what: str, part: Frame) -> str:
     return "A difference as strong as a weight: one of the two runs has pruned it. The faint ones were trained away."
 
 
-def _reference_panel(reference: Side, part: Frame, what: str) -> maps.Panel:
-    """The reference's own mask in the tones of what is kept by both and by neither; words where single masks are not
-    what is compared."""
-    name = letter(reference.title)
-    if what != MASKS or not part.near or reference.mask is None or reference.why:
-        return maps.Panel(name, None, why=reference.why or "the reference")
-    return _kinds_panel(f"{name}, the reference", reference.mask, reference.mask, part)
+def _own_mask(reference: Side, part: Frame) -> maps.Panel:
+    """The reference's own mask in the tones of what is kept by both and by neither; words where shares are compared."""
+    if not part.near or reference.mask is None or reference.why:
+        return maps.Panel(letter(reference.title), None, why=reference.why or "the reference")
+    return _kinds_panel(f"{letter(reference.title)}, the reference", reference.mask, reference.mask, part)
+
+
+def _own_weights(reference: Side, part: Frame, top: float) -> maps.Panel:
+    """The reference's own weights, in the range of the differences from them."""
+    name = f"{letter(reference.title)}, the reference"
+    if part.near or reference.weights is None:
+        return replace(_single(reference, part, top), title=name)
+    return maps.Panel(name, maps.means_over(np.abs(reference.weights), *part.step), limit=top,
+                      unit="mean |w|, difference")
 
 
 def _kinds_panel(title: str, mask: NDArray[np.uint8], other: NDArray[np.uint8], part: Frame) -> maps.Panel:
@@ -281,8 +288,7 @@ def _away(found: Sequence[Side]) -> str:
 
 
 def _weight_table(found: Sequence[Side]) -> pd.DataFrame:
-    rows = [{"run": s.title, "distance, relative": far} for s, far in _measured(found)]
-    return pd.DataFrame(rows, columns=["run", "distance, relative"])
+    return pd.DataFrame([(s.title, far) for s, far in _measured(found)], columns=["run", "distance, relative"])
 
 
 def _weight_claim(where: str, found: Sequence[Side]) -> str:
