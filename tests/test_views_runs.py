@@ -78,8 +78,8 @@ def test_runs_that_would_look_alike_are_told_apart(tmp_path: Path) -> None:
     for share in (0.5, 0.25):
         makers.make_run(store.recorded, knobs={"share": share, "dual": True})
     assert {(row.pattern, row.details) for row in runs.rows(store.entries())} == {
-        ("2:4, 8 bits", "4 epochs · seed 0"), ("2:4", "4 epochs · seed 0 · share 0.5"),
-        ("2:4", "4 epochs · seed 0 · share 0.25")}
+        ("2:4, 8 bits", "4 epochs · seed 0"), ("2:4", "4 epochs · seed 0 · ADMM for 50 %"),
+        ("2:4", "4 epochs · seed 0 · ADMM for 25 %")}
 
 
 def test_the_claim_counts_what_is_shown_and_whose_it_is(store: Store) -> None:

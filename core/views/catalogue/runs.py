@@ -107,7 +107,8 @@ def _details(record: RunRecord, apart: str) -> str:
     return " · ".join(filter(None, [
         f"{spec.epochs:g} epochs" if spec.epochs else "no training" if spec.method != "dense" else "",
         f"distilled {spec.distill:g}" if spec.distill else "", f"seed {spec.seed}",
-        "" if split == "validation" else f"scored on {split}", *turned]))
+        "" if split == "validation" or any(w.startswith("scored on") for w in turned) else f"scored on {split}",
+        *turned]))
 
 
 def chosen(found: Sequence[Row], search: str = "", **wanted: str) -> list[Row]:

@@ -14,6 +14,7 @@ from core.runs.records import LATER, RunRecord, RunSpec
 from core.views.drawing import style
 
 QUIET = ("record", "film", "knobs")  # how much is kept decides nothing; knobs are listed one by one
+UNSEEN = "unseen_examples"  # goes with the examples held out, which are said
 
 
 def told_apart(records: Iterable[RunRecord]) -> dict[str, str]:
@@ -31,7 +32,7 @@ def told_apart(records: Iterable[RunRecord]) -> dict[str, str]:
         names = [n for n in dict.fromkeys(n for s in said.values() for n in s)
                  if len({s.get(n) for s in said.values()}) > 1]
         for r in twins:
-            words = " · ".join(_words(n, said[r.id][n]) for n in names if n in said[r.id])
+            words = " · ".join(_words(n, said[r.id][n]) for n in names if n in said[r.id] and n != UNSEEN)
             out[r.id] = "" if len(twins) == 1 else words or r.id.rsplit("-", 1)[-1]
     return out
 
@@ -42,7 +43,8 @@ def off_default(record: RunRecord) -> list[str]:
     usual: dict[str, Any] = {k: v for k, v in LATER.items() if k != "bits"}  # bits stand beside the pattern
     usual |= _usual(record)
     given = msgspec.structs.asdict(spec) | spec.knobs
-    return [_words(name, said[name]) for name, value in usual.items() if given.get(name, value) != value]
+    return [_words(name, said[name]) for name, value in usual.items()
+            if name != UNSEEN and given.get(name, value) != value]
 
 
 def _usual(record: RunRecord) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def _usual(record: RunRecord) -> dict[str, Any]:
 
 
 def _words(name: str, value: str) -> str:
-    return f"{name.replace('_', ' ')} {value}"
+    return SAID[name](value) if name in SAID else f"{name.replace('_', ' ')} {value}"
 
 
 def settings(record: RunRecord) -> dict[str, str]:
@@ -67,16 +69,17 @@ def _text(values: dict[str, Any]) -> dict[str, str]:
 
 
 # How a setting is said where its own name would not be understood.
-SAID: dict[str, Callable[[str, str], str]] = {
-    "start": lambda n, v: f"from {v}",
-    "epochs": lambda n, v: "no training" if v == "0" else f"{v} epochs",
-    "seed": lambda n, v: f"seed {v}",
-    "inputs": lambda n, v: f"{v} inputs",
-    "rho_start": lambda n, v: f"rho from {v}",
-    "rho_end": lambda n, v: f"rho to {v}",
-    "distill": lambda n, v: f"distilled {v}",
-    "share": lambda n, v: f"ADMM for {float(v):.0%}".replace("%", " %"),
-    "train_examples": lambda n, v: "all examples" if v == "None" else f"{v} examples",
+SAID: dict[str, Callable[[str], str]] = {
+    "start": lambda v: f"from {v}",
+    "epochs": lambda v: "no training" if v == "0" else f"{v} epochs",
+    "seed": lambda v: f"seed {v}",
+    "inputs": lambda v: f"{v} inputs",
+    "rho_start": lambda v: f"rho from {v}",
+    "rho_end": lambda v: f"rho to {v}",
+    "distill": lambda v: f"distilled {v}",
+    "share": lambda v: f"ADMM for {float(v):.0%}".replace("%", " %"),
+    "train_examples": lambda v: "all examples" if v == "None" else f"{v} examples",
+    "dev_examples": lambda v: "scored on validation" if v == "0" else f"scored on {v} held out of train",
 }
 
 
@@ -100,7 +103,7 @@ def short_names(records: Iterable[RunRecord]) -> dict[str, str]:
         names = _enough(list(said.values()))
         for r in twins:
             usual = _text(msgspec.structs.asdict(RunSpec(task=r.spec.task)) | _usual(r))
-            apart = [SAID.get(n, _words)(n, said[r.id][n]) for n in names if n in said[r.id]
+            apart = [_words(n, said[r.id][n]) for n in names if n in said[r.id]
                      and (n in ALWAYS or said[r.id][n] != usual.get(n))]
             state = [r.status] if r.status != "succeeded" else []
             out[r.id] = " \N{MIDDLE DOT} ".join([shared, *apart, *state])
