@@ -18,7 +18,7 @@ from core.evidence.estimates import Estimate, constant, dense_of, estimate, idle
 from core.evidence.grid import core_grid
 from core.evidence.groups import Group, groups, turned, usual
 from core.evidence.lines import kind_of, kinds, lines
-from core.evidence.places import averaged, places, richest
+from core.evidence.places import AVERAGE, averaged, first, places, richest
 from core.evidence.tables import patterns, table
 from core.evidence.ways import key_of
 from core.runs.store import Store
@@ -149,6 +149,21 @@ def test_a_run_that_does_not_beat_the_constant_answer_is_marked(empty_store: Sto
     assert {r.method: r.idle for r in made.rows} == {"dense": False, "asp": says}
 
 
+@pytest.mark.parametrize(("shares", "says"), [((0.8, 0.4), False), ((0.45, 0.4), True)])
+def test_over_several_tasks_the_average_is_held_against_the_constant_answers(empty_store: Store,
+                                                                            shares: tuple[float, float],
+                                                                            says: bool) -> None:
+    tasks = ("cola", "sst2")
+    for task, share in zip(tasks, shares, strict=True):
+        add(empty_store, planted(empty_store, task=task), share, task=task)
+    found = read(empty_store)
+    by = {row.method: row for row in table(found, tasks, "tiny", "2:4").rows}
+    values = [c.value("score") for g in by["asp"].groups for c in g.cells]
+    floors = [0.5, 0.5]  # accuracy, half of the labels are 1
+    assert by["asp"].idle is says is (sum(values) <= sum(floors))
+    assert {r.method: r.idle for r in table(found, ("sst2",), "tiny", "2:4").rows} == {"dense": False, "asp": True}
+
+
 def test_the_constant_of_every_quantity_is_that_of_a_planted_constant_answer(empty_store: Store) -> None:
     """A run that gives the best constant answer to every example has exactly the constant's value."""
     labels = (np.arange(N) % 4 == 0).astype(int)
@@ -162,7 +177,7 @@ def test_the_constant_of_every_quantity_is_that_of_a_planted_constant_answer(emp
     for quantity in ("score", "agreement", "kl"):
         assert by["asp"].cells[0].value(quantity) == pytest.approx(constant(by["asp"], quantity), abs=1e-6), quantity
     assert by["magnitude"].cells[0].value("loss") == pytest.approx(constant(by["asp"], "loss"), abs=1e-6)
-    assert by["asp"].cells[0].value("loss") > constant(by["asp"], "loss") and idle(by["asp"])
+    assert by["asp"].cells[0].value("loss") > constant(by["asp"], "loss") and idle([by["asp"]])
 
 
 def test_of_two_ways_of_a_method_the_one_that_turns_fewest_knobs_is_drawn(empty_store: Store) -> None:
@@ -198,6 +213,8 @@ def test_the_average_needs_every_task_and_is_the_mean_of_the_tasks(empty_store: 
     found = read(empty_store)
     assert averaged(found, "tiny") == ("sst2", "mrpc")
     assert set(places(found)) == {("mrpc", "tiny"), ("sst2", "tiny")} and richest(found) == ("mrpc", "tiny")
+    assert first(found, ["asp"]) == first(found, ["asp", "admm"]) == (AVERAGE, "tiny") and first([], ["asp"]) is None
+    assert first(found, ["asp", "wanda"]) == ("mrpc", "tiny")  # of which the average could not tell
     made = table(found, ("mrpc", "sst2"), "tiny", "2:4")
     assert [key_of(r.groups[0]) for r in made.rows] == ["dense", "asp"]
     assert made.rows[1].value.interval.value == pytest.approx(0.75)

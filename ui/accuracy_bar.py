@@ -10,7 +10,7 @@ import streamlit as st
 from core.evidence import search
 from core.evidence.cells import ids_of, left_out
 from core.evidence.lines import kind_of, kinds
-from core.evidence.places import AVERAGE, averaged, places, richest
+from core.evidence.places import AVERAGE, averaged, first, places
 from core.evidence.quantities import KL, QUANTITIES, SCORE
 from core.evidence.tables import patterns
 from core.evidence.ways import DENSE
@@ -88,7 +88,7 @@ def _task(options: list[str], default: str, average: str) -> str:
 
 def _place(found: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """The task, or the average, and its model: a box of its own only where a task has several."""
-    best = frame.cached_cells(richest)
+    best = frame.cached_cells(first, tuple(chart.STORY))
     means = [model for model in dict.fromkeys(model for _, model in found) if frame.cached_cells(averaged, model)]
     task = _task([*dict.fromkeys(task for task, _ in found), *([AVERAGE] if means else [])], best[0], "average of GLUE")
     models = means if task == AVERAGE else [model for name, model in found if name == task]

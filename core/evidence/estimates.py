@@ -34,7 +34,7 @@ class Judged:
     groups: tuple[Group, ...]
     value: Estimate
     versus: Estimate | None  # None for the reference itself, or with no seed in common
-    idle: bool  # no better than the best constant answer, on one task at least
+    idle: bool  # no better than the best constant answer; over several tasks, on average
 
     @property
     def method(self) -> str:
@@ -68,7 +68,7 @@ def judged(ways: Sequence[tuple[Group, ...]], others: Sequence[Groups | None], q
              for one, other in zip(ways, others, strict=True)]
     of_values, of_apart = _pooled(ways, values), _pooled(ways, [found and found[0] for found in apart])
     return [Judged(one, _estimate(one, value, [g.seeds for g in one], of_values[one[0].trained]),
-                   None if found is None else _estimate(one, *found, of_apart[one[0].trained]), any(map(idle, one)))
+                   None if found is None else _estimate(one, *found, of_apart[one[0].trained]), idle(one))
             for one, value, found in zip(ways, values, apart, strict=True)]
 
 
@@ -117,9 +117,11 @@ def constant(group: Group, quantity: str) -> float:
     return sum(c.constant(quantity) for c in group.cells) / len(group.cells)
 
 
-def idle(group: Group) -> bool:
-    """Is its mean score no better than the best constant answer's?"""
-    return sum(c.value("score") for c in group.cells) / len(group.cells) <= constant(group, "score")
+def idle(groups: Groups) -> bool:
+    """Is the mean score of one way, over seeds and then over tasks, no better than that of the best constant answers?
+    """
+    scores = [sum(c.value("score") for c in g.cells) / len(g.cells) for g in groups]
+    return sum(scores) <= sum(constant(g, "score") for g in groups)
 
 
 def _estimate(groups: Groups, known: Sequence[Draws], seeds: Sequence[tuple[int, ...]],

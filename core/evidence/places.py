@@ -29,11 +29,26 @@ def averaged(cells: Iterable[Cell], model: str, quantity: str = SCORE) -> tuple[
 
 
 def richest(cells: Iterable[Cell]) -> tuple[str, str] | None:
-    """The place with most pruned runs: a page opens there. Of a real model before a built-in task's."""
+    """The place with most pruned runs. Of a real model before a built-in task's."""
     listed = list(cells)
     counts = Counter((c.record.spec.task, c.record.spec.model) for c in listed if c.record.spec.method != "dense")
     real = {place for place in counts if averaged(listed, place[1])}
     return max(counts, key=lambda p: (p in real, counts[p], p), default=None)
+
+
+def first(cells: Iterable[Cell], story: Iterable[str]) -> tuple[str, str] | None:
+    """The task and the model that a page opens with: the richest place; AVERAGE for its task where there are several
+    and those methods of *story* that it has were run on all of them, at a pattern in common."""
+    listed = list(cells)
+    best = richest(listed)
+    if best is None:
+        return None
+    by_task = {task: {(c.record.spec.method, c.record.spec.pattern) for c in listed
+                      if (c.record.spec.task, c.record.spec.model) == (task, best[1])}
+               for task in (best[0], *averaged(listed, best[1]))}
+    told = {method for method, _ in by_task[best[0]]} & set(story)
+    shared = {method for method, _ in set.intersection(*by_task.values())}
+    return AVERAGE if len(by_task) > 1 and told <= shared else best[0], best[1]
 
 
 def floor(cells: Iterable[Cell], task: str, model: str) -> float | None:

@@ -8,7 +8,7 @@ from core.cost import records
 from core.errors import InputError
 from core.evidence import search
 from core.evidence.lines import kinds
-from core.evidence.places import AVERAGE, averaged, places, richest
+from core.evidence.places import AVERAGE, averaged, first, places
 from core.evidence.quantities import KL, QUANTITIES
 from core.evidence.single import Versus
 from core.evidence.tables import patterns
@@ -223,8 +223,8 @@ def library_cost(asked: Asked) -> View:
 
 
 def _judged(asked: Asked) -> chart.Asked:
-    """What the large chart is asked for: the link's task, else that of its run, else the richest."""
-    found, best = places(asked.cells), richest(asked.cells)
+    """What the large chart is asked for: the link's task, else that of its run, else the page's own."""
+    found, best = places(asked.cells), first(asked.cells, chart.STORY)
     if not found or best is None:
         raise InputError("No run here keeps its answers", "runs that do", "See `python -m core evaluate --help`.")
     task, model = best
