@@ -8,7 +8,17 @@ import pytest
 
 from core.cli.browse import layer_table
 from core.runs.grams import worth_keeping
-from core.runs.names import heads_of, layer_name, layer_of, matrix_name, matrix_words, natural, part_of, place_of
+from core.runs.names import (
+    heads_of,
+    in_order,
+    layer_name,
+    layer_of,
+    matrix_name,
+    matrix_words,
+    natural,
+    part_of,
+    place_of,
+)
 from core.runs.records import Matrix
 from core.runs.store import Store
 from core.views.drawing import style
@@ -209,3 +219,17 @@ def test_layers_are_one_row_and_choose_gram_matrices_in_any_family() -> None:
     matrices = [Matrix(name=name, shape=(8, 8), gram=name) for name in [*names, "gpt_neox.layers.7.mlp.dense_h_to_4h"]]
     kept = worth_keeping(matrices)
     assert {layer_of(name) for name in kept} == {1, 8, 11} and len(kept) == 9
+
+
+@pytest.mark.parametrize("names", [
+    ["bert.encoder.layer.2.attention.self.query", "bert.encoder.layer.2.attention.self.key",
+     "bert.encoder.layer.2.attention.self.value", "bert.encoder.layer.2.attention.output.dense",
+     "bert.encoder.layer.2.intermediate.dense", "bert.encoder.layer.2.output.dense", "bert.encoder.layer.2.adapter",
+     "bert.encoder.layer.10.attention.self.query", "bert.encoder.layer.10.output.dense", "bert.pooler.dense"],
+    ["decoder.layers.0.self_attn.q_proj", "decoder.layers.0.self_attn.out_proj", "decoder.layers.0.encoder_attn.q_proj",
+     "decoder.layers.0.encoder_attn.k_proj", "decoder.layers.0.encoder_attn.out_proj", "decoder.layers.0.fc1",
+     "decoder.layers.0.fc2", "decoder.layers.1.self_attn.q_proj"],
+    ["h.0.attn.c_attn", "h.0.attn.c_proj", "h.0.mlp.c_fc", "h.0.mlp.c_proj"]])
+def test_matrices_stand_in_the_order_in_which_a_pass_comes_to_them(names: list[str]) -> None:
+    for shuffled in (names[::-1], sorted(names), names[1::2] + names[::2]):
+        assert sorted(shuffled, key=in_order) == names

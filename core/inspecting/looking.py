@@ -20,7 +20,7 @@ from core.inspecting.numbers import BITS_OF, rows, support, zeros
 from core.inspecting.recognising import EMBEDDINGS, Beside, recognise
 from core.inspecting.report import Asked, Matrix, Report, Rest
 from core.inspecting.sources import Source
-from core.runs.names import heads_of, matrix_name, natural
+from core.runs.names import heads_of, in_order, matrix_name
 from core.sparsity.patterns import Pattern, Unstructured
 from core.sparsity.storage import FLOAT, storage_of
 
@@ -38,7 +38,7 @@ def inspect(path: Path, names: str = "", pattern: Pattern | None = None) -> Repo
     """
     checkpoint = open_checkpoint(path)
     found = recognise(checkpoint.tensors, checkpoint.config)
-    known = sorted(found.sources, key=lambda s: natural(s.name))
+    known = sorted(found.sources, key=lambda s: in_order(s.name))
     blind = [b for b in found.beside if b.unread]
     chosen = _chosen(known, blind, names) if names else [s for s in known if s.place != EMBEDDINGS]
     small = [s for s in chosen if s.count <= LARGEST]

@@ -40,6 +40,9 @@ _FEED_FORWARD = {  # and of any other name of a layer
     **dict.fromkeys(("gate_up_proj", "Wi"), "FFN gate and in"),
     "ffn": "FFN in",
 }
+# Within a layer, in the order in which a pass comes to them; attention to another sequence after that to its own.
+_IN_ORDER = (QUERY, KEY, VALUE, "query, key and value", "key and value", OUTPUT, "FFN gate", "FFN gate and in", "FFN in",
+             "FFN out")
 _WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "n_inner")
 _COUNTS = ("num_attention_heads", "n_heads", "n_head", "num_heads")  # the keys of config.json, by family
 
@@ -52,6 +55,16 @@ def matrix_name(tensor: str) -> str:
 def natural(name: str) -> list[tuple[int, str]]:
     """A key by which layer 2 comes before layer 10."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]{1,9})", name)]
+
+
+def in_order(name: str) -> tuple[list[tuple[int, str]], int, bool, list[tuple[int, str]]]:
+    """A key that sorts matrices as the model uses them: layer by layer, in it query, key, value, the attention's output
+    and the feed-forward part; parts that are not known come after them. Files have them by the alphabet."""
+    cross, part = _part(name)
+    attention = _IN_ORDER.index(OUTPUT) + 1
+    place = _IN_ORDER.index(part) if part in _IN_ORDER else len(_IN_ORDER)
+    # Both attentions come before the feed-forward part.
+    return natural(layer_name(name) or name), place + attention * (cross or place >= attention), cross, natural(name)
 
 
 def layer_of(name: str) -> int | None:
