@@ -103,7 +103,7 @@ def chart(cells: Sequence[Cell], asked: Asked) -> View:
     leaders, notes = _names(names, ends, span, low_high, asked.axis)
     figure = build([*data, *leaders, *_meanings(found)], {
         "legend": legend_below(),
-        "shapes": shapes, "annotations": notes, "margin": {"t": TOP, "b": BOTTOM, "r": MARGIN, "l": 80},
+        "shapes": shapes, "annotations": notes, "margin": {"t": TOP, "b": BOTTOM, "r": MARGIN, "l": 88},
         "xaxis": _ticks(span, asked.axis), "yaxis": {"range": low_high, "title": {"text": _title(dense, asked)}},
     }, HEIGHT, legend=True, revision=f"{'/'.join(asked.tasks)}/{asked.model}/{asked.axis}/{asked.quantity}")
     claim = _claim(found, level, asked)
