@@ -19,7 +19,7 @@ from core.evidence.grid import core_grid
 from core.evidence.groups import Group, groups, turned, usual
 from core.evidence.lines import kind_of, kinds, lines
 from core.evidence.places import AVERAGE, averaged, first, places, richest
-from core.evidence.tables import patterns, table
+from core.evidence.tables import opening_pattern, patterns, table
 from core.evidence.ways import key_of
 from core.runs.store import Store
 from core.statistics.interval import Interval
@@ -308,3 +308,10 @@ def test_groups_are_seeds_of_the_same_settings_and_nothing_else() -> None:
     assert several and all(isinstance(g, Group) for g in several)
     paths = {c.record.id for g in found for c in g.cells}
     assert all((Path(STORE) / run).is_dir() for run in paths)
+
+
+@pytest.mark.parametrize(("there", "opens"), [
+    (["7:8", "2:4", "1:4"], "2:4"), (["unstructured:0.125", "unstructured:0.5"], "unstructured:0.5"),
+    (["block:4x4:0.5", "block:4x4:0.75"], "block:4x4:0.5")])
+def test_a_table_opens_with_half_of_the_weights_where_it_can(there: list[str], opens: str) -> None:
+    assert opening_pattern(there) == opens

@@ -12,7 +12,7 @@ from core.evidence.cells import ids_of, left_out
 from core.evidence.lines import kind_of, kinds
 from core.evidence.places import AVERAGE, averaged, first, places
 from core.evidence.quantities import KL, QUANTITIES, SCORE
-from core.evidence.tables import patterns
+from core.evidence.tables import opening_pattern, patterns
 from core.evidence.ways import DENSE
 from core.sparsity.parsing import PATTERNS
 from core.views.drawing import style
@@ -132,8 +132,7 @@ def of_forest(asked: chart.Asked) -> tuple[str, str]:
         return "", DENSE
     with st.container(horizontal=True, vertical_alignment="center"):
         mine = [pattern for pattern in there if kind_of(pattern) == asked.kind]
-        pattern = OWN.choose("pattern", "Pattern", there, width=160, quiet=True,
-                             default="2:4" if "2:4" in mine else [*mine, *there][0])
+        pattern = OWN.choose("pattern", "Pattern", there, width=210, quiet=True, default=opening_pattern(mine or there))
         names = frame.cached_cells(forest.references, asked.tasks, asked.model, pattern, asked.quantity)
         against = OWN.choose("against", "Held against", list(names), width=280, quiet=True, kind="reference",
                              words=lambda key: f"against {names[key]}")

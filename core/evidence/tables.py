@@ -83,3 +83,8 @@ def patterns(cells: Iterable[Cell], tasks: Sequence[str], model: str) -> list[st
                        if g.spec.method != DENSE and not g.spec.bits})
     shared = [p for p in places[0] if all(p in more for more in places)] if places else []
     return sorted(shared, key=lambda p: (round(places[0][p], 3), len(p), p))
+
+
+def opening_pattern(there: Sequence[str]) -> str:
+    """Which of *there* (not empty) a table opens with: one that halves the weights, else the first."""
+    return next((pattern for pattern in ("2:4", "unstructured:0.5") if pattern in there), there[0])

@@ -11,7 +11,7 @@ from core.evidence.lines import kinds
 from core.evidence.places import AVERAGE, averaged, first, places
 from core.evidence.quantities import KL, QUANTITIES
 from core.evidence.single import Versus
-from core.evidence.tables import patterns
+from core.evidence.tables import opening_pattern, patterns
 from core.evidence.ways import DENSE
 from core.exports.asked import Asked
 from core.runs.store import Run
@@ -253,7 +253,7 @@ def forest(asked: Asked) -> View:
     there = patterns(asked.cells, found.tasks, found.model)
     if not there:
         raise InputError("No method has runs on all of these tasks", "another task", "Name one with --set task=...")
-    pattern = asked.choice("pattern", there, "2:4" if "2:4" in there else there[0])
+    pattern = asked.choice("pattern", there, opening_pattern(there))
     names = forests.references(asked.cells, found.tasks, found.model, pattern, found.quantity)
     return forests.forest(asked.cells, found.tasks, found.model, pattern, found.quantity,
                           asked.choice("against", list(names), DENSE))

@@ -45,6 +45,11 @@ def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, addres
         assert key in LONG_NAMES or grown(page) == []
 
 
+def test_the_box_of_a_long_pattern_shows_all_of_it(chrome: Any, address: str) -> None:
+    with opened(chrome, f"{address}/accuracy?task=average&kind=unstructured") as page:
+        assert cut(page) == [] and page.get_by_text("At unstructured:0.5, ").count() == 1
+
+
 @pytest.mark.parametrize("query", [
     "", "?task=entailment&model=minilm-l6&method=taylor&pattern=neurons:0.5", "?method=admm&pattern=library:4x4:8:16"])
 def test_what_a_run_is_begins_with_six_fields_in_one_row(chrome: Any, address: str, query: str) -> None:
