@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean, variance
 
@@ -24,7 +26,7 @@ from core.evidence.ways import key_of
 from core.runs.store import Store
 from core.statistics.interval import Interval
 from core.statistics.resampling import resamples
-from core.statistics.scoring import weighted_scores
+from core.statistics.scoring import weighted_scores, weighted_scores_of_all
 from tests import makers
 from tests.planting import logits_of, plant
 from tests.sources import ROOT
@@ -308,6 +310,22 @@ def test_groups_are_seeds_of_the_same_settings_and_nothing_else() -> None:
     assert several and all(isinstance(g, Group) for g in several)
     paths = {c.record.id for g in found for c in g.cells}
     assert all((Path(STORE) / run).is_dir() for run in paths)
+
+
+def test_what_somebody_works_out_already_is_waited_for(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(empty_store, planted(empty_store), 0.8)
+    found, calls = read(empty_store), []
+
+    def slow(*args: object) -> object:
+        calls.append(args)
+        time.sleep(0.2)
+        return weighted_scores_of_all(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("core.evidence.cells.weighted_scores_of_all", slow)
+    with ThreadPoolExecutor(4) as pool:
+        drawn = list(pool.map(lambda cell: cell.draws("score"), [*found, *found]))
+    assert len(calls) == 1 and len(found) == 2
+    assert all(one is other for one, other in zip(drawn[:2], drawn[2:], strict=True))
 
 
 @pytest.mark.parametrize(("there", "opens"), [

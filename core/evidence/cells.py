@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Cell:
         self.mates: Sequence[Cell] = (self,)  # all cells of the task on the same examples
         self._values: dict[str, float] = {}
         self._draws: dict[str, NDArray[np.float64]] = {}
+        self._working = Lock()
 
     @property
     def metric(self) -> str:
@@ -57,15 +59,22 @@ class Cell:
         if len(self.answers) < 2:
             return np.full(2, np.nan)
         if quantity not in self._draws:
-            counts = resamples(len(self.answers))
-            if quantity == SCORE:  # of all mates at once: that takes a fraction of the time
-                scores = weighted_scores_of_all(self.metric, [c.answers.logits for c in self.mates],
-                                                self.answers.labels, counts)
-                for cell, drawn in zip(self.mates, scores, strict=True):
-                    cell._draws[SCORE] = drawn
-            else:
-                self._draws[quantity] = drawn_of(quantity, self.dense.answers, self.answers, counts)
+            # Whoever comes while another works it out waits for that: a server works ahead of its first visitor.
+            with self.mates[0]._working:
+                if quantity not in self._draws:
+                    self._draw(quantity)
         return self._draws[quantity]
+
+    def _draw(self, quantity: str) -> None:
+        counts = resamples(len(self.answers))
+        if quantity != SCORE:
+            self._draws[quantity] = drawn_of(quantity, self.dense.answers, self.answers, counts)
+            return
+        # Of all mates at once: that takes a fraction of the time.
+        logits = [c.answers.logits for c in self.mates]
+        scores = weighted_scores_of_all(self.metric, logits, self.answers.labels, counts)
+        for cell, drawn in zip(self.mates, scores, strict=True):
+            cell._draws[SCORE] = drawn
 
     def constant(self, quantity: str) -> float:
         """What the best constant answer reaches on the same examples."""
