@@ -57,14 +57,14 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]{1,9})", name)]
 
 
-def in_order(name: str) -> tuple[list[tuple[int, str]], int, bool, list[tuple[int, str]]]:
+def in_order(name: str) -> tuple[list[tuple[int, str]], int, list[tuple[int, str]]]:
     """A key that sorts matrices as the model uses them: layer by layer, in it query, key, value, the attention's output
     and the feed-forward part; parts that are not known come after them. Files have them by the alphabet."""
     cross, part = _part(name)
     attention = _IN_ORDER.index(OUTPUT) + 1
     place = _IN_ORDER.index(part) if part in _IN_ORDER else len(_IN_ORDER)
     # Both attentions come before the feed-forward part.
-    return natural(layer_name(name) or name), place + attention * (cross or place >= attention), cross, natural(name)
+    return natural(layer_name(name) or name), place + attention * (cross or place >= attention), natural(name)
 
 
 def layer_of(name: str) -> int | None:

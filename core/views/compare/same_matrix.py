@@ -205,8 +205,7 @@ def _own_weights(reference: Side, part: Frame, top: float) -> maps.Panel:
     name = f"{letter(reference.title)}, the reference"
     if part.near or reference.weights is None:
         return replace(_single(reference, part, top), title=name)
-    return maps.Panel(name, maps.means_over(np.abs(reference.weights), *part.step), limit=top,
-                      unit="mean |w|, difference")
+    return maps.Panel(name, maps.means_over(np.abs(reference.weights), *part.step), limit=top, unit="mean |w|")
 
 
 def _kinds_panel(title: str, mask: NDArray[np.uint8], other: NDArray[np.uint8], part: Frame) -> maps.Panel:
