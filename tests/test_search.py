@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.evidence import search
+from core.evidence import search, words
 from core.evidence.cells import cells
 from core.evidence.words import signed_interval
 from core.methods.cards import text_of
@@ -128,9 +128,15 @@ def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.S
     view = helps.helps(found, place, ("cola", "rte"), "admm")
     assert "of 3 changes to ADMM in training, 2 come clearly nearer" in view.claim
     assert "1 of them still do" in view.claim
-    assert view.heading.startswith("At 1:4, start = dense helps ADMM in training most: it has ")
+    assert view.heading.startswith("At 1:4, a dense start helps ADMM in training most: it has ")
     assert view.figure is not None
-    dots, diamonds = view.figure.data
+    dots, diamonds, others, chosen = view.figure.data
+    assert [t.name for t in view.figure.data[2:]] == [helps.OTHERS, helps.CHOSEN]
+    assert not any(x is not None for x in (*others.x, *chosen.x))
+    bands = [shape for shape in view.figure.layout.shapes if shape.type == "rect"]
+    rows = dict(zip(view.figure.layout.yaxis.ticktext, view.figure.layout.yaxis.tickvals, strict=True))
+    assert {(s.y0, s.y1) for s in bands} == {(rows[name] - 0.5, rows[name] + 0.5)
+                                             for name in ("a dense start", "teaching of hidden states")}
     assert list(dots.x) == sorted(dots.x, reverse=True) and len(dots.x) == len(diamonds.x) == 4
     assert all(d - u == pytest.approx(2 * helps.ASIDE) for d, u in zip(dots.y, diamonds.y, strict=True))
     monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
@@ -141,15 +147,16 @@ def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.S
     printed = cli("helps", "admm", "--task", "cola").stdout
     assert "start = dense +" in printed and "learning rate = 0.0002 *" in printed and printed.count(" *") == 1
     lost = helps.helps(found, place, ("cola",), "admm")
-    assert lost.claim.count(": learning rate = 0.0002.") == 1 and "No better than a constant answer" not in view.claim
+    assert lost.claim.count(": learning rate 0.0002.") == 1 and "No better than a constant answer" not in view.claim
     assert lost.figure is not None
-    assert lost.figure.layout.yaxis.ticktext[0] == "learning rate = 0.0002 \N{MULTIPLICATION X}"
+    assert lost.figure.layout.yaxis.ticktext[0] == "learning rate 0.0002 \N{MULTIPLICATION X}"
+    assert view.table["change"][0] == "start = dense"  # as a command asks for it
 
 
 def test_the_page_shows_it_beside_the_other_views(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page(monkeypatch, store, "accuracy", view="helps", task="average")
     assert not at.error and charts(at) == 1
-    assert at.header[0].value.startswith("At 1:4, start = dense helps ADMM in training most")
+    assert at.header[0].value.startswith("At 1:4, a dense start helps ADMM in training most")
     assert "The validation set has no part in it." in said_by(at)
     card = open_page(monkeypatch, store, "methods", method="admm")
     assert any(caption.value == "What helps it?" for caption in card.caption)  # a link, where there is navigation
@@ -158,13 +165,19 @@ def test_the_page_shows_it_beside_the_other_views(store: Store, monkeypatch: pyt
     assert not one.error and "RTE" in said_by(one) and '"loss' in one.get("plotly_chart")[0].proto.spec.lower()
 
 
-@pytest.mark.parametrize("words", [("helps", "asp"), ("helps", "admm", "--pattern", "2:4"), ("helps", "nothing"),
+def test_a_change_without_words_of_its_own_keeps_its_name() -> None:
+    assert words.effect_phrase("admm", (("share", "0.25"), ("dual", "false"))) == "ADMM for 0.25 of the steps, no dual"
+    assert words.effect_phrase("admm", (("dual", "false"), ("rho_end", "2"))) == "dual = false, rho_end = 2"
+    assert words.effect_phrase("asp", ()) == words.effect_name("asp", ()) == "ASP"
+
+
+@pytest.mark.parametrize("asked", [("helps", "asp"), ("helps", "admm", "--pattern", "2:4"), ("helps", "nothing"),
                                    ("helps", "admm", "--task", "mrpc")])
 def test_what_was_not_searched_is_said(cli: Any, store: Store, monkeypatch: pytest.MonkeyPatch,
-                                       words: tuple[str, ...]) -> None:
+                                       asked: tuple[str, ...]) -> None:
     monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
     monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
-    said = cli(*words)
+    said = cli(*asked)
     assert said.exit_code == 2 and said.stderr.startswith("Error: ")
 
 

@@ -146,10 +146,10 @@ def choice(found: Searched, place: Place, tasks: Sequence[str], method: str) -> 
     return helped(effects(found, place, tasks, method, KL), effects(found, place, tasks, method, LOSS), method)
 
 
-def row_name(effect: Effect, method: str) -> str:
-    """What the row of *effect* is called in a search of *method*."""
+def row_name(effect: Effect, method: str, spoken: bool = False) -> str:
+    """What the row of *effect* is called in a search of *method*: by knobs and values, or *spoken*."""
     name, changes = effect.key
-    own = words.effect_name(name, changes)
+    own = (words.effect_phrase if spoken else words.effect_name)(name, changes)
     own = own if name == method or not changes else f"{words.name_of(name, trained=True)}: {own}"
     return own if effect.passes == 1 else f"{own} (passes \N{MULTIPLICATION SIGN}{effect.passes:g})"
 

@@ -46,6 +46,23 @@ def effect_name(method: str, changes: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{SETTINGS.get(name, name)} = {value}" for name, value in changes)
 
 
+# Changes that a picture says in words of its own; {} is the value.
+PHRASES = {"lr": "learning rate {}", "refine_lr": "learning rate \N{MULTIPLICATION SIGN}{} after the prune",
+           "share": "ADMM for {} of the steps", "sharpness": "sharpness-aware steps, {}",
+           "match": "matching of blocks, {} passes", "distill_hidden": "teaching of hidden states",
+           "dual=false": "no dual", "metric=none": "projection by size alone",
+           "metric=adam": "projection by Adam's moment", "refine=sr-ste": "refinement by SR-STE",
+           "start=dense": "a dense start"}
+
+
+def effect_phrase(method: str, changes: Sequence[tuple[str, str]]) -> str:
+    """`effect_name` in words: "a dense start", "learning rate 5e-05"; what has no words keeps its name."""
+    said = [PHRASES.get(f"{name}={value}") or PHRASES.get(name) for name, value in changes]
+    if not changes or None in said:
+        return effect_name(method, changes)
+    return ", ".join(str(words).format(value) for words, (_, value) in zip(said, changes, strict=True))
+
+
 def changed(quantity: str, interval: Interval) -> str:
     """A difference with its interval, after the name of who has it: "loses 4.3 points (10.7 lost to 1.6 gained)"."""
     if not QUANTITIES[quantity].points:

@@ -1,6 +1,7 @@
 """What helps a method: a row a change, its paired difference from the method by itself, on held-out examples.
 
 Full dots: the examples that a search may choose by. Open diamonds: examples that nothing was chosen by, a last look.
+Rows on a band: what the search chooses.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from core.evidence.quantities import KL, QUANTITIES
 from core.evidence.search import Effect, Place, Searched, choice, effects, row_name
 from core.statistics.interval import Interval
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, words_only
+from core.views.drawing.build import Part, build, swatch, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
 from core.views.scores.forest import IDLE_WORDS
 from core.views.scores.whiskers import whiskers
 
-ROW, EDGES = 38, 92  # pixels a row, and over and under them all
+ROW, EDGES = 30, 118  # pixels a row, and over and under them all
+WIDE = 34  # letters of a name that stand on one line
 ASIDE = 0.17  # of a row: the dots a little above its middle, the diamonds below
 CHOSE, UNSEEN = "examples that the search chooses by", "examples that nothing is chosen by"
+CHOSEN, OTHERS = "chosen", "other methods"
+BAND = style.faded(style.ACCENT, 0.16)  # behind what is chosen
 SMALL_PRINT = (
     "Every row has the same budget: the same dense model, the same examples to train on, the same epochs; where a step "
     "takes more passes through the model than one, its row says so. The search "
@@ -44,6 +48,8 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
         return words_only("Nothing was changed yet: there is one run to a task.")
     rows = rows[::-1]  # the last is drawn on top
     names = [row_name(row, method) + (IDLE_WORDS if row.chose.idle else "") for row in rows]
+    spoken = [row_name(row, method, spoken=True) + (IDLE_WORDS if row.chose.idle else "") for row in rows]
+    picked = [i for i, row in enumerate(rows) if row.key in {one.key for one in chosen}]
     scale = QUANTITIES[quantity].scale
     listed = [(row.chose, 1) for row in rows] + [(row.unseen, -1) for row in rows if row.unseen is not None]
     ends = [scale * end for one, _ in listed if one.versus is not None
@@ -52,20 +58,24 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     title = words.name_of(method, trained=True)
     tried = sum(bool(row.changes) and row.key[0] == method for row in rows)
     side = "right" if QUANTITIES[quantity].more else "left"
+    others = any(row.key[0] != method for row in rows)
     figure = build([_marks(rows, names, quantity, method, unseen=False),
-                    _marks(rows, names, quantity, method, unseen=True)], {
-        "margin": {"l": 230, "r": 24, "t": 34, "b": 56}, "showlegend": True,
+                    _marks(rows, names, quantity, method, unseen=True),
+                    *([_dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else [])], {
+        "margin": {"l": 246, "r": 24, "t": 34, "b": 56}, "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
-                    "line": {"color": style.colour(method), "width": 2}, "layer": "below"}],
+                    "line": {"color": style.colour(method), "width": 2}, "layer": "below"},
+                   *({"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": i - 0.5, "y1": i + 0.5,
+                      "fillcolor": BAND, "line": {"width": 0}, "layer": "below"} for i in picked)],
         "xaxis": {"range": [min(ends) - room, max(ends) + room],
                   "title": {"text": f"{words.axis_of(quantity, title)} ({side} is better)"}},
         "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "showgrid": False, "zeroline": False,
-                  "ticktext": [name.replace(": ", ":<br>") for name in names],
+                  "ticktext": [name.replace(": ", ":<br>") if len(name) > WIDE else name for name in spoken],
                   "range": [-0.6, len(rows) - 0.4]},
-    }, EDGES + 26 + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
+    }, EDGES + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
     return View(_claim(rows, chosen, tried, place, tasks, method, title), figure, None,
-                _alt(rows, names, place, tasks, title, quantity), frame_of(rows, names, quantity),
+                _alt(rows, spoken, place, tasks, title, quantity), frame_of(rows, names, quantity),
                 "Judge by another quantity above: does the order hold?", heading=_heading(chosen, tried, title, place))
 
 
@@ -88,6 +98,12 @@ def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: 
                          "<extra></extra>"}
 
 
+def _dot(name: str) -> Part:
+    """A legend entry: a grey dot."""
+    return {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": name,
+            "marker": {"size": 12, "color": style.GREY}}
+
+
 def _interval(one: Judged) -> Interval:
     assert one.versus is not None
     return one.versus.interval
@@ -97,7 +113,7 @@ def _heading(chosen: Sequence[Effect], tried: int, title: str, place: Place) -> 
     if not chosen:
         return f"At {place.pattern}, of {tried} changes none brings {title} clearly nearer to dense."
     best = chosen[0]
-    return (f"At {place.pattern}, {words.effect_name(*best.key)} helps {title} most: it "
+    return (f"At {place.pattern}, {words.effect_phrase(*best.key)} helps {title} most: it "
             f"{words.changed(KL, _interval(best.chose))}.")
 
 
@@ -109,7 +125,7 @@ def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], tried: int, place: 
             and _interval(row.unseen).clear and _interval(row.unseen).value < 0]
     if chosen:
         text += f" On examples that nothing was chosen by, {len(held)} of them still do."
-    idle = [row_name(row, method) for row in reversed(rows) if row.chose.idle]
+    idle = [row_name(row, method, spoken=True) for row in reversed(rows) if row.chose.idle]
     text += f" No better than a constant answer (\N{MULTIPLICATION X}): {'; '.join(idle)}." if idle else ""
     return f"{text} {words.rests_on(rows[0].chose.value).capitalize()}."
 
