@@ -149,6 +149,7 @@ def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.S
     lost = helps.helps(found, place, ("cola",), "admm")
     assert lost.claim.count(": learning rate 0.0002.") == 1 and "No better than a constant answer" not in view.claim
     assert lost.figure is not None
+    assert lost.figure.data[-1].name == "not above constant answer"
     assert lost.figure.layout.yaxis.ticktext[0] == "learning rate 0.0002 \N{MULTIPLICATION X}"
     assert view.table["change"][0] == "start = dense"  # as a command asks for it
 

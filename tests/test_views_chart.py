@@ -139,7 +139,10 @@ def test_without_runs_there_are_words_and_no_picture(found: list[Cell]) -> None:
 
 def test_the_forest_is_sorted_and_says_what_the_table_says(found: list[Cell]) -> None:
     view = forest.forest(found, ("mrpc",), "tiny", "2:4")
-    (dots,) = spec(view)["data"]
+    dots, *meanings = spec(view)["data"]
+    assert set(dots["marker"]["symbol"]) == {"circle", "circle-open"}
+    assert [(t["name"], t["marker"]["symbol"], t["x"]) for t in meanings] == [
+        ("trained", "circle", [None]), ("not trained", "circle-open", [None])]
     assert dots["x"] == sorted(dots["x"]) and dots["y"][-1] == "ADMM in training"
     made = table(found, ("mrpc",), "tiny", "2:4")
     want = {forest._name(r): 100 * r.versus.interval.value for r in made.rows if r.versus}
@@ -149,7 +152,9 @@ def test_the_forest_is_sorted_and_says_what_the_table_says(found: list[Cell]) ->
 
 def test_the_forest_is_turned_to_another_reference(found: list[Cell]) -> None:
     view = forest.forest(found, ("mrpc",), "tiny", "1:4", "score", "asp")
-    (dots,) = spec(view)["data"]
+    dots, *meanings = spec(view)["data"]
+    crossed = any(name.endswith(forest.IDLE_WORDS) for name in dots["y"])
+    assert ("not above constant answer" in [t["name"] for t in meanings]) == crossed
     assert "Dense" in dots["y"] and not any(name.startswith("ASP") for name in dots["y"])
     assert "gains 30.0 points" in view.heading and view.heading.endswith("against ASP.")
     assert set(forest.references(found, ("mrpc",), "tiny", "1:4", "score")) == {"dense", "magnitude", "wanda", "asp",

@@ -75,6 +75,12 @@ def swatch(name: str, colour: str) -> Part:
             "marker": {"symbol": "square", "size": 13, "color": colour}}
 
 
+def dot(name: str, symbol: str = "circle") -> Part:
+    """A legend entry that no trace stands for: a grey mark, what *symbol* means in any colour."""
+    return {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": name, "showlegend": True,
+            "marker": {"symbol": symbol, "size": 11, "color": style.GREY, "line": {"width": 2, "color": style.GREY}}}
+
+
 def words_only(claim: str, table: pd.DataFrame | None = None, heading: str = "") -> View:
     """A view without a picture: *claim* says what there is, or why there is nothing to draw."""
     return View(claim, None, None, claim, pd.DataFrame() if table is None else table, "", heading)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from core.errors import InputError
 from core.evidence import words
 from core.evidence.cells import Cell
+from core.evidence.estimates import Judged
 from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.tables import Row, Table, table, ways_at
 from core.evidence.ways import DENSE
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, words_only
+from core.views.drawing.build import Part, build, dot, words_only
 from core.views.drawing.view import View
-from core.views.scores.chart import place_words
+from core.views.scores.chart import CONSTANT, IDLE_MARK, place_words
 from core.views.scores.whiskers import whiskers
 
-ROW, EDGES = 34, 92  # pixels a row, and over and under them all
+ROW, EDGES = 34, 118  # pixels a row, and over and under them all
 IDLE_WORDS = " \N{MULTIPLICATION X}"  # after the name of a method that does not beat the constant answer
 
 
@@ -45,11 +46,12 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     against = DENSE if reference == DENSE else words.key_name(reference)
     scale = QUANTITIES[quantity].scale
     names = [_name(r) for r in rows]
-    data: list[Part] = [_trace(rows, names, scale, made)]
+    data: list[Part] = [_trace(rows, names, scale, made), *_meanings(rows)]
     ends = [v * scale for r in rows if r.versus for v in (r.versus.interval.low, r.versus.interval.high)] + [0.0]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     figure = build(data, {
-        "margin": {"l": 230, "r": 24, "t": 8, "b": 74},
+        "margin": {"l": 230, "r": 24, "t": 34, "b": 56}, "showlegend": len(data) > 1,
+        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(reference.partition("+")[0]), "width": 2}, "layer": "below"}],
         "xaxis": {"range": [min(ends) - room, max(ends) + room], "title": {"text": words.axis_of(quantity, against)}},
@@ -82,6 +84,17 @@ def _trace(rows: Sequence[Row], names: Sequence[str], scale: float, made: Table)
                        for one, r in zip(i, rows, strict=True)],
         "hovertemplate": "<b>%{y}</b><br>%{customdata[0]}<br>value %{customdata[1]}<br>%{customdata[2]}<br>"
                          "%{customdata[3]}<extra></extra>"}
+
+
+def _meanings(rows: Sequence[Row]) -> list[Part]:
+    """What the marks mean, for the legend, where some rows have the one and some the other."""
+    trained = {row.trained for row in rows}
+    return [*([dot("trained"), dot("not trained", "circle-open")] if len(trained) > 1 else []), *idle_mark(rows)]
+
+
+def idle_mark(rows: Iterable[Row | Judged]) -> list[Part]:
+    """What the cross after a name means, where a row has one."""
+    return [dot(f"not above {CONSTANT}", IDLE_MARK)] if any(row.idle for row in rows) else []
 
 
 def _heading(rows: Sequence[Row], against: str, made: Table) -> str:

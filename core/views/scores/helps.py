@@ -17,10 +17,10 @@ from core.evidence.quantities import KL, QUANTITIES
 from core.evidence.search import Effect, Place, Searched, choice, effects, row_name
 from core.statistics.interval import Interval
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, swatch, words_only
+from core.views.drawing.build import Part, build, dot, swatch, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
-from core.views.scores.forest import IDLE_WORDS
+from core.views.scores.forest import IDLE_WORDS, idle_mark
 from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 30, 118  # pixels a row, and over and under them all
@@ -61,7 +61,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     others = any(row.key[0] != method for row in rows)
     figure = build([_marks(rows, names, quantity, method, unseen=False),
                     _marks(rows, names, quantity, method, unseen=True),
-                    *([_dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else [])], {
+                    *([dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else []), *idle_mark(row.chose for row in rows)], {
         "margin": {"l": 246, "r": 24, "t": 34, "b": 56}, "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
@@ -96,12 +96,6 @@ def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: 
                         "" if unseen else f"<br>p = {row.p:.3f} after Holm"] for i, row, one in listed],
         "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>value %{customdata[2]}%{customdata[3]}"
                          "<extra></extra>"}
-
-
-def _dot(name: str) -> Part:
-    """A legend entry: a grey dot."""
-    return {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": name,
-            "marker": {"size": 12, "color": style.GREY}}
 
 
 def _interval(one: Judged) -> Interval:
