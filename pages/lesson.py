@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui import frame, lesson_strip
+from ui import frame, lesson_list
 
 frame.opening("lesson")
-lesson_strip.lessons()
+lesson_list.lessons()

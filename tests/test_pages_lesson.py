@@ -77,6 +77,16 @@ def at(name: str) -> Step:
     return ADMM.steps[ADMM.place(name)]
 
 
+def test_the_way_in_has_a_picture_an_act_and_does_without_those_whose_runs_are_not_here(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = opened("lesson", {})
+    assert not app.error and len(app.get("image")) == len(ADMM.acts)
+    assert [each.value for each in app.subheader] == [act.title for act in ADMM.acts]
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(tmp_path))
+    bare = opened("lesson", {})
+    assert not bare.error and len(bare.get("image")) == 2
+
+
 @pytest.mark.parametrize("place", range(len(ADMM.steps)), ids=[s.id for s in ADMM.steps])
 def test_a_step_opens_alone_shows_its_figure_and_leads_on(place: int) -> None:
     step, last = ADMM.steps[place], len(ADMM.steps) - 1

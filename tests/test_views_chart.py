@@ -140,6 +140,7 @@ def test_without_runs_there_are_words_and_no_picture(found: list[Cell]) -> None:
 def test_the_forest_is_sorted_and_says_what_the_table_says(found: list[Cell]) -> None:
     view = forest.forest(found, ("mrpc",), "tiny", "2:4")
     dots, *meanings = spec(view)["data"]
+    assert dots["showlegend"] is False
     assert set(dots["marker"]["symbol"]) == {"circle", "circle-open"}
     assert [(t["name"], t["marker"]["symbol"], t["x"]) for t in meanings] == [
         ("trained", "circle", [None]), ("not trained", "circle-open", [None])]

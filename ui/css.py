@@ -83,9 +83,10 @@ CSS = """
   color: inherit; }
 /* Streamlit darkens the word of an open menu in the dark theme too: 2.7 to 1. */
 [data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
-/* The steps of a lesson in columns: all of them on one screen. */
-[class*="st-key-steps-"] { display: block; columns: 3 17rem; }
-[class*="st-key-steps-"] > * { break-inside: avoid; margin-block: 0 !important; }
+/* The steps of a lesson under the picture of their act: all of them on one screen. */
+.stMain h3 { font-size: 1.1rem; padding: 0.2rem 0; }
+[class*="st-key-steps-"] { gap: 0.3rem; }
+[class*="st-key-steps-"] a, [class*="st-key-steps-"] a * { white-space: normal; overflow: visible; height: auto; }
 .stMain .st-key-window-high { flex: none; height: max(440px, calc(100vh - 300px)); }
 /* A line that says what a heading would, and unfolds; a slider beside its label, with room for its number. */
 .stApp [class*="st-key-line-"] .stExpander summary p { color: inherit; font-size: 1.2rem; font-weight: 600; }

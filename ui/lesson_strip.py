@@ -109,52 +109,6 @@ def query(lesson: Lesson, step: Step) -> dict[str, str]:
     return {"lesson": lesson.id, "step": step.id, **step.state}
 
 
-def listed(lesson: Lesson) -> None:
-    """The steps of *lesson* as links, and the one that begins it."""
-    st.markdown(links.plain(lesson.words))
-    with st.container(key=f"learn-{lesson.id}"):
-        _link(lesson, 0, "Start the lesson", ":material/play_arrow:")
-    with st.container(key=f"steps-{lesson.id}"):
-        for place, step in enumerate(lesson.steps):
-            _link(lesson, place, f"{place + 1}. {links.plain(step.title)}", None)
-
-
-def lessons() -> None:
-    """All lessons, each with its steps; at the end of one, what is known now and where to go on."""
-    for lesson in LESSONS.values():
-        if st.query_params.get("lesson") == lesson.id:
-            _known(lesson)
-        else:
-            st.header(links.plain(lesson.title), anchor=False)
-            listed(lesson)
-
-
-def _known(lesson: Lesson) -> None:
-    """What the lesson has taught, in one line each, beside the ways on."""
-    with st.container(key=lesson.steps[-1].look.key):
-        left, right = st.columns(2, gap="large")
-        with left:
-            st.header("What you know now", anchor=False)
-            for name, words in lesson.known.items():
-                st.markdown(f"**{links.plain(name)}** {links.plain(words)}")
-        with right:
-            st.header("What next", anchor=False)
-            for way in lesson.onward:
-                _page_link(way.page, way.words, way.state)
-
-
-def _page_link(page: str, label: str, asked: dict[str, str], icon: str | None = None) -> None:
-    try:
-        st.page_link(PAGES[page].file, label=label, icon=icon, query_params=asked)
-    except (StreamlitAPIException, KeyError):  # a page run alone has no navigation
-        st.caption(label)
-
-
-def _link(lesson: Lesson, place: int, label: str, icon: str | None) -> None:
-    step = lesson.steps[place]
-    _page_link(step.page, label, query(lesson, step), icon)
-
-
 def _lesson(name: str) -> Lesson:
     if name not in LESSONS:
         raise unknown("lesson", name, LESSONS)

@@ -81,7 +81,7 @@ PAGES: dict[str, PageEntry] = {
                   "outputs lose, |X(W - Z)'|², relative to the outputs."),
         PageEntry("lesson", "pages/lesson.py", "The lesson", "Touch",
                   "What do W, Z, U and rho each do?",
-                  "A walk over the three pages. Every step sets the real knobs, asks a question, and is a link."),
+                  "From two weights to a network. Every step sets the real knobs, asks a question, and is a link."),
         PageEntry("present", "pages/present.py", "Present", "Run", "What is shown to a hall, in which order?",
                   "A **deck** is a list of links with words over each figure and **notes** for the speaker, which "
                   "stand in a second window. **Add to deck** is under **Present** on every page."),

@@ -6,7 +6,7 @@ Every number in these words is held by a test, which solves the step's problem a
 
 from __future__ import annotations
 
-from core.lessons.base import Lesson, Look, Question, Step, Way
+from core.lessons.base import Act, Lesson, Look, Question, Step, Way
 
 LAYER = "entailment-tiny-admm-layer-2of4-e0-s0-27e89793"  # recorded runs: sweeps/
 FILM = "entailment-tiny-admm-2of4-e4-s0-237dea71"  # ADMM from dense weights, with every moment kept
@@ -165,6 +165,8 @@ ADMM = Lesson("admm", "W, Z, U and rho",
               "Ten minutes, for somebody who knows gradient descent and has not met ADMM. From two weights to one "
               "group to a layer to a whole network: afterwards you can say what W, Z, U and rho each do. Every step "
               "sets the real knobs, asks a question before it answers, and is a link.", STEPS,
+              (Act("Two weights", "cross", "plane"), Act("A group", "group", "group"),
+               Act("A layer", "layer", "layer"), Act("A network", "film", "network")),
               {"W": "follows the task. It is never cut, only pulled.",
                "Z": "obeys the pattern: of all that is allowed, the nearest to W + U.",
                "U": "adds up what they disagree on: the price of cutting what is wanted.",

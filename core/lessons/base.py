@@ -40,6 +40,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Act:
+    """Steps that stay with one thing, from the step *first* on: what it is, and the picture that announces it."""
+
+    title: str
+    first: str
+    picture: str  # one of `core.views.touch.announcing.PICTURES`
+
+
+@dataclass(frozen=True)
 class Way:
     """A way on from the end of a lesson: a page, what its link says, and why one would go there."""
 
@@ -50,13 +59,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Steps in order; *words* says for whom it is and what they know afterwards. *known*: each thing that was taught,
-    and what it is in a few words; *onward*: where to go from there."""
+    """Steps in order, in *acts*; *words* says for whom it is and what they know afterwards. *known*: each thing that
+    was taught, and what it is in a few words; *onward*: where to go from there."""
 
     id: str
     title: str
     words: str
     steps: tuple[Step, ...]
+    acts: tuple[Act, ...]
     known: dict[str, str]
     onward: tuple[Way, ...]
 
@@ -66,3 +76,9 @@ class Lesson:
         if step not in names:
             raise unknown("step", step, names)
         return names.index(step)
+
+    def parts(self) -> list[tuple[Act, range]]:
+        """Every act, and the places of its steps. Raises InputError when an act's first step is not there."""
+        begins = [self.place(act.first) for act in self.acts]
+        ends = [*begins[1:], len(self.steps)]
+        return [(act, range(a, b)) for act, a, b in zip(self.acts, begins, ends, strict=True)]

@@ -76,6 +76,7 @@ def _trace(rows: Sequence[Row], names: Sequence[str], scale: float, made: Table)
     colours = [style.colour(r.method) for r in rows]
     return {
         "type": "scatter", "mode": "markers", "x": [scale * one.value for one in i], "y": list(names),
+        "showlegend": False,
         "error_x": whiskers(i, scale, thickness=2, width=5, color=style.GREY),
         "marker": {"size": 12, "color": colours, "line": {"width": 2, "color": colours},
                    "symbol": ["circle" if r.trained else "circle-open" for r in rows]},

@@ -61,7 +61,8 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     others = any(row.key[0] != method for row in rows)
     figure = build([_marks(rows, names, quantity, method, unseen=False),
                     _marks(rows, names, quantity, method, unseen=True),
-                    *([dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else []), *idle_mark(row.chose for row in rows)], {
+                    *([dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else []),
+                    *idle_mark(row.chose for row in rows)], {
         "margin": {"l": 246, "r": 24, "t": 34, "b": 56}, "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
