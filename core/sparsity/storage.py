@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from core.sparsity.grids import Grid
@@ -141,10 +142,17 @@ def storage_of_record(record: Recorded) -> Storage:
     spec = record.spec
     pattern = Dense() if spec.method == "dense" else parse_pattern(spec.pattern)
     grid = Grid(spec.bits, spec.chunk) if spec.bits else None
-    shapes = [(m.shape[0], m.shape[1]) for m in record.matrices]
+    shapes = tuple((m.shape[0], m.shape[1]) for m in record.matrices)
     # A density is recorded as a share of whole weights, so rounding gives their number back.
-    kept = [round(m.density * math.prod(m.shape)) for m in record.matrices]
+    kept = tuple(round(m.density * math.prod(m.shape)) for m in record.matrices)
     # With its units a model loses biases that no pattern of single weights touches.
     other = record.other_weights if record.units is None else record.units.other_weights
-    return storage_of(pattern, grid, shapes, kept, other, [m.rank for m in record.matrices])
+    return _known(pattern, grid, shapes, kept, other, tuple(m.rank for m in record.matrices))
+
+
+@lru_cache(maxsize=512)
+def _known(pattern: Pattern, grid: Grid | None, shapes: tuple[tuple[int, int], ...],
+           kept: tuple[int, ...], other: int | None, ranks: tuple[int, ...]) -> Storage:
+    """`storage_of`: hundreds of runs of one model and pattern take the same."""
+    return storage_of(pattern, grid, shapes, kept, other, ranks)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from core.statistics.measures import METRICS
 
 CHUNK = 50  # resamples at once where ranks are needed: `[CHUNK, n]` float64 a few times over stay near the processor
+BLOCK = 32  # rows that are added up side by side
 AT_ONCE = 64  # models at once where classes are counted: `[n, AT_ONCE x classes^2]` float32
 Doubles = NDArray[np.float64]
 
@@ -101,16 +102,18 @@ def _spearman(sides: Sequence[_Ordered], weight: Doubles) -> Iterator[Doubles]:
     rounded before the division.
     """
     weight = np.ascontiguousarray(weight.T)
-    total = weight.sum(axis=0)
+    total, cubes = weight.sum(axis=0), (weight**3).sum(axis=0)
     level = total * ((total + 1) / 2) ** 2  # what the squared ranks come to if all are the mean rank
-    size, ranks = sides[0].ranked(weight)
-    squares = np.einsum("ij,ij->j", size * ranks, ranks) - level
+    room = _Room(weight)
+    labels = sides[0]
     truth = np.empty_like(weight)
-    truth[sides[0].order] = size * ranks
+    truth[labels.order] = weight[labels.order] * (room.doubled(labels) + 1) / 2
+    whole = truth.sum(axis=0)
+    squares = (total**3 - cubes + room.ties(labels)) / 12
     for side in sides[1:]:
-        size, ranks = side.ranked(weight)
-        both = np.einsum("ij,ij->j", truth[side.order], ranks) - level
-        own = np.einsum("ij,ij->j", size * ranks, ranks) - level
+        doubled = room.doubled(side)
+        own = (total**3 - cubes + room.ties(side)) / 12
+        both = (np.einsum("ij,ij->j", room.ordered(truth, side), doubled) + whole) / 2 - level
         yield _share(both, np.sqrt(own) * np.sqrt(squares))
 
 
@@ -122,21 +125,47 @@ class _Ordered:
         ordered = values[self.order]
         first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
         alike = np.diff(np.r_[first, len(values)])
-        self._alike = bool((alike > 1).any())
-        self._first, self._last = np.repeat(first, alike), np.repeat(first + alike - 1, alike)
+        self.heads, sizes = first[alike > 1], alike[alike > 1]  # of the runs of equal values
+        self.tails = self.heads + sizes - 1
+        self.run = np.repeat(np.arange(len(sizes)), sizes)  # of every tied place, the run that it is in
+        self.tied = np.repeat(self.heads, sizes) + np.arange(sizes.sum()) - np.repeat(sizes.cumsum() - sizes, sizes)
 
-    def ranked(self, weight: Doubles) -> tuple[Doubles, Doubles]:
-        """`[n, B]`, in order: how often every example stands in its resample, and its rank there; equal values share
-        the mean of theirs."""
-        size = weight[self.order]
-        upto = np.cumsum(size, axis=0)
-        before = upto - size
-        if self._alike:
-            upto, before = upto[self._last], before[self._first]
-        upto += before
-        upto += 1
-        upto /= 2
-        return size, upto
+
+class _Room:
+    """The ranks in every resample of *weight* `[n, B]` (how often each example stands in it), one model after the other
+    in the same arrays: new ones would take as long as the work."""
+
+    def __init__(self, weight: Doubles) -> None:
+        n, width = weight.shape
+        self._weight = weight
+        self._blocks = np.zeros((-(-n // BLOCK), BLOCK, width))
+        self._rows = self._blocks.reshape(-1, width)[:n]
+        self._doubled = np.empty((n, width))
+
+    def ordered(self, values: Doubles, side: _Ordered) -> Doubles:
+        """*values* `[n, B]` in the order of *side*."""
+        return np.take(values, side.order, axis=0, out=self._rows, mode="clip")
+
+    def doubled(self, side: _Ordered) -> Doubles:
+        """In the order of *side*, twice the rank less one: how many stand before an example in its resample, and before
+        or with it; equal values share the mean of theirs."""
+        upto, blocks = self.ordered(self._weight, side), self._blocks
+        # numpy's own running sum goes down one column after the other; here blocks of rows are summed side by side.
+        for row in range(1, BLOCK):
+            blocks[:, row] += blocks[:, row - 1]
+        blocks[1:] += np.cumsum(blocks[:-1, -1], axis=0)[:, None]
+        self._doubled[0] = upto[0]
+        np.add(upto[1:], upto[:-1], out=self._doubled[1:])
+        before = upto[side.heads] - self._weight[side.order[side.heads]]
+        self._doubled[side.tied] = (before + upto[side.tails])[side.run]
+        return self._doubled
+
+    def ties(self, side: _Ordered) -> Doubles:
+        """`[B]`: the cubes of the counts, less those of the counts of equal values together. Of N examples the squared
+        ranks vary by (N^3 - the sum of these cubes) / 12 (Kendall 1948)."""
+        tied = self._weight[side.order[side.tied]]
+        together = np.add.reduceat(tied, np.searchsorted(side.run, np.arange(len(side.heads)))) if len(tied) else tied
+        return (tied**3).sum(axis=0) - (together**3).sum(axis=0)
 
 
 def _pearson(sides: Sequence[NDArray[np.generic]], weight: Doubles) -> Iterator[Doubles]:
