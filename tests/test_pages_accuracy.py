@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from functools import wraps
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.evidence.cells import cells
+from core.evidence.cells import Cell, cells
 from core.evidence.tables import table
 from core.evidence.words import signed_interval
 from core.runs.store import Store
+from core.views.drawing.view import View
+from core.views.scores import chart
 from tests import makers
 from tests.opening import charts, open_page, said
 from tests.planting import store_of
+from ui import accuracy_bar, cache, starting
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,37 @@ def test_the_page_opens_on_the_task_with_most_runs(store: Store, monkeypatch: py
     assert at.header[1].value.startswith("At 2:4, ADMM in training loses 1.0 points (")
     assert any("Ratio is not speed" in c.value and "validation" in c.value for c in at.caption)
     assert "Left out" not in said(at)
+
+
+def test_a_server_that_worked_ahead_has_drawn_what_the_page_opens_with(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of(tmp_path)
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    cache._looked.clear()
+    drawn: list[chart.Asked] = []
+
+    @wraps(chart.chart)
+    def counted(found: list[Cell], asked: chart.Asked) -> View:
+        drawn.append(asked)
+        return plain(found, asked)
+
+    plain = chart.chart
+    monkeypatch.setattr(chart, "chart", counted)
+    starting.work_ahead()
+    assert drawn == [accuracy_bar.opening()]
+    at = open_page(monkeypatch, store, "accuracy")
+    assert charts(at) == 3 and len(drawn) == 1
+    open_page(monkeypatch, store, "accuracy", lit="asp")
+    assert [asked.lit for asked in drawn[1:]] == [("asp",)]
+
+
+def test_a_server_without_runs_works_nothing_ahead(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(empty_store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(empty_store.live))
+    cache._looked.clear()
+    assert accuracy_bar.opening() is None
+    starting.work_ahead()
 
 
 @pytest.mark.parametrize(("query", "words"), [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -62,6 +62,24 @@ def choose() -> tuple[str, str, chart.Asked | Tried | None]:
         return view, task, _tried(task, tried) if view == HELPS else _asked(task, model)
 
 
+def opening() -> chart.Asked | None:
+    """What the page asks for where a link says nothing; None without a point to draw."""
+    if not frame.cached_cells(places):
+        return None
+    task, model = frame.cached_cells(first, tuple(chart.STORY))
+    tasks = frame.cached_cells(averaged, model, SCORE) if task == AVERAGE else (task,)
+    plain = chart.Asked(tasks, model, kind=frame.cached_cells(kinds, tasks, model)[0])
+    return replace(plain, lit=_opening_lit(frame.cached_cells(chart.keys, plain)))
+
+
+def work_ahead() -> None:
+    """Draw what the page opens with, before anybody comes."""
+    asked = opening()
+    if asked is not None:
+        frame.cached_over(error_and_score.panels)
+        frame.cached_cells(chart.chart, asked)
+
+
 def _tried(task: str, tried: Sequence[search.Place]) -> Tried:
     """The choices of *What helps ADMM?*, drawn in the bar: what is judged by, and where the search was made."""
     names = {f"{p.pattern}-{p.epochs:g}-{p.model}": p for p in tried if task == AVERAGE or task in p.tasks}
@@ -118,11 +136,15 @@ def _lit(names: Mapping[str, str]) -> tuple[str, ...]:
     """The lines in colour, chosen in a box (`?lit=asp,admm`); those of the story when none is."""
     said = OWN.get("lit")
     wanted = said.split(",")[:40] if said else list(chart.STORY)
-    default = [key for key in names if key in chart.STORY] or list(names)[:FEW]
-    now = [key for key in names if key in wanted] or default
-    links.widget("several", "accuracy.lit", "In colour", now,
+    default = _opening_lit(names)
+    now = tuple(key for key in names if key in wanted) or default
+    links.widget("several", "accuracy.lit", "In colour", list(now),
                  lambda chosen: OWN.put("lit", ",".join(chosen), ",".join(default)), names=names)
-    return tuple(now)
+    return now
+
+
+def _opening_lit(names: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(key for key in names if key in chart.STORY) or tuple(names)[:FEW]
 
 
 def of_forest(asked: chart.Asked) -> tuple[str, str]:
