@@ -333,3 +333,9 @@ def test_what_somebody_works_out_already_is_waited_for(empty_store: Store, monke
     (["block:4x4:0.5", "block:4x4:0.75"], "block:4x4:0.5")])
 def test_a_table_opens_with_half_of_the_weights_where_it_can(there: list[str], opens: str) -> None:
     assert opening_pattern(there) == opens
+
+
+@pytest.mark.parametrize(("kind", "opens"), [("nm", "2:4"), ("unstructured", "unstructured:0.5"), ("block", "2:4"),
+                                             ("", "2:4")])
+def test_a_table_opens_with_a_pattern_of_the_kind_that_is_looked_at(kind: str, opens: str) -> None:
+    assert opening_pattern(["unstructured:0.125", "1:4", "2:4", "unstructured:0.5"], kind) == opens

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.evidence import search
 from core.evidence.cells import ids_of, left_out
-from core.evidence.lines import kind_of, kinds
+from core.evidence.lines import kinds
 from core.evidence.places import AVERAGE, averaged, first, places
 from core.evidence.quantities import KL, QUANTITIES, SCORE
 from core.evidence.tables import opening_pattern, patterns
@@ -54,7 +54,8 @@ def choose() -> tuple[str, str, chart.Asked | Tried | None]:
         with slot:
             if view == HELPS:
                 tasks = list(dict.fromkeys(task for place in tried for task in place.tasks))
-                task = _task([*tasks, *([AVERAGE] if len(tasks) > 1 else [])], tasks[0], "all its tasks")
+                means = [AVERAGE] if len(tasks) > 1 else []
+                task = _task([*means, *tasks], [*means, *tasks][0], "all its tasks")
             elif view == ERROR:
                 return view, _task([AVERAGE, *dict.fromkeys(task for task, _ in judged)], AVERAGE, "all tasks"), None
             else:
@@ -82,7 +83,7 @@ def work_ahead() -> None:
 
 def _tried(task: str, tried: Sequence[search.Place]) -> Tried:
     """The choices of *What helps ADMM?*, drawn in the bar: what is judged by, and where the search was made."""
-    names = {f"{p.pattern}-{p.epochs:g}-{p.model}": p for p in tried if task == AVERAGE or task in p.tasks}
+    names = {p.key: p for p in tried if task == AVERAGE or task in p.tasks}
     quantity = _quantity(KL)
     where = OWN.choose("at", "Where", list(names), words=lambda key: _where(names[key]), kind="place", quiet=True,
                        width=220) if len(names) > 1 else next(iter(names))
@@ -153,8 +154,8 @@ def of_forest(asked: chart.Asked) -> tuple[str, str]:
     if not there:
         return "", DENSE
     with st.container(horizontal=True, vertical_alignment="center"):
-        mine = [pattern for pattern in there if kind_of(pattern) == asked.kind]
-        pattern = OWN.choose("pattern", "Pattern", there, width=210, quiet=True, default=opening_pattern(mine or there))
+        pattern = OWN.choose("pattern", "Pattern", there, width=210, quiet=True,
+                             default=opening_pattern(there, asked.kind))
         names = frame.cached_cells(forest.references, asked.tasks, asked.model, pattern, asked.quantity)
         against = OWN.choose("against", "Held against", list(names), width=280, quiet=True, kind="reference",
                              words=lambda key: f"against {names[key]}")

@@ -52,6 +52,11 @@ class Place:
     tasks: tuple[str, ...]  # on which the method was run by itself, in the order of the list of tasks
 
     @property
+    def key(self) -> str:
+        """What a link calls it."""
+        return f"{self.pattern}-{self.epochs:g}-{self.model}"
+
+    @property
     def budget(self) -> str:
         """Its training, in words: "2 epochs"."""
         return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"

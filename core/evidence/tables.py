@@ -12,6 +12,7 @@ from core.errors import InputError, unknown
 from core.evidence.cells import Cell
 from core.evidence.estimates import Judged, constant, dense_of, judged
 from core.evidence.groups import Group, groups
+from core.evidence.lines import kind_of
 from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.ways import DENSE, ways
 from core.statistics.corrected import holm, p_from
@@ -85,6 +86,8 @@ def patterns(cells: Iterable[Cell], tasks: Sequence[str], model: str) -> list[st
     return sorted(shared, key=lambda p: (round(places[0][p], 3), len(p), p))
 
 
-def opening_pattern(there: Sequence[str]) -> str:
-    """Which of *there* (not empty) a table opens with: one that halves the weights, else the first."""
-    return next((pattern for pattern in ("2:4", "unstructured:0.5") if pattern in there), there[0])
+def opening_pattern(there: Sequence[str], kind: str = "") -> str:
+    """Which of *there* (not empty) a table opens with: one that halves the weights, else the first; where there are
+    some of *kind* (a key of PATTERNS), one of them."""
+    mine = [pattern for pattern in there if kind_of(pattern) == kind] or there
+    return next((pattern for pattern in ("2:4", "unstructured:0.5") if pattern in mine), mine[0])

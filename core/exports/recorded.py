@@ -253,7 +253,7 @@ def forest(asked: Asked) -> View:
     there = patterns(asked.cells, found.tasks, found.model)
     if not there:
         raise InputError("No method has runs on all of these tasks", "another task", "Name one with --set task=...")
-    pattern = asked.choice("pattern", there, opening_pattern(there))
+    pattern = asked.choice("pattern", there, opening_pattern(there, found.kind))
     names = forests.references(asked.cells, found.tasks, found.model, pattern, found.quantity)
     return forests.forest(asked.cells, found.tasks, found.model, pattern, found.quantity,
                           asked.choice("against", list(names), DENSE))
@@ -270,7 +270,8 @@ def helped(asked: Asked) -> View:
     there = search.places(found, search.SEARCHED)
     if not there:
         raise InputError("No search is recorded", "runs with --dev-examples", "See sweeps/studies for how one is made.")
-    place = there[0]
+    named = {place.key: place for place in there}
+    place = named[asked.choice("at", list(named))]
     task = asked.choice("task", [*place.tasks, AVERAGE], AVERAGE)
     return helps.helps(found, place, place.tasks if task == AVERAGE else (task,), search.SEARCHED,
                        asked.choice("show", list(QUANTITIES), KL))
