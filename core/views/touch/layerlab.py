@@ -29,7 +29,7 @@ SECONDS = 14.0  # that the whole film takes
 BARS = 64  # outputs with a bar of their own
 ROOM = 1.25  # of the answer's largest bar: so high the bars may be at every stop
 MILLION = 1_000_000  # the bars hold whole numbers: shares in millionths
-DENSE, NOW = style.rgba(style.SEQUENTIAL_HUE, 0.55), style.ACCENT
+DENSE, NOW = style.rgba(style.SEQUENTIAL_HUE, 0.55), style.rgba(style.NEGATIVE)  # W + U as in Watch
 
 
 def film(path: LayerPath, lines: Mapping[str, float], pinned: LayerPath | None = None, top: int = 0,
