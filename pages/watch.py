@@ -39,8 +39,8 @@ def model_film(run: Run) -> None:
     """The wall of one run, or of two; a click on a picture opens its matrix."""
     others = frame.cached_over(telling.beside, run.record.id)
     with frame.bar():
-        other = OWN.choose("beside", "Beside", ["", *others], kind="run", width=300,
-                           words=lambda r: others.get(r, "itself, dense"))
+        other = OWN.choose("beside", "Beside", ["", *others], kind="run", width=300, quiet=True,
+                           words=lambda r: f"beside {others.get(r, 'itself, dense')}")
 
     def entered(matrix: str) -> None:
         links.shared.put("matrix", matrix)

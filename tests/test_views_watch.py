@@ -300,6 +300,7 @@ def test_the_wall_shows_the_corner_of_every_matrix_in_its_own_range(run: Run) ->
         assert np.array_equal(now[-1, n] == 255, mask[:size, :size] == 0)
     assert len(found.packed()) < MOST_BYTES
     assert f"first {size} × {size} weights" in found.alt
+    assert found.opens == found.last  # where the difference is, and what the sentence says
 
 
 def test_two_runs_hang_side_by_side_at_the_same_phase(store: Store, run: Run) -> None:
