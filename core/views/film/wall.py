@@ -171,7 +171,8 @@ def _film(lead: _Side, sides: Sequence[tuple[str, Codes]], claim: str, more: str
     arrays = [reel.codes(codes) for _, codes in sides]
     for n, (title, _) in enumerate(sides):
         reel.add(f"side{n}", panels.wall(title, arrays[n], palette=palette, cells=cells, rows=rows, cols=cols,
-                                         note=grain if n == 0 else "grey: pruned", alt=f"{title}: {len(cells)} matrices, {grain}"))
+                                         note=grain if n == 0 else "grey: pruned",
+                                         alt=f"{title}: {len(cells)} matrices, {grain}"))
     names = f"{sides[1][0]} − {sides[0][0]}"
     reel.add("change", panels.wall(names, arrays[1], palette=palette, cells=cells, rows=rows, cols=cols,
                                    minus=arrays[0], note="blue more, orange less",
