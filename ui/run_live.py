@@ -20,7 +20,7 @@ from core.views.catalogue import live_run
 from core.views.drawing import style
 from core.views.film import growing
 from ui import cache, comparing, film, frame, into_view, links, polling, run_demo, run_probe
-from ui.run_words import STATES, duration, expectation, standing
+from ui.run_words import STATES, duration, expectation, outcome, standing
 
 PACE = 1.0  # seconds between two looks
 PLACE = "live-run"  # the part of the page that shows the run
@@ -59,10 +59,12 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
         st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,
                   args=(asking.submit, given, polling.viewer()), kwargs={"again": done, "watch": True},
                   icon=":material/play_arrow:")
-        if done:
-            st.markdown("This run was made on this machine.", width="content")
-            _open(spec.run_id)
         run_probe.offer(spec, found)
+    there = next((record for record in records if record.id == spec.run_id and record.status == "succeeded"), None)
+    if there is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(links.plain(outcome(there, done)), width="content")
+            _open(there.id)
 
 
 def _open(run: str) -> None:

@@ -38,6 +38,16 @@ def expectation(estimate: Estimate) -> str:
     return f"{time} Memory: {memory}."
 
 
+def outcome(record: RunRecord, mine: bool) -> str:
+    """What the very run that the form asks for came to, *mine*: made on this machine, not recorded elsewhere."""
+    text = "This run was made on this machine" if mine else "This run comes recorded"
+    found = record.results
+    if found is None or found.final is None:
+        return f"{text}."
+    dense = "" if found.dense is None else f", dense {style.score(found.dense)}"
+    return f"{text}: it scores {style.score(found.final)}{dense}."
+
+
 def named(record: RunRecord) -> str:
     """A run as a person knows it: "ADMM in training at 2:4 on MRPC"."""
     spec = record.spec
