@@ -12,12 +12,12 @@ from core.cost.summary import byte_words, form_of
 from core.runs.records import RunRecord
 from core.runs.store import Run
 from core.sparsity.storage import FLOAT, storage_of_record
-from core.views.cost.source import ORIGINS, Stamp, cost_at
+from core.views.cost.source import BESIDE, ORIGINS, Stamp, cost_at, timed
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
 
-ROW, EDGES = 58, 150
+ROW, EDGES = 70, 150
 PARTS = {  # in the order of the bars: a part of a file, its words, its colour
     "values": ("weights", style.ACCENT), "codes": ("weights as codes", "#8f5fc0"),
     "index": ("which ones stay", style.rgba(style.SEQUENTIAL_HUE)), "scales": ("scales", style.rgba(style.NEGATIVE)),
@@ -65,7 +65,7 @@ def picture(run: Run, stamp: Stamp) -> View:
     top = max(b.size for b in bars)
     ticks = round_steps(top)
     figure = build(_traces(bars), {
-        "barmode": "stack", "bargap": 0.45, "margin": {"l": 96, "r": 24, "t": 8, "b": 132},
+        "barmode": "stack", "bargap": 0.62, "margin": {"l": 96, "r": 24, "t": 8, "b": 132},
         "legend": legend_below() | {"traceorder": "normal"},
         "xaxis": {"range": [0, 1.16 * top], "tickvals": ticks, "ticktext": [byte_words(t) for t in ticks],
                   "title": {"text": "bytes of the file" if cost is not None else "bytes, counted"}},
@@ -73,7 +73,7 @@ def picture(run: Run, stamp: Stamp) -> View:
                   "showgrid": False, "range": [-0.6, len(bars) - 0.4]},
         "annotations": [{"text": f"<b>{byte_words(b.size)}</b>", "x": b.size, "y": b.name, "xanchor": "left",
                          "xshift": 6, "showarrow": False, "font": {"size": 15}} for b in bars],
-    }, EDGES + ROW * len(bars), legend=True, revision=f"sizes/{run.record.id}")
+    }, max(EDGES + ROW * len(bars), BESIDE if timed(stamp) else 0), legend=True, revision=f"sizes/{run.record.id}")
     table = pd.DataFrame([{"form": b.name, "bytes": round(b.size), "of dense": b.size / bars[0].size,
                            "bytes counted": b.counted and round(b.counted), **{
                                words: round(b.parts[k]) for k, (words, _) in PARTS.items() if k in b.parts},

@@ -39,6 +39,7 @@ def made(stamp: Stamp) -> str:
     return f"Measured on {cost.created[:10]}: {where}; {count} passes{of}."
 
 
+BESIDE = 400  # pixels, of two figures that stand side by side
 ORIGINS = {"checkpoint": "its checkpoint", "recorded weights": "the weights that the run keeps",
            "masks": "its masks: the weights themselves were not kept, and take as many bytes whatever they are"}
 

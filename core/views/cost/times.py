@@ -11,14 +11,13 @@ from core.cost.summary import RUNS_AS, promised, setting, time_words, timed
 from core.runs.store import Run
 from core.statistics.interval import Interval
 from core.statistics.medians import quartiles
-from core.views.cost.source import COLOURS, NOTICED, WHY, Stamp, cost_at
+from core.views.cost.source import BESIDE, COLOURS, NOTICED, WHY, Stamp, cost_at
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
 from core.views.scores.whiskers import whiskers
 
 APART = 0.17  # of a setting's width, between two models
-HEIGHT = 400
 
 
 def picture(run: Run, stamp: Stamp) -> View:
@@ -45,7 +44,7 @@ def picture(run: Run, stamp: Stamp) -> View:
                   "ticktext": [f"{p.batch} × {p.length}" for p in passes], "title": {"text": "sequences × tokens"}},
         "yaxis": {"type": "log", "range": [math.log10(low), math.log10(high)], "tickvals": ticks,
                   "ticktext": [f"{t:g}" for t in ticks], "title": {"text": "ms a pass"}},
-    }, HEIGHT, legend=True, revision=f"times/{run.record.id}")
+    }, BESIDE, legend=True, revision=f"times/{run.record.id}")
     return View(_claim(run, cost, passes, spreads), figure, None, _alt(passes, spreads, hoped),
                 _table(run, cost, passes, spreads), "Hover over a mark: half of all passes lie within its bar.",
                 heading=heading(passes, spreads, fewer))
