@@ -173,7 +173,12 @@ def test_every_panel_shows_its_own_weights_in_the_range_of_the_dense_ones(three:
 
 
 def test_kept_energy_is_a_plain_sum(three: list[Run]) -> None:
-    table = same_matrix.panels(three, QUERY).table
+    view = same_matrix.panels(three, QUERY)
+    table = view.table
+    a, *others = table["kept energy"]
+    far = max(range(2), key=lambda i: abs(others[i] - a))
+    assert view.heading == (f"Layer 1 · query: A keeps {style.percent(a)} of the energy (Σw²), "
+                            f"{'BC'[far]} {style.percent(others[far])}.")
     for run, said in zip(three, table["kept energy"], strict=True):
         assert run.parent is not None
         dense, mask = run.parent.weight(QUERY), run.mask(QUERY)

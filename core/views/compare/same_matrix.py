@@ -38,14 +38,6 @@ def counts(mask: NDArray[np.uint8], reference: NDArray[np.uint8]) -> list[int]:
     return [int(n) for n in np.bincount(kinds(mask, reference).reshape(-1), minlength=len(KINDS))]
 
 
-def energy(side: Side) -> float | None:
-    """Sum of w^2 over what stays, over the sum of all w^2, on the dense weights of the run's own parent."""
-    if side.before is None or side.mask is None:
-        return None
-    total = float(np.square(side.before).sum())
-    return float(np.square(side.before * side.mask).sum()) / total if total else 1.0
-
-
 def _shape(runs: Sequence[Run], matrix: str) -> tuple[int, int]:
     """The shape of *matrix*. Raises InputError when no run has it."""
     found = next((m.shape for r in runs for m in r.record.matrices if m.name == matrix), None)
@@ -74,7 +66,7 @@ def panels(runs: Sequence[Run], matrix: str, zoom: bool = False, row: int = 0, c
         top = 1.0 if first is None else maps.limit_of(maps.means_over(np.abs(first), *part.step))
         drawn = [maps.Panel(_head(side), b, "sequential", top, why=side.why or _lacks(side), unit="mean |w|")
                  for side, b in zip(found, blocks, strict=True)]
-    rows = [{"run": side.title, "record": run.record.id, "zeros": _zeros(side), "kept energy": energy(side),
+    rows = [{"run": side.title, "record": run.record.id, "zeros": side.zeros, "kept energy": side.energy,
              "shown": _what(side)} for side, run in zip(found, runs, strict=True)]
     claim = _claim(where, found)
     if all(panel.values is None for panel in drawn):
@@ -86,18 +78,14 @@ def panels(runs: Sequence[Run], matrix: str, zoom: bool = False, row: int = 0, c
     hint = f"One range for all: {colours}. Drag in one map: the others follow."
     hint += "" if part.near else f"{grain} Choose single weights to look closer."
     return View(claim, figure, None, alt, pd.DataFrame(rows), hint,
-                heading=f"{where[0].upper()}{where[1:]}, as each run keeps it.")
+                heading=_heading(f"{where[0].upper()}{where[1:]}", found))
 
 
 def _head(side: Side) -> str:
     """A panel's title: the run, and what stands in where its weights were not kept."""
-    note = "" if side.weights is not None or side.why or _nothing(side) else \
+    note = "" if side.weights is not None or side.why or side.empty else \
         "dense under its mask" if side.masked is not None else "its mask" if side.mask is not None else "means"
     return html.escape(side.title) + (f"<br><span style='font-size:12px'>{note}</span>" if note else "")
-
-
-def _nothing(side: Side) -> bool:
-    return side.shown is None and side.mask is None and side.means is None
 
 
 def _what(side: Side) -> str:
@@ -110,7 +98,7 @@ def _what(side: Side) -> str:
         return "the dense weights under its mask: its own were not kept"
     if side.mask is not None:
         return "its mask; over blocks the mean of |w|: weights were not kept"
-    return _lacks(side) if _nothing(side) else "the mean of |w| over blocks: neither weights nor mask were kept"
+    return _lacks(side) if side.empty else "the mean of |w| over blocks: neither weights nor mask were kept"
 
 
 def _lacks(side: Side) -> str:
@@ -135,13 +123,23 @@ def _blocks(side: Side, step: tuple[int, int]) -> maps.Floats | None:
     return None if known is None else maps.means_over(np.abs(known), *step)
 
 
-def _zeros(side: Side) -> float | None:
-    return None if side.mask is None else 1.0 - float(side.mask.mean())
+def _kept(found: Sequence[Side]) -> list[tuple[str, float]]:
+    """The letter of every run, and its energy, of those that have both."""
+    return [(letter(side.title), side.energy) for side in found if side.energy is not None]
+
+
+def _heading(where: str, found: Sequence[Side]) -> str:
+    """How much the first run keeps, and how much the one that is furthest from it."""
+    first, *others = _kept(found) or [("", 0.0)]
+    if not others:
+        return f"{where}, as each run keeps it."
+    far = max(others, key=lambda one: abs(one[1] - first[1]))
+    return f"{where}: {first[0]} keeps {style.percent(first[1])} of the energy (Σw²), {far[0]} {style.percent(far[1])}."
 
 
 def _claim(where: str, found: Sequence[Side]) -> str:
-    kept = [(letter(s.title), e) for s in found if (e := energy(s)) is not None]
-    zeros = {style.percent(z) for s in found if (z := _zeros(s)) is not None}
+    kept = _kept(found)
+    zeros = {style.percent(z) for s in found if (z := s.zeros) is not None}
     if not kept:
         return f"{where[0].upper()}{where[1:]}: no run here kept its masks and its dense weights."
     share = f" at {zeros.pop()} zeros" if len(zeros) == 1 else ""

@@ -41,6 +41,24 @@ class Side:
         """The weights that stand for this run: its own, else the dense ones under its mask."""
         return self.weights if self.weights is not None else self.masked
 
+    @property
+    def empty(self) -> bool:
+        """Did the run keep nothing of it?"""
+        return self.shown is None and self.mask is None and self.means is None
+
+    @property
+    def zeros(self) -> float | None:
+        """The share of its mask that goes."""
+        return None if self.mask is None else 1.0 - float(self.mask.mean())
+
+    @property
+    def energy(self) -> float | None:
+        """Sum of w^2 over what stays, over the sum of all w^2, on the dense weights of the run's own parent."""
+        if self.before is None or self.mask is None:
+            return None
+        total = float(np.square(self.before).sum())
+        return float(np.square(self.before * self.mask).sum()) / total if total else 1.0
+
 
 def matrices(runs: Sequence[Run]) -> list[str]:
     """The matrices of the reference; of the first run that has some where it has none."""
