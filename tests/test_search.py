@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -206,17 +207,24 @@ def test_no_validation_example_chose_a_knob() -> None:
 
 def test_the_decision_quotes_the_recorded_search() -> None:
     found = search.searched(Store(recorded=RECORDED, live=RECORDED / "none").entries())
-    place = search.places(found, "admm")[0]
     text = (RECORDED.parent / "docs/decisions/0013-what-helps-admm.md").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    blocks = re.findall(r"<!-- search: (\S+), (\S+) -->(.*?)<!-- end -->", text, re.DOTALL)
+    assert len(blocks) == text.count("| change |") > 0
+    for names, epochs, table in blocks:
+        tasks = tuple(names.split("+"))
+        place = next(p for p in search.places(found, "admm") if p.epochs == float(epochs) and {*tasks} <= {*p.tasks})
+        rows = search.effects(found, place, tasks, "admm")
+        lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+        assert len(lines) == len(rows)
+        for line, row in zip(lines, rows, strict=True):
+            assert row.unseen is not None and row.chose.versus is not None and row.unseen.versus is not None
+            cells_of = [part.strip(" *") for part in line.strip("|").split("|")]
+            assert cells_of == [search.row_name(row, "admm"), signed_interval("kl", row.chose.versus.interval),
+                                signed_interval("kl", row.unseen.versus.interval), f"{row.p:.3f}"]
+            assert (" * |" in line) == row.chose.idle
+        chosen = [search.row_name(row, "admm") for row in search.choice(found, place, tasks, "admm")]
+        assert [line.split("**")[1] for line in lines if "**" in line] == chosen
+    place = search.places(found, "admm")[0]
     rows = search.effects(found, place, ("cola",), "admm")
-    assert len(lines) == len(rows)
-    for line, row in zip(lines, rows, strict=True):
-        assert row.unseen is not None and row.chose.versus is not None and row.unseen.versus is not None
-        cells_of = [part.strip(" *") for part in line.strip("|").split("|")]
-        assert cells_of == [search.row_name(row, "admm"), signed_interval("kl", row.chose.versus.interval),
-                            signed_interval("kl", row.unseen.versus.interval), f"{row.p:.3f}"]
     assert sum(bool(row.changes) and row.key[0] == "admm" for row in rows) == 15
     assert "Of fifteen changes" in text_of("admm").differs
-    chosen = [search.row_name(row, "admm") for row in search.choice(found, place, ("cola",), "admm")]
-    assert [line.split("**")[1] for line in lines if "**" in line] == chosen == ["refine_lr = 2"]
