@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,12 +124,14 @@ class Ray:
     def __init__(self, names: str = "ab") -> None:
         self.alive = dict.fromkeys(names, True)
         self.closed = False
+        self.late = 0  # asked for something after its shutdown: Ray itself would end the process
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": name, "Alive": alive, "NodeManagerAddress": name, "NodeManagerPort": 1,
                  "Resources": {"CPU": 1.0}} for name, alive in self.alive.items()]
 
     def get(self, reference: Callable[[], Any], timeout: float = 0) -> Any:
+        self.late += self.closed
         return reference()
 
     def wait(self, references: list[Callable[[], Any]], num_returns: int, timeout: float) -> None:
@@ -230,6 +233,45 @@ def test_cells_come_home_whole_though_a_node_dies(empty_store: Store) -> None:
     assert [text for text in hands.said if "its cell is made again" in text] == hands.said
     for run_id in ends:
         assert check(empty_store.open(run_id)).problems == []
+
+
+def test_a_node_that_never_says_hello_is_not_waited_for_and_ray_is_left_in_peace_afterwards(
+        empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray ends the whole process, its last words unsaid, when a thread asks it for something after its shutdown."""
+    monkeypatch.setattr("core.engines.cluster.POLL", 0.05)
+    ray, killed = Ray(), []
+    ray.kill = killed.append  # type: ignore[method-assign]
+
+    class HalfSilent(Nodes):
+        def _station(self, node: dict[str, Any]) -> Any:
+            actor = super()._station(node)
+            if node["NodeID"] == "b":
+                def hello() -> bytes:
+                    time.sleep(0.05)
+                    raise ray.exceptions.GetTimeoutError
+                actor.station.hello = hello
+            return actor
+
+    hands = HalfSilent(ray, empty_store, lambda name, cell: None)
+    ends = make(cells(), hands)
+    assert [e.error for e in ends.values()] == [None] * 6
+    assert ray.closed and ray.late == 0 and not any(thread.is_alive() for thread in hands._threads)
+    assert {actor.name for actor in killed} == {"a", "b"} and hands.said == []
+    time.sleep(0.2)
+    assert ray.late == 0
+
+
+def test_ray_is_not_shut_down_under_a_thread_that_does_not_come_back(empty_store: Store,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engines.cluster.KNOCK", 0.2)
+    ray, back = Ray(), threading.Event()
+    hands = Nodes(ray, empty_store, lambda name, cell: None)
+    hands._begin(back.wait, 20)
+    hands.close()
+    assert not ray.closed
+    back.set()
+    hands.close()
+    assert ray.closed
 
 
 def test_what_only_one_node_has_is_made_there_and_what_none_has_is_said(empty_store: Store) -> None:

@@ -8,6 +8,7 @@ pickles: our class by its name, our bytes as bytes; whoever can reach a cluster'
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import socket
@@ -37,6 +38,7 @@ KNOCK = 5.0  # seconds for a port to answer
 SETTINGS = b"\x04"
 GREETED = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + bytes(5)
 GREETING = 120.0  # seconds for a station to start and say its versions
+POLL = 1.0  # seconds after which a thread that waits for Ray looks whether we leave
 DEATHS = 3  # stations that a node may lose before it is left out
 START = "Start one: `ray start --head` here, `ray start --address=HOST:6379` on every other node (docs/cluster.md)."
 
@@ -85,6 +87,10 @@ def _named(node: dict[str, Any]) -> str:
     return f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
 
 
+class Leaving(Exception):
+    """We leave the cluster: a thread that waits for Ray stops waiting."""
+
+
 class Cluster:
     """Stations on all nodes that can be used: *jobs* on each, with *threads* threads, or an equal share of its cores.
 
@@ -103,6 +109,9 @@ class Cluster:
         self._deaths: Counter[str] = Counter()
         self._news: queue.Queue[News] = queue.Queue()
         self._born = 0
+        self._leaving = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._greeted: dict[str, Any] = {}  # actors that have not said hello yet, by worker
 
     @property
     def nobody(self) -> str:
@@ -127,20 +136,40 @@ class Cluster:
                     self._born += 1
                     name = f"{_named(node)} ({self._born})"
                     self._node[name] = node_id
-                    threading.Thread(target=self._greet, args=(name, node), daemon=True).start()
+                    self._begin(self._greet, name, node)
             end = time.monotonic() + GREETING
             while not self._living and self._node and time.monotonic() < end:
                 self._lock.wait(1.0)
             return list(self._living)
 
+    def _begin(self, work: Callable[..., None], *given: Any) -> None:
+        """Do *work* in a thread of its own."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(threading.Thread(target=work, args=given, daemon=True))
+        self._threads[-1].start()
+
+    def _get(self, reference: Any, seconds: float = math.inf) -> Any:
+        """What comes of *reference*, within *seconds*. Raises Leaving as soon as we leave: Ray ends a process of which
+        a thread asks it for something after its shutdown."""
+        end = time.monotonic() + seconds
+        while not self._leaving.is_set():
+            try:
+                return self.ray.get(reference, timeout=max(0.0, min(POLL, end - time.monotonic())))
+            except self.ray.exceptions.GetTimeoutError:
+                if time.monotonic() >= end:
+                    raise
+        raise Leaving
+
     def _greet(self, name: str, node: dict[str, Any]) -> None:
         """Start a station and hear its versions; one that differs leaves its node out."""
         actor, why, where = None, "", f"node {_named(node)}"
         try:
-            actor = self._station(node)
-            there = msgspec.msgpack.decode(self.ray.get(actor.hello.remote(), timeout=GREETING), type=Versions)
+            actor = self._greeted[name] = self._station(node)
+            there = msgspec.msgpack.decode(self._get(actor.hello.remote(), GREETING), type=Versions)
             if different := differs(self.here, there):
                 why = f"{where} has {different}"
+        except Leaving:
+            return
         except self.ray.exceptions.GetTimeoutError:
             why = f"{where} has no free core, or did not start within {GREETING:.0f} s"
         except Exception as error:  # it died, or SparseScope is not there to be imported
@@ -148,6 +177,7 @@ class Cluster:
             missing = "No module named 'core" in said
             why = f"{where} has no SparseScope on its PYTHONPATH" if missing else f"{where} failed ({said[:200]})"
         with self._lock:
+            self._greeted.pop(name, None)
             if not why:
                 self._living[name] = actor
             else:
@@ -176,7 +206,7 @@ class Cluster:
 
     def start(self, worker: str, cell: Cell) -> None:
         """Drive the station through the cell, in a thread."""
-        threading.Thread(target=self._drive, args=(worker, self._living[worker], cell), daemon=True).start()
+        self._begin(self._drive, worker, self._living[worker], cell)
 
     def _drive(self, worker: str, actor: Any, cell: Cell) -> None:
         errors = self.ray.exceptions
@@ -198,35 +228,35 @@ class Cluster:
         """Send what the cell starts from, have it made, fetch it."""
         if cell.spec.method != "dense":
             self._send(actor, cell)
-        end = msgspec.msgpack.decode(self.ray.get(actor.carry.remote(msgspec.msgpack.encode(cell))), type=End)
+        end = msgspec.msgpack.decode(self._get(actor.carry.remote(msgspec.msgpack.encode(cell))), type=End)
         if end.error is not None:
             return msgspec.structs.replace(end, error=f"{worker}: {end.error}", record=None)
         record = self._fetch(actor, cell)
-        self.ray.get(actor.forget.remote(cell.id))
+        self._get(actor.forget.remote(cell.id))
         return msgspec.structs.replace(end, record=record)
 
     def _send(self, actor: Any, cell: Cell) -> None:
         dense = dense_spec(cell.spec)
         checkpoint = find_checkpoint(dense, self.store)
-        if checkpoint is None or self.ray.get(actor.holds.remote(dense.run_id)):
+        if checkpoint is None or self._get(actor.holds.remote(dense.run_id)):
             return
         files = files_of(checkpoint.parent)
-        self.ray.get(actor.expect.remote(dense.run_id, msgspec.msgpack.encode(files)))
+        self._get(actor.expect.remote(dense.run_id, msgspec.msgpack.encode(files)))
         for file in files:
             sent = 0
             while sent < file.size:
                 data = piece(checkpoint.parent, file.name, sent)
-                self.ray.get(actor.add.remote(file.name, data))
+                self._get(actor.add.remote(file.name, data))
                 sent += len(data)
-        self.ray.get(actor.arrived.remote())
+        self._get(actor.arrived.remote())
 
     def _fetch(self, actor: Any, cell: Cell) -> Any:
-        files = msgspec.msgpack.decode(self.ray.get(actor.files.remote(cell.id)), type=list[File])
+        files = msgspec.msgpack.decode(self._get(actor.files.remote(cell.id)), type=list[File])
         with Arrival(self.store.live, cell.id, files) as arrival:
             for file in files:
                 got = 0
                 while got < file.size:
-                    data = self.ray.get(actor.piece.remote(cell.id, file.name, got))
+                    data = self._get(actor.piece.remote(cell.id, file.name, got))
                     if not data:
                         break  # said by `whole`
                     arrival.add(file.name, data)
@@ -257,7 +287,13 @@ class Cluster:
         with suppress(Exception):  # some are gone already; one that is busy cannot tidy up
             closing = [actor.close.remote() for actor in self._living.values()]
             self.ray.wait(closing, num_returns=len(closing), timeout=KNOCK)
-        for actor in self._living.values():
+        self._leaving.set()
+        for actor in [*self._living.values(), *self._greeted.copy().values()]:
             self._kill(actor)
         self._living.clear()
-        self.ray.shutdown()
+        end = time.monotonic() + KNOCK
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        # Whoever is still inside Ray would take the process along: it then leaves the cluster when it ends by itself.
+        if not any(thread.is_alive() for thread in self._threads):
+            self.ray.shutdown()
