@@ -4,6 +4,7 @@ and what was asked for, or it does not come; what a node lacks, differs in or ta
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import socket
 import sys
@@ -272,6 +273,25 @@ def test_ray_is_not_shut_down_under_a_thread_that_does_not_come_back(empty_store
     back.set()
     hands.close()
     assert ray.closed
+
+
+def test_what_ray_prints_of_its_nodes_is_not_among_the_results(tmp_path: Path, cli: Any,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noisy(Nodes):
+        def __init__(self, ray: Ray, store: Store, *rest: Any) -> None:
+            super().__init__(ray, store, lambda name, cell: None)
+
+        def workers(self) -> list[str]:
+            print("(raylet) Raylet is terminated.")
+            return super().workers()
+
+    monkeypatch.setattr(cluster_module, "connect", lambda address: Ray())
+    monkeypatch.setattr(cluster_module, "Cluster", Noisy)
+    file = tmp_path / "one.toml"
+    file.write_text('[[runs]]\ntask = "agreement"\nmodel = "tiny"\nmethod = "magnitude"\n')
+    done = cli("sweep", str(file), "--engine", "ray", "--json")
+    assert done.exit_code == 0 and ["error" in row for row in json.loads(done.stdout)] == [False]
+    assert "(raylet) Raylet is terminated." in done.stderr
 
 
 def test_what_only_one_node_has_is_made_there_and_what_none_has_is_said(empty_store: Store) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +128,9 @@ def _by_hands(planned: list[Planned], store: Store, data_dir: Path | None, threa
 
         jobs = min(jobs, len(cells))
         hands = Processes(jobs, threads or max(1, (os.cpu_count() or 1) // jobs), store, data_dir)
-    ends = make(cells, hands, *_tellers(len(cells)))
+    # Ray prints what it hears of its nodes to stdout, where only the results belong.
+    with redirect_stdout(sys.stderr) if engine == "ray" else nullcontext():
+        ends = make(cells, hands, *_tellers(len(cells)))
     return [_outcome(p, ends[p.spec.run_id]) for p in planned if p.spec.run_id in ends]
 
 
