@@ -11,8 +11,4 @@ deck = deck_list.asked() if st.query_params.get("notes") == "1" else None
 if deck is not None and deck.slides:
     speaker.show(deck, st.query_params["deck"])
 else:
-    left, right = st.columns([5, 6], gap="large")
-    with left:
-        deck_list.listed()
-    with right:
-        deck_list.mine()
+    deck_list.draw()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import demo
 from core.decks import DECKS, files, named, packed, shipped
@@ -30,21 +31,42 @@ def asked() -> Deck | None:
         return None
 
 
-def listed() -> None:
-    """Every deck that comes along: what it is, and how long."""
-    for name in DECKS:
-        deck = shipped(name, frozenset(PAGES))
-        with st.container(border=True, gap="small"):
-            st.markdown(f"**{links.plain(deck.title)}** :gray[{_length(deck)}]")
-            if deck.words:
-                st.caption(links.plain(deck.words))
-            with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-                _ways(deck, name)
-                with st.popover("Slides", key=f"deck.slides.{name}", type="tertiary"), \
-                        st.container(key=f"slides-{name}"):
-                    _slides(deck, name)
-                st.button("Copy into mine", key=f"deck.copy.{name}", type="tertiary", on_click=decks.keep, args=(deck,))
+def draw() -> None:
+    """The decks that come along and the one that is being built: beside each other once that one has slides, else two
+    in a row, and the empty one at the end."""
+    _from_link()
+    if decks.built().slides:
+        left, right = st.columns([5, 6], gap="large")
+        with left:
+            _listed(1)
+        with right:
+            _mine()
+    else:
+        with _listed(2):
+            _mine()
+
+
+def _listed(across: int) -> DeltaGenerator:
+    """Every deck that comes along, so many side by side; under them the keys. Returns the place after the last one."""
+    places = [place for _ in range(-(-len(DECKS) // across)) for place in st.columns(across)]
+    for name, place in zip(DECKS, places, strict=False):
+        with place, st.container(border=True, gap="small", height="stretch"):
+            _card(name)
     st.caption(KEYS)
+    return [*places, st.container()][len(DECKS)]
+
+
+def _card(name: str) -> None:
+    """A deck: what it is, how long, and the ways into it."""
+    deck = shipped(name, frozenset(PAGES))
+    st.markdown(f"**{links.plain(deck.title)}** :gray[{_length(deck)}]")
+    if deck.words:
+        st.caption(links.plain(deck.words))
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        _ways(deck, name)
+        with st.popover("Slides", key=f"deck.slides.{name}", type="tertiary"), st.container(key=f"slides-{name}"):
+            _slides(deck, name)
+        st.button("Copy into mine", key=f"deck.copy.{name}", type="tertiary", on_click=decks.keep, args=(deck,))
 
 
 def _length(deck: Deck) -> str:
@@ -71,9 +93,8 @@ def _ways(deck: Deck, word: str) -> None:
                    type="tertiary")
 
 
-def mine() -> None:
+def _mine() -> None:
     """The deck that is being built: its slides in order, and how it leaves."""
-    _from_link()
     deck = decks.built()
     st.header("Your deck", anchor=False)
     if not deck.slides:
