@@ -129,12 +129,12 @@ def _kept(found: Sequence[Side]) -> list[tuple[str, float]]:
 
 
 def _heading(where: str, found: Sequence[Side]) -> str:
-    """How much the first run keeps, and how much the one that is furthest from it."""
-    first, *others = _kept(found) or [("", 0.0)]
-    if not others:
+    """How much the run that is furthest from the first keeps, as a share of what that one keeps."""
+    (name, energy), *others = _kept(found) or [("", 0.0)]
+    if not others or not energy:
         return f"{where}, as each run keeps it."
-    far = max(others, key=lambda one: abs(one[1] - first[1]))
-    return f"{where}: {first[0]} keeps {style.percent(first[1])} of the energy (Σw²), {far[0]} {style.percent(far[1])}."
+    far, most = max(others, key=lambda one: abs(one[1] - energy))
+    return f"{where}: {far} keeps {style.percent(most / energy)} of the energy (Σw²) that {name} keeps."
 
 
 def _claim(where: str, found: Sequence[Side]) -> str:
