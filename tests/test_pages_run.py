@@ -182,7 +182,7 @@ def test_a_finished_run_is_opened_or_made_again(monkeypatch: pytest.MonkeyPatch,
     assert len(films(app)) == 1  # with its end now
     scored = read_header(empty_store.live / RUN).results
     assert scored is not None and scored.final is not None and scored.dense is not None
-    assert f"This run was made on this machine: it scores {scored.final:.3f}, dense {scored.dense:.3f}." in \
+    assert f"Made on this machine: it scores {scored.final:.3f}, dense {scored.dense:.3f}." in \
         " ".join(m.value for m in app.markdown)
     press(app, "Make it again")
     assert tickets.waiting(empty_store)[0][0].again
@@ -192,10 +192,10 @@ def test_what_the_form_asks_for_is_said_at_once_where_it_comes_recorded(monkeypa
                                                                         empty_store: Store) -> None:
     make_run(empty_store.recorded, id=RUN, parent=make_dense(empty_store.recorded))
     app = open_page(monkeypatch, empty_store, "run")
-    assert "This run comes recorded: it scores " in " ".join(m.value for m in app.markdown)
+    assert "Recorded: it scores " in " ".join(m.value for m in app.markdown)
     assert "Start" in [b.label for b in app.button] and "ADMM trace" in [c.value for c in app.caption]
     other = open_page(monkeypatch, empty_store, "run", seed="3")
-    assert "comes recorded" not in " ".join(m.value for m in other.markdown)
+    assert "Recorded: " not in " ".join(m.value for m in other.markdown)
 
 
 def test_a_recorded_run_of_that_name_is_not_taken_for_the_live_one(monkeypatch: pytest.MonkeyPatch,

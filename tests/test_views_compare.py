@@ -177,8 +177,7 @@ def test_kept_energy_is_a_plain_sum(three: list[Run]) -> None:
     table = view.table
     a, *others = table["kept energy"]
     far = max(range(2), key=lambda i: abs(others[i] - a))
-    assert view.heading == (f"Layer 1 · query: {'BC'[far]} keeps {style.percent(others[far] / a)} of the energy (Σw²) "
-                            "that A keeps.")
+    assert view.heading == f"Layer 1 · query: {'BC'[far]} keeps {style.percent(others[far] / a)} of A's energy (Σw²)."
     for run, said in zip(three, table["kept energy"], strict=True):
         assert run.parent is not None
         dense, mask = run.parent.weight(QUERY), run.mask(QUERY)

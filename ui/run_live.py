@@ -53,7 +53,7 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
     st.code(asking.command(given), language="bash", wrap_lines=True)
     records = [entry.record for entry in frame.entries() if entry.record is not None]
     found = estimates.estimate(store, spec, records)
-    st.caption(links.plain(expectation(found)))
+    st.caption(links.plain(expectation(found, spec.run_id)))
     done = asking.finished(store, spec.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Make it again" if done else "Start", type="primary", key="run.start", on_click=_do,
@@ -64,16 +64,18 @@ def begin(given: Mapping[str, Any], spec: RunSpec) -> None:
     if there is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(links.plain(outcome(there, done)), width="content")
-            _open(there.id)
+            _open(there.id, done)
 
 
-def _open(run: str) -> None:
+def _open(run: str, mine: bool = True) -> None:
+    """The pages that show *run*, and if it is *mine* the one that compares it with what was made before it."""
     entry = cache.store().find(run)
     if entry is not None and entry.record is not None and has_film(entry.record):
         frame.link("watch", "Film", run=run)
     frame.link("weights", "Weights", run=run)
     frame.link("trace", "ADMM trace", run=run)
-    comparing.link_mates(run)
+    if mine:
+        comparing.link_mates(run)
 
 
 def asked() -> LiveStatus | None:

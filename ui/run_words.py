@@ -22,13 +22,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def expectation(estimate: Estimate) -> str:
-    """What to expect, and from which measurement."""
+def expectation(estimate: Estimate, run_id: str = "") -> str:
+    """What to expect of the run *run_id*, and from which measurement: of itself, or of one like it."""
     if estimate.seconds is None:
         time = f"How long it takes is not known: {estimate.source}."
     else:
-        whose = estimate.source if estimate.like is None else f"{named(estimate.like)}, {estimate.source}"
-        time = f"About {duration(estimate.seconds)}, and a few seconds to start, by {whose}."
+        like = estimate.like
+        whose = f"by {estimate.source}" if like is None else f"as {estimate.source}" if like.id == run_id \
+            else f"by {named(like)}, {estimate.source}"
+        time = f"About {duration(estimate.seconds)}, and a few seconds to start, {whose}."
     if estimate.dense_seconds is None:
         time += " The dense parent is made first: how long that takes is not known."
     elif estimate.dense_seconds:
@@ -40,7 +42,7 @@ def expectation(estimate: Estimate) -> str:
 
 def outcome(record: RunRecord, mine: bool) -> str:
     """What the very run that the form asks for came to, *mine*: made on this machine, not recorded elsewhere."""
-    text = "This run was made on this machine" if mine else "This run comes recorded"
+    text = "Made on this machine" if mine else "Recorded"
     found = record.results
     if found is None or found.final is None:
         return f"{text}."

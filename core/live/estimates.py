@@ -67,7 +67,7 @@ def _nearest(store: Store, spec: RunSpec, records: Sequence[RunRecord]) -> RunRe
             and (r.spec.method == "dense") == (spec.method == "dense")]
 
     def closeness(r: RunRecord) -> tuple[bool | str, ...]:
-        return (r.spec.method == spec.method, r.spec.train_examples == spec.train_examples,
+        return (r.id == spec.run_id, r.spec.method == spec.method, r.spec.train_examples == spec.train_examples,
                 (store.live / r.id).is_dir(), r.spec.pattern == spec.pattern, r.created)
 
     return max(able, key=closeness, default=None)

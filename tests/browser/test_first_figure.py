@@ -50,6 +50,11 @@ def test_the_box_of_a_long_pattern_shows_all_of_it(chrome: Any, address: str) ->
         assert cut(page) == [] and page.get_by_text("At unstructured:0.5, ").count() == 1
 
 
+def test_a_search_is_laid_out_once(chrome: Any, address: str) -> None:
+    with opened(chrome, f"{address}/accuracy?view=helps&task=cola") as page:
+        assert complaints(page) == [] and grown(page) == [] and words(page) <= FULL["accuracy"]
+
+
 @pytest.mark.parametrize("query", [
     "", "?task=entailment&model=minilm-l6&method=taylor&pattern=neurons:0.5", "?method=admm&pattern=library:4x4:8:16"])
 def test_what_a_run_is_begins_with_six_fields_in_one_row(chrome: Any, address: str, query: str) -> None:

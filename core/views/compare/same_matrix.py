@@ -134,7 +134,7 @@ def _heading(where: str, found: Sequence[Side]) -> str:
     if not others or not energy:
         return f"{where}, as each run keeps it."
     far, most = max(others, key=lambda one: abs(one[1] - energy))
-    return f"{where}: {far} keeps {style.percent(most / energy)} of the energy (Σw²) that {name} keeps."
+    return f"{where}: {far} keeps {style.percent(most / energy)} of {name}'s energy (Σw²)."
 
 
 def _claim(where: str, found: Sequence[Side]) -> str:

@@ -19,7 +19,7 @@ from core.views.drawing.view import View
 from core.views.scores.chart import CONSTANT, IDLE_MARK, place_words
 from core.views.scores.whiskers import whiskers
 
-ROW, EDGES = 34, 118  # pixels a row, and over and under them all
+ROW, EDGES = 34, 120  # pixels a row, and over and under them all
 IDLE_WORDS = " \N{MULTIPLICATION X}"  # after the name of a method that does not beat the constant answer
 
 
@@ -50,7 +50,7 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     ends = [v * scale for r in rows if r.versus for v in (r.versus.interval.low, r.versus.interval.high)] + [0.0]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     figure = build(data, {
-        "margin": {"l": 230, "r": 24, "t": 34, "b": 56}, "showlegend": len(data) > 1,
+        "margin": {"l": 230, "r": 24, "t": 44, "b": 76}, "showlegend": len(data) > 1,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(reference.partition("+")[0]), "width": 2}, "layer": "below"}],

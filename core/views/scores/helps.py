@@ -23,10 +23,10 @@ from core.views.scores.chart import place_words
 from core.views.scores.forest import IDLE_WORDS, idle_mark
 from core.views.scores.whiskers import whiskers
 
-ROW, EDGES = 30, 118  # pixels a row, and over and under them all
+ROW, EDGES = 30, 120  # pixels a row, and over and under them all
 WIDE = 34  # letters of a name that stand on one line
 ASIDE = 0.17  # of a row: the dots a little above its middle, the diamonds below
-CHOSE, UNSEEN = "examples that the search chooses by", "examples that nothing is chosen by"
+CHOSE, UNSEEN = "seen by the search", "never seen"
 CHOSEN, OTHERS = "chosen", "other methods"
 BAND = style.faded(style.ACCENT, 0.16)  # behind what is chosen
 SMALL_PRINT = (
@@ -63,7 +63,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                     _marks(rows, names, quantity, method, unseen=True),
                     *([dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else []),
                     *idle_mark(row.chose for row in rows)], {
-        "margin": {"l": 246, "r": 24, "t": 34, "b": 56}, "showlegend": True,
+        "margin": {"l": 280, "r": 24, "t": 44, "b": 76}, "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(method), "width": 2}, "layer": "below"},
