@@ -167,6 +167,29 @@ def test_the_page_shows_it_beside_the_other_views(store: Store, monkeypatch: pyt
     assert not one.error and "RTE" in said_by(one) and '"loss' in one.get("plotly_chart")[0].proto.spec.lower()
 
 
+def test_a_dense_model_that_learnt_nothing_is_named(found: search.Searched, tmp_path: Path, cli: Any,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    place, = search.places(found, "admm")
+    assert search.untaught(found, place, ("cola", "rte"), "admm") == []
+    assert "the dense model itself" not in helps.helps(found, place, ("cola", "rte"), "admm").claim
+    made = makers.empty_store(tmp_path)
+    for task, far in (("cola", 0.0), ("rte", 2.0)):
+        same = {"task": task, "dev_examples": N, "split": HELD_OUT, "epochs": 2.0}
+        first = said(far, 3)
+        first[:, 0] += 3.0 * (far > 0)  # one answer to everything
+        dense = plant(made.recorded, first, LABELS, method="dense", pattern="dense", **same)
+        for change in ({}, {"lr": 2e-4}):
+            plant(made.recorded, first + 0.1, LABELS, parent=dense, pattern="1:4", method="admm", **same, **change)
+    flat = search.searched(made.entries())
+    place, = search.places(flat, "admm")
+    assert search.untaught(flat, place, ("cola", "rte"), "admm") == ["rte"]
+    assert helps.helps(flat, place, ("cola", "rte"), "admm").claim.endswith(
+        "On RTE the dense model itself does not clearly beat a constant answer: there, to be near it says little.")
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(made.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(made.live))
+    assert cli("helps").stdout.endswith("does not clearly beat a constant answer on rte.\n")
+
+
 def test_a_change_without_words_of_its_own_keeps_its_name() -> None:
     assert words.effect_phrase("admm", (("share", "0.25"), ("dual", "false"))) == "ADMM for 0.25 of the steps, no dual"
     assert words.effect_phrase("admm", (("dual", "false"), ("rho_end", "2"))) == "dual = false, rho_end = 2"

@@ -11,7 +11,18 @@ from core.errors import InputError, unknown
 from core.evidence import words
 from core.evidence.estimates import Judged
 from core.evidence.quantities import KL, QUANTITIES
-from core.evidence.search import SEARCHED, Effect, Place, Searched, choice, effects, places, row_name, searched
+from core.evidence.search import (
+    SEARCHED,
+    Effect,
+    Place,
+    Searched,
+    choice,
+    effects,
+    places,
+    row_name,
+    searched,
+    untaught,
+)
 from core.methods import entry_of
 from core.runs.store import default_store
 
@@ -56,6 +67,8 @@ def helps_command(method: str, tasks: tuple[str, ...], pattern: str | None, epoc
     click.echo(f"{', '.join(at)}, {place.model}, {place.pattern}, {place.budget}: {words.in_words(quantity)}, "
                f"less that of {words.name_of(name, trained=True)} by itself")
     click.echo(table(HEADERS, [_cells(row, name, quantity, row.key in chosen) for row in rows]))
+    if doubtful := untaught(found, place, at, name):
+        click.echo(f"\nThe dense model itself does not clearly beat a constant answer on {', '.join(doubtful)}.")
 
 
 def _place(found: Searched, method: str, pattern: str | None, epochs: float | None) -> Place:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from core.errors import InputError
 from core.evidence import words
 from core.evidence.cells import Cell, cells
-from core.evidence.estimates import Judged, judged
+from core.evidence.estimates import Judged, constant, dense_of, estimate, judged
 from core.evidence.groups import Group, groups, settings
-from core.evidence.quantities import KL, LOSS, QUANTITIES
+from core.evidence.quantities import KL, LOSS, QUANTITIES, SCORE
 from core.evidence.ways import DENSE
 from core.methods import METHODS, entry_of
 from core.methods.knobs import knobs_of, make_knobs
@@ -149,6 +149,14 @@ def helped(kl: Sequence[Effect], loss: Sequence[Effect], method: str) -> list[Ef
 def choice(found: Searched, place: Place, tasks: Sequence[str], method: str) -> list[Effect]:
     """`helped` on *tasks*."""
     return helped(effects(found, place, tasks, method, KL), effects(found, place, tasks, method, LOSS), method)
+
+
+def untaught(found: Searched, place: Place, tasks: Sequence[str], method: str) -> list[str]:
+    """Those of *tasks* whose dense model itself does not clearly beat the best constant answer, where the search
+    chooses: what stays near it need not have learnt the task."""
+    rows = _ways(found.chose, place, tasks, (method, ()), SCORE)
+    dense = [dense_of(group) for group in rows.get((method, ()), ())]
+    return [one.spec.task for one in dense if estimate((one,), SCORE).interval.low <= constant(one, SCORE)]
 
 
 def row_name(effect: Effect, method: str, spoken: bool = False) -> str:

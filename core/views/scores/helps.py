@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.evidence import words
 from core.evidence.estimates import Judged
 from core.evidence.quantities import KL, QUANTITIES
-from core.evidence.search import Effect, Place, Searched, choice, effects, row_name
+from core.evidence.search import Effect, Place, Searched, choice, effects, row_name, untaught
 from core.statistics.interval import Interval
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, dot, swatch, words_only
@@ -75,7 +75,8 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                   "ticktext": [name.replace(": ", ":<br>") if len(name) > WIDE else name for name in spoken],
                   "range": [-0.6, len(rows) - 0.4]},
     }, EDGES + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
-    return View(_claim(rows, chosen, tried, place, tasks, method, title), figure, None,
+    claim = _claim(rows, chosen, tried, place, tasks, method, title) + _doubt(untaught(found, place, tasks, method))
+    return View(claim, figure, None,
                 _alt(rows, spoken, place, tasks, title, quantity), frame_of(rows, names, quantity),
                 "Judge by another quantity above: does the order hold?", heading=_heading(chosen, tried, title, place))
 
@@ -123,6 +124,14 @@ def _claim(rows: Sequence[Effect], chosen: Sequence[Effect], tried: int, place: 
     idle = [row_name(row, method, spoken=True) for row in reversed(rows) if row.chose.idle]
     text += f" No better than a constant answer (\N{MULTIPLICATION X}): {'; '.join(idle)}." if idle else ""
     return f"{text} {words.rests_on(rows[0].chose.value).capitalize()}."
+
+
+def _doubt(tasks: Sequence[str]) -> str:
+    """What to think of tasks that the dense model itself has not learnt."""
+    if not tasks:
+        return ""
+    return (f" On {' and '.join(map(style.task_title, tasks))} the dense model itself does not clearly beat a constant "
+            "answer: there, to be near it says little.")
 
 
 def _alt(rows: Sequence[Effect], names: Sequence[str], place: Place, tasks: Sequence[str], title: str,
