@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.methods.cards import text_of
 from core.runs.store import Store
 from core.specs.resolving import resolve
 from core.tasks import HELD_OUT
+from core.views.drawing.style import GREY, colour
 from core.views.scores import helps
 from tests import makers
 from tests.opening import charts, open_page
@@ -121,6 +123,10 @@ def test_a_larger_loss_rules_a_change_out(found: search.Searched) -> None:
     assert worse.chose.versus is not None and worse.chose.versus.interval.low > 0
     as_if = [search.Effect(kl[0].key, worse.chose, None, worse.p)]
     assert search.helped(kl, as_if, "admm") == [row for row in search.helped(kl, loss, "admm") if row != kl[0]]
+    best = search.helped(kl, loss, "admm")[0]
+    blank = replace(best, chose=replace(best.chose, idle=True))  # no better than a constant answer
+    assert search.helped([blank if row is best else row for row in kl], loss, "admm") == \
+        search.helped(kl, loss, "admm")[1:]
 
 
 def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.Searched, store: Store, cli: Any,
@@ -131,9 +137,11 @@ def test_the_picture_says_both_and_draws_what_the_command_prints(found: search.S
     assert "1 of them still do" in view.claim
     assert view.heading.startswith("At 1:4, a dense start helps ADMM in training most: it has ")
     assert view.figure is not None
-    dots, diamonds, others, chosen = view.figure.data
-    assert [t.name for t in view.figure.data[2:]] == [helps.OTHERS, helps.CHOSEN]
-    assert not any(x is not None for x in (*others.x, *chosen.x))
+    dots, diamonds, *meanings = view.figure.data
+    assert not dots.showlegend and not diamonds.showlegend
+    assert [t.name for t in meanings] == [helps.CHOSE, helps.UNSEEN, helps.OTHERS, helps.CHOSEN]
+    assert all(list(t.x) == [None] for t in meanings)
+    assert [t.marker.color for t in meanings[:3]] == [colour("admm"), colour("admm"), GREY]
     bands = [shape for shape in view.figure.layout.shapes if shape.type == "rect"]
     rows = dict(zip(view.figure.layout.yaxis.ticktext, view.figure.layout.yaxis.tickvals, strict=True))
     assert {(s.y0, s.y1) for s in bands} == {(rows[name] - 0.5, rows[name] + 0.5)
@@ -183,6 +191,8 @@ def test_a_dense_model_that_learnt_nothing_is_named(found: search.Searched, tmp_
     flat = search.searched(made.entries())
     place, = search.places(flat, "admm")
     assert search.untaught(flat, place, ("cola", "rte"), "admm") == ["rte"]
+    assert helps.helps(flat, place, ("rte",), "admm").heading == helps.NOTHING
+    assert helps.helps(flat, place, ("cola", "rte"), "admm").heading != helps.NOTHING
     assert helps.helps(flat, place, ("cola", "rte"), "admm").claim.endswith(
         "On RTE the dense model itself does not clearly beat a constant answer: there, to be near it says little.")
     monkeypatch.setenv("SPARSESCOPE_CACHED", str(made.recorded))

@@ -43,8 +43,8 @@ def helps_command(method: str, tasks: tuple[str, ...], pattern: str | None, epoc
 
     Every change that was tried, and every other method, against METHOD by itself at the same budget: paired differences
     with their 95 % intervals, on examples held out of train. A search chooses by the first column; the unseen
-    examples are a last look. A plus marks what it would choose: clearly nearer to dense, and no clearly larger loss; a
-    star what is no better than the best constant answer.
+    examples are a last look. A plus marks what it would choose: clearly nearer to dense, no clearly larger loss, and
+    better than the best constant answer; a star what is not.
 
     \b
     Example:

@@ -140,10 +140,11 @@ def effects(found: Searched, place: Place, tasks: Sequence[str], method: str, qu
 
 def helped(kl: Sequence[Effect], loss: Sequence[Effect], method: str) -> list[Effect]:
     """Of *kl*, the changes to *method* that its search would choose: clearly nearer to dense after Holm's correction,
-    and not clearly worse in *loss*; best first. Nothing but the examples that choose has a say."""
+    not clearly worse in *loss*, and better than the best constant answer; best first. Nothing but the examples that
+    choose has a say."""
     worse = {e.key for e in loss if e.chose.versus is not None and e.chose.versus.interval.low > 0}
     return [e for e in kl if e.key[0] == method and e.chose.versus is not None and e.chose.versus.interval.value < 0
-            and e.p < 1 - LEVEL and e.key not in worse]
+            and e.p < 1 - LEVEL and e.key not in worse and not e.chose.idle]
 
 
 def choice(found: Searched, place: Place, tasks: Sequence[str], method: str) -> list[Effect]:

@@ -75,10 +75,10 @@ def swatch(name: str, colour: str) -> Part:
             "marker": {"symbol": "square", "size": 13, "color": colour}}
 
 
-def dot(name: str, symbol: str = "circle") -> Part:
-    """A legend entry that no trace stands for: a grey mark, what *symbol* means in any colour."""
+def dot(name: str, symbol: str = "circle", colour: str = style.GREY) -> Part:
+    """A legend entry that no trace stands for: a mark; in grey, what *symbol* means in any colour."""
     return {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": name, "showlegend": True,
-            "marker": {"symbol": symbol, "size": 11, "color": style.GREY, "line": {"width": 2, "color": style.GREY}}}
+            "marker": {"symbol": symbol, "size": 11, "color": colour, "line": {"width": 2, "color": colour}}}
 
 
 def words_only(claim: str, table: pd.DataFrame | None = None, heading: str = "") -> View:

@@ -28,6 +28,7 @@ WIDE = 34  # letters of a name that stand on one line
 ASIDE = 0.17  # of a row: the dots a little above its middle, the diamonds below
 CHOSE, UNSEEN = "seen by the search", "never seen"
 CHOSEN, OTHERS = "chosen", "other methods"
+NOTHING = "The dense model itself does not clearly beat a constant answer: here nothing can be told."
 BAND = style.faded(style.ACCENT, 0.16)  # behind what is chosen
 SMALL_PRINT = (
     "Every row has the same budget: the same dense model, the same examples to train on, the same epochs; where a step "
@@ -58,11 +59,11 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     title = words.name_of(method, trained=True)
     tried = sum(bool(row.changes) and row.key[0] == method for row in rows)
     side = "right" if QUANTITIES[quantity].more else "left"
-    others = any(row.key[0] != method for row in rows)
+    others, own = any(row.key[0] != method for row in rows), style.colour(method)
     figure = build([_marks(rows, names, quantity, method, unseen=False),
                     _marks(rows, names, quantity, method, unseen=True),
-                    *([dot(OTHERS)] if others else []), *([swatch(CHOSEN, BAND)] if picked else []),
-                    *idle_mark(row.chose for row in rows)], {
+                    dot(CHOSE, colour=own), dot(UNSEEN, "diamond-open", own), *([dot(OTHERS)] if others else []),
+                    *([swatch(CHOSEN, BAND)] if picked else []), *idle_mark(row.chose for row in rows)], {
         "margin": {"l": 280, "r": 24, "t": 44, "b": 76}, "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
@@ -75,10 +76,11 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                   "ticktext": [name.replace(": ", ":<br>") if len(name) > WIDE else name for name in spoken],
                   "range": [-0.6, len(rows) - 0.4]},
     }, EDGES + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
-    claim = _claim(rows, chosen, tried, place, tasks, method, title) + _doubt(untaught(found, place, tasks, method))
-    return View(claim, figure, None,
+    blank = untaught(found, place, tasks, method)
+    return View(_claim(rows, chosen, tried, place, tasks, method, title) + _doubt(blank), figure, None,
                 _alt(rows, spoken, place, tasks, title, quantity), frame_of(rows, names, quantity),
-                "Judge by another quantity above: does the order hold?", heading=_heading(chosen, tried, title, place))
+                "Judge by another quantity above: does the order hold?",
+                heading=_heading(chosen, tried, title, place) if len(blank) < len(tasks) else NOTHING)
 
 
 def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: str, unseen: bool) -> Part:
@@ -89,7 +91,7 @@ def _marks(rows: Sequence[Effect], names: Sequence[str], quantity: str, method: 
     scale = QUANTITIES[quantity].scale
     colours = [style.colour(method) if row.key[0] == method else style.GREY for _, row, _ in listed]
     return {
-        "type": "scatter", "mode": "markers", "name": UNSEEN if unseen else CHOSE,
+        "type": "scatter", "mode": "markers", "name": UNSEEN if unseen else CHOSE, "showlegend": False,
         "x": [scale * one.value for one in intervals], "y": [i + (-ASIDE if unseen else ASIDE) for i, _, _ in listed],
         "error_x": whiskers(intervals, scale, thickness=1 if unseen else 2, width=4, color=style.GREY),
         "marker": {"size": 10 if unseen else 12, "color": colours, "line": {"width": 2, "color": colours},
