@@ -32,6 +32,7 @@ from ui import cache, damaged, keys, known, lesson_strip, links, saving, stage
 from ui.cache import cached, cached_cells, cached_evidence, cached_over, cached_search, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
+from ui.stage import menu
 
 if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
@@ -333,9 +334,4 @@ def draw(make: Callable[..., View], run: Run, *args: Any, key: str, small: str =
 
 def link(page: str, label: str, **query: str) -> None:
     """A link to another page with the choices it needs; plain words where there is no navigation (a page alone)."""
-    from streamlit.errors import StreamlitAPIException
-
-    try:
-        st.page_link(PAGES[page].file, label=label, query_params=query)
-    except (StreamlitAPIException, KeyError):
-        st.caption(label)
+    menu.page_link(page, label, query)

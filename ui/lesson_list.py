@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from core.lab import reading_group
 from core.lessons import LESSONS
@@ -11,7 +10,7 @@ from core.lessons.base import Act, Lesson
 from core.views.touch import announcing
 from ui import cache, frame, links
 from ui.lesson_strip import query
-from ui.pages import PAGES
+from ui.stage import menu
 
 
 def lessons() -> None:
@@ -72,16 +71,9 @@ def _known(lesson: Lesson) -> None:
         with right:
             st.header("What next", anchor=False)
             for way in lesson.onward:
-                _page_link(way.page, way.words, way.state)
+                menu.page_link(way.page, way.words, way.state)
 
 
 def _link(lesson: Lesson, place: int, label: str, icon: str | None) -> None:
     step = lesson.steps[place]
-    _page_link(step.page, label, query(lesson, step), icon)
-
-
-def _page_link(page: str, label: str, asked: dict[str, str], icon: str | None = None) -> None:
-    try:
-        st.page_link(PAGES[page].file, label=label, icon=icon, query_params=asked)
-    except (StreamlitAPIException, KeyError):  # a page run alone has no navigation
-        st.caption(label)
+    menu.page_link(step.page, label, query(lesson, step), icon)
