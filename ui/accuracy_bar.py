@@ -54,8 +54,8 @@ def choose() -> tuple[str, str, chart.Asked | Tried | None]:
         with slot:
             if view == HELPS:
                 tasks = list(dict.fromkeys(task for place in tried for task in place.tasks))
-                means = [AVERAGE] if len(tasks) > 1 else []
-                task = _task([*means, *tasks], [*means, *tasks][0], "all its tasks")
+                options = [AVERAGE, *tasks] if len(tasks) > 1 else tasks
+                task = _task(options, options[0], "all its tasks")
             elif view == ERROR:
                 return view, _task([AVERAGE, *dict.fromkeys(task for task, _ in judged)], AVERAGE, "all tasks"), None
             else:

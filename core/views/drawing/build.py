@@ -69,6 +69,11 @@ def legend_below() -> Part:
     return {"y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
 
 
+def legend_above() -> Part:
+    """A legend along the upper edge of the plot."""
+    return {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"}
+
+
 def swatch(name: str, colour: str) -> Part:
     """A legend entry that no trace of the figure stands for: a square of *colour*."""
     return {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": name, "showlegend": True,

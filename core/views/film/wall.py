@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.runs.filmed import PRUNED, Filmed, filmed
+from core.runs.filmed import PRUNED, Filmed, Frame, filmed
 from core.runs.names import layer_of, matrix_words, part_of
 from core.runs.store import Run
 from core.views.drawing import maps, style
@@ -84,6 +84,12 @@ def _read(run: Run) -> list[Filmed]:
     return [found for m in run.record.matrices if (found := filmed(run, m.name)).frames]
 
 
+def corner(found: Filmed, frame: Frame, rows: int, columns: int) -> Codes:
+    """Codes of the first weights of *frame*, at most *rows* x *columns*; what is pruned is grey once W obeys."""
+    mask = frame.mask[:rows, :columns] if frame.mask is not None and frame.phase in PRUNED else None
+    return style.diverging_codes(frame.w[:rows, :columns], found.limit, mask)
+
+
 def _side(found: Sequence[Filmed], size: int) -> _Side:
     line = found[0].frames
     ends = [k for k, f in enumerate(line) if f.phase in ("dense", "hard-pruned", "final")]
@@ -93,10 +99,8 @@ def _side(found: Sequence[Filmed], size: int) -> _Side:
         for at, k in enumerate(kept):
             if k >= len(matrix.frames):
                 continue
-            frame = matrix.frames[k]
-            corner = frame.w[:size, :size]
-            mask = frame.mask[:size, :size] if frame.mask is not None and frame.phase in PRUNED else None
-            codes[at, n, :corner.shape[0], :corner.shape[1]] = style.diverging_codes(corner, matrix.limit, mask)
+            drawn = corner(matrix, matrix.frames[k], size, size)
+            codes[at, n, :drawn.shape[0], :drawn.shape[1]] = drawn
     moments = [line[k] for k in kept]
     return _Side(Timeline(tuple(f.phase for f in moments), tuple(f.step for f in moments)), codes,
                  tuple(f.matrix for f in found))

@@ -34,7 +34,7 @@ AXES = {ZEROS: "zeros", BITS: "bits per weight"}  # what x may be, as the link s
 STORY = ("magnitude", "asp", "admm-layer", "admm")  # the lines in colour when nothing was chosen
 AVERAGE = "average"  # in place of a task
 CONSTANT = "constant answer"
-IDLE_MARK = "x-thin"
+IDLE_MARK, IDLE_SAYS = "x-thin", f"not above {CONSTANT}"
 CROWD = 8  # names that the margin holds without their leaders tangling; beyond, grey lines share one
 ASIDE = 0.006  # of the axis of zeros, from one lit line to the next: bars at one ratio stand side by side
 GRIDS = {0: "circle", 8: "square", 4: "diamond", 3: "triangle-up", 2: "triangle-down"}  # marks by the bits of a grid
@@ -172,7 +172,7 @@ def _meanings(found: Sequence[Line]) -> list[Part]:
     trained = {line.group.trained for line in found}
     marks = [("trained", "circle", "solid")] if True in trained else []
     marks += [("not trained", "circle-open", "dot")] if False in trained else []
-    marks += [(f"not above {CONSTANT}", IDLE_MARK, "")] if any(s.idle for x in found for s in x.spots) else []
+    marks += [(IDLE_SAYS, IDLE_MARK, "")] if any(s.idle for x in found for s in x.spots) else []
     return [{"type": "scatter", "mode": "lines+markers" if dash else "markers", "x": [None], "y": [None], "name": name,
              "line": {"color": style.GREY, "width": 2, "dash": dash or "solid"}, "hoverinfo": "skip",
              "marker": {"color": style.GREY, "size": 10, "symbol": symbol, "line": {"width": 2, "color": style.GREY}}}

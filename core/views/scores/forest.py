@@ -14,9 +14,9 @@ from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.tables import Row, Table, table, ways_at
 from core.evidence.ways import DENSE
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, dot, words_only
+from core.views.drawing.build import Part, build, dot, legend_above, words_only
 from core.views.drawing.view import View
-from core.views.scores.chart import CONSTANT, IDLE_MARK, place_words
+from core.views.scores.chart import IDLE_MARK, IDLE_SAYS, place_words
 from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 34, 120  # pixels a row, and over and under them all
@@ -50,14 +50,15 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     ends = [v * scale for r in rows if r.versus for v in (r.versus.interval.low, r.versus.interval.high)] + [0.0]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
     figure = build(data, {
-        "margin": {"l": 230, "r": 24, "t": 44, "b": 76}, "showlegend": len(data) > 1,
-        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
+        "margin": {"l": 230, "r": 24, "t": 44, "b": 76},
+        "legend": legend_above(),
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(reference.partition("+")[0]), "width": 2}, "layer": "below"}],
         "xaxis": {"range": [min(ends) - room, max(ends) + room], "title": {"text": words.axis_of(quantity, against)}},
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": names, "showgrid": False,
                   "range": [-0.6, len(names) - 0.4]},
-    }, EDGES + ROW * len(rows), revision=f"forest/{'/'.join(tasks)}/{model}/{pattern}/{quantity}/{reference}")
+    }, EDGES + ROW * len(rows), legend=len(data) > 1,
+        revision=f"forest/{'/'.join(tasks)}/{model}/{pattern}/{quantity}/{reference}")
     return View(_claim(made, rows, against), figure, None, _alt(made, rows, against), frame_of(made),
                 "Choose another reference above: the same runs, held against it.",
                 heading=_heading(rows, against, made))
@@ -95,7 +96,7 @@ def _meanings(rows: Sequence[Row]) -> list[Part]:
 
 def idle_mark(rows: Iterable[Row | Judged]) -> list[Part]:
     """What the cross after a name means, where a row has one."""
-    return [dot(f"not above {CONSTANT}", IDLE_MARK)] if any(row.idle for row in rows) else []
+    return [dot(IDLE_SAYS, IDLE_MARK)] if any(row.idle for row in rows) else []
 
 
 def _heading(rows: Sequence[Row], against: str, made: Table) -> str:

@@ -17,7 +17,7 @@ from core.evidence.quantities import KL, QUANTITIES
 from core.evidence.search import Effect, Place, Searched, choice, effects, row_name, untaught
 from core.statistics.interval import Interval
 from core.views.drawing import style
-from core.views.drawing.build import Part, build, dot, swatch, words_only
+from core.views.drawing.build import Part, build, dot, legend_above, swatch, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
 from core.views.scores.forest import IDLE_WORDS, idle_mark
@@ -50,7 +50,8 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     rows = rows[::-1]  # the last is drawn on top
     names = [row_name(row, method) + (IDLE_WORDS if row.chose.idle else "") for row in rows]
     spoken = [row_name(row, method, spoken=True) + (IDLE_WORDS if row.chose.idle else "") for row in rows]
-    picked = [i for i, row in enumerate(rows) if row.key in {one.key for one in chosen}]
+    taken = {one.key for one in chosen}
+    picked = [i for i, row in enumerate(rows) if row.key in taken]
     scale = QUANTITIES[quantity].scale
     listed = [(row.chose, 1) for row in rows] + [(row.unseen, -1) for row in rows if row.unseen is not None]
     ends = [scale * end for one, _ in listed if one.versus is not None
@@ -64,8 +65,8 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                     _marks(rows, names, quantity, method, unseen=True),
                     dot(CHOSE, colour=own), dot(UNSEEN, "diamond-open", own), *([dot(OTHERS)] if others else []),
                     *([swatch(CHOSEN, BAND)] if picked else []), *idle_mark(row.chose for row in rows)], {
-        "margin": {"l": 280, "r": 24, "t": 44, "b": 76}, "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
+        "margin": {"l": 280, "r": 24, "t": 44, "b": 76},
+        "legend": legend_above(),
         "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
                     "line": {"color": style.colour(method), "width": 2}, "layer": "below"},
                    *({"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": i - 0.5, "y1": i + 0.5,
@@ -75,7 +76,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
         "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "showgrid": False, "zeroline": False,
                   "ticktext": [name.replace(": ", ":<br>") if len(name) > WIDE else name for name in spoken],
                   "range": [-0.6, len(rows) - 0.4]},
-    }, EDGES + ROW * len(rows), revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
+    }, EDGES + ROW * len(rows), legend=True, revision=f"helps/{method}/{'/'.join(tasks)}/{place}/{quantity}")
     blank = untaught(found, place, tasks, method)
     return View(_claim(rows, chosen, tried, place, tasks, method, title) + _doubt(blank), figure, None,
                 _alt(rows, spoken, place, tasks, title, quantity), frame_of(rows, names, quantity),

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.lab.results_plane import PlaneChoices
-from core.runs.filmed import PRUNED, Filmed, Frame, filmed
+from core.runs.filmed import Filmed, Frame, filmed
 from core.runs.store import Run
 from core.views.drawing import style
+from core.views.film.wall import corner
 
 WIDE, HIGH = 240, 116
 EDGE = 32  # weights a side of a layer's two pictures
@@ -94,8 +95,7 @@ def network(run: Run) -> Small:
 
 def _matrix(found: Filmed, frame: Frame, down: int, across: int, x: float, y: float, wide: float, high: float) -> str:
     """The first *down* x *across* weights of *frame* as an image; grey where it is pruned."""
-    mask = frame.mask[:down, :across] if frame.mask is not None and frame.phase in PRUNED else None
-    codes = style.diverging_codes(frame.w[:down, :across], found.limit, mask)
+    codes = corner(found, frame, down, across)
     data = base64.b64encode(style.to_png(codes, style.diverging_palette())).decode()
     return (f"<image x='{x:.1f}' y='{y:.1f}' width='{wide:.1f}' height='{high:.1f}' preserveAspectRatio='none' "
             f"style='image-rendering:pixelated' href='data:image/png;base64,{data}'/>")
