@@ -14,7 +14,7 @@ from core.runs.store import Entry
 from core.tasks import TASKS
 from core.views.catalogue.overview import LOW
 from core.views.drawing import style
-from core.views.drawing.telling_apart import off_default, told_apart
+from core.views.drawing.telling_apart import off_default, said_as, told_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,11 +104,11 @@ def _details(record: RunRecord, apart: str) -> str:
     turned = off_default(record)
     turned += [w for w in apart.split(" · ") if w and w not in turned]
     split = record.results.split if record.results else "validation"
+    told = said_as("dev_examples", str(spec.dev_examples)) in turned
     return " · ".join(filter(None, [
         f"{spec.epochs:g} epochs" if spec.epochs else "no training" if spec.method != "dense" else "",
         f"distilled {spec.distill:g}" if spec.distill else "", f"seed {spec.seed}",
-        "" if split == "validation" or any(w.startswith("scored on") for w in turned) else f"scored on {split}",
-        *turned]))
+        "" if split == "validation" or told else f"scored on {split}", *turned]))
 
 
 def chosen(found: Sequence[Row], search: str = "", **wanted: str) -> list[Row]:

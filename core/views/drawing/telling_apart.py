@@ -32,7 +32,7 @@ def told_apart(records: Iterable[RunRecord]) -> dict[str, str]:
         names = [n for n in dict.fromkeys(n for s in said.values() for n in s)
                  if len({s.get(n) for s in said.values()}) > 1]
         for r in twins:
-            words = " · ".join(_words(n, said[r.id][n]) for n in names if n in said[r.id] and n != UNSEEN)
+            words = " · ".join(said_as(n, said[r.id][n]) for n in names if n in said[r.id] and n != UNSEEN)
             out[r.id] = "" if len(twins) == 1 else words or r.id.rsplit("-", 1)[-1]
     return out
 
@@ -43,7 +43,7 @@ def off_default(record: RunRecord) -> list[str]:
     usual: dict[str, Any] = {k: v for k, v in LATER.items() if k != "bits"}  # bits stand beside the pattern
     usual |= _usual(record)
     given = msgspec.structs.asdict(spec) | spec.knobs
-    return [_words(name, said[name]) for name, value in usual.items()
+    return [said_as(name, said[name]) for name, value in usual.items()
             if name != UNSEEN and given.get(name, value) != value]
 
 
@@ -53,7 +53,8 @@ def _usual(record: RunRecord) -> dict[str, Any]:
     return {knob.name: knob.default for knob in knobs_of(METHODS[method].knobs)} if method in METHODS else {}
 
 
-def _words(name: str, value: str) -> str:
+def said_as(name: str, value: str) -> str:
+    """A setting and its value, as `settings` writes it, in words: "seed 3", "scored on 500 held out of train"."""
     return SAID[name](value) if name in SAID else f"{name.replace('_', ' ')} {value}"
 
 
@@ -103,7 +104,7 @@ def short_names(records: Iterable[RunRecord]) -> dict[str, str]:
         names = _enough(list(said.values()))
         for r in twins:
             usual = _text(msgspec.structs.asdict(RunSpec(task=r.spec.task)) | _usual(r))
-            apart = [_words(n, said[r.id][n]) for n in names if n in said[r.id]
+            apart = [said_as(n, said[r.id][n]) for n in names if n in said[r.id]
                      and (n in ALWAYS or said[r.id][n] != usual.get(n))]
             state = [r.status] if r.status != "succeeded" else []
             out[r.id] = " \N{MIDDLE DOT} ".join([shared, *apart, *state])
