@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.evidence.quantities import SCORE, constant_of, drawn_of, suits, value_of
+from core.evidence.settings import settings
 from core.runs.answers import SAID, Answers, read
 from core.runs.records import RunRecord
 from core.runs.store import Entry, Run
@@ -29,6 +31,7 @@ class Cell:
         self.record, self.answers, self.dense = record, answers, dense or self
         self.mates: Sequence[Cell] = (self,)  # all cells of the task on the same examples
         self._values: dict[str, float] = {}
+        self._constants: dict[str, float] = {}
         self._draws: dict[str, NDArray[np.float64]] = {}
         self._working = Lock()
 
@@ -42,6 +45,16 @@ class Cell:
     def seed(self) -> int:
         """A seed is a dense model of its own."""
         return self.record.spec.seed
+
+    @cached_property
+    def settings(self) -> str:
+        """All that decides the run's outcome but the seed (`core.evidence.settings`)."""
+        return settings(self.record.spec)
+
+    @cached_property
+    def sparsity(self) -> float:
+        """Share of zeros over the prunable matrices."""
+        return self.record.sparsity
 
     def defines(self, quantity: str) -> bool:
         """Is *quantity* defined for this task's answers?"""
@@ -78,7 +91,10 @@ class Cell:
 
     def constant(self, quantity: str) -> float:
         """What the best constant answer reaches on the same examples."""
-        return constant_of(quantity, self.metric, self.dense.answers)
+        known = self.dense._constants
+        if quantity not in known:
+            known[quantity] = constant_of(quantity, self.metric, self.dense.answers)
+        return known[quantity]
 
 
 def cells(entries: Iterable[Entry], task: str | None = None, model: str | None = None, split: str | None = None,

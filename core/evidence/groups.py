@@ -5,19 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from core.errors import InputError
 from core.evidence.cells import Cell
+from core.evidence.settings import PER_TASK, settings
 from core.methods import METHODS, position_of
 from core.methods.knobs import knobs_of
-from core.runs.records import KEPT_ONLY, LATER, RunRecord, RunSpec
+from core.runs.records import RunRecord, RunSpec
 from core.sparsity.storage import storage_of_record
-
-NOT_SETTINGS = ("seed", *KEPT_ONLY)
-PER_TASK = ("task", "train_examples", "dense_epochs")  # what one table sets for every task on its own
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Group:
     @property
     def sparsity(self) -> float:
         """Share of zeros over the prunable matrices, the mean over seeds."""
-        return sum(cell.record.sparsity for cell in self.cells) / len(self.cells)
+        return sum(cell.sparsity for cell in self.cells) / len(self.cells)
 
     @property
     def stored(self) -> float:
@@ -63,21 +58,14 @@ class Group:
         return tuple(dict.fromkeys(e.processor for e in found if e is not None))
 
 
-def settings(spec: RunSpec, but: Iterable[str] = ()) -> str:
-    """All that decides a run's outcome but the seed (and *but*), as one text: equal for equal settings."""
-    fields: dict[str, Any] = {k: v for k, v in msgspec.to_builtins(spec).items()
-                              if k not in (*NOT_SETTINGS, *but) and not (k in LATER and v == LATER[k])}
-    return msgspec.json.encode(fields, order="deterministic").decode()
-
-
 def groups(cells: Iterable[Cell]) -> list[Group]:
     """The groups of *cells*, dense ones among them, by method, training and pattern."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault(settings(cell.record.spec), []).append(cell)
+        found.setdefault(cell.settings, []).append(cell)
     out = [Group(tuple(sorted(one, key=lambda c: c.seed))) for one in found.values()]
     return sorted(out, key=lambda g: (position_of(g.spec.method), g.trained, g.spec.bits, g.sparsity, g.spec.pattern,
-                                      settings(g.spec)))
+                                      g.cells[0].settings))
 
 
 def stored_bits(record: RunRecord) -> float:

@@ -13,8 +13,9 @@ from core.errors import InputError
 from core.evidence import words
 from core.evidence.cells import Cell, cells
 from core.evidence.estimates import Judged, constant, dense_of, estimate, judged
-from core.evidence.groups import Group, groups, settings
+from core.evidence.groups import Group, groups
 from core.evidence.quantities import KL, LOSS, QUANTITIES, SCORE
+from core.evidence.settings import settings
 from core.evidence.ways import DENSE
 from core.methods import METHODS, entry_of
 from core.methods.knobs import knobs_of, make_knobs
