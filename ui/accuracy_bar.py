@@ -17,13 +17,13 @@ from core.evidence.ways import DENSE
 from core.sparsity.parsing import PATTERNS
 from core.views.drawing import style
 from core.views.scores import chart, error_and_score, forest
+from core.views.scores.story import STORY, lit_of
 from ui import frame, links
 
 OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit", "pattern", "against", "model",
                               "at"))
 RATIO, ERROR, HELPS = "ratio", "error", "helps"
 VIEWS = {RATIO: "Score over ratio", ERROR: "Score over error", HELPS: "What helps ADMM?"}
-FEW = 4  # lines in colour where none is of the story
 VALIDATION = (
     "Scores are of GLUE's validation sets, which the field has looked at often. On examples that nobody had seen, "
     "trained runs at 1:4 scored 3 to 4 points lower and magnitude at 2:4 scored 6 points lower; the order of ADMM over "
@@ -67,10 +67,10 @@ def opening() -> chart.Asked | None:
     """What the page asks for where a link says nothing; None without a point to draw."""
     if not frame.cached_cells(places):
         return None
-    task, model = frame.cached_cells(first, tuple(chart.STORY))
+    task, model = frame.cached_cells(first, STORY)
     tasks = frame.cached_cells(averaged, model, SCORE) if task == AVERAGE else (task,)
     plain = chart.Asked(tasks, model, kind=frame.cached_cells(kinds, tasks, model)[0])
-    return replace(plain, lit=_opening_lit(frame.cached_cells(chart.keys, plain)))
+    return replace(plain, lit=lit_of(frame.cached_cells(chart.keys, plain)))
 
 
 def work_ahead() -> None:
@@ -107,7 +107,7 @@ def _task(options: list[str], default: str, average: str) -> str:
 
 def _place(found: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """The task, or the average, and its model: a box of its own only where a task has several."""
-    best = frame.cached_cells(first, tuple(chart.STORY))
+    best = frame.cached_cells(first, STORY)
     means = [model for model in dict.fromkeys(model for _, model in found) if frame.cached_cells(averaged, model)]
     task = _task([*dict.fromkeys(task for task, _ in found), *([AVERAGE] if means else [])], best[0], "average of GLUE")
     models = means if task == AVERAGE else [model for name, model in found if name == task]
@@ -135,17 +135,10 @@ def _asked(task: str, model: str) -> chart.Asked:
 
 def _lit(names: Mapping[str, str]) -> tuple[str, ...]:
     """The lines in colour, chosen in a box (`?lit=asp,admm`); those of the story when none is."""
-    said = OWN.get("lit")
-    wanted = said.split(",")[:40] if said else list(chart.STORY)
-    default = _opening_lit(names)
-    now = tuple(key for key in names if key in wanted) or default
+    default, now = lit_of(names), lit_of(names, OWN.get("lit") or "")
     links.widget("several", "accuracy.lit", "In colour", list(now),
                  lambda chosen: OWN.put("lit", ",".join(chosen), ",".join(default)), names=names)
     return now
-
-
-def _opening_lit(names: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(key for key in names if key in chart.STORY) or tuple(names)[:FEW]
 
 
 def of_forest(asked: chart.Asked) -> tuple[str, str]:

@@ -14,8 +14,6 @@ from core.exports import names, printing
 from core.runs.disk import in_words
 from core.runs.store import default_store, write_atomic
 
-TOUCHED = ("plane", "projection")  # pages of their own numbers: they show no run
-
 
 @click.command("figure")
 @click.argument("named", nargs=-1, metavar="[RUN] [VIEW]")
@@ -32,7 +30,8 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
     """Write one picture of a run into a file; without VIEW, list the pictures.
 
     For paper: vectors (.svg, .pdf), as wide as a column, with no title; the caption is printed. It is drawn by a
-    Chromium of this machine. A .html file needs none, and opens without a network. Plane and projection need no RUN.
+    Chromium of this machine. A .html file needs none, and opens without a network. What shows no run of its own needs
+    no RUN: accuracy, plane and projection.
     `sparsescope.view` knows those of one run by the same names.
 
     \b
@@ -40,6 +39,7 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
       python -m core figure
       python -m core figure RUN trace.timeline --to trace.pdf
       python -m core figure RUN weights.maps --set matrix=bert.encoder.layer.1.output.dense --column single --to w.svg
+      python -m core figure accuracy.forest --set pattern=1:4 --to forest.pdf
       python -m core figure plane.plane --set rho=0.1 --to plane.html
     """
     from core.exports import pictures
@@ -62,7 +62,7 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
     if run:
         find_run(store, run)
         query = {"run": run, **query}
-    elif picture.page not in TOUCHED:
+    elif not picture.free:
         raise InputError(f"{view} was asked for of no run", "RUN VIEW", "See `python -m core list`.")
     source = names.source(picture.title, query)
     asked = Asked(store, query)

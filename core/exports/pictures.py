@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import InputError, unknown
-from core.exports import recorded, touched
+from core.exports import recorded, scored, touched
 from core.exports.asked import Asked, Heard
 from core.runs.store import Run, default_store
 from core.views.drawing.view import View
@@ -26,7 +26,8 @@ MOMENT = "k"  # the moment of a film in a link
 @dataclass(frozen=True)
 class Picture:
     """One figure of one page. *view* draws it still, *film* in motion (None where a run keeps no moments). *alone*: it
-    shows one run and asks for nothing beside it, so that programs can have it of a run that lies in no store."""
+    shows one run and asks for nothing beside it, so that programs can have it of a run that lies in no store. *free*:
+    it shows no run of its own, so none has to be named."""
 
     page: str
     key: str
@@ -34,6 +35,7 @@ class Picture:
     view: Callable[[Asked], View] | None = None
     film: Callable[[Asked], Film | None] | None = None
     alone: bool = False
+    free: bool = False
 
     @property
     def name(self) -> str:
@@ -67,10 +69,10 @@ PICTURES: dict[str, Picture] = {
         Picture("patterns", "block", "One block in numbers", recorded.close_up, alone=True),
         Picture("patterns", "ranking", "How well each support would do for a block", recorded.ranking, alone=True),
         Picture("patterns", "cost", "What a small library costs", recorded.library_cost, alone=True),
-        Picture("accuracy", "curve", "A score over the share of zeros", recorded.curve),
-        Picture("accuracy", "forest", "Methods at one pattern, with intervals", recorded.forest),
-        Picture("accuracy", "tasks", "All tasks side by side", recorded.tasks),
-        Picture("accuracy", "helps", "What helps ADMM", recorded.helped),
+        Picture("accuracy", "curve", "A score over the share of zeros", scored.curve, free=True),
+        Picture("accuracy", "forest", "Methods at one pattern, with intervals", scored.forest, free=True),
+        Picture("accuracy", "tasks", "All tasks side by side", scored.tasks, free=True),
+        Picture("accuracy", "helps", "What helps ADMM", scored.helped, free=True),
         Picture("cost", "savings", "How many times less of everything", recorded.savings),
         Picture("cost", "sizes", "Bytes", recorded.bytes_kept),
         Picture("cost", "times", "Time", recorded.times),
@@ -81,10 +83,10 @@ PICTURES: dict[str, Picture] = {
         Picture("trace", "timeline", "Residuals, rho, flips and score over the steps", recorded.timeline, alone=True),
         Picture("trace", "waterfall", "The score from dense to final", recorded.waterfall, alone=True),
         Picture("trace", "drop", "What the hard prune took", recorded.drop),
-        Picture("plane", "plane", "ADMM in two dimensions", film=touched.plane),
-        Picture("projection", "group", "One group of weights", film=touched.group),
-        Picture("projection", "block", "One block under a library", touched.block),
-        Picture("projection", "patterns", "The supports of a library", touched.patterns),
+        Picture("plane", "plane", "ADMM in two dimensions", film=touched.plane, free=True),
+        Picture("projection", "group", "One group of weights", film=touched.group, free=True),
+        Picture("projection", "block", "One block under a library", touched.block, free=True),
+        Picture("projection", "patterns", "The supports of a library", touched.patterns, free=True),
         Picture("lab", "maps", "One real layer, solved", film=touched.lab),
     )
 }

@@ -26,12 +26,12 @@ from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
 from core.views.scores.naming import spread
 from core.views.scores.published import Published, published, stars
+from core.views.scores.story import STORY
 from core.views.scores.whiskers import whiskers
 
 HEIGHT, TOP, BOTTOM, MARGIN = 486, 14, 110, 218
 ZEROS, BITS = "zeros", "bits"
 AXES = {ZEROS: "zeros", BITS: "bits per weight"}  # what x may be, as the link says it and as the page does
-STORY = ("magnitude", "asp", "admm-layer", "admm")  # the lines in colour when nothing was chosen
 AVERAGE = "average"  # in place of a task
 CONSTANT = "constant answer"
 IDLE_MARK, IDLE_SAYS = "x-thin", f"not above {CONSTANT}"

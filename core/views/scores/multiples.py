@@ -14,7 +14,8 @@ from core.evidence.quantities import QUANTITIES, SCORE
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
-from core.views.scores.chart import IDLE_MARK, STORY
+from core.views.scores.chart import IDLE_MARK
+from core.views.scores.story import STORY
 from core.views.scores.whiskers import whiskers
 
 HEIGHT, GAP = 340, 0.018
