@@ -6,13 +6,13 @@ import streamlit as st
 
 from core.evidence import search
 from core.evidence.places import AVERAGE, averaged, floor
-from core.views.scores import chart, error_and_score, forest, helps, multiples
+from core.views.scores import across, chart, error_and_score, forest, helps, multiples
 from ui import accuracy_bar as bar
 from ui import frame
 
 
 def over_ratio(asked: chart.Asked) -> None:
-    """The chart, and beneath it the forest and the tasks side by side."""
+    """The chart; beneath it the forest, ADMM against other training at every pattern, and the tasks side by side."""
     with frame.guarded():
         if frame.wanted("curve"):
             frame.show(frame.cached_cells(chart.chart, asked), "curve", bar.small_print(asked))
@@ -21,6 +21,11 @@ def over_ratio(asked: chart.Asked) -> None:
         with frame.guarded():
             frame.show(frame.cached_cells(forest.forest, asked.tasks, asked.model, pattern, asked.quantity, against),
                        "forest")
+    if frame.wanted("across"):
+        with frame.guarded():
+            trained = frame.cached_cells(across.drawn, asked.tasks, asked.model, asked.quantity)
+            if trained.figure is not None:
+                frame.show(trained, "across")
     if not frame.wanted("tasks"):
         return
     every = frame.cached_cells(averaged, asked.model, asked.quantity)

@@ -18,7 +18,8 @@ from tests.sources import ROOT
 from ui.pages import PAGES
 
 # A number that was measured: names of layers, patterns, moments and pictures are none.
-NAMES = r"[Ll]ayers? \d+|[Hh]ead \d+|\d+:\d+|round \d+(?: of \d+)?|[Ss]upport \d+ of \d+|[Ss]upport \d+|\d+ of \d+|" \
+NAMES = r"unstructured:[\d.]+|" \
+        r"[Ll]ayers? \d+|[Hh]ead \d+|\d+:\d+|round \d+(?: of \d+)?|[Ss]upport \d+ of \d+|[Ss]upport \d+|\d+ of \d+|" \
         r"step \d+|[Ee]ntr\w+ \d+ and \d+|GLUE|SST-2|[\u201c][^\u201d]*[\u201d]|all [\d\u202f]+ |" \
         r"in [\d\u202f]+ groups|After \d+ iterations?|Iteration \d+|the (?:\d+ )?largest of \d+|\bw[12]\b|" \
         r"the first \d+|these \d+ weights|\d+ supports|one of \d+ levels|Average of \d+ tasks|" \

@@ -149,8 +149,8 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-inline: 1rem; }
   .st-key-heading { padding-left: 1.6rem; }  /* the arrows that open the navigation */
-  :is(.st-key-answer, .st-key-chain, .st-key-curve, .st-key-differences, .st-key-drop, .st-key-flips, .st-key-forest,
-    .st-key-helps, .st-key-maps, .st-key-savings, .st-key-tasks, .st-key-time, .st-key-waterfall) {
+  :is(.st-key-across, .st-key-answer, .st-key-chain, .st-key-curve, .st-key-differences, .st-key-drop, .st-key-flips,
+    .st-key-forest, .st-key-helps, .st-key-maps, .st-key-savings, .st-key-tasks, .st-key-time, .st-key-waterfall) {
     overflow-x: auto;
     & > div { min-width: 700px; }
   }

@@ -39,7 +39,7 @@ def figure_command(named: tuple[str, ...], to: Path | None, column: str, theme: 
       python -m core figure
       python -m core figure RUN trace.timeline --to trace.pdf
       python -m core figure RUN weights.maps --set matrix=bert.encoder.layer.1.output.dense --column single --to w.svg
-      python -m core figure accuracy.forest --set pattern=1:4 --to forest.pdf
+      python -m core figure accuracy.across --set task=average --to across.pdf
       python -m core figure plane.plane --set rho=0.1 --to plane.html
     """
     from core.exports import pictures

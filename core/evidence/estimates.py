@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.evidence.cells import Cell
 from core.evidence.groups import Group
 from core.statistics.interval import Interval
 from core.statistics.seeds import Draws, SeedNoise, over_tasks, seed_noise
@@ -91,15 +92,20 @@ def drawn_apart(groups: Groups, others: Groups, quantity: str) -> tuple[list[Dra
     out: list[Draws] = []
     seeds: list[tuple[int, ...]] = []
     for one, other in zip(groups, others, strict=True):
-        mates = {c.seed: c for c in other.cells}
-        pairs = [(c, mates[c.seed]) for c in one.cells if c.seed in mates
-                 and c.dense.record.id == mates[c.seed].dense.record.id]
+        pairs = in_pairs(one, other)
         if not pairs:
             return None
         out.append(Draws([a.value(quantity) - b.value(quantity) for a, b in pairs],
                          [a.draws(quantity) - b.draws(quantity) for a, b in pairs]))
         seeds.append(tuple(a.seed for a, _ in pairs))
     return out, seeds
+
+
+def in_pairs(one: Group, other: Group) -> list[tuple[Cell, Cell]]:
+    """The cells of both with the same seed and the same dense model, in the order of *one*."""
+    mates = {c.seed: c for c in other.cells}
+    return [(c, mates[c.seed]) for c in one.cells if c.seed in mates
+            and c.dense.record.id == mates[c.seed].dense.record.id]
 
 
 def estimate(groups: Groups, quantity: str) -> Estimate:

@@ -71,6 +71,7 @@ PICTURES: dict[str, Picture] = {
         Picture("patterns", "cost", "What a small library costs", recorded.library_cost, alone=True),
         Picture("accuracy", "curve", "A score over the share of zeros", scored.curve, free=True),
         Picture("accuracy", "forest", "Methods at one pattern, with intervals", scored.forest, free=True),
+        Picture("accuracy", "across", "ADMM against other training, pattern by pattern", scored.across, free=True),
         Picture("accuracy", "tasks", "All tasks side by side", scored.tasks, free=True),
         Picture("accuracy", "helps", "What helps ADMM", scored.helped, free=True),
         Picture("cost", "savings", "How many times less of everything", recorded.savings),

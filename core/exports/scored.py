@@ -11,6 +11,7 @@ from core.evidence.tables import opening_pattern, patterns
 from core.evidence.ways import DENSE
 from core.exports.asked import Asked
 from core.views.drawing.view import View
+from core.views.scores import across as pattern_by_pattern
 from core.views.scores import chart, helps, multiples
 from core.views.scores import forest as forests
 from core.views.scores.story import STORY, lit_of
@@ -50,6 +51,11 @@ def forest(asked: Asked) -> View:
     names = forests.references(asked.cells, found.tasks, found.model, pattern, found.quantity)
     return forests.forest(asked.cells, found.tasks, found.model, pattern, found.quantity,
                           asked.choice("against", list(names), DENSE))
+
+
+def across(asked: Asked) -> View:
+    found = _judged(asked)
+    return pattern_by_pattern.drawn(asked.cells, found.tasks, found.model, found.quantity)
 
 
 def tasks(asked: Asked) -> View:
