@@ -43,10 +43,10 @@ def test_every_deck_that_comes_along_is_listed(empty_store: Store, monkeypatch: 
 
 
 def test_every_slide_of_a_deck_is_a_way_into_the_hall(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui.stage import menu
+    from ui import routes
 
     led: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(menu, "page_link", lambda page, label, query, icon=None: led.append(
+    monkeypatch.setattr(routes, "page_link", lambda page, label, query, icon=None: led.append(
         (page, label, f"{query['present']} {query['deck']} {query['slide']}")))
     open_page(monkeypatch, empty_store, "present")
     deck = shipped("sparsity", frozenset(PAGES))

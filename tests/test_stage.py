@@ -15,6 +15,7 @@ from core.runs.store import Store
 from tests import films, makers
 from tests.opening import whole_app
 from tests.test_large import sizes
+from ui import routes
 from ui.pages import PAGES
 from ui.stage import menu
 
@@ -142,7 +143,7 @@ def test_the_stage_has_the_knobs_that_the_link_names(app: AppTest) -> None:
 
 
 def test_the_link_for_a_class_is_whole_and_can_be_read_by_a_telephone() -> None:
-    parts = urlsplit(menu.address("lab", {"pattern": "2:4", "lock": "rho,rounds"}))
+    parts = urlsplit(routes.address("lab", {"pattern": "2:4", "lock": "rho,rounds"}))
     assert parts.path == "/lab" and parse_qs(parts.query) == {"pattern": ["2:4"], "lock": ["rho,rounds"]}
-    assert menu.address("overview", {}).endswith("/")
+    assert routes.address("overview", {}).endswith("/")
     assert menu.picture("http://127.0.0.1:8501/lab?lock=rho").startswith(b"\x89PNG")

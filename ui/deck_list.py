@@ -11,9 +11,8 @@ from core import demo
 from core.decks import DECKS, files, named, packed, shipped
 from core.decks.base import LETTERS, Deck
 from core.errors import InputError
-from ui import decks, frame, links
+from ui import decks, frame, links, routes
 from ui.pages import PAGES
-from ui.stage import menu
 
 KEYS = ("Keys: **F** fills the window on every page · arrows, PageDown, space: on and back · digits: a slide · "
         "**P** play · **B** blank · **Esc** leave")
@@ -83,13 +82,13 @@ def _slides(deck: Deck, word: str) -> None:
 def _present(deck: Deck, word: str, place: int, label: str, icon: str | None = None) -> None:
     """A link into the hall, to the slide at *place*."""
     slide = deck.slides[place]
-    menu.page_link(slide.page, label, {**slide.query, "present": "1", "deck": word, "slide": str(place + 1)}, icon)
+    routes.page_link(slide.page, label, {**slide.query, "present": "1", "deck": word, "slide": str(place + 1)}, icon)
 
 
 def _ways(deck: Deck, word: str) -> None:
     """Into the hall, and the speaker's window beside it."""
     _present(deck, word, 0, "Present", ":material/co_present:")
-    st.link_button("Notes", menu.address("present", {"notes": "1", "deck": word}), icon=":material/open_in_new:",
+    st.link_button("Notes", routes.address("present", {"notes": "1", "deck": word}), icon=":material/open_in_new:",
                    type="tertiary")
 
 
@@ -146,7 +145,7 @@ def _leave(deck: Deck) -> None:
     st.session_state["deck.said"] = st.query_params["deck"] = word
     _ways(deck, word)
     with st.popover("One link"):
-        st.code(menu.address("present", {"deck": word}), language=None, wrap_lines=True)
+        st.code(routes.address("present", {"deck": word}), language=None, wrap_lines=True)
 
 
 def _page_of(deck: Deck) -> bytes:

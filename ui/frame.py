@@ -28,11 +28,10 @@ from core.views.drawing import style
 from core.views.drawing.telling_apart import short_names
 from core.views.drawing.view import Number, View
 from core.views.patterns.units_left import of_units
-from ui import cache, damaged, keys, known, lesson_strip, links, saving, stage
+from ui import cache, damaged, keys, known, lesson_strip, links, routes, saving, stage
 from ui.cache import cached, cached_cells, cached_evidence, cached_over, cached_search, entries, own, store
 from ui.css import CSS
 from ui.pages import PAGES, enter
-from ui.stage import menu
 
 if TYPE_CHECKING:  # the first page must not wait for pandas
     import pandas as pd
@@ -334,4 +333,4 @@ def draw(make: Callable[..., View], run: Run, *args: Any, key: str, small: str =
 
 def link(page: str, label: str, **query: str) -> None:
     """A link to another page with the choices it needs; plain words where there is no navigation (a page alone)."""
-    menu.page_link(page, label, query)
+    routes.page_link(page, label, query)

@@ -8,9 +8,8 @@ from core.lab import reading_group
 from core.lessons import LESSONS
 from core.lessons.base import Act, Lesson
 from core.views.touch import announcing
-from ui import cache, frame, links
+from ui import cache, frame, links, routes
 from ui.lesson_strip import query
-from ui.stage import menu
 
 
 def lessons() -> None:
@@ -71,9 +70,9 @@ def _known(lesson: Lesson) -> None:
         with right:
             st.header("What next", anchor=False)
             for way in lesson.onward:
-                menu.page_link(way.page, way.words, way.state)
+                routes.page_link(way.page, way.words, way.state)
 
 
 def _link(lesson: Lesson, place: int, label: str, icon: str | None) -> None:
     step = lesson.steps[place]
-    menu.page_link(step.page, label, query(lesson, step), icon)
+    routes.page_link(step.page, label, query(lesson, step), icon)

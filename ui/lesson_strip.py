@@ -9,15 +9,12 @@ Keys: P back, N next, 1 to 4 the answers. The player has H, J, K and L.
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from core.errors import InputError, unknown
 from core.lessons import LESSONS
 from core.lessons.base import Lesson, Question, Step
-from ui import links, stage
+from ui import links, routes, stage
 from ui.pages import PAGES
 
 
@@ -146,10 +143,7 @@ def _travel(page: str) -> None:
     to, asked, tries = st.session_state.pop(GO, (page, None, 0))
     if tries and (to, asked) != (page, st.query_params.to_dict()):
         st.session_state[GO] = (to, asked, tries - 1)
-        try:
-            st.switch_page(PAGES[to].file, query_params=asked)
-        except StreamlitAPIException:
-            st.error("This page was started alone, so there is no other to go to. Start app.py instead.")
+        routes.switch(to, asked)
 
 
 def _draw(lesson: Lesson, place: int, page: str) -> None:
@@ -180,16 +174,8 @@ def _head(lesson: Lesson, place: int, page: str) -> None:
                   icon=":material/restart_alt:", key="lesson.again", on_click=_go, args=(lesson, place))
         with st.popover("Link"):
             st.caption("This step, for somebody else:")
-            st.code(_address(lesson, step), language=None, wrap_lines=True)
+            st.code(routes.address(step.page, query(lesson, step)), language=None, wrap_lines=True)
         st.button("Leave the lesson", icon=":material/close:", key="lesson.leave", on_click=_leave, args=(page,))
-
-
-def _address(lesson: Lesson, step: Step) -> str:
-    """The whole link of *step*, on the server that this page came from."""
-    here = (st.context.url or "").rstrip("/")
-    pages = tuple(f"/{key}" for key in PAGES)
-    root = here.rsplit("/", 1)[0] if here.endswith(pages) else here
-    return f"{root}/{step.page}?{urlencode(query(lesson, step))}"
 
 
 def _ask(key: str, question: Question) -> None:

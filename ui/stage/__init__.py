@@ -28,7 +28,7 @@ from core.decks import named
 from core.decks.base import Deck
 from core.errors import InputError, unknown
 from core.views.drawing.large import large
-from ui import links
+from ui import links, routes
 from ui.pages import PAGES
 from ui.stage import menu
 
@@ -118,7 +118,7 @@ def _arrive(scene: Scene, deck: Deck) -> None:
     links.forget_all()
     ours = {key: st.query_params[key] for key in ("present", "deck", "slide", "lock") if key in st.query_params}
     if scene.page != slide.page:
-        menu.switch(slide.page, {**slide.query, **ours})
+        routes.switch(slide.page, {**slide.query, **ours})
     elif set(st.query_params) <= set(ours):
         st.query_params.update(slide.query)
         scene.look = slide.query.get("look")

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 import segno
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from core.decks.base import STAGE, Slide
 from core.errors import InputError
-from ui import decks, links
-from ui.pages import PAGES
+from ui import decks, links, routes
 
 LETTERS = 70  # of a heading, in a list of figures
-
-
-def switch(page: str, query: Mapping[str, str]) -> None:
-    """Go to *page* with *query*; in words where there is no navigation (a page alone)."""
-    try:
-        st.switch_page(PAGES[page].file, query_params=query)
-    except StreamlitAPIException:
-        st.error("This page was started alone, so there is no other to go to. Start app.py instead.")
-
-
-def address(page: str, query: Mapping[str, str]) -> str:
-    """The whole link of *page* with *query*, on the server that this page came from."""
-    here = (st.context.url or "").rstrip("/")
-    pages = tuple(f"/{key}" for key in PAGES)
-    root = here.rsplit("/", 1)[0] if here.endswith(pages) else here
-    path = "" if page == "overview" else page
-    return f"{root}/{path}{'?' if query else ''}{urlencode(query)}"
 
 
 @st.fragment
@@ -60,13 +40,13 @@ def _words(key: str, heading: str) -> str:
 def _show(page: str, query: dict[str, str]) -> None:
     """On the stage, or into the deck."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        page_link(page, "Fill the window (F)", query | {"present": "1"})
+        routes.page_link(page, "Fill the window (F)", query | {"present": "1"})
         st.button("Add to deck", key="menu.add", icon=":material/playlist_add:", on_click=_add, args=(page, query))
     if problem := st.session_state.pop("menu.problem", ""):
         st.error(links.plain(problem))
     count = len(decks.built().slides)
     if count:
-        page_link("present", f"Your deck: {count} {'slide' if count == 1 else 'slides'}", {})
+        routes.page_link("present", f"Your deck: {count} {'slide' if count == 1 else 'slides'}", {})
 
 
 def _add(page: str, query: dict[str, str]) -> None:
@@ -76,19 +56,11 @@ def _add(page: str, query: dict[str, str]) -> None:
         st.session_state["menu.problem"] = str(error)
 
 
-def page_link(page: str, label: str, query: dict[str, str], icon: str | None = None) -> None:
-    """A link to *page*; plain words where there is no navigation (a page alone)."""
-    try:
-        st.page_link(PAGES[page].file, label=label, query_params=query, icon=icon)
-    except (StreamlitAPIException, KeyError):
-        st.caption(label)
-
-
 def _teach(page: str, query: dict[str, str], knobs: Mapping[str, str]) -> None:
     """The link for a class: this page, and of its knobs those that are left."""
     stays = st.multiselect("Link for the class: knobs that stay", list(knobs), key=f"menu.stay.{page}",
                            format_func=lambda name: knobs[name] or name, placeholder="none")
-    link = address(page, query | {"lock": ",".join(stays)})
+    link = routes.address(page, query | {"lock": ",".join(stays)})
     st.code(link, language=None, wrap_lines=True)
     st.image(picture(link), width=200, alt=f"A QR code of the link {link}")
 
