@@ -15,7 +15,7 @@ from scipy import stats as scipy_stats
 
 from core.errors import InputError
 from core.evidence import words
-from core.evidence.cells import Cell, cells
+from core.evidence.cells import Cell, cells, drawn_together
 from core.evidence.estimates import Estimate, constant, dense_of, estimate, idle, judged
 from core.evidence.grid import core_grid
 from core.evidence.groups import Group, groups, turned, usual
@@ -89,11 +89,15 @@ def test_a_run_without_answers_or_without_its_dense_parent_s_is_no_cell(empty_st
 def test_cells_that_are_drawn_together_have_each_its_own_scores(empty_store: Store) -> None:
     dense = planted(empty_store, (0, 1))
     add(empty_store, dense, 0.7)
-    other = planted(empty_store, (0,), task="entailment")
-    add(empty_store, other, 0.6, task="entailment")
+    other = planted(empty_store, (2,), task="sentiment")
+    add(empty_store, other, 0.6, task="sentiment")
     found = read(empty_store)
-    found[0].draws("score")
-    assert {c.record.spec.task for c in found if c._draws} == {found[0].record.spec.task}  # its mates, no other task
+    some = [next(c for c in found if c.record.spec.task == task) for task in ("agreement", "sentiment")]
+    drawn_together([*some, *some], "score")
+    assert [c for c in found if c._draws] == some
+    rest = [c for c in found if c not in some]
+    rest[0].draws("score")
+    assert {c.record.spec.task for c in rest if c._draws} == {rest[0].record.spec.task}  # its mates, no other task
     for cell in found:
         alone = weighted_scores(cell.metric, cell.answers.logits, cell.answers.labels, resamples(N))
         assert np.array_equal(cell.draws("score"), alone)

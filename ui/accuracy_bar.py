@@ -16,7 +16,7 @@ from core.evidence.tables import opening_pattern, patterns
 from core.evidence.ways import DENSE
 from core.sparsity.parsing import PATTERNS
 from core.views.drawing import style
-from core.views.scores import chart, error_and_score, forest
+from core.views.scores import across, chart, error_and_score, forest
 from core.views.scores.story import STORY, lit_of
 from ui import frame, links
 
@@ -74,11 +74,17 @@ def opening() -> chart.Asked | None:
 
 
 def work_ahead() -> None:
-    """Draw what the page opens with, before anybody comes."""
+    """Draw what the page opens with, before anybody comes: from the top."""
     asked = opening()
-    if asked is not None:
-        frame.cached_over(error_and_score.panels)
-        frame.cached_cells(chart.chart, asked)
+    if asked is None:
+        return
+    frame.cached_over(error_and_score.panels)
+    frame.cached_cells(chart.chart, asked)
+    there = frame.cached_cells(patterns, asked.tasks, asked.model)
+    if there:
+        frame.cached_cells(forest.forest, asked.tasks, asked.model, opening_pattern(there, asked.kind), asked.quantity,
+                           DENSE)
+    frame.cached_cells(across.drawn, asked.tasks, asked.model, asked.quantity)
 
 
 def _tried(task: str, tried: Sequence[search.Place]) -> Tried:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from core.evidence.cells import cells
+from core.evidence.cells import cells, drawn_together
 from core.evidence.quantities import SCORE
 from core.evidence.search import searched
 from core.evidence.single import Versus
@@ -130,8 +130,7 @@ def cached_search(make: Callable[..., T], *args: Any) -> T:
 def work_ahead() -> None:
     """Work out what every page that judges methods needs, the scores in all resamples: the first visitor of a server
     would wait for it."""
-    for cell in cached_entries(cells):
-        cell.draws(SCORE)
+    drawn_together(cached_entries(cells), SCORE)
 
 
 def cached_evidence(make: Callable[..., T], *args: Any) -> T:

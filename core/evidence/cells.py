@@ -72,22 +72,8 @@ class Cell:
         if len(self.answers) < 2:
             return np.full(2, np.nan)
         if quantity not in self._draws:
-            # Whoever comes while another works it out waits for that: a server works ahead of its first visitor.
-            with self.mates[0]._working:
-                if quantity not in self._draws:
-                    self._draw(quantity)
+            drawn_together(self.mates if quantity == SCORE else [self], quantity)
         return self._draws[quantity]
-
-    def _draw(self, quantity: str) -> None:
-        counts = resamples(len(self.answers))
-        if quantity != SCORE:
-            self._draws[quantity] = drawn_of(quantity, self.dense.answers, self.answers, counts)
-            return
-        # Of all mates at once: that takes a fraction of the time.
-        logits = [c.answers.logits for c in self.mates]
-        scores = weighted_scores_of_all(self.metric, logits, self.answers.labels, counts)
-        for cell, drawn in zip(self.mates, scores, strict=True):
-            cell._draws[SCORE] = drawn
 
     def constant(self, quantity: str) -> float:
         """What the best constant answer reaches on the same examples."""
@@ -95,6 +81,33 @@ class Cell:
         if quantity not in known:
             known[quantity] = constant_of(quantity, self.metric, self.dense.answers)
         return known[quantity]
+
+
+def drawn_together(cells: Iterable[Cell], quantity: str) -> None:
+    """Work out the resamples of all of *cells*, which takes a fraction of the time that one by one would: so whoever
+    asks for many says so first. A cell asked for its score by itself takes all of its task with it."""
+    waiting: dict[int, list[Cell]] = {}
+    for cell in dict.fromkeys(cells):
+        if quantity not in cell._draws and len(cell.answers) > 1:
+            waiting.setdefault(id(cell.mates), []).append(cell)
+    for mates in waiting.values():
+        # Whoever comes while another works them out waits for that: a server works ahead of its first visitor.
+        with mates[0].mates[0]._working:
+            left = [cell for cell in mates if quantity not in cell._draws]
+            if left:
+                _draw(left, quantity)
+
+
+def _draw(mates: Sequence[Cell], quantity: str) -> None:
+    first = mates[0]
+    counts = resamples(len(first.answers))
+    if quantity == SCORE:
+        logits = [c.answers.logits for c in mates]
+        drawn = weighted_scores_of_all(first.metric, logits, first.answers.labels, counts)
+    else:
+        drawn = [drawn_of(quantity, c.dense.answers, c.answers, counts) for c in mates]
+    for cell, one in zip(mates, drawn, strict=True):
+        cell._draws[quantity] = one
 
 
 def cells(entries: Iterable[Entry], task: str | None = None, model: str | None = None, split: str | None = None,

@@ -6,10 +6,10 @@ An interval holds both sources of noise where there are several seeds: other exa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.evidence.cells import Cell
+from core.evidence.cells import Cell, drawn_together
 from core.evidence.groups import Group
 from core.statistics.interval import Interval
 from core.statistics.seeds import Draws, SeedNoise, over_tasks, seed_noise
@@ -64,6 +64,7 @@ def judged(ways: Sequence[tuple[Group, ...]], others: Sequence[Groups | None], q
     The noise of the seeds is pooled, a task each, over the ways that trained, and over those that did not. Without
     training a model may be past saving at one seed and not at another; trained ones are steadier.
     """
+    ahead(ways, quantity)
     values = [drawn(one, quantity) for one in ways]
     apart = [None if other is None else drawn_apart(one, other, quantity)
              for one, other in zip(ways, others, strict=True)]
@@ -79,6 +80,12 @@ def _pooled(ways: Sequence[Groups], known: Sequence[Sequence[Draws] | None]) -> 
     return {trained: [seed_noise(draws[k] for one, draws in zip(ways, known, strict=True)
                                  if draws is not None and one[0].trained == trained) for k in tasks]
             for trained in (False, True)}
+
+
+def ahead(ways: Iterable[Groups], quantity: str) -> None:
+    """Work out at once what intervals of *ways*, and of their differences from dense, are made of."""
+    found = [c for one in ways for g in one for c in g.cells]
+    drawn_together([*found, *(c.dense for c in found)], quantity)
 
 
 def drawn(groups: Groups, quantity: str) -> list[Draws]:

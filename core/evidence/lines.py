@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from core.evidence.cells import Cell
-from core.evidence.estimates import Judged, dense_of, judged
+from core.evidence.estimates import Judged, ahead, dense_of, judged
 from core.evidence.groups import Group
 from core.evidence.ways import DENSE, Key, ways
 from core.sparsity.parsing import PATTERNS
@@ -66,6 +66,7 @@ def lines(cells: Iterable[Cell], tasks: Sequence[str], model: str, quantity: str
     several tasks a spot needs all.
     """
     found = line_ways(cells, tasks, model, quantity, kind, grids)
+    ahead(found.values(), quantity)
     spots: dict[Key, Spot] = {}
     for pattern in dict.fromkeys(key[2] for key in found):
         held = {key: one for key, one in found.items() if key[2] == pattern}
