@@ -23,7 +23,7 @@ from ui import frame, links
 OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit", "pattern", "against", "model",
                               "at"))
 RATIO, ERROR, HELPS = "ratio", "error", "helps"
-VIEWS = {RATIO: "Score over ratio", ERROR: "Score over error", HELPS: "What helps ADMM?"}
+VIEWS = {RATIO: "Over ratio", ERROR: "Over error", HELPS: "What helps ADMM?"}
 VALIDATION = (
     "Scores are of GLUE's validation sets, which the field has looked at often. On examples that nobody had seen, "
     "trained runs at 1:4 scored 3 to 4 points lower and magnitude at 2:4 scored 6 points lower; the order of ADMM over "
@@ -99,7 +99,7 @@ def _tried(task: str, tried: Sequence[search.Place]) -> Tried:
 
 def _quantity(default: str) -> str:
     return OWN.choose("show", "Judge by", list(QUANTITIES), words=lambda q: QUANTITIES[q].title, kind="quantity",
-                      width=190, quiet=True, default=default)
+                      width=198, quiet=True, default=default)
 
 
 def _where(place: search.Place) -> str:
@@ -107,7 +107,7 @@ def _where(place: search.Place) -> str:
 
 
 def _task(options: list[str], default: str, average: str) -> str:
-    return links.shared.choose("task", "Task", options, default=default, quiet=True, width=196,
+    return links.shared.choose("task", "Task", options, default=default, quiet=True, width=160,
                                words=lambda t: average if t == AVERAGE else style.task_title(t))
 
 

@@ -124,5 +124,6 @@ def rests_on(estimate: Estimate) -> str:
 def axis_of(quantity: str, reference: str) -> str:
     """The title of an axis of differences: "points against dense", "KL to dense, less that of ASP"."""
     if QUANTITIES[quantity].points:
-        return f"points{' of ' + in_words(quantity) if quantity != SCORE else ''} against {reference}"
+        of = "" if quantity == SCORE else f" of {in_words(quantity).removesuffix(' with dense')}"
+        return f"points{of} against {reference}"
     return f"{QUANTITIES[quantity].title}, less that of {reference}"

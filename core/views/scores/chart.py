@@ -31,7 +31,7 @@ from core.views.scores.whiskers import whiskers
 
 HEIGHT, TOP, BOTTOM, MARGIN = 486, 14, 110, 218
 ZEROS, BITS = "zeros", "bits"
-AXES = {ZEROS: "zeros", BITS: "bits per weight"}  # what x may be, as the link says it and as the page does
+AXES = {ZEROS: "zeros", BITS: "bits a weight"}  # what x may be, as the link says it and as the page does
 AVERAGE = "average"  # in place of a task
 CONSTANT = "constant answer"
 IDLE_MARK, IDLE_SAYS = "x-thin", f"not above {CONSTANT}"
