@@ -65,24 +65,25 @@ def share_right(store: Store, task: str, method: str, pattern: str, seed: int = 
     raise AssertionError((task, method, pattern))
 
 
-def test_the_largest_table_without_a_hole_is_found_as_all_tables_tried_find_it() -> None:
+def test_the_table_with_most_patterns_is_found_as_all_tables_tried_find_it() -> None:
     rng = np.random.default_rng(1)
     names, patterns = ["a", "b", "c", "d"], ["p", "q", "r", "s", "t"]
     for _ in range(60):
-        has = rng.random((4, 5)) < rng.uniform(0.2, 0.9)
-        best = 0
+        has = rng.random((4, 5)) < rng.uniform(0.1, 0.9)
+        best = {True: (0, 0), False: (0, 0)}  # patterns and tasks, of tables with several tasks and with one
         for rows in chain.from_iterable(combinations(range(4), k) for k in range(1, 5)):
             for columns in chain.from_iterable(combinations(range(5), k) for k in range(1, 6)):
                 if has[np.ix_(rows, columns)].all():
-                    best = max(best, len(rows) * len(columns))
+                    best[len(rows) > 1] = max(best[len(rows) > 1], (len(columns), len(rows)))
         tasks, shared = largest({name: [p for p, there in zip(patterns, row, strict=True) if there]
                                  for name, row in zip(names, has, strict=True)})
-        assert len(tasks) * len(shared) == best
+        assert (len(shared), len(tasks)) == (best[True] if best[True][0] else best[False])
         assert all(has[names.index(task), patterns.index(pattern)] for task in tasks for pattern in shared)
 
 
-def test_of_two_as_large_the_table_with_more_tasks_is_taken() -> None:
+def test_several_tasks_come_before_one_with_more_patterns() -> None:
     assert largest({"a": ["p", "q"], "b": ["p"]}) == (("a", "b"), ["p"])
+    assert largest({"a": ["p", "q"], "b": ["r"]}) == (("a",), ["p", "q"])
     assert largest({"a": [], "b": []}) == ((), []) and largest({}) == ((), [])
 
 

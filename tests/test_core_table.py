@@ -21,6 +21,17 @@ def test_the_table_in_readme_is_up_to_date() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "| 2:4, minilm-l6 | CoLA | SST-2 | MRPC | STS-B | RTE | average |" in text and "| 1:4, minilm-l6 |" in text
     assert "ADMM in training over ASP, average:" in text
+    assert "ADMM in training over ASP, agreement with dense where there are classes: +" in text
+
+
+def test_at_2_4_the_answers_tell_what_no_score_does_as_readme_and_the_card_say() -> None:
+    found = cells(Store(ROOT / "cached_runs", ROOT / "none").entries())
+    for quantity, clear in (("score", False), ("agreement", True)):
+        rows = table(found, averaged(found, "minilm-l6", quantity), "minilm-l6", "2:4", quantity, "asp").rows
+        for row in (r for r in rows if r.method in ("admm", "admm-layer") and r.trained):
+            assert row.versus is not None and row.versus.interval.clear == clear, (row.method, quantity)
+            assert not clear or 0.02 < row.versus.interval.value < 0.04
+    assert "than ASP, at 2:4 too, where their scores are level" in text_of("admm").differs
 
 
 def test_masked_training_is_level_with_admm_as_the_card_and_the_lesson_say() -> None:

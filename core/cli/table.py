@@ -11,7 +11,7 @@ from core.evidence import words
 from core.evidence.cells import cells
 from core.evidence.estimates import Estimate
 from core.evidence.grid import Grid, core_grid
-from core.evidence.quantities import QUANTITIES, SCORE
+from core.evidence.quantities import AGREEMENT, QUANTITIES, SCORE
 from core.evidence.tables import Row, Table
 from core.evidence.tables import table as evidence_table
 from core.evidence.ways import DENSE, key_of
@@ -98,6 +98,8 @@ def markdown(grid: Grid) -> str:
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     said = [f"- {words.key_name(ours)} over {words.key_name(other)}, average: "
             f"{words.signed_interval(SCORE, gap.interval)} points" for (ours, other), gap in grid.gaps.items()]
+    said += [f"- {words.key_name(ours)} over {words.key_name(other)}, agreement with dense where there are classes: "
+             f"{words.signed_interval(AGREEMENT, gap.interval)} points" for (ours, other), gap in grid.nearer.items()]
     said += [f"- {words.key_name(ours)} keeps {100 * share:.1f} % of dense" for ours, share in grid.of_dense.items()]
     notes = ["×n: seeds. *: no better than a constant answer.", "\n".join(said)]
     return "\n\n".join([text, *filter(None, notes)])
@@ -111,4 +113,6 @@ def grid_object(grid: Grid) -> dict[str, Any]:
                            for task, e in zip([*grid.tasks, "average"], found, strict=True)}
                      for key, found in grid.rows.items()},
             "gaps": [{"of": ours, "to": other, "difference": _three(gap)} for (ours, other), gap in grid.gaps.items()],
+            "agreement_gaps": [{"of": ours, "to": other, "difference": _three(gap)}
+                               for (ours, other), gap in grid.nearer.items()],
             "share_of_dense": grid.of_dense}

@@ -58,9 +58,9 @@ def across(cells: Sequence[Cell], tasks: Sequence[str], model: str, quantity: st
            others: tuple[str, ...] = OTHERS) -> Across:
     """*quantity* of *mine* less that of each of *others*, paired by example and by seed, the mean over tasks.
 
-    Not all methods were run at all patterns on all tasks. Of *tasks* and of the patterns it takes the largest table
-    without a hole, so that every row is of the same tasks. Every gap is that of `core.evidence.tables.table`, held
-    against the other. Raises InputError where the methods share no pattern on any of *tasks*.
+    Not all methods were run at all patterns on all tasks. Of *tasks* it takes those that give most patterns
+    (`largest`), so that every row is of the same tasks. Every gap is that of `core.evidence.tables.table`, held against
+    the other. Raises InputError where the methods share no pattern on any of *tasks*.
     """
     chosen, patterns = largest({task: _shared(cells, task, model, quantity, (mine, *others)) for task in tasks})
     if not patterns:
@@ -81,14 +81,17 @@ def across(cells: Sequence[Cell], tasks: Sequence[str], model: str, quantity: st
 
 
 def largest(there: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """The largest table without a hole: of tasks, each with its patterns, those tasks and those patterns that all of
-    them have, whose number of cells is greatest; of equal ones the one with more tasks, then the first named."""
+    """The table without a hole that has most patterns, of equal ones most tasks, then the first named: of tasks, each
+    with its patterns, at least two where two have a pattern in common."""
     best: tuple[tuple[str, ...], list[str]] = ((), [])
-    for count in range(len(there), 0, -1):
-        for tasks in combinations(there, count):
-            shared = [p for p in there[tasks[0]] if all(p in there[task] for task in tasks)]
-            if len(tasks) * len(shared) > len(best[0]) * len(best[1]):
-                best = tasks, shared
+    for fewest in (2, 1):
+        for count in range(len(there), fewest - 1, -1):
+            for tasks in combinations(there, count):
+                shared = [p for p in there[tasks[0]] if all(p in there[task] for task in tasks)]
+                if len(shared) > len(best[1]):
+                    best = tasks, shared
+        if best[1]:
+            break
     return best
 
 

@@ -9,12 +9,13 @@ from core.errors import InputError
 from core.evidence.cells import Cell
 from core.evidence.estimates import Estimate
 from core.evidence.places import averaged
-from core.evidence.quantities import SCORE
+from core.evidence.quantities import AGREEMENT, SCORE
 from core.evidence.tables import Row, table
 from core.evidence.ways import DENSE, key_of
 from core.methods import position_of
 
-OURS, OTHERS = ("admm", "admm-layer+train"), ("asp", DENSE)  # whose gaps are said, and to whom
+TRAINED = "asp"
+OURS, OTHERS = ("admm", "admm-layer+train"), (TRAINED, DENSE)  # whose gaps are said, and to whom
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Grid:
     constants: tuple[float, ...]
     idle: frozenset[tuple[str, str]]
     gaps: dict[tuple[str, str], Estimate]  # (ours, other): the paired difference of the averages
+    nearer: dict[tuple[str, str], Estimate]  # the same of agreement with dense, over the tasks with classes
     of_dense: dict[str, float]  # by ours: its average as a share of that of the dense models that it started from
 
 
@@ -57,10 +59,13 @@ def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
     for other in OTHERS:
         against = _means(cells, tuple(made), model, pattern, other)
         gaps |= {(ours, other): versus for ours in OURS if ours in against and (versus := against[ours].versus)}
+    classes = tuple(task for task in averaged(cells, model, AGREEMENT) if task in made)
+    agreed = _means(cells, classes, model, pattern, TRAINED, AGREEMENT)
+    nearer = {(ours, TRAINED): versus for ours in OURS if ours in agreed and (versus := agreed[ours].versus)}
     share = {ours: held for ours in OURS if ours in means and (held := _share(means[ours], gaps.get((ours, DENSE))))}
     return Grid(tuple(made), model, pattern, rows, tuple(one.constant for one in made.values()),
                 frozenset((key, task) for key, by in found.items() for task, row in by.items() if row.idle), gaps,
-                share)
+                nearer, share)
 
 
 def _share(row: Row, gap: Estimate | None) -> float:
@@ -71,9 +76,10 @@ def _share(row: Row, gap: Estimate | None) -> float:
     return mine / dense if dense > 0 else 0.0
 
 
-def _means(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str, reference: str) -> dict[str, Row]:
+def _means(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: str, reference: str,
+           quantity: str = SCORE) -> dict[str, Row]:
     try:
-        return {key_of(row.groups[0]): row for row in table(cells, tasks, model, pattern, SCORE, reference).rows}
+        return {key_of(row.groups[0]): row for row in table(cells, tasks, model, pattern, quantity, reference).rows}
     except InputError:
         return {}
 
