@@ -177,5 +177,4 @@ def test_what_breaks_close_by_is_said(store: Store) -> None:
     after = [[5, 0, 0]] * 6 + [[0, 1, 0]] * 2
     runs = [store.open(answered(store, m, z, labels)) for m, z in (("asp", before), ("admm", after))]
     assert flip_dots.scatter(runs, runs[1].record.id).claim == (
-        "What B breaks was close: half of it had a margin under 1.00 in A, where half of all right answers have over "
-        "5.00.")
+        "Half of what B breaks had a margin under 1.00 in A; half of all that A has right is over 5.00.")

@@ -30,9 +30,10 @@ because pulling a dense W through the loss landscape at 1:4 kills the model, and
 solved on what comes through the layers already pruned (`core.inside.sequential`), which at 1:4 more
 than halves the distance to the dense model's answers; P weighs |W + U| by the input columns' norms,
 the diagonal of the layer-wise problem. With `start=dense` W begins dense and Z at P(W), as in ELSA:
-at 2:4 that shows how a mask comes about, and costs little. Over GLUE it gives the dense model's answers
-more often than ASP, at 2:4 too, where their scores are level. Training the layer-wise solution on
-under its fixed mask is level with this method, at 2:4 and at 1:4: most of the gain is the start. Of fifteen changes, searched at 1:4 on examples held out of train, only the start and the
+at 2:4 that shows how a mask comes about, and costs little. Over GLUE it gives the dense model's
+answers more often than ASP, at 2:4 too, where their scores are level. Training the layer-wise
+solution on under its fixed mask is level with this method, at 2:4 and at 1:4: most of the gain is
+the start. Of fifteen changes, searched at 1:4 on examples held out of train, only the start and the
 learning rate move it. Twice the rate brings it clearly nearer to dense over three tasks, and no
 score shows it: the defaults stand (decision 0013).
 Cost: one interpolation of the pruned weights per step, one selection every `interval` steps, two

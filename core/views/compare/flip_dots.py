@@ -88,7 +88,7 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
     return View(claim, figure, None, alt, listed(runs, run), "Margin: the logarithm of how many times likelier "
                 "the right answer is than the next; above zero is right. Point at a triangle to read its index. "
                 + listed_words(runs, run),
-                heading=style.lead(claim, ": half", ";"))
+                heading=style.lead(claim))
 
 
 def _drawn(places: NDArray[np.intp], kind: int) -> NDArray[np.intp]:
@@ -109,12 +109,8 @@ def _claim(flips: Flips, first: str, before: NDArray[np.float64], after: NDArray
         return f"{letter(flips.title)} breaks none of the answers that {letter(first)} has right; the margin of a " \
                f"typical example goes from {_number(np.median(before))} to {_number(np.median(after))}."
     right = flips.reference.classes == flips.reference.labels
-    return f"What {letter(flips.title)} breaks was close: half of it had a margin under " \
-           f"{_number(np.median(before[broken]))} in {letter(first)}, where half of all right answers have over " \
-           f"{_number(np.median(before[right]))}." if np.median(before[broken]) < np.median(before[right]) else \
-           f"What {letter(flips.title)} breaks was not close: half of it had a margin over " \
-           f"{_number(np.median(before[broken]))} in {letter(first)}, a typical right answer has " \
-           f"{_number(np.median(before[right]))}."
+    return f"Half of what {letter(flips.title)} breaks had a margin under {_number(np.median(before[broken]))} in " \
+           f"{letter(first)}; half of all that {letter(first)} has right is over {_number(np.median(before[right]))}."
 
 
 def _number(value: float) -> str:
