@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from core.errors import InputError
+from core.evidence import words
 from core.evidence.cells import Cell
 from core.evidence.estimates import Estimate, Judged, in_pairs
 from core.evidence.quantities import QUANTITIES, SCORE
@@ -64,8 +65,10 @@ def across(cells: Sequence[Cell], tasks: Sequence[str], model: str, quantity: st
     """
     chosen, patterns = largest({task: _shared(cells, task, model, quantity, (mine, *others)) for task in tasks})
     if not patterns:
-        raise InputError(f"{mine} and {', '.join(others)} share no pattern on {', '.join(tasks)} with {model}",
-                         "a task on which all of them ran", "See `python -m core list`.")
+        names = "; ".join(words.key_name(key) for key in others)
+        raise InputError(f"{words.key_name(mine)} and {names} share no pattern on {', '.join(tasks)} with {model} that "
+                         f"could be judged by {words.in_words(quantity)}", "a task on which all of them ran",
+                         "See `python -m core list`.")
     found: dict[str, list[tuple[Row, Row]]] = {}
     for pattern in patterns:
         for other in others:
