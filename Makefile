@@ -38,9 +38,9 @@ mutants: setup-dev  ## put small faults in, one at a time: do the tests notice? 
 browser: setup-dev  ## run the browser tests, two files at a time (needs Chromium)
 	@$(RUN) -m pytest -q -m browser $(LONG) $(ARGS)
 
-table: setup  ## write the core table into README.md and what helps ADMM into its decision, from the recorded answers
+table: setup  ## write the core table into README.md and the tables of decisions, from the recorded answers
 	@$(RUN) tools/core_table.py
-	@$(RUN) tools/search_tables.py
+	@$(RUN) tools/decision_tables.py
 
 screenshots: setup-dev  ## every page in both themes and two sizes, into build/screenshots/
 	@$(RUN) -m tests.browser.screenshots build/screenshots
