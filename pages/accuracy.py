@@ -32,7 +32,7 @@ def over_ratio(asked: chart.Asked) -> None:
     if every:
         with frame.guarded():
             frame.show(frame.cached_cells(multiples.multiples, every, asked.model, asked.quantity, asked.kind,
-                                          asked.lit), "tasks")
+                                          asked.lit), "tasks", "A click on a dot opens its task.", picked=bar.open_task)
 
 
 def over_error(task: str) -> None:

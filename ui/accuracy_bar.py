@@ -18,7 +18,7 @@ from core.sparsity.parsing import PATTERNS
 from core.views.drawing import style
 from core.views.scores import across, chart, error_and_score, forest
 from core.views.scores.story import STORY, lit_of
-from ui import frame, links
+from ui import frame, into_view, links
 
 OWN = links.Own("accuracy", ("axis", "published", "view", "show", "kind", "lit", "pattern", "against", "model",
                               "at"))
@@ -60,7 +60,9 @@ def choose() -> tuple[str, str, chart.Asked | Tried | None]:
                 return view, _task([AVERAGE, *dict.fromkeys(task for task, _ in judged)], AVERAGE, "all tasks"), None
             else:
                 task, model = _place(found)
-        return view, task, _tried(task, tried) if view == HELPS else _asked(task, model)
+        chosen = _tried(task, tried) if view == HELPS else _asked(task, model)
+    into_view.place("bar")
+    return view, task, chosen
 
 
 def opening() -> chart.Asked | None:
@@ -85,6 +87,12 @@ def work_ahead() -> None:
         frame.cached_cells(forest.forest, asked.tasks, asked.model, opening_pattern(there, asked.kind), asked.quantity,
                            DENSE)
     frame.cached_cells(across.drawn, asked.tasks, asked.model, asked.quantity)
+
+
+def open_task(task: str) -> None:
+    """Show *task* by itself, from the top of the page."""
+    links.shared.put("task", task)
+    into_view.ask("bar")
 
 
 def _tried(task: str, tried: Sequence[search.Place]) -> Tried:

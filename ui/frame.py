@@ -236,11 +236,13 @@ def empty() -> None:
 # -- views -------------------------------------------------------------------------------------------------------
 
 
-def show(view: View, key: str, small: str = "", heading: DeltaGenerator | None = None) -> None:
+def show(view: View, key: str, small: str = "", heading: DeltaGenerator | None = None,
+         picked: Callable[[str], object] | None = None) -> None:
     """Show a view: the sentence first, then the picture; folded, what to try, the *small* print, and the numbers.
 
-    *heading*: the place of the sentence, where a knob stands beside it or under it. While a lesson waits for an answer,
-    only the picture that it speaks of, and not a word about it.
+    *heading*: the place of the sentence, where a knob stands beside it or under it. *picked*: called with the last word
+    of the `customdata` of the mark that was clicked. While a lesson waits for an answer, only the picture that it
+    speaks of, and not a word about it.
     """
     stage.figures(key, view.heading or view.claim)
     if stage.on():
@@ -256,7 +258,7 @@ def show(view: View, key: str, small: str = "", heading: DeltaGenerator | None =
     if view.image is not None:
         st.image(view.image, width="stretch", alt=view.alt)
     elif view.figure is not None:
-        _chart(view.figure, key, view.alt)
+        _chart(view.figure, key, view.alt, picked)
     _read_on(view, key, small)
 
 
@@ -272,9 +274,16 @@ def _staged(view: View, key: str) -> None:
             stage.chart(view.figure, key, view.alt, PLOTLY)
 
 
-def _chart(figure: go.Figure, key: str, alt: str) -> None:
+def _chart(figure: go.Figure, key: str, alt: str, picked: Callable[[str], object] | None = None) -> None:
     camera = {"toImageButtonOptions": {"format": "svg", "filename": saving.file_name(key, "svg").removesuffix(".svg")}}
-    st.plotly_chart(figure, key=key, width="stretch", height="content", config=PLOTLY | camera, alt=alt)
+
+    def clicked() -> None:
+        found = [point.get("customdata") for point in st.session_state[key]["selection"]["points"]]
+        if picked is not None and found and found[0]:
+            picked(str(found[0][-1]))
+
+    st.plotly_chart(figure, key=key, width="stretch", height="content", config=PLOTLY | camera, alt=alt,
+                    on_select="ignore" if picked is None else clicked, selection_mode="points")
 
 
 def _read_on(view: View, key: str, small: str = "") -> None:

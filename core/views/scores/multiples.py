@@ -47,7 +47,7 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
                       "yanchor": "bottom", "text": f"<b>{style.task_title(task)}</b>", "showarrow": False,
                       "font": {"size": 15}})
         for line in by_task[task]:
-            data.append(_trace(line, suffix, scale, quantity, first=line.key not in seen))
+            data.append(_trace(line, task, suffix, scale, quantity, first=line.key not in seen))
             seen.add(line.key)
     values = [scale * v for found in by_task.values() for line in found for s in line.spots if s.versus
               for v in (s.versus.interval.low, s.versus.interval.high) if math.isfinite(v)] + [0.0]
@@ -66,7 +66,7 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
                 "Find the task on which a method falls first.", heading=_heading(by_task, shown, quantity))
 
 
-def _trace(line: Line, suffix: str, scale: float, quantity: str, first: bool) -> Part:
+def _trace(line: Line, task: str, suffix: str, scale: float, quantity: str, first: bool) -> Part:
     spots = [s for s in line.spots if s.versus is not None]
     i = [s.versus.interval for s in spots if s.versus is not None]
     colour, name = style.colour(line.group.spec.method), words.group_name(line.group)
@@ -78,7 +78,8 @@ def _trace(line: Line, suffix: str, scale: float, quantity: str, first: bool) ->
             "marker": {"color": colour, "size": 8, "line": {"width": 2, "color": colour},
                        "symbol": [IDLE_MARK if s.idle else "circle" if line.group.trained else "circle-open"
                                   for s in spots]},
-            "customdata": [[s.pattern, words.signed_interval(quantity, one), words.rests_on(s.value)]
+            "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}},  # a click is a way on
+            "customdata": [[s.pattern, words.signed_interval(quantity, one), words.rests_on(s.value), task]
                            for s, one in zip(spots, i, strict=True)],
             "hovertemplate": f"<b>{name} · %{{customdata[0]}}</b><br>%{{customdata[1]}} against dense<br>"
                              "%{customdata[2]}<extra></extra>"}
