@@ -142,7 +142,9 @@ def test_where_less_is_better_ahead_is_below(found: list[Cell]) -> None:
     by_score, by_loss = (view.drawn(found, ("mrpc", "sst2"), "tiny", quantity) for quantity in ("score", "loss"))
     ahead = by_score.claim.partition("ASP: ")[2].partition(".")[0]
     assert ahead == by_loss.claim.partition("ASP: ")[2].partition(".")[0] == "ahead at 1:4"
-    assert "less loss" in by_loss.heading
+    assert "less loss" in by_loss.heading and by_loss.figure is not None and by_score.figure is not None
+    assert by_loss.figure.layout.xaxis.title.text == "Loss: ADMM in training less the other (left is better)"
+    assert by_score.figure.layout.xaxis.title.text == "points gained by ADMM in training"
 
 
 def test_a_pattern_at_which_it_is_no_better_than_a_constant_answer_has_a_cross(tmp_path: Path) -> None:

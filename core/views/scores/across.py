@@ -52,8 +52,10 @@ def drawn(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantity: s
 
 
 def _axis(quantity: str, name: str) -> str:
-    more = "points gained" if QUANTITIES[quantity].points else QUANTITIES[quantity].title
-    return f"{more} by {name}"
+    if not QUANTITIES[quantity].points:
+        return f"{QUANTITIES[quantity].title}: {name} less the other (left is better)"
+    of = "" if quantity == SCORE else f" of {words.in_words(quantity).removesuffix(' with dense')}"
+    return f"points{of} gained by {name}"
 
 
 def _row_name(found: Across, pattern: str) -> str:
