@@ -60,12 +60,22 @@ def table(cells: Iterable[Cell], tasks: Sequence[str], model: str, pattern: str,
                          "a pattern and tasks of the list", "See `python -m core list`.")
     if reference not in (DENSE, *pruned):
         raise unknown("reference", reference, [DENSE, *pruned])
-    dense = tuple(dense_of(max(of_task, key=lambda g: len(g.cells))) for of_task in zip(*pruned.values(), strict=True))
+    dense = tuple(_dense_of_all(of_task) for of_task in zip(*pruned.values(), strict=True))
     listed = {DENSE: dense} | pruned
     found = judged(list(listed.values()), [None if name == reference else listed[reference] for name in listed],
                    quantity)
     return Table(tuple(tasks), model, pattern, quantity, reference, tuple(_corrected(found)),
                  sum(constant(g, quantity) for g in dense) / len(tasks))
+
+
+def _dense_of_all(found: Iterable[Group]) -> Group:
+    """The dense models that any of *found* started from, one a seed; where a seed has two, that of the group with most
+    seeds."""
+    held: dict[int, Cell] = {}
+    for group in sorted(found, key=lambda g: -len(g.cells)):
+        for cell in dense_of(group).cells:
+            held.setdefault(cell.seed, cell)
+    return Group(tuple(held[seed] for seed in sorted(held)))
 
 
 def _corrected(found: Sequence[Judged]) -> list[Row]:
