@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,14 @@ from core.errors import InputError
 from core.evidence.across import MINE, OTHERS, across, largest
 from core.evidence.cells import Cell, cells
 from core.evidence.tables import table
+from core.evidence.words import signed_interval
 from core.runs.store import Store
 from core.views.scores import across as view
 from core.views.scores.forest import forest
 from tests import makers
 from tests.opening import open_page
 from tests.planting import logits_of, plant
+from tests.sources import ROOT
 
 N = 300
 WAYS = {"asp": {}, "sr-ste": {}, "admm-layer": {}, "admm": {}}
@@ -161,6 +166,20 @@ def test_a_pattern_at_which_it_is_no_better_than_a_constant_answer_has_a_cross(t
     assert drawn.claim.count("level everywhere") == 3
 
 
+def test_ways_of_unlike_seeds_are_each_held_against_their_own_dense_models(tmp_path: Path) -> None:
+    made, labels = makers.empty_store(tmp_path), np.arange(N) % 2
+    dense = {seed: plant(made.recorded, logits_of(np.arange(N) < (0.9 - seed / 100) * N, labels), labels,
+                         method="dense", pattern="dense", task="rte", seed=seed) for seed in (3, 4)}
+    for seed, method, share in ((3, "wanda", 0.6), (3, "magnitude", 0.5), (4, "admm", 0.8)):
+        plant(made.recorded, logits_of(np.arange(N) < share * N, labels), labels, parent=dense[seed], method=method,
+              pattern="1:4", epochs=2.0 if method == "admm" else 0.0, task="rte", seed=seed)
+    rows = {row.method: row for row in table(cells(made.entries()), ("rte",), "tiny", "1:4").rows}
+    assert rows["dense"].value.seeds == (3, 4) and rows["dense"].value.interval.value == pytest.approx(0.865)
+    for method, apart in (("wanda", 0.6 - 0.87), ("magnitude", 0.5 - 0.87), ("admm", 0.8 - 0.86)):
+        versus = rows[method].versus
+        assert versus is not None and versus.interval.value == pytest.approx(apart)
+
+
 def test_the_page_has_the_panel_where_there_are_such_runs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for task, there in (("mrpc", True), ("cola", False)):
         at = open_page(monkeypatch, store, "accuracy", task=task)
@@ -172,3 +191,27 @@ def test_without_such_runs_there_are_words(found: list[Cell]) -> None:
     drawn = view.drawn(found, ("cola",), "tiny")
     assert drawn.figure is None and "share no pattern" in drawn.claim
     assert forest(found, ("cola",), "tiny", "2:4").figure is not None
+
+
+def test_the_decision_quotes_the_recorded_answers() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "decision_tables.py"), "--check"], cwd=ROOT,
+                          capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, f"run: make table\n{done.stderr}"
+    text = (ROOT / "docs/decisions/0014-where-it-matters-how-one-trains.md").read_text(encoding="utf-8")
+    recorded = cells(Store(ROOT / "cached_runs", ROOT / "none").entries(), model="minilm-l6")
+    blocks = re.findall(r"<!-- across: (\S+), (\S+) -->(.*?)<!-- end -->", text, re.DOTALL)
+    assert len(blocks) == 2
+    for names, quantity, said in blocks:
+        lines = [[part.strip() for part in line.strip("|").split("|")] for line in said.splitlines() if "[" in line]
+        assert [line[0] for line in lines] == ["2:4", "4:8", "1:4", "2:8", "unstructured:0.75"]
+        for pattern, _, *gaps in lines:
+            for other, gap in zip(OTHERS, gaps, strict=True):
+                rows = table(recorded, tuple(names.split("+")), "minilm-l6", pattern, quantity, other).rows
+                versus = next(r for r in rows if r.method == MINE).versus
+                assert versus is not None and gap.strip("*") == signed_interval(quantity, versus.interval)
+                assert versus.interval.clear or not gap.startswith("**")
+        clear = {(line[0], other): gap.startswith("**") for line in lines
+                 for other, gap in zip(OTHERS, line[2:], strict=True)}
+        steep = {"1:4", "2:8", "unstructured:0.75"}
+        for (pattern, other), is_clear in clear.items():  # as the text says
+            assert is_clear == (other != OTHERS[2] and (quantity == "agreement" or pattern in steep)), (pattern, other)
