@@ -135,7 +135,8 @@ def test_the_picture_says_where_it_is_ahead_behind_and_level(found: list[Cell]) 
     low, high = spec["layout"]["xaxis"]["range"]
     assert all(low < x - minus and x + plus < high for t in marks for x, plus, minus in zip(
         t["x"], t["error_x"]["array"], t["error_x"]["arrayminus"], strict=True))
-    assert drawn.heading.startswith("ADMM in training does best against ASP at 1:4, where it gains 30.0 points (")
+    assert drawn.heading.startswith("MRPC, SST-2: ADMM in training does best against ASP at 1:4, where it gains 30.0 "
+                                    "points (")
     assert "ASP: ahead at 1:4." in drawn.claim
     assert "ADMM, layer by layer, then trained: behind at unstructured:0.75." in drawn.claim
     assert "SR-STE: ahead at 1:4." in drawn.claim and "Rows rest" not in drawn.claim

@@ -25,6 +25,7 @@ STILLS = {  # name: the page's link, and which of its figures
     "weights": (f"weights?run={FILM}&matrix={MATRIX}", PLAYER),
     "accuracy": ("accuracy?task=average", CHART),
     "helps": ("accuracy?view=helps&task=cola", CHART),
+    "across": ("accuracy?task=average&show=agreement", f".st-key-across {CHART}, .st-key-across{CHART}"),
 }
 FILMED = f"watch?run={FILM}&matrix={MATRIX}&k=0"
 MAPS = (0, 0, 800, 380)  # of the player, in pixels: the sentence, the three matrices, the scrubber under them

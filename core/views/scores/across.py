@@ -21,6 +21,7 @@ from core.views.scores.forest import IDLE_WORDS, idle_mark
 from core.views.scores.whiskers import whiskers
 
 ROW, EDGES = 66, 120  # pixels a row, and over and under them all
+NAMED = 3  # tasks that a heading names
 APART = 0.24  # of a row, from one mark to the next
 
 
@@ -83,16 +84,22 @@ def _clear(gap: Gap) -> bool:
     return gap.p < 1 - LEVEL
 
 
+def _place(found: Across) -> str:
+    """The tasks by name where they are few: they need not be those of the other pictures."""
+    return ", ".join(map(style.task_title, found.tasks)) if len(found.tasks) <= NAMED else place_words(found.tasks)
+
+
 def _heading(found: Across) -> str:
     """The pattern at which it gains most over the first of the others."""
     best = max(found.of(found.others[0]), key=found.gain)
-    return (f"{words.key_name(found.mine)} does best against {words.key_name(found.others[0])} at {best.pattern}, "
-            f"where it {words.changed(found.quantity, best.apart.interval)}.")
+    return (f"{_place(found)}: {words.key_name(found.mine)} does best against {words.key_name(found.others[0])} at "
+            f"{best.pattern}, where it {words.changed(found.quantity, best.apart.interval)}.")
 
 
 def _claim(found: Across) -> str:
-    text = (f"{place_words(found.tasks)} ({', '.join(map(style.task_title, found.tasks))}): of {len(found.gaps)} "
-            f"differences {sum(map(_clear, found.gaps))} are clear when so many are looked at (Holm).")
+    several = f"{place_words(found.tasks)} ({', '.join(map(style.task_title, found.tasks))})"
+    text = (f"{several if len(found.tasks) > 1 else _place(found)}: of {len(found.gaps)} differences "
+            f"{sum(map(_clear, found.gaps))} are clear when so many are looked at (Holm).")
     for other in found.others:
         ahead = [g.pattern for g in found.of(other) if _clear(g) and found.gain(g) > 0]
         behind = [g.pattern for g in found.of(other) if _clear(g) and found.gain(g) < 0]
