@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
@@ -195,13 +193,10 @@ def test_without_such_runs_there_are_words(found: list[Cell]) -> None:
 
 
 def test_the_decision_quotes_the_recorded_answers() -> None:
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / "decision_tables.py"), "--check"], cwd=ROOT,
-                          capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, f"run: make table\n{done.stderr}"
     text = (ROOT / "docs/decisions/0014-where-it-matters-how-one-trains.md").read_text(encoding="utf-8")
     recorded = cells(Store(ROOT / "cached_runs", ROOT / "none").entries(), model="minilm-l6")
     blocks = re.findall(r"<!-- across: (\S+), (\S+) -->(.*?)<!-- end -->", text, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == text.count("| pattern |") == 2
     for names, quantity, said in blocks:
         lines = [[part.strip() for part in line.strip("|").split("|")] for line in said.splitlines() if "[" in line]
         assert [line[0] for line in lines] == ["2:4", "4:8", "1:4", "2:8", "unstructured:0.75"]

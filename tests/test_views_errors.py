@@ -189,7 +189,7 @@ def test_the_page_asks_the_question_where_there_are_enough_runs(
     good_store: Store, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app = open_page(monkeypatch, good_store, "accuracy", task="cola", view="error")
-    assert any("over error" in str(group.options) for group in app.get("button_group"))
+    assert any("Over error" in str(group.options) for group in app.get("button_group"))
     assert charts(app) == 1 and error_and_score.QUESTION in said(app)
     assert "CoLA" in app.header[0].value and "4 runs without training" in said(app)
 
@@ -197,4 +197,4 @@ def test_the_page_asks_the_question_where_there_are_enough_runs(
 def test_the_page_does_not_ask_it_of_one_run(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(monkeypatch, small_store, "accuracy")
     assert charts(app) == 2
-    assert not any("over error" in str(group.options) for group in app.get("button_group"))
+    assert not any("Over error" in str(group.options) for group in app.get("button_group"))
