@@ -31,7 +31,7 @@ def test_a_dot_of_the_tasks_side_by_side_opens_its_task(chrome: Any, address: st
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_url("**/accuracy?task=mrpc", timeout=20_000)
         painted(page)
-        assert page.get_by_role("heading", name="MRPC: ADMM in training").count() == 1
+        assert page.get_by_role("heading", name="MRPC: ADMM in training at ").count() == 1
         page.wait_for_function("document.querySelector('.st-key-bar').getBoundingClientRect().top >= 0", timeout=10_000)
         assert all(float(path.evaluate("e => getComputedStyle(e).opacity")) == 1 for path in dots.all())
         page.locator(".st-key-bar [data-testid=stSelectbox]").first.click()

@@ -88,7 +88,7 @@ def scatter(runs: Sequence[Run], run: str, across: str = MARGIN) -> View:
     return View(claim, figure, None, alt, listed(runs, run), "Margin: the logarithm of how many times likelier "
                 "the right answer is than the next; above zero is right. Point at a triangle to read its index. "
                 + listed_words(runs, run),
-                heading=style.lead(claim))
+                heading=style.lead(claim, " in ", ";"))
 
 
 def _drawn(places: NDArray[np.intp], kind: int) -> NDArray[np.intp]:
