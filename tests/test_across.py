@@ -24,7 +24,7 @@ from tests.planting import logits_of, plant
 from tests.sources import ROOT
 
 N = 300
-WAYS = {"asp": {}, "sr-ste": {}, "admm-layer": {}, "admm": {}}
+WAYS = ("asp", "sr-ste", "admm-layer", "admm")
 SHARES = {  # of examples answered rightly: ASP, SR-STE, masked, ADMM
     "2:4": (0.80, 0.81, 0.82, 0.82), "1:4": (0.50, 0.62, 0.82, 0.80), "unstructured:0.75": (0.70, 0.71, 0.90, 0.72)}
 

@@ -59,7 +59,7 @@ def across_table(entries: list[Entry]) -> Table:
         for pattern, row in made.rows.items():
             told = [signed_interval(quantity, gap.apart.interval) for gap in row]
             rows.append([pattern, f"{100 * made.zeros[pattern]:.0f} %",
-                         *(f"**{text}**" if gap.p < 0.05 else text for text, gap in zip(told, row, strict=True))])
+                         *(f"**{text}**" if gap.clear else text for text, gap in zip(told, row, strict=True))])
         return _markdown(rows)
 
     return table

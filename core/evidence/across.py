@@ -14,6 +14,7 @@ from core.evidence.quantities import QUANTITIES, SCORE
 from core.evidence.tables import Row, table, ways_at
 from core.evidence.ways import key_of
 from core.statistics.corrected import holm, p_from
+from core.statistics.interval import LEVEL
 
 MINE, OTHERS = "admm", ("asp", "sr-ste", "admm-layer+train")  # keys of `core.evidence.ways.key_of`
 
@@ -22,11 +23,20 @@ MINE, OTHERS = "admm", ("asp", "sr-ste", "admm-layer+train")  # keys of `core.ev
 class Gap:
     """*mine* less *other* at one pattern."""
 
-    pattern: str
     mine: Judged
     other: Judged
     apart: Estimate
     p: float  # two-sided, of no difference, Holm's correction over all gaps
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of both."""
+        return self.mine.pattern
+
+    @property
+    def clear(self) -> bool:
+        """Is it a difference when so many are looked at?"""
+        return self.p < 1 - LEVEL
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ def across(cells: Sequence[Cell], tasks: Sequence[str], model: str, quantity: st
     zeros = {pattern: sum(g.sparsity for g in pairs[0][0].groups) / len(chosen) for pattern, pairs in found.items()}
     apart = [one.versus for pairs in found.values() for one, _ in pairs]
     raised = iter(holm([p_from(versus.interval) for versus in apart if versus is not None]))
-    made = {pattern: tuple(Gap(pattern, one, other, one.versus, next(raised)) for one, other in pairs if one.versus)
+    made = {pattern: tuple(Gap(one, other, one.versus, next(raised)) for one, other in pairs if one.versus)
             for pattern, pairs in found.items()}
     order = sorted(made, key=lambda p: (round(zeros[p], 3), len(p), p))
     return Across(tuple(chosen), model, quantity, mine, others, {p: made[p] for p in order}, zeros)

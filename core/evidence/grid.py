@@ -52,20 +52,22 @@ def core_grid(cells: Sequence[Cell], model: str, pattern: str) -> Grid:
         for row in one.rows:
             found.setdefault(key_of(row.groups[0]), {})[task] = row
     found = {key: found[key] for key in sorted(found, key=_order) if 2 * len(found[key]) >= len(made)}
-    means = _means(cells, tuple(made), model, pattern, DENSE)
+    against = {other: _means(cells, tuple(made), model, pattern, other) for other in OTHERS}
+    means = against[DENSE]
     rows = {key: [*(by[t].value if t in by else None for t in made), means[key].value if key in means else None]
             for key, by in found.items()}
-    gaps: dict[tuple[str, str], Estimate] = {}
-    for other in OTHERS:
-        against = _means(cells, tuple(made), model, pattern, other)
-        gaps |= {(ours, other): versus for ours in OURS if ours in against and (versus := against[ours].versus)}
+    gaps = {key: gap for other, found_there in against.items() for key, gap in _gaps(found_there, other).items()}
     classes = tuple(task for task in averaged(cells, model, AGREEMENT) if task in made)
-    agreed = _means(cells, classes, model, pattern, TRAINED, AGREEMENT)
-    nearer = {(ours, TRAINED): versus for ours in OURS if ours in agreed and (versus := agreed[ours].versus)}
+    nearer = _gaps(_means(cells, classes, model, pattern, TRAINED, AGREEMENT), TRAINED)
     share = {ours: held for ours in OURS if ours in means and (held := _share(means[ours], gaps.get((ours, DENSE))))}
     return Grid(tuple(made), model, pattern, rows, tuple(one.constant for one in made.values()),
                 frozenset((key, task) for key, by in found.items() for task, row in by.items() if row.idle), gaps,
                 nearer, share)
+
+
+def _gaps(rows: dict[str, Row], other: str) -> dict[tuple[str, str], Estimate]:
+    """By how much each of OURS differs from *other*, against which *rows* are held."""
+    return {(ours, other): versus for ours in OURS if ours in rows and (versus := rows[ours].versus)}
 
 
 def _share(row: Row, gap: Estimate | None) -> float:

@@ -121,9 +121,13 @@ def rests_on(estimate: Estimate) -> str:
     return f"{tasks}{seeds}, {estimate.examples} examples"
 
 
+def points_of(quantity: str) -> str:
+    """What an axis of differences counts, of a quantity in points: "points", "points of agreement"."""
+    return "points" if quantity == SCORE else f"points of {in_words(quantity).removesuffix(' with dense')}"
+
+
 def axis_of(quantity: str, reference: str) -> str:
     """The title of an axis of differences: "points against dense", "KL to dense, less that of ASP"."""
     if QUANTITIES[quantity].points:
-        of = "" if quantity == SCORE else f" of {in_words(quantity).removesuffix(' with dense')}"
-        return f"points{of} against {reference}"
+        return f"{points_of(quantity)} against {reference}"
     return f"{QUANTITIES[quantity].title}, less that of {reference}"

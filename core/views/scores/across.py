@@ -8,17 +8,16 @@ import pandas as pd
 
 from core.errors import InputError
 from core.evidence import words
-from core.evidence.across import Across, Gap, across
+from core.evidence.across import Across, across
 from core.evidence.cells import Cell
 from core.evidence.lines import kind_of
 from core.evidence.quantities import QUANTITIES, SCORE
-from core.statistics.interval import LEVEL
 from core.views.drawing import style
 from core.views.drawing.build import Part, build, legend_above, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
 from core.views.scores.forest import IDLE_WORDS, idle_mark
-from core.views.scores.whiskers import whiskers
+from core.views.scores.whiskers import reach, whiskers, zero_line
 
 ROW, EDGES = 66, 120  # pixels a row, and over and under them all
 NAMED = 3  # tasks that a heading names
@@ -34,17 +33,14 @@ def drawn(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantity: s
     except InputError as error:
         return words_only(str(error))
     scale, count = QUANTITIES[quantity].scale, len(found.rows)
-    name = words.key_name(found.mine)
-    ends = [v * scale for g in found.gaps for v in (g.apart.interval.low, g.apart.interval.high)] + [0.0]
-    room = 0.06 * (max(ends) - min(ends) or 1.0)
     figure = build([*(_trace(found, other, scale) for other in found.others), *idle_mark(g.mine for g in found.gaps)], {
         "margin": {"l": 230, "r": 24, "t": 44, "b": 76},
         "legend": legend_above(),
-        "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
-                    "line": {"color": style.colour(found.mine), "width": 2}, "layer": "below"},
+        "shapes": [zero_line(style.colour(found.mine)),
                    *({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": k + 0.5, "y1": k + 0.5,
                       "line": {"color": style.GREY, "width": 0.5}, "layer": "below"} for k in range(count - 1))],
-        "xaxis": {"range": [min(ends) - room, max(ends) + room], "title": {"text": _axis(quantity, name)}},
+        "xaxis": {"range": reach((g.apart.interval for g in found.gaps), scale),
+                  "title": {"text": _axis(quantity, words.key_name(found.mine))}},
         "yaxis": {"range": [count - 0.5, -0.5], "showgrid": False, "zeroline": False, "tickvals": list(range(count)),
                   "ticktext": [_row_name(found, pattern) for pattern in found.rows]},
     }, EDGES + ROW * count, legend=True, revision=f"across/{'/'.join(found.tasks)}/{model}/{quantity}")
@@ -55,8 +51,7 @@ def drawn(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantity: s
 def _axis(quantity: str, name: str) -> str:
     if not QUANTITIES[quantity].points:
         return f"{QUANTITIES[quantity].title}: {name} less the other (left is better)"
-    of = "" if quantity == SCORE else f" of {words.in_words(quantity).removesuffix(' with dense')}"
-    return f"points{of} gained by {name}"
+    return f"{words.points_of(quantity)} gained by {name}"
 
 
 def _row_name(found: Across, pattern: str) -> str:
@@ -80,29 +75,26 @@ def _trace(found: Across, other: str, scale: float) -> Part:
                              "%{customdata[1]}<br>%{customdata[2]}<br>%{customdata[3]}<extra></extra>"}
 
 
-def _clear(gap: Gap) -> bool:
-    return gap.p < 1 - LEVEL
-
-
-def _place(found: Across) -> str:
-    """The tasks by name where they are few: they need not be those of the other pictures."""
-    return ", ".join(map(style.task_title, found.tasks)) if len(found.tasks) <= NAMED else place_words(found.tasks)
+def _names(found: Across) -> str:
+    return ", ".join(map(style.task_title, found.tasks))
 
 
 def _heading(found: Across) -> str:
-    """The pattern at which it gains most over the first of the others."""
+    """The pattern at which it gains most over the first of the others; with the tasks by name where they are few: they
+    need not be those of the other pictures."""
     best = max(found.of(found.others[0]), key=found.gain)
-    return (f"{_place(found)}: {words.key_name(found.mine)} does best against {words.key_name(found.others[0])} at "
+    place = _names(found) if len(found.tasks) <= NAMED else place_words(found.tasks)
+    return (f"{place}: {words.key_name(found.mine)} does best against {words.key_name(found.others[0])} at "
             f"{best.pattern}, where it {words.changed(found.quantity, best.apart.interval)}.")
 
 
 def _claim(found: Across) -> str:
-    several = f"{place_words(found.tasks)} ({', '.join(map(style.task_title, found.tasks))})"
-    text = (f"{several if len(found.tasks) > 1 else _place(found)}: of {len(found.gaps)} differences "
-            f"{sum(map(_clear, found.gaps))} are clear when so many are looked at (Holm).")
+    named = f" ({_names(found)})" if len(found.tasks) > 1 else ""
+    text = (f"{place_words(found.tasks)}{named}: of {len(found.gaps)} differences "
+            f"{sum(gap.clear for gap in found.gaps)} are clear when so many are looked at (Holm).")
     for other in found.others:
-        ahead = [g.pattern for g in found.of(other) if _clear(g) and found.gain(g) > 0]
-        behind = [g.pattern for g in found.of(other) if _clear(g) and found.gain(g) < 0]
+        ahead = [g.pattern for g in found.of(other) if g.clear and found.gain(g) > 0]
+        behind = [g.pattern for g in found.of(other) if g.clear and found.gain(g) < 0]
         said = [f"{word} at {', '.join(at)}" for word, at in (("ahead", ahead), ("behind", behind)) if at]
         text += f" {words.key_name(other)}: {', '.join(said) or 'level everywhere'}."
     if len({gap.apart.seeds for gap in found.gaps}) > 1:

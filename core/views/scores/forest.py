@@ -17,7 +17,7 @@ from core.views.drawing import style
 from core.views.drawing.build import Part, build, dot, legend_above, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import IDLE_MARK, IDLE_SAYS, place_words
-from core.views.scores.whiskers import whiskers
+from core.views.scores.whiskers import reach, whiskers, zero_line
 
 ROW, EDGES = 34, 120  # pixels a row, and over and under them all
 IDLE_WORDS = " \N{MULTIPLICATION X}"  # after the name of a method that does not beat the constant answer
@@ -47,14 +47,12 @@ def forest(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, pattern: s
     scale = QUANTITIES[quantity].scale
     names = [_name(r) for r in rows]
     data: list[Part] = [_trace(rows, names, scale, made), *_meanings(rows)]
-    ends = [v * scale for r in rows if r.versus for v in (r.versus.interval.low, r.versus.interval.high)] + [0.0]
-    room = 0.06 * (max(ends) - min(ends) or 1.0)
     figure = build(data, {
         "margin": {"l": 230, "r": 24, "t": 44, "b": 76},
         "legend": legend_above(),
-        "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
-                    "line": {"color": style.colour(reference.partition("+")[0]), "width": 2}, "layer": "below"}],
-        "xaxis": {"range": [min(ends) - room, max(ends) + room], "title": {"text": words.axis_of(quantity, against)}},
+        "shapes": [zero_line(style.colour(reference.partition("+")[0]))],
+        "xaxis": {"range": reach((r.versus.interval for r in rows if r.versus), scale),
+                  "title": {"text": words.axis_of(quantity, against)}},
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": names, "showgrid": False,
                   "range": [-0.6, len(names) - 0.4]},
     }, EDGES + ROW * len(rows), legend=len(data) > 1,

@@ -21,7 +21,7 @@ from core.views.drawing.build import Part, build, dot, legend_above, swatch, wor
 from core.views.drawing.view import View
 from core.views.scores.chart import place_words
 from core.views.scores.forest import IDLE_WORDS, idle_mark
-from core.views.scores.whiskers import whiskers
+from core.views.scores.whiskers import reach, whiskers, zero_line
 
 ROW, EDGES = 30, 120  # pixels a row, and over and under them all
 WIDE = 34  # letters of a name that stand on one line
@@ -53,10 +53,7 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
     taken = {one.key for one in chosen}
     picked = [i for i, row in enumerate(rows) if row.key in taken]
     scale = QUANTITIES[quantity].scale
-    listed = [(row.chose, 1) for row in rows] + [(row.unseen, -1) for row in rows if row.unseen is not None]
-    ends = [scale * end for one, _ in listed if one.versus is not None
-            for end in (one.versus.interval.low, one.versus.interval.high)] + [0.0]
-    room = 0.06 * (max(ends) - min(ends) or 1.0)
+    listed = [row.chose for row in rows] + [row.unseen for row in rows if row.unseen is not None]
     title = words.name_of(method, trained=True)
     tried = sum(bool(row.changes) and row.key[0] == method for row in rows)
     side = "right" if QUANTITIES[quantity].more else "left"
@@ -67,11 +64,10 @@ def helps(found: Searched, place: Place, tasks: tuple[str, ...], method: str, qu
                     *([swatch(CHOSEN, BAND)] if picked else []), *idle_mark(row.chose for row in rows)], {
         "margin": {"l": 280, "r": 24, "t": 44, "b": 76},
         "legend": legend_above(),
-        "shapes": [{"type": "line", "xref": "x", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
-                    "line": {"color": style.colour(method), "width": 2}, "layer": "below"},
+        "shapes": [zero_line(own),
                    *({"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": i - 0.5, "y1": i + 0.5,
                       "fillcolor": BAND, "line": {"width": 0}, "layer": "below"} for i in picked)],
-        "xaxis": {"range": [min(ends) - room, max(ends) + room],
+        "xaxis": {"range": reach((one.versus.interval for one in listed if one.versus is not None), scale),
                   "title": {"text": f"{words.axis_of(quantity, title)} ({side} is better)"}},
         "yaxis": {"tickmode": "array", "tickvals": list(range(len(rows))), "showgrid": False, "zeroline": False,
                   "ticktext": [name.replace(": ", ":<br>") if len(name) > WIDE else name for name in spoken],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -16,7 +15,7 @@ from core.views.drawing.build import Part, build, legend_below, words_only
 from core.views.drawing.view import View
 from core.views.scores.chart import IDLE_MARK
 from core.views.scores.story import STORY
-from core.views.scores.whiskers import whiskers
+from core.views.scores.whiskers import reach, whiskers
 
 HEIGHT, GAP = 340, 0.018
 
@@ -49,10 +48,8 @@ def multiples(cells: Sequence[Cell], tasks: tuple[str, ...], model: str, quantit
         for line in by_task[task]:
             data.append(_trace(line, task, suffix, scale, quantity, first=line.key not in seen))
             seen.add(line.key)
-    values = [scale * v for found in by_task.values() for line in found for s in line.spots if s.versus
-              for v in (s.versus.interval.low, s.versus.interval.high) if math.isfinite(v)] + [0.0]
-    room = 0.06 * (max(values) - min(values) or 1.0)
-    layout["yaxis"] |= {"range": [min(values) - room, max(values) + room],
+    apart = [s.versus.interval for found in by_task.values() for line in found for s in line.spots if s.versus]
+    layout["yaxis"] |= {"range": reach(apart, scale),
                         "title": {"text": words.axis_of(quantity, "dense")}}
     notes.append({"x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yshift": -34, "yanchor": "top",
                   "text": "share of zeros", "showarrow": False, "font": {"size": 15}})
