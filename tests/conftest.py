@@ -25,7 +25,7 @@ os.fsync = lambda file: None  # type: ignore[assignment]
 
 
 # Files with few and long tests. Files are dealt out to two processes: what comes last would run while one is idle.
-LONGEST_FIRST = ("test_recorded_pages.py", "test_pages.py", "test_run.py", "test_first_figure.py")
+LONGEST_FIRST = ("test_recorded_pages.py", "test_run.py", "test_first_figure.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,15 +1,19 @@
-"""At 1366 x 768 every page shows its first picture high up, and every box shows what is chosen."""
+"""At 1366 x 768 every page opened alone shows its first picture high up, is light on the wire, and every box shows what
+is chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.first_picture import BYTES_BAR, Meter, time_to_picture
 from tests.browser.reading import SIZE, cut, first, grown, words
-from tests.browser.serving import complaints, painted
+from tests.browser.serving import ROOT, complaints, painted
+from tests.makers import make_store
 from ui.pages import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -24,10 +28,11 @@ LONG_NAMES = ("activations", "cost", "inspect", "patterns", "sentence", "trace")
 
 
 @contextmanager
-def opened(chrome: Any, link: str) -> Iterator[Any]:
-    """The page at *link*, painted, in a small window."""
+def opened(chrome: Any, link: str, before: Callable[[Any], Any] = lambda page: None) -> Iterator[Any]:
+    """The page at *link*, painted, in a small window; *before* is called with it while it is empty."""
     context = chrome.new_context(viewport=SIZE)
     page = context.new_page()
+    before(page)
     page.goto(link)
     painted(page)
     yield page
@@ -36,8 +41,16 @@ def opened(chrome: Any, link: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize("key", PAGES)
 def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, address: str, key: str) -> None:
-    with opened(chrome, f"{address}/{'' if key == 'overview' else key}") as page:
-        assert complaints(page) == []
+    errors: list[str] = []
+    meters: list[Meter] = []
+
+    def listen(page: Any) -> None:
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        meters.append(Meter(page))
+
+    with opened(chrome, f"{address}/{'' if key == 'overview' else key}", listen) as page:
+        assert complaints(page) == [] and errors == []
+        assert 0.001 < meters[0].megabytes() <= BYTES_BAR
         top, bottom = first(page, REAL[key], 20) if key in REAL else first(page)
         assert top < HIGH and bottom > top
         assert cut(page) == []
@@ -81,7 +94,6 @@ def test_the_verdict_is_the_largest_thing_on_inspect(chrome: Any, address: str) 
 def test_the_longest_name_of_a_run_is_whole(chrome: Any, address: str, key: str) -> None:
     from core.runs.store import Store
     from core.views.drawing.telling_apart import short_names
-    from tests.browser.serving import ROOT
 
     records = [r for r in Store(ROOT / "cached_runs", ROOT / "no-such-folder").records() if r.spec.method != "dense"]
     tasks = {r.spec.task for r in records}
@@ -100,3 +112,12 @@ def test_a_cut_word_and_a_low_picture_would_be_noticed(chrome: Any) -> None:
         <div data-testid="stImage" style="height:90px;width:90px"></div></div>""")
     assert first(page)[0] > HIGH and cut(page) == ["much too long"] and words(page) == 5
     context.close()
+
+
+def test_the_home_page_brings_a_picture_from_a_cold_start(chrome: Any, tmp_path: Path,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path)
+    monkeypatch.setenv("SPARSESCOPE_CACHED", str(store.recorded))
+    monkeypatch.setenv("SPARSESCOPE_RUNS", str(store.live))
+    assert time_to_picture(chrome, "app.py", ROOT, take=tmp_path / "picture.png") > 0
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from core.lessons.admm import ADMM
-from tests.browser.serving import ROOT, browser, complaints, painted, server
+from tests.browser.serving import complaints, painted
 from ui.lesson_strip import query
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -17,12 +17,11 @@ LIMIT = 180.0  # seconds for one page: a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str]]:
-    places = {"SPARSESCOPE_CACHED": str(ROOT / "cached_runs"), "SPARSESCOPE_RUNS": str(tmp_path_factory.mktemp("runs"))}
-    with server(environment=places) as address, browser() as chrome:
-        context = chrome.new_context(viewport={"width": 1366, "height": 768})
-        context.set_default_timeout(LIMIT * 1000)
-        yield context.new_page(), address
+def page(chrome: Any, address: str) -> Iterator[tuple[Any, str]]:
+    context = chrome.new_context(viewport={"width": 1366, "height": 768})
+    context.set_default_timeout(LIMIT * 1000)
+    yield context.new_page(), address
+    context.close()
 
 
 def press(page: Any, key: str, words: str) -> None:

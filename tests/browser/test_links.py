@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.serving import browser, painted, server
+from tests.browser.serving import complaints, painted, server
 from tests.makers import make_store, run_named
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -20,12 +20,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def page(store: Any) -> Iterator[tuple[Any, str]]:
+def page(chrome: Any, store: Any) -> Iterator[tuple[Any, str]]:
     places = {"SPARSESCOPE_CACHED": str(store.recorded), "SPARSESCOPE_RUNS": str(store.live)}
-    with server(environment=places) as address, browser() as chrome:
+    with server(environment=places) as address:
         context = chrome.new_context(viewport={"width": 1366, "height": 768})
         context.set_default_timeout(LIMIT * 1000)
         yield context.new_page(), address
+        context.close()
 
 
 def pick(page: Any, label: str, words: str) -> None:
@@ -82,3 +83,12 @@ def test_an_old_link_to_a_filtered_list_leads_to_those_runs(page: tuple[Any, str
     painted(tab, LIMIT)
     assert all(f"{key}={value}" in tab.url for key, value in (("task", "cola"), ("method", "asp")))
     assert tab.locator("[data-testid=stDataFrame]").count() and "1 of 18 runs" in tab.inner_text("[data-testid=stMain]")
+
+
+@pytest.mark.parametrize("key", ["weights", "occupancy"])
+def test_a_link_to_no_run_leaves_the_page_alive(page: tuple[Any, str], key: str) -> None:
+    tab, address = page
+    tab.goto(f"{address}/{key}?run=no-such-run", wait_until="commit")
+    painted(tab, LIMIT)
+    assert "no-such-run" in tab.inner_text("[data-testid=stMain]")
+    assert complaints(tab) == []

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.tasks import own
-from tests.browser.serving import ROOT, browser, complaints, painted, server
+from tests.browser.serving import ROOT, complaints, painted, server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 HUGE = 500 * 10**6  # bytes
@@ -24,16 +24,18 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(live: Path) -> Iterator[Any]:
+def page(chrome: Any, live: Path) -> Iterator[Any]:
     """The Run page with the part for own data unfolded."""
     with server(environment={"SPARSESCOPE_CACHED": str(ROOT / "cached_runs"), "SPARSESCOPE_RUNS": str(live),
-                             "SPARSESCOPE_DEMO": ""}) as address, browser() as chrome:
-        made = chrome.new_context(viewport={"width": 1366, "height": 768}).new_page()
+                             "SPARSESCOPE_DEMO": ""}) as address:
+        context = chrome.new_context(viewport={"width": 1366, "height": 768})
+        made = context.new_page()
         made.set_default_timeout(120_000)
         made.goto(f"{address}/run", wait_until="commit")
         painted(made)
         made.get_by_text("Your own data").click()
         yield made
+        context.close()
 
 
 def test_a_table_with_markup_becomes_a_task_and_nothing_of_it_runs(page: Any, live: Path, tmp_path: Path,

@@ -1,5 +1,5 @@
 """A live run as a person makes it: started from the form, watched, found again after a reload, cancelled; then one that
-outlives its server and ends on the Weights page. Real workers."""
+outlives its server, leaves its film where it was put, and ends on the Weights page. Real workers."""
 
 from __future__ import annotations
 
@@ -168,21 +168,7 @@ def test_a_run_grows_survives_a_reload_and_is_cancelled(place: Place, chrome: An
     tab.context.close()
 
 
-def test_the_end_of_a_run_leaves_the_film_where_it_was_put(place: Place, chrome: Any) -> None:
-    tab = window(chrome)
-    run = begin(tab, place, epochs=12)
-    film_at(tab, beyond=2)
-    tab.locator("button[aria-label^=Start]").last.click()
-    tab.keyboard.press("l")
-    headline(tab, run, "done")
-    painted(tab, LIMIT)
-    tab.wait_for_timeout(1500)
-    assert film_at(tab, beyond=4) == 1, "the second moment, though the page around the film has changed"
-    assert complaints(tab) == []
-    tab.context.close()
-
-
-def test_a_run_outlives_its_server_and_ends_on_the_weights_page(place: Place, chrome: Any) -> None:
+def test_a_run_outlives_its_server_and_leaves_its_film_where_it_was_put(place: Place, chrome: Any) -> None:
     tab = window(chrome)
     run = begin(tab, place, epochs=20)  # long enough to be under way when the server is killed
     grown(tab, 0)
@@ -195,7 +181,13 @@ def test_a_run_outlives_its_server_and_ends_on_the_weights_page(place: Place, ch
     assert len(steps_of(place, run)) > len(before) > 0  # it went on with no server at all
     place.serve()
     tab.goto(link, wait_until="commit")
+    film_at(tab, beyond=2)
+    tab.locator("button[aria-label^=Start]").last.click()
+    tab.keyboard.press("l")
     headline(tab, run, "done")
+    painted(tab, LIMIT)
+    tab.wait_for_timeout(1500)
+    assert film_at(tab, beyond=4) == 1, "the second moment, though the page around the film has changed"
     steps = steps_of(place, run)
     assert steps[:len(before)] == before and steps == sorted(steps) and status(place.store, run).state == "succeeded"
     report = check(place.store.open(run))

@@ -10,7 +10,7 @@ import pytest
 
 from core.decks.base import Deck, Slide
 from core.decks.packed import packed
-from tests.browser.serving import ROOT, browser, complaints, painted, server
+from tests.browser.serving import complaints, painted
 from tests.browser.staging import SPY, smallest, stands
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -27,13 +27,12 @@ COUNT = len(DECK.slides)
 
 
 @pytest.fixture(scope="module")
-def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str]]:
-    places = {"SPARSESCOPE_CACHED": str(ROOT / "cached_runs"), "SPARSESCOPE_RUNS": str(tmp_path_factory.mktemp("runs"))}
-    with server(environment=places) as address, browser() as chrome:
-        context = chrome.new_context(viewport={"width": 1920, "height": 1080})
-        context.set_default_timeout(LIMIT * 1000)
-        context.add_init_script(SPY)
-        yield context.new_page(), address
+def hall(chrome: Any, address: str) -> Iterator[tuple[Any, str]]:
+    context = chrome.new_context(viewport={"width": 1920, "height": 1080})
+    context.set_default_timeout(LIMIT * 1000)
+    context.add_init_script(SPY)
+    yield context.new_page(), address
+    context.close()
 
 
 def blank(tab: Any) -> bool:
