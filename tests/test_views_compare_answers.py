@@ -46,9 +46,12 @@ def test_planted_flips_are_found_one_by_one(planted: list[Run]) -> None:
     assert [flips.KINDS[k] for k in found.flips[0].kinds] == [
         "same answer", "broken", "mended", "same answer", "both wrong", "same answer"]
     assert found.notes == []
-    table = flips.bars(planted).table
+    view = flips.bars(planted)
+    assert view.heading == "B mends 1 answer that A has wrong."
+    assert view.figure is not None and [t.name for t in view.figure.data] == ["broken", "both wrong", "mended"]
+    table = view.table
     assert table.iloc[0].tolist()[1:] == [1, 1, 1, 3]
-    assert "Of 6 examples, against A: B mends 1 answers and breaks 1." in flips.bars(planted).claim.replace(
+    assert "Of 6 examples, against A: B mends 1 answer and breaks 1." in flips.bars(planted).claim.replace(
         "\N{NARROW NO-BREAK SPACE}", " ")
 
 
@@ -91,6 +94,13 @@ def test_counts_and_margins_are_those_of_a_loop(store: Store) -> None:
     over = flip_dots.scatter(runs, runs[1].record.id, "index")
     assert all(np.array_equal(t.x, t.customdata) for t in over.figure.data)
     assert {a.text for a in view.figure.layout.annotations} == {"right in both", "wrong in both"}
+
+
+def test_with_two_classes_the_legend_has_no_answer_from_one_wrong_to_another(store: Store) -> None:
+    two = [answered(store, m, np.eye(2)[kinds], [0, 1, 1], task="agreement") for m, kinds in (
+        ("asp", [0, 0, 1]), ("admm", [1, 1, 1]))]
+    view = flips.bars([store.open(name) for name in two])
+    assert view.figure is not None and [t.name for t in view.figure.data] == ["broken", "mended"]
 
 
 def test_many_examples_keep_every_flip_and_few_bytes(store: Store) -> None:

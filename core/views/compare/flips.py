@@ -129,8 +129,12 @@ def comparable(runs: Sequence[Run]) -> list[str]:
 def _heading(flips: Sequence[Flips], first: str) -> str:
     most = max(flips, key=lambda f: max(f.count(MENDED), f.count(BROKEN)))
     if most.count(BROKEN) > most.count(MENDED):
-        return f"{letter(most.title)} breaks {most.count(BROKEN)} answers that {first} has right."
-    return f"{letter(most.title)} mends {most.count(MENDED)} answers that {first} has wrong."
+        return f"{letter(most.title)} breaks {_answers(most.count(BROKEN))} that {first} has right."
+    return f"{letter(most.title)} mends {_answers(most.count(MENDED))} that {first} has wrong."
+
+
+def _answers(number: int) -> str:
+    return f"{style.count(number)} answer{'' if number == 1 else 's'}"
 
 
 def bars(runs: Sequence[Run]) -> View:
@@ -144,18 +148,21 @@ def bars(runs: Sequence[Run]) -> View:
         return words_only("Which answers flipped is not known: it takes the recorded answers of A and of another run.")
     flips, total = found.flips, len(found.flips[0].kinds)
     labels = [html.escape(f.title) for f in flips]
+    # With two classes no answer goes from one wrong to another: the legend then has no such colour.
+    kinds = [kind for kind in (BROKEN, CHANGED, MENDED) if kind != CHANGED or any(f.count(kind) for f in flips)]
     data: list[Part] = [
         {"type": "bar", "orientation": "h", "y": labels, "x": [f.count(kind) for f in flips], "name": KINDS[kind],
          "text": [str(f.count(kind) or "") for f in flips], "textposition": "inside", "insidetextanchor": "middle",
          "textangle": 0, "textfont": {"size": 15}, "marker": {"color": TONES[kind]},
-         "hovertemplate": f"%{{x}} {KINDS[kind]}<extra></extra>"} for kind in (BROKEN, CHANGED, MENDED)]
+         "hovertemplate": f"%{{x}} {KINDS[kind]}<extra></extra>"} for kind in kinds]
     figure = build(data, {
         "barmode": "stack", "bargap": 0.35, "margin": {"l": 210, "t": 48, "b": 78},
         "xaxis": {"title": {"text": "answers that changed"}, "rangemode": "tozero", "nticks": 4},
         "yaxis": {"autorange": "reversed", "showgrid": False}}, 120 + 62 * len(flips), legend=True)
     table = pd.DataFrame([{"run": f.title, **{KINDS[k]: f.count(k) for k in (MENDED, BROKEN, CHANGED, SAME)}}
                           for f in flips])
-    parts = [f"{letter(f.title)} mends {f.count(MENDED)} answers and breaks {f.count(BROKEN)}" for f in flips]
+    parts = [f"{letter(f.title)} mends {_answers(f.count(MENDED))} and breaks {style.count(f.count(BROKEN))}"
+             for f in flips]
     claim = f"Of {style.count(total)} examples, against {letter(titles([runs[0].record])[0])}: {'; '.join(parts)}."
     return View(claim, figure, None, f"A bar of changed answers for {len(flips)} runs. {claim}", table,
                 "Two runs with the same score need not make the same mistakes: set what was mended against what "
