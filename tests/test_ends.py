@@ -27,6 +27,8 @@ from tests import makers
 FORKING = r"""
 import importlib, json, os, runpy, signal, sys, tempfile
 import core.cli.group as group
+# A shell that starts the tests in its background hands Ctrl-C down ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in set(group.COMMANDS.values()):
     importlib.import_module(f"core.cli.{name}")
 
