@@ -7,6 +7,8 @@ RUN := .venv/bin/python
 # Two files at a time, in the order of tests/conftest.py: those that take longest first.
 LONG := -n 2 --dist loadfile --no-loadscope-reorder
 export PYTHON
+# Compiled modules are kept: every server and worker would compile ours anew, and every round of tests its tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: app test mutants lint access browser browser-run cluster screenshots pictures bench table runs tiny slow offline clean help setup setup-dev
 
