@@ -224,7 +224,7 @@ def test_the_decision_quotes_the_recorded_answers(recorded: list[Cell]) -> None:
 
 
 @pytest.mark.parametrize(("tasks", "least", "most"), [
-    (("cola", "mrpc", "rte"), 5.5, 6.5), (("cola", "mrpc"), 6.5, 10.5)])
+    (("cola", "mrpc", "rte"), 4.5, 6.5), (("cola", "mrpc"), 6.5, 10.5)])
 def test_its_words_name_the_points_that_are_gained(recorded: list[Cell], tasks: tuple[str, ...], least: float,
                                                    most: float) -> None:
     made = across(recorded, tasks, "minilm-l6")
