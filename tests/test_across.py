@@ -163,6 +163,7 @@ def test_a_pattern_at_which_it_is_no_better_than_a_constant_answer_has_a_cross(t
     assert drawn.figure.layout.yaxis.ticktext[0].endswith("\N{MULTIPLICATION X}")
     assert drawn.figure.data[-1].name == "not above constant answer"
     assert drawn.claim.count("level everywhere") == 3
+    assert drawn.heading.startswith("RTE: ADMM in training is nowhere clearly ahead of ASP; best at 1:4: it ")
 
 
 def test_ways_of_unlike_seeds_are_each_held_against_their_own_dense_models(tmp_path: Path) -> None:

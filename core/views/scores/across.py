@@ -80,12 +80,16 @@ def _names(found: Across) -> str:
 
 
 def _heading(found: Across) -> str:
-    """The pattern at which it gains most over the first of the others; with the tasks by name where they are few: they
-    need not be those of the other pictures."""
-    best = max(found.of(found.others[0]), key=found.gain)
+    """The pattern at which it gains most over the first of the others, and whether it is ahead anywhere; with the tasks
+    by name where they are few: they need not be those of the other pictures."""
+    gaps = found.of(found.others[0])
+    best = max(gaps, key=found.gain)
     place = _names(found) if len(found.tasks) <= NAMED else place_words(found.tasks)
-    return (f"{place}: {words.key_name(found.mine)} does best against {words.key_name(found.others[0])} at "
-            f"{best.pattern}, where it {words.changed(found.quantity, best.apart.interval)}.")
+    mine, other = words.key_name(found.mine), words.key_name(found.others[0])
+    gained = words.changed(found.quantity, best.apart.interval)
+    if any(gap.clear and found.gain(gap) > 0 for gap in gaps):
+        return f"{place}: {mine} does best against {other} at {best.pattern}, where it {gained}."
+    return f"{place}: {mine} is nowhere clearly ahead of {other}; best at {best.pattern}: it {gained}."
 
 
 def _claim(found: Across) -> str:
