@@ -117,7 +117,12 @@ dl.method { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1
 dl.method dt, dl.method dd { margin: 0; padding: 0; line-height: 1.5; font-weight: 400; }
 dl.method dt { font-size: 0.9rem; opacity: 0.75; }
 .method code, .formula code { font-size: 0.88em; background: none; padding: 0; color: inherit; }
-table.runs td:not(:first-child) { white-space: nowrap; }
+/* A number is never broken, a pattern may be: where the columns need more room than there is, the table scrolls. */
+table.runs td:nth-child(n+3) { white-space: nowrap; }
+table.runs td:nth-child(2) { overflow-wrap: anywhere; }
+table.method.runs td, table.method.runs th { padding-right: 0.5rem; }
+table.method.runs td { font-size: 0.88rem; }
+.stHtml:has(> table.method) { overflow-x: auto; }
 table.method { width: 100%; border-collapse: collapse; margin: 0.3rem 0 0.6rem; font-size: 0.95rem; }
 table.method caption, .printed > small { text-align: left; font-size: 0.85rem; opacity: 0.75; }
 table.method th { text-align: left; font-weight: 400; font-size: 0.85rem; opacity: 0.75; }
@@ -154,8 +159,6 @@ table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-c
     overflow-x: auto;
     & > div { min-width: 700px; }
   }
-  /* A number is never broken: where the columns need more room than there is, the table scrolls. */
-  .stHtml:has(> table.method) { overflow-x: auto; }
   table.method td, table.method th { padding-right: 0.4rem; font-size: 0.82rem; hyphens: auto;
     overflow-wrap: break-word; }
 }

@@ -14,11 +14,12 @@ from core.views.catalogue.claims import STAMP
 from core.views.catalogue.method_table import Costs, MethodCard, Row
 from ui import formula, frame
 
-FEW, FEWER = 4, 2  # runs, and printed figures, on a card among others; alone it shows all
+FEW, FEWER = 4, 2  # runs, and printed figures, on a card among others; alone it shows all figures
+MANY = 12  # runs on a card alone; the list of runs has all
 
 
 def show(card: MethodCard, alone: bool = False) -> None:
-    """A card: among others with the essentials, *alone* with everything, in two columns."""
+    """A card: among others with the essentials, *alone* with all that is said of it, in two columns."""
     with st.container(border=True, height="stretch"):
         st.html(_head(card, "" if card.implied and not alone else card.training))
         if alone:
@@ -27,7 +28,7 @@ def show(card: MethodCard, alone: bool = False) -> None:
                 st.html(_idea(card) + formula.block(card.text.formula) + _remark(card)
                         + _parts(card, ("prunes", "cost", "source", "differs")))
             with right:
-                st.html(_runs(card.rows, len(card.rows)) + _claims(card, len(card.claims)))
+                st.html(_runs(card.rows, MANY) + _claims(card, len(card.claims)))
                 _ways(card)
                 st.html(_knobs(card))
             return
@@ -46,6 +47,7 @@ def _ways(card: MethodCard) -> None:
             frame.link("lab", "Open in the lab", method=card.name)
         if card.trace:
             frame.link("trace", "Open its trace", run=card.trace)
+        if card.rows:
             frame.link("runs", "All its runs", method=card.name)
         if card.name == search.SEARCHED and frame.cached_search(search.places, card.name):
             frame.link("accuracy", "What helps it?", view="helps")

@@ -79,6 +79,18 @@ def test_what_a_run_is_begins_with_six_fields_in_one_row(chrome: Any, address: s
         assert cut(page) == []
 
 
+BEYOND = """() => [...document.querySelectorAll('[data-testid=stMain] .stHtml > *')].filter(
+    e => e.checkVisibility() && e.getBoundingClientRect().right > e.parentElement.getBoundingClientRect().right + 1)
+    .map(e => e.className)"""
+
+
+@pytest.mark.parametrize("method", ["admm", "admm-layer", "pattern-admm"])
+def test_no_table_of_a_method_leaves_its_card(chrome: Any, address: str, method: str) -> None:
+    with opened(chrome, f"{address}/methods?method={method}") as page:
+        assert complaints(page) == [] and page.locator("table.runs tr").count() > 5
+        assert page.evaluate(BEYOND) == []
+
+
 LARGE = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
     .filter(e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
     .map(e => [parseFloat(getComputedStyle(e).fontSize), e.textContent.trim()]).sort((a, b) => b[0] - a[0])"""
