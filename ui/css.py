@@ -120,14 +120,14 @@ dl.method dt { font-size: 0.9rem; opacity: 0.75; }
 /* A number is never broken, a pattern may be: where the columns need more room than there is, the table scrolls. */
 table.runs td:nth-child(n+3) { white-space: nowrap; }
 table.runs td:nth-child(2) { overflow-wrap: anywhere; }
-table.method.runs td, table.method.runs th { padding-right: 0.5rem; }
-table.method.runs td { font-size: 0.88rem; }
 .stHtml:has(> table.method) { overflow-x: auto; }
 table.method { width: 100%; border-collapse: collapse; margin: 0.3rem 0 0.6rem; font-size: 0.95rem; }
 table.method caption, .printed > small { text-align: left; font-size: 0.85rem; opacity: 0.75; }
 table.method th { text-align: left; font-weight: 400; font-size: 0.85rem; opacity: 0.75; }
 table.method td, table.method th { padding: 0.22rem 0.8rem 0.22rem 0; vertical-align: top;
   border-bottom: 1px solid rgba(128,134,142,0.2); }
+table.runs td, table.runs th { padding-right: 0.5rem; }
+table.runs td { font-size: 0.88rem; }
 table.method.wide { max-width: 68rem; }
 table.method td i { display: inline-block; width: 0.7rem; height: 0.7rem; border-radius: 2px; margin-right: 0.5rem; }
 table.method a { color: inherit; text-underline-offset: 0.2em; text-decoration-color: rgba(128,134,142,0.7); }

@@ -82,14 +82,19 @@ def _names(found: Across) -> str:
 def _heading(found: Across) -> str:
     """The pattern at which it gains most over the first of the others, and whether it is ahead anywhere; with the tasks
     by name where they are few: they need not be those of the other pictures."""
-    gaps = found.of(found.others[0])
-    best = max(gaps, key=found.gain)
+    first = found.others[0]
+    best = max(found.of(first), key=found.gain)
     place = _names(found) if len(found.tasks) <= NAMED else place_words(found.tasks)
-    mine, other = words.key_name(found.mine), words.key_name(found.others[0])
+    mine, other = words.key_name(found.mine), words.key_name(first)
     gained = words.changed(found.quantity, best.apart.interval)
-    if any(gap.clear and found.gain(gap) > 0 for gap in gaps):
+    if _clear(found, first, ahead=True):
         return f"{place}: {mine} does best against {other} at {best.pattern}, where it {gained}."
     return f"{place}: {mine} is nowhere clearly ahead of {other}; best at {best.pattern}: it {gained}."
+
+
+def _clear(found: Across, other: str, ahead: bool) -> list[str]:
+    """The patterns at which it is clearly *ahead* of *other*, or else behind."""
+    return [gap.pattern for gap in found.of(other) if gap.clear and (found.gain(gap) > 0) == ahead]
 
 
 def _claim(found: Across) -> str:
@@ -97,9 +102,8 @@ def _claim(found: Across) -> str:
     text = (f"{place_words(found.tasks)}{named}: of {len(found.gaps)} differences "
             f"{sum(gap.clear for gap in found.gaps)} are clear when so many are looked at (Holm).")
     for other in found.others:
-        ahead = [g.pattern for g in found.of(other) if g.clear and found.gain(g) > 0]
-        behind = [g.pattern for g in found.of(other) if g.clear and found.gain(g) < 0]
-        said = [f"{word} at {', '.join(at)}" for word, at in (("ahead", ahead), ("behind", behind)) if at]
+        said = [f"{word} at {', '.join(at)}" for word in ("ahead", "behind")
+                if (at := _clear(found, other, ahead=word == "ahead"))]
         text += f" {words.key_name(other)}: {', '.join(said) or 'level everywhere'}."
     if len({gap.apart.seeds for gap in found.gaps}) > 1:
         text += " Rows rest on unlike numbers of seeds: see the numbers."
