@@ -23,6 +23,10 @@ REAL = {"run": "[data-testid=stSelectbox]", "lesson": "[data-testid=stPageLink]"
 FULL = {"accuracy": 280, "methods": 1000,  # words; the rest says what it shows in fewer
         "occupancy": 170, "patterns": 272, "compare": 298, "trace": 192, "sentence": 155, "inspect": 102, "run": 103}
 MOST = 300
+WANTED = {"lesson": "[data-testid=stPageLink]", "methods": ".formula", "runs": "[data-testid=stDataFrame]",
+          "run": "[data-testid=stCode]", "present": "[data-testid=stPageLink]",
+          "sentence": "[data-testid=stTextInput]"}  # what must be there; of the rest a picture
+PICTURE = "[data-testid=stMain] img, [data-testid=stPlotlyChart], canvas"
 # Pages with a figure whose margin depends on names or on tokens: it cannot be known before it is drawn.
 LONG_NAMES = ("activations", "cost", "inspect", "patterns", "sentence", "trace")
 
@@ -50,6 +54,7 @@ def test_the_first_picture_is_high_and_no_box_cuts_its_words(chrome: Any, addres
 
     with opened(chrome, f"{address}/{'' if key == 'overview' else key}", listen) as page:
         assert complaints(page) == [] and errors == []
+        assert page.locator(WANTED.get(key, PICTURE)).count()  # a locator sees into components
         assert 0.001 < meters[0].megabytes() <= BYTES_BAR
         top, bottom = first(page, REAL[key], 20) if key in REAL else first(page)
         assert top < HIGH and bottom > top

@@ -85,9 +85,14 @@ def test_an_old_link_to_a_filtered_list_leads_to_those_runs(page: tuple[Any, str
     assert tab.locator("[data-testid=stDataFrame]").count() and "1 of 18 runs" in tab.inner_text("[data-testid=stMain]")
 
 
-@pytest.mark.parametrize("key", ["weights", "occupancy"])
-def test_a_link_to_no_run_leaves_the_page_alive(page: tuple[Any, str], key: str) -> None:
+@pytest.mark.parametrize("key", ["weights", "activations", "occupancy", "trace"])
+def test_a_link_names_its_run_and_a_wrong_one_leaves_the_page_alive(page: tuple[Any, str], store: Any,
+                                                                    key: str) -> None:
     tab, address = page
+    run = run_named(store, method="admm", pattern="1:4")
+    tab.goto(f"{address}/{key}?run={run}", wait_until="commit")
+    painted(tab, LIMIT)
+    assert f"run={run}" in tab.url
     tab.goto(f"{address}/{key}?run=no-such-run", wait_until="commit")
     painted(tab, LIMIT)
     assert "no-such-run" in tab.inner_text("[data-testid=stMain]")

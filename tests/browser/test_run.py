@@ -188,6 +188,7 @@ def test_a_run_outlives_its_server_and_leaves_its_film_where_it_was_put(place: P
     painted(tab, LIMIT)
     tab.wait_for_timeout(1500)
     assert film_at(tab, beyond=4) == 1, "the second moment, though the page around the film has changed"
+    assert complaints(tab) == []
     steps = steps_of(place, run)
     assert steps[:len(before)] == before and steps == sorted(steps) and status(place.store, run).state == "succeeded"
     report = check(place.store.open(run))
